@@ -1,0 +1,167 @@
+"""The seams: what the use cases need from the world, and all that they may assume of it.
+
+Nothing else in this package reads a clock, draws a random number or opens a socket. Adapters implement these Protocols
+(`adapters/`), tests and the simulated world bring their own.
+
+Time is an `int` of **milliseconds since the epoch** everywhere in this package; durations are seconds as `float`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Collection = Literal["handoffs", "streams"]
+"""The two kinds of record. `handoffs/{sha256(stream, server_urls)}`, `streams/{sha256(stream)}`."""
+
+TaskKind = Literal["handoff", "retrieve"]
+"""What a task asks of the worker: its path is `/` + kind, its body `{"id": <hand-off key>}`."""
+
+MAX_DOCUMENT_BYTES = 1_000_000
+"""Firestore's limit is 1 MiB with its own overhead; every store refuses above this many bytes of compact JSON."""
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch (wall clock; may jump)."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Randomness(Protocol):
+    """The only source of chance: idempotency keys and jitter."""
+
+    def token(self) -> str:
+        """A fresh, unguessable identifier: 32 lower-case hex digits."""
+        ...
+
+    def uniform(self, low: float, high: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as read: its fields, and the version that `replace` wants back."""
+
+    key: str
+    fields: Mapping[str, Any]
+    version: str
+
+
+class Store(Protocol):
+    """Single-document conditional writes, alike on every store; no transactions, no partial updates.
+
+    Keys match ``[A-Za-z0-9_-]{1,128}`` (`InvalidKey` otherwise): raw vendor ids may contain ``/`` and are fields, never keys.
+    Fields are a JSON object (str keys; str, int, float, bool, None, list, dict values; ints within 64 bits).
+    Any call may raise `StoreUnavailable`; the write may then have happened or not.
+    """
+
+    async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
+        """Create-if-absent. Returns the version. Raises `AlreadyExists`; of n racing calls exactly one wins."""
+        ...
+
+    async def get(self, collection: Collection, key: str) -> Stored | None: ...
+
+    async def replace(self, collection: Collection, key: str, fields: Mapping[str, Any], version: str) -> str:
+        """Replace the whole document if it still has `version`. Returns the new version. Raises `Stale`."""
+        ...
+
+    async def due(self, collection: Collection, before_ms: int, limit: int) -> list[Stored]:
+        """Documents whose integer field `due_at` is <= `before_ms`, earliest first. A null or absent `due_at` is never due."""
+        ...
+
+    async def newest(self, collection: Collection, limit: int, before_ms: int | None = None) -> list[Stored]:
+        """Documents by their integer field `created_at`, latest first, strictly before `before_ms` if given."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Queue(Protocol):
+    """At-least-once, unordered delivery of tasks to the worker."""
+
+    async def enqueue(self, kind: TaskKind, key: str, *, not_before_ms: int | None = None, dedupe: str = "") -> None:
+        """Ask for one `POST /{kind}` with body ``{"id": key}``, not before a time if given.
+
+        Two calls with the same kind, key and dedupe may be merged into one. Raises `QueueUnavailable`.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer from Recall, or the lack of one.
+
+    `status` 0: no answer came, and `failure` says why: "timeout", "reset" (both may have had their effect) or "unreachable".
+    """
+
+    status: int
+    body: bytes = b""
+    retry_after_s: float | None = None
+    failure: str | None = None
+
+
+class RecallApi(Protocol):
+    """Recall.ai's HTTP API. Never raises for what a server may do: the answer carries it."""
+
+    async def create(self, body: bytes, idempotency_key: str) -> Answer:
+        """`POST /meeting_direct_connect`, JSON body, with `Idempotency-Key`."""
+        ...
+
+    async def retrieve(self, mdc_id: str) -> Answer:
+        """`GET /meeting_direct_connect/{id}`."""
+        ...
+
+    async def recording(self, recording_id: str) -> Answer:
+        """`GET /recording/{id}`."""
+        ...
+
+    async def recordings_with_metadata(self, key: str, value: str, cursor: str | None = None) -> Answer:
+        """`GET /recording/?metadata__KEY=VALUE`, one page; follow `next` by its cursor."""
+        ...
+
+    async def delete_recording(self, recording_id: str) -> Answer:
+        """`DELETE /recording/{id}`. 204, or 404 if it is gone already."""
+        ...
+
+    def download(self, url: str) -> AsyncIterator[bytes]:
+        """Stream a pre-signed link in chunks, without the API key. Raises `RecallUnavailable`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """One object in the archive. `url` is `gs://bucket/name` or `file:///path`; `sha256` is lower-case hex."""
+
+    name: str
+    url: str
+    size: int
+    sha256: str
+
+
+class Archive(Protocol):
+    """Write-once storage of finished artifacts. Names are `/`-separated, each part ``[A-Za-z0-9._-]+``, none only dots."""
+
+    async def put(self, name: str, chunks: AsyncIterator[bytes], *, content_type: str) -> Archived:
+        """Store the bytes with bounded memory; nothing is visible under `name` before all of them are.
+
+        Raises `AlreadyArchived`, `ChecksumMismatch`, `ArchiveError`. What `chunks` raises passes through.
+        """
+        ...
+
+    async def find(self, name: str) -> Archived | None:
+        """What a former `put` left under this name."""
+        ...
+
+    async def delete(self, prefix: str) -> int:
+        """Delete every object whose name begins with `prefix` (ends in `/`). Returns how many; repeatable."""
+        ...
+
+    async def close(self) -> None: ...

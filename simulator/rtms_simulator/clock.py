@@ -1,0 +1,120 @@
+"""The one clock every fake runs on: real, scaled, frozen, or stepped by hand.
+
+Times are **seconds since the epoch** as float (`now`), as Zoom's and Recall's rules are written in seconds; messages that
+want milliseconds call `now_ms`. Sleepers wake in the order of their deadlines, also when `advance` jumps over several.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that runs at `rate` times real time from `epoch` on; `rate` 0 is frozen.
+
+    `advance` moves it at once and wakes whoever was waiting for a moment that has now passed. All use is from one event loop.
+    """
+
+    epoch: float | None = None
+    rate: float = 1.0
+    _base: float = field(init=False)
+    _mono: float = field(init=False)
+    _sleepers: list[tuple[float, int, asyncio.Future[None]]] = field(default_factory=list, init=False)
+    _count: itertools.count[int] = field(default_factory=itertools.count, init=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.rate < 0:
+            raise ValueError(f"rate must be >= 0, found {self.rate}")
+        self._base = time.time() if self.epoch is None else self.epoch
+        self._mono = time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._base + (time.monotonic() - self._mono) * self.rate
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return int(self.now() * 1000)
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when `seconds` of this clock have passed."""
+        await self.sleep_until(self.now() + seconds)
+
+    async def sleep_until(self, when: float) -> None:
+        """Return when `now()` has reached `when`; always yields to the loop once."""
+        if when <= self.now():
+            await asyncio.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (when, next(self._count), future))
+        self._arm()
+        await future
+
+    async def wait_for(self, awaitable: Awaitable[T], seconds: float) -> T:
+        """Await it for at most `seconds` of this clock. Raises TimeoutError, having cancelled it."""
+        work = asyncio.ensure_future(awaitable)
+        timer = asyncio.ensure_future(self.sleep(seconds))
+        try:
+            await asyncio.wait({work, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            raise TimeoutError(f"nothing within {seconds} s")
+        finally:
+            for task in (work, timer):
+                if not task.done():
+                    task.cancel()
+            await asyncio.gather(work, timer, return_exceptions=True)
+
+    def advance(self, seconds: float) -> float:
+        """Jump forward and wake whoever's moment has come. Returns the new time. Raises ValueError for a negative step."""
+        if seconds < 0:
+            raise ValueError(f"a clock only goes forward, found {seconds}")
+        self._base += seconds
+        self._wake()
+        return self.now()
+
+    def set_rate(self, rate: float) -> None:
+        """Run at `rate` times real time from now on; 0 freezes."""
+        if rate < 0:
+            raise ValueError(f"rate must be >= 0, found {rate}")
+        self._base, self._mono = self.now(), time.monotonic()
+        self.rate = rate
+        self._arm()
+
+    def freeze(self) -> None:
+        self.set_rate(0.0)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """The earliest moment somebody waits for, so that a test can jump straight to it."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)
+        return self._sleepers[0][0] if self._sleepers else None
+
+    def _wake(self) -> None:
+        now = self.now()
+        while self._sleepers and self._sleepers[0][0] <= now:
+            future = heapq.heappop(self._sleepers)[2]
+            if not future.done():
+                future.set_result(None)
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self.next_deadline
+        if deadline is None or self.rate == 0:
+            return
+        delay = max(0.0, (deadline - self.now()) / self.rate)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
