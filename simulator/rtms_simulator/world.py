@@ -1,0 +1,267 @@
+"""A world in one thread on a virtual clock, in which nothing happens but by choice.
+
+Ordinary coroutines run in it, as *processes* of *instances* (an instance is what a crash takes down). Whatever they await
+ends in a `Trap` of this module, so the world owns every await: it decides when a process goes on, and may crash its instance
+instead. Nothing here reads the real time or draws a random number of its own, so one seed is one run, event by event.
+
+Two drivers share these rules:
+
+`World`     draws delays and crashes from a seeded `random.Random`: long, varied runs.
+`Explorer`  (explorer.py) tries **every** order of steps and every place for a bounded number of crashes and faults.
+
+Time is in milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+Delay = tuple[float, float]
+"""Shortest and longest delay in ms; the draw is skewed towards the short end, as latencies are."""
+
+
+class Trap:
+    """What a process awaits: a point where the world decides what happens next. `label` names it in stories and fault tables."""
+
+    __slots__ = ("delay_ms", "label", "process")
+
+    def __init__(self, label: str, delay_ms: float | None = None, process: Process | None = None) -> None:
+        self.label = label
+        self.delay_ms = delay_ms
+        self.process = process
+
+    def __await__(self) -> Generator[Trap, Any, Any]:
+        return (yield self)
+
+
+class Crashed(Exception):
+    """What somebody who waits for a process sees when the process's instance went down."""
+
+
+class Instance:
+    """Something that can be killed as a whole: its processes end at once, between two awaits, without any clean-up."""
+
+    __slots__ = ("generation", "name", "processes", "skew_ms")
+
+    def __init__(self, name: str, skew_ms: int = 0) -> None:
+        self.name = name
+        self.skew_ms = skew_ms
+        self.generation = 0
+        self.processes: set[Process] = set()
+
+
+class Process:
+    """A running coroutine. `outcome` is None while it runs, then ("returned", value), ("raised", error) or ("crashed", None)."""
+
+    __slots__ = ("at", "coroutine", "heard", "instance", "name", "outcome", "waiters")
+
+    def __init__(self, name: str, coroutine: Coroutine[Trap, Any, Any], instance: Instance) -> None:
+        self.name = name
+        self.coroutine = coroutine
+        self.instance = instance
+        self.outcome: tuple[str, Any] | None = None
+        self.waiters: list[Callable[[], None]] = []
+        self.at = "start"
+        self.heard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a history: when (ms), who, what, and its facts."""
+
+    at_ms: int
+    who: str
+    what: str
+    facts: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        facts = " ".join(f"{key}={value}" for key, value in self.facts.items())
+        return f"{self.at_ms:>16} {self.who:<14} {self.what:<24} {facts}"
+
+
+class Ground(Protocol):
+    """What both drivers offer to the code that lives in them."""
+
+    now_ms: int
+    history: list[Event]
+
+    def spawn(self, name: str, coroutine: Coroutine[Trap, Any, Any], instance: Instance) -> Process: ...
+
+    def fault(self, label: str) -> bool:
+        """Does the named fault happen here and now?"""
+        ...
+
+    def delay(self, low_ms: float, high_ms: float) -> float:
+        """A delay for something that takes between two times."""
+        ...
+
+    def note(self, who: str, what: str, **facts: Any) -> None: ...
+
+    def heard(self, fact: Any) -> None:
+        """The running process has just learnt `fact` (hashable): from here on its future may depend on it."""
+        ...
+
+
+async def pause(label: str) -> None:
+    """A point where the world may do anything else first."""
+    await Trap(label)
+
+
+async def sleep(delay_ms: float, label: str = "sleep") -> None:
+    """Let virtual time pass."""
+    await Trap(label, delay_ms=delay_ms)
+
+
+async def outcome_of(process: Process, timeout_ms: float | None = None) -> Any:
+    """Wait for a process of this world. Returns what it returned.
+
+    Raises what it raised, `Crashed` if its instance went down, `TimeoutError` if it took longer (it runs on).
+    """
+    await Trap("wait", delay_ms=timeout_ms, process=process)
+    if process.outcome is None:
+        raise TimeoutError(f"{process.name} did not end within {timeout_ms} ms")
+    kind, value = process.outcome
+    if kind == "raised":
+        raise value
+    if kind == "crashed":
+        raise Crashed(process.name)
+    return value
+
+
+@dataclass(slots=True)
+class Chances:
+    """How often things go wrong and how long they take. Rates are probabilities per occasion; 0 switches a fault off."""
+
+    faults: Mapping[str, float] = field(default_factory=dict)
+    delays: Mapping[str, Delay] = field(default_factory=dict)
+    default_delay: Delay = (0.2, 8.0)
+    crash_rate: float = 0.0
+
+
+class World:
+    """The seeded driver. `run` ends when nothing is left to do or the given time has come."""
+
+    def __init__(self, seed: int, chances: Chances, start_ms: int = 1_700_000_000_000) -> None:
+        self.seed = seed
+        self.chances = chances
+        self.random = Random(seed)  # noqa: S311 - a simulation wants reproducible chance
+        self.now_ms = start_ms
+        self.history: list[Event] = []
+        self.injected: dict[str, int] = {}
+        self.steps = 0
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+        self._clock = float(start_ms)
+        self._fallen: list[Process] = []
+
+    def spawn(self, name: str, coroutine: Coroutine[Trap, Any, Any], instance: Instance) -> Process:
+        process = Process(name, coroutine, instance)
+        instance.processes.add(process)
+        self._at(self._clock, lambda: self._resume(process))
+        return process
+
+    def fault(self, label: str) -> bool:
+        rate = self.chances.faults.get(label, 0.0)
+        if rate and self.random.random() < rate:
+            self.injected[label] = self.injected.get(label, 0) + 1
+            return True
+        return False
+
+    def delay(self, low_ms: float, high_ms: float) -> float:
+        draw = self.random.random()
+        return low_ms + (high_ms - low_ms) * draw * draw * draw
+
+    def note(self, who: str, what: str, **facts: Any) -> None:
+        self.history.append(Event(self.now_ms, who, what, facts))
+
+    def heard(self, fact: Any) -> None:
+        """Nothing to keep: a seeded run is not pruned."""
+
+    def crash(self, instance: Instance) -> None:
+        """Kill an instance between two awaits. Its coroutines are kept, unclosed: a dead process runs no `finally`."""
+        instance.generation += 1
+        fallen = sorted(instance.processes, key=lambda process: process.name)
+        instance.processes.clear()
+        self._fallen.extend(fallen)
+        self.note(instance.name, "crash", processes=len(fallen))
+        for process in fallen:
+            self._end(process, ("crashed", None))
+
+    def run(self, until_ms: int | None = None) -> None:
+        """Play on until nothing is left to do, or everything before `until_ms` has happened."""
+        agenda = self._agenda
+        while agenda and (until_ms is None or agenda[0][0] < until_ms):
+            when, _, action = heapq.heappop(agenda)
+            if when > self._clock:
+                self._clock = when
+                self.now_ms = int(when)
+            self.steps += 1
+            action()
+
+    def close(self) -> None:
+        """Close what crashed or never ended. After this the world is history only."""
+        for process in self._fallen:
+            process.coroutine.close()
+        self._fallen.clear()
+        self._agenda.clear()
+
+    def _at(self, when: float, action: Callable[[], None]) -> None:
+        self._order += 1
+        heapq.heappush(self._agenda, (when, self._order, action))
+
+    def _resume(self, process: Process) -> None:
+        if process.outcome is not None:
+            return
+        try:
+            trap = process.coroutine.send(None)
+        except StopIteration as stop:
+            self._leave(process, ("returned", stop.value))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever ends a process is its outcome
+            self._leave(process, ("raised", error))
+            return
+        chances = self.chances
+        if chances.crash_rate and trap.process is None and self.random.random() < chances.crash_rate and process.instance.name != "world":
+            label = f"crash:{trap.label}"
+            self.injected[label] = self.injected.get(label, 0) + 1
+            self.crash(process.instance)
+            return
+        if trap.process is not None:
+            self._wait(process, trap)
+        elif trap.delay_ms is not None:
+            self._at(self._clock + trap.delay_ms, lambda: self._resume(process))
+        else:
+            low, high = chances.delays.get(trap.label, chances.default_delay)
+            self._at(self._clock + self.delay(low, high), lambda: self._resume(process))
+
+    def _wait(self, process: Process, trap: Trap) -> None:
+        awaited = trap.process
+        assert awaited is not None
+        pending = True
+
+        def go() -> None:
+            nonlocal pending
+            if pending:
+                pending = False
+                self._resume(process)
+
+        if awaited.outcome is not None:
+            self._at(self._clock, go)
+            return
+        awaited.waiters.append(lambda: self._at(self._clock, go))
+        if trap.delay_ms is not None:
+            self._at(self._clock + trap.delay_ms, go)
+
+    def _leave(self, process: Process, outcome: tuple[str, Any]) -> None:
+        process.instance.processes.discard(process)
+        self._end(process, outcome)
+
+    def _end(self, process: Process, outcome: tuple[str, Any]) -> None:
+        process.outcome = outcome
+        for wake in process.waiters:
+            wake()
+        process.waiters.clear()
