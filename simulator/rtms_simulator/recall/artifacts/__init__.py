@@ -1,0 +1,1 @@
+"""The files a recording leaves behind, each written as the packets come."""
