@@ -1,0 +1,103 @@
+"""The command line: one table, one file per command, and nothing imported before it is used.
+
+`rtmskit --help` reads only this file, so each row carries its summary; a test holds the rows equal to the commands' own help.
+
+Exit codes, everywhere:
+
+    0    it worked
+    1    it did not: what was asked for did not come out, or a child process crashed
+    2    the caller must change something: usage, settings, an unreadable file, a port that is taken
+    3    there is nobody to talk to: `rtmskit up` is not running, or the address given does not answer
+    130  Ctrl-C (143 for SIGTERM)
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import types
+from typing import NamedTuple
+
+import click
+
+from rtms_simulator import __version__
+
+
+class Row(NamedTuple):
+    """Where a command is (`module:attribute`) and what `--help` says of it."""
+
+    target: str
+    summary: str
+
+
+COMMANDS: dict[str, Row] = {
+    "demo": Row("rtms_simulator.cli.demo:demo", "Play one whole meeting on local fakes and bring its recording home."),
+    "up": Row("rtms_simulator.cli.up:up", "Start every fake and both functions, and keep them running."),
+    "meeting": Row("rtms_simulator.cli.meeting:meeting", "Play a meeting against any webhook."),
+    "scenarios": Row("rtms_simulator.cli.scenarios:scenarios", "List and show the scripted meetings."),
+    "send": Row("rtms_simulator.cli.send:send", "Send one signed Zoom event to any webhook."),
+    "events": Row("rtms_simulator.cli.events:events", "Look at the deliveries of a running `up`, and replay them."),
+    "faults": Row("rtms_simulator.cli.faults:faults", "Make a running `up` misbehave on purpose."),
+    "clock": Row("rtms_simulator.cli.clock:clock", "Read, advance or freeze the clock of a running `up`."),
+    "reset": Row("rtms_simulator.cli.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
+    "recordings": Row("rtms_simulator.cli.recordings:recordings", "List, show and download recordings."),
+}
+
+
+class Lazy(click.Group):
+    """A group that imports a command when it is called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = COMMANDS.get(cmd_name)
+        if row is None:
+            return None
+        module, _, attribute = row.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row.summary) for name, row in COMMANDS.items()])
+
+
+@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rtmskit")
+def cli() -> None:
+    """Hand Zoom RTMS streams to Recall.ai once and in time, and prove it without either vendor.
+
+    Start with `rtmskit demo`. Every command takes --help, and those that answer something take --json.
+    """
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    if not os.environ.get("RTMSKIT_DEBUG"):
+        sys.excepthook = _one_line
+    try:
+        code = cli.main(args=argv, prog_name="rtmskit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        code = 130
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        # The reader of our output has gone (`| head`): nothing is left to say, and Python must not say it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+    where = ""
+    while trace is not None:
+        where = f"{trace.tb_frame.f_code.co_filename.rpartition(os.sep)[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    click.echo(f"Error: this is a bug in rtmskit ({kind.__name__} at {where}: {error}).", err=True)
+    click.echo("Do: run it again with RTMSKIT_DEBUG=1 to see where, and report that.", err=True)

@@ -1,0 +1,72 @@
+# Two commands are enough on a machine with Python 3.11+ and make: `make demo` and `make test`.
+# Everything is installed into .venv from the hashed locks in requirements/; nothing is re-installed until one of them changes.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+JOBS   ?= 2
+ARGS   ?=
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint docs bench lock clean
+
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.run  ## Play one whole meeting on local fakes, download its recording, show the timeline
+	@$(BIN)/rtmskit demo $(ARGS)
+
+up: $(VENV)/.run  ## Start every fake and both functions, and keep them running
+	@$(BIN)/rtmskit up $(ARGS)
+
+# --- prove -----------------------------------------------------------------------------------------------------------
+
+test: $(VENV)/.test  ## Run every test (ARGS="-k name" narrows it)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/ty check
+	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r function simulator
+
+docs: $(VENV)/.test  ## Write the generated parts of the docs anew
+	$(BIN)/cog -r -e -P docs/*.md
+
+bench: $(VENV)/.test  ## Run the benchmarks (never part of `make test`)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# --- environment -----------------------------------------------------------------------------------------------------
+# --no-deps --require-hashes: exactly the lock, from whatever index this machine's pip is set to.
+# The checkout itself goes in editable and without build isolation: its build backend is in the lock too.
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtmskit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --no-deps --require-hashes -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.run
+	$(PIP) install --no-deps --require-hashes -r requirements/test.txt
+	@touch $@
+
+UV      ?= uv
+COMPILE := $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock"
+
+lock:  ## Resolve pyproject.toml into the three hashed locks (needs uv; ARGS=--upgrade moves the pins)
+	$(COMPILE) $(ARGS) --extra simulator --extra infra --extra checkout --extra test -o requirements/test.txt
+	$(COMPILE) --extra simulator --extra checkout -c requirements/test.txt -o requirements/run.txt
+	$(COMPILE) -c requirements/test.txt -o function/requirements.txt
+
+clean:  ## Remove the environment and everything generated
+	rm -rf $(VENV) .rtmskit dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
