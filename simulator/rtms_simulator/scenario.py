@@ -1,0 +1,522 @@
+"""A scripted meeting: who is there, who says and does what when, and what goes wrong.
+
+A `Scenario` is plain data and the only truth about a meeting: its webhooks, its media and every expectation of a test are computed
+from it, so one scenario and one seed give the same bytes. All times are seconds from the start of the meeting.
+
+`load` reads a named scenario of the library or a TOML file; `KINDS` is the table of everything that can happen in one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path as FilePath
+from typing import Any, Literal, get_args
+
+from rtms_simulator.languages import ENGLISH, LANGUAGES
+from rtms_simulator.toml_lines import Path, lines_of
+
+Product = Literal["meeting", "webinar", "session", "contact_center", "phone"]
+PRODUCTS: tuple[str, ...] = get_args(Product)
+ROLES = ("host", "participant", "panelist", "attendee", "consumer", "agent", "supervisor")
+MAX_USER_ID = 2**31 - 1
+"""Zoom's own client drops participants and packets with a larger one (reference D.5)."""
+STOP_REASONS = range(27)
+MEDIA_KINDS = ("audio", "video", "deskshare", "transcript", "chat", "all")
+CHAT_OPERATIONS = ("new", "delete", "update", "add_emoji", "remove_emoji")
+
+
+class ScenarioError(ValueError):
+    """A scenario with a mistake: `file` and `line` (if it came from one), `key` (`timeline[3].who`), what was found, what is `allowed`."""
+
+    def __init__(self, problem: str, *, path: Path = (), allowed: str = "", file: str | None = None, line: int | None = None) -> None:
+        self.problem = problem
+        self.path = path
+        self.allowed = allowed
+        self.file = file
+        self.line = line
+        super().__init__(problem)
+
+    @property
+    def key(self) -> str:
+        """The place inside the document as a person writes it: `people[0].name`."""
+        return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path).lstrip(".")
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        text = ": ".join(part for part in (place, self.key, self.problem) if part)
+        return f"{text} (allowed: {self.allowed})" if self.allowed else text
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the meeting. `user_id` is below 2**31; `channel_id` is the contact center's name of a party's audio."""
+
+    user_id: int
+    name: str
+    role: str = "participant"
+    language: int = ENGLISH
+    channel_id: str | None = None
+    phone_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that happens at `at_s`; `who` is a user_id; `data` holds the fields that `KINDS[kind]` names."""
+
+    at_s: float
+    kind: str
+    who: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an action: its type, whether it must be there, its default and what is allowed, in words."""
+
+    type: type
+    says: str
+    required: bool = False
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an action means, whether it needs a person, and its fields."""
+
+    says: str
+    who: bool
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+
+_STOP_REASON = "Zoom's stop reason, 0 to 26 (reference C.9)"
+
+KINDS: dict[str, Kind] = {
+    "join": Kind("somebody enters; written for everybody who has none, at 0", who=True),
+    "leave": Kind("somebody leaves", who=True),
+    "speak": Kind(
+        "somebody says `text` from at_s to `until_s`: audio, transcript and active speaker",
+        who=True,
+        fields={
+            "until_s": Field(float, "seconds, after at_s", required=True),
+            "text": Field(str, "what is said; empty is speech that no transcript shows", default=""),
+            "language": Field(int, "a language name of reference C.6; default: the person's"),
+        },
+    ),
+    "video_on": Kind("a camera goes on", who=True),
+    "video_off": Kind("a camera goes off", who=True),
+    "share_start": Kind(
+        "somebody shares a screen; an earlier share ends", who=True, fields={"title": Field(str, "what the slides are headed", default="")}
+    ),
+    "share_stop": Kind("the share of `who` ends", who=True),
+    "chat": Kind(
+        "a chat message, or a change to an earlier one",
+        who=True,
+        fields={
+            "text": Field(str, "the message", default=""),
+            "to": Field(str, "`everyone`, `hosts` or a person's name", default="everyone"),
+            "operation": Field(str, "what is done", default="new", choices=CHAT_OPERATIONS),
+            "id": Field(str, "a name for this message that later actions refer to", default=""),
+            "reply_to": Field(str, "the id of an earlier message", default=""),
+            "emoji": Field(str, "for add_emoji and remove_emoji", default=""),
+            "files": Field(list, "names of attached files", default=()),
+        },
+    ),
+    "call_event": Kind(
+        "a contact-center event such as CONSUMER_ANSWERED or USER_HOLD (reference C.8)",
+        who=True,
+        fields={"event": Field(str, "a name of the contact-center enumeration", required=True)},
+    ),
+    "stop": Kind("the RTMS stream stops, the meeting goes on", who=False, fields={"stop_reason": Field(int, _STOP_REASON, default=1)}),
+    "reallow": Kind("the app is allowed again: a new stream of the same meeting starts", who=False),
+    "pause": Kind("the stream is paused", who=False),
+    "resume": Kind("the stream goes on", who=False),
+    "eject": Kind("the host removes somebody", who=True),
+    "end": Kind(
+        "the meeting ends; written at duration_s if absent", who=False, fields={"stop_reason": Field(int, _STOP_REASON, default=6)}
+    ),
+    "fail_over": Kind("the RTMS server dies: a second rtms_started with new server_urls", who=False),
+    "drop_signaling": Kind("the signaling socket breaks: rtms_interrupted, 60 s to come back", who=False),
+    "drop_media": Kind(
+        "one media socket breaks: event 7, 65 s to come back",
+        who=False,
+        fields={"media": Field(str, "which", default="audio", choices=MEDIA_KINDS)},
+    ),
+    "fault": Kind(
+        "a fault by name (`rtmskit faults list`) from at_s on",
+        who=False,
+        fields={"name": Field(str, "the fault's name", required=True), "with": Field(dict, "the fault's own settings")},
+    ),
+}
+"""Everything that can stand in a timeline. The loader, the checks and the page in docs/ are made from this table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Somebody speaks from `start_ms` to `end_ms`."""
+
+    start_ms: int
+    end_ms: int
+    who: Person
+    text: str
+    language: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Somebody is there, on camera or sharing from `start_ms` until `end_ms`; `title` only when sharing."""
+
+    start_ms: int
+    end_ms: int
+    who: Person
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scripted meeting. Raises ScenarioError when its parts contradict each other.
+
+    The timeline is kept sorted by time and completed: everybody joins (at 0 unless written) and the meeting ends (at `duration_s`
+    unless written). `meetings` copies run at once, each with its own seed (`each`); `apps` streams of one meeting go to as many apps.
+    """
+
+    name: str
+    people: tuple[Person, ...]
+    timeline: tuple[Action, ...]
+    duration_s: float
+    seed: int = 0
+    product: Product = "meeting"
+    summary: str = ""
+    meetings: int = 1
+    apps: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self)
+        joined = {action.who for action in self.timeline if action.kind == "join"}
+        arrivals = tuple(Action(0.0, "join", person.user_id) for person in self.people if person.user_id not in joined)
+        ending = () if any(action.kind == "end" for action in self.timeline) else (Action(self.duration_s, "end", data={"stop_reason": 6}),)
+        whole = sorted(
+            (_completed(action) for action in arrivals + self.timeline + ending),
+            key=lambda action: (action.at_s, action.kind != "join", action.kind == "end"),
+        )
+        object.__setattr__(self, "timeline", tuple(whole))
+
+    @property
+    def duration_ms(self) -> int:
+        return to_ms(self.duration_s)
+
+    def person(self, user_id: int) -> Person:
+        """Raises KeyError for somebody who is not in it."""
+        for person in self.people:
+            if person.user_id == user_id:
+                return person
+        raise KeyError(user_id)
+
+    def each(self) -> tuple[Scenario, ...]:
+        """The single meetings of this scenario: itself, or `meetings` copies with names `name/1`… and seeds counted up."""
+        if self.meetings == 1:
+            return (self,)
+        return tuple(replace(self, name=f"{self.name}/{n + 1}", seed=self.seed + n, meetings=1) for n in range(self.meetings))
+
+    def utterances(self) -> tuple[Utterance, ...]:
+        """The script: who says what when, by start."""
+        people = {person.user_id: person for person in self.people}
+        return tuple(
+            Utterance(
+                to_ms(action.at_s),
+                min(to_ms(action.data["until_s"]), self.duration_ms),
+                people[action.who],
+                action.data["text"],
+                people[action.who].language if action.data.get("language") is None else action.data["language"],
+            )
+            for action in self.timeline
+            if action.kind == "speak" and action.who is not None
+        )
+
+    def presence(self) -> tuple[Span, ...]:
+        """Who is in the meeting from when to when."""
+        return self._spans("join", ("leave", "eject"))
+
+    def cameras(self) -> tuple[Span, ...]:
+        """Whose camera is on from when to when."""
+        return self._spans("video_on", ("video_off", "leave", "eject"))
+
+    def shares(self) -> tuple[Span, ...]:
+        """Who shares a screen from when to when; one at a time."""
+        return self._spans("share_start", ("share_stop", "leave", "eject"), alone=True)
+
+    def speakers(self) -> tuple[tuple[int, Person], ...]:
+        """The active speaker's timeline: (ms, who) at each change. Whoever began last is the active one."""
+        changes: list[tuple[int, Person]] = []
+        for utterance in self.utterances():
+            if not changes or changes[-1][1] is not utterance.who:
+                changes.append((utterance.start_ms, utterance.who))
+        return tuple(changes)
+
+    def _spans(self, on: str, off: tuple[str, ...], *, alone: bool = False) -> tuple[Span, ...]:
+        people = {person.user_id: person for person in self.people}
+        since: dict[int, Action] = {}
+        spans: list[Span] = []
+
+        def close(user_id: int, at_s: float) -> None:
+            began = since.pop(user_id)
+            spans.append(Span(to_ms(began.at_s), to_ms(at_s), people[user_id], began.data.get("title", "")))
+
+        for action in self.timeline:
+            if action.kind == on and action.who is not None:
+                if alone:
+                    for user_id in list(since):
+                        close(user_id, action.at_s)
+                since.setdefault(action.who, action)
+            elif action.kind in off and action.who in since:
+                close(action.who, action.at_s)
+            elif action.kind == "end":
+                break
+        for user_id in list(since):
+            close(user_id, self.duration_s)
+        return tuple(sorted((span for span in spans if span.end_ms > span.start_ms), key=lambda span: (span.start_ms, span.who.user_id)))
+
+
+def to_ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _check(scenario: Scenario) -> None:
+    """Raise ScenarioError, with the path as in a TOML file, for the first thing that cannot be."""
+    if scenario.product not in PRODUCTS:
+        raise ScenarioError(f"unknown product {scenario.product!r}", path=("product",), allowed=", ".join(PRODUCTS))
+    if not (math.isfinite(scenario.duration_s) and 0 < scenario.duration_s <= 24 * 3600):
+        raise ScenarioError(f"{scenario.duration_s} is not a duration", path=("duration_s",), allowed="seconds, above 0, at most 86400")
+    for name in ("meetings", "apps"):
+        if not 1 <= getattr(scenario, name) <= 2000:
+            raise ScenarioError(f"found {getattr(scenario, name)}", path=(name,), allowed="1 to 2000")
+    _check_people(scenario.people)
+    _check_timeline(scenario)
+
+
+def _check_people(people: tuple[Person, ...]) -> None:
+    if not people:
+        raise ScenarioError("nobody is there", path=("people",), allowed="at least one person")
+    for index, person in enumerate(people):
+        if not person.name.strip():
+            raise ScenarioError("empty name", path=("people", index, "name"), allowed="a name")
+        if not 0 < person.user_id <= MAX_USER_ID:
+            raise ScenarioError(
+                f"found {person.user_id}", path=("people", index, "user_id"), allowed=f"1 to {MAX_USER_ID}, Zoom's client drops others"
+            )
+        if person.role not in ROLES:
+            raise ScenarioError(f"unknown role {person.role!r}", path=("people", index, "role"), allowed=", ".join(ROLES))
+        if person.language not in LANGUAGES.values():
+            raise ScenarioError(f"unknown language {person.language!r}", path=("people", index, "language"), allowed=", ".join(LANGUAGES))
+        for earlier in people[:index]:
+            for key in ("name", "user_id"):
+                if getattr(earlier, key) == getattr(person, key):
+                    raise ScenarioError(f"{getattr(person, key)!r} is there twice", path=("people", index, key), allowed="each only once")
+
+
+def _check_timeline(scenario: Scenario) -> None:
+    ids = {person.user_id for person in scenario.people}
+    busy_until: dict[int, float] = {}
+    present: dict[int, bool] = dict.fromkeys(ids, False)
+    arrives = {action.who for action in scenario.timeline if action.kind == "join"}
+    for user_id in ids - arrives:
+        present[user_id] = True
+    in_time = sorted(enumerate(scenario.timeline), key=lambda pair: (pair[1].at_s, pair[1].kind != "join"))
+    ended = math.inf
+    for index, action in in_time:
+        here: Path = ("timeline", index)
+        if action.at_s > ended:
+            raise ScenarioError("the meeting is over by then", path=(*here, "at_s"), allowed=f"up to its end at {ended:g}")
+        if action.kind == "end":
+            ended = action.at_s
+        _check_action(scenario, action, here, ids)
+        who = action.who
+        if who is None:
+            continue
+        if action.kind == "join":
+            present[who] = True
+        elif not present[who]:
+            raise ScenarioError(
+                f"{scenario.person(who).name!r} is not in the meeting at {action.at_s:g} s",
+                path=(*here, "who"),
+                allowed="somebody who has joined",
+            )
+        elif action.kind in ("leave", "eject"):
+            present[who] = False
+            if busy_until.get(who, 0.0) > action.at_s:
+                raise ScenarioError("leaves in the middle of a sentence", path=(*here, "at_s"), allowed=f"{busy_until[who]:g} or later")
+        elif action.kind == "speak":
+            if busy_until.get(who, 0.0) > action.at_s:
+                raise ScenarioError("still speaking then", path=(*here, "at_s"), allowed=f"{busy_until[who]:g} or later")
+            busy_until[who] = action.data["until_s"]
+
+
+def _check_action(scenario: Scenario, action: Action, here: Path, ids: set[int]) -> None:
+    kind = KINDS.get(action.kind)
+    if kind is None:
+        raise ScenarioError(f"unknown kind {action.kind!r}", path=(*here, "kind"), allowed=", ".join(KINDS))
+    if not 0 <= action.at_s <= scenario.duration_s:
+        raise ScenarioError(f"found {action.at_s}", path=(*here, "at_s"), allowed=f"0 to duration_s ({scenario.duration_s:g})")
+    if kind.who and action.who not in ids:
+        raise ScenarioError(f"nobody with user_id {action.who!r}", path=(*here, "who"), allowed="one of the people")
+    for name in action.data:
+        if name not in kind.fields:
+            raise ScenarioError(f"a {action.kind} has no such key", path=(*here, name), allowed=", ".join(kind.fields) or "none")
+    for name, fact in kind.fields.items():
+        value = action.data.get(name)
+        if value is None and fact.required:
+            raise ScenarioError("missing", path=(*here, name), allowed=fact.says)
+        if value is not None and fact.choices and value not in fact.choices:
+            raise ScenarioError(f"found {value!r}", path=(*here, name), allowed=", ".join(fact.choices))
+    if action.kind == "speak":
+        if not action.at_s < action.data["until_s"] <= scenario.duration_s:
+            raise ScenarioError(
+                f"found {action.data['until_s']}",
+                path=(*here, "until_s"),
+                allowed=f"after {action.at_s:g}, up to duration_s ({scenario.duration_s:g})",
+            )
+        if action.data.get("language") is not None and action.data["language"] not in LANGUAGES.values():
+            raise ScenarioError(f"unknown language {action.data['language']!r}", path=(*here, "language"), allowed=", ".join(LANGUAGES))
+    if "stop_reason" in kind.fields and action.data.get("stop_reason", 0) not in STOP_REASONS:
+        raise ScenarioError(f"found {action.data['stop_reason']}", path=(*here, "stop_reason"), allowed="0 to 26")
+
+
+def _completed(action: Action) -> Action:
+    fields = KINDS[action.kind].fields
+    missing = {name: fact.default for name, fact in fields.items() if fact.default is not None and name not in action.data}
+    return replace(action, data=missing | dict(action.data)) if missing else action
+
+
+# --- the library and TOML files -------------------------------------------------------------------------------------------------------
+
+_LIBRARY = files("rtms_simulator") / "scenarios"
+_FIRST_USER_ID = 16778240  # what Zoom gives the first participant of a meeting (seen on the wire, reference D.2); later ones are 1024 apart
+
+_SCENARIO_KEYS: dict[str, Field] = {
+    "name": Field(str, "a text"),
+    "summary": Field(str, "a text", default=""),
+    "product": Field(str, "which product holds it", default="meeting", choices=PRODUCTS),
+    "seed": Field(int, "a whole number", default=0),
+    "duration_s": Field(float, "seconds, above 0", required=True),
+    "meetings": Field(int, "how many of them run at once", default=1),
+    "apps": Field(int, "how many apps receive a stream of it", default=1),
+    "people": Field(list, "tables with a name", required=True),
+    "timeline": Field(list, "tables with at_s and kind", default=()),
+}
+_PERSON_KEYS: dict[str, Field] = {
+    "name": Field(str, "a name, each only once", required=True),
+    "user_id": Field(int, f"1 to {MAX_USER_ID}"),
+    "role": Field(str, "what they are", default="participant", choices=ROLES),
+    "language": Field(str, "what they speak", default="english", choices=tuple(LANGUAGES)),
+    "channel_id": Field(str, "the contact center's name for their audio"),
+    "phone_number": Field(str, "as E.164, +15550100"),
+}
+_TYPE_NAMES: dict[type, str] = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
+
+
+def names() -> tuple[str, ...]:
+    """The library's scenarios, in order."""
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _LIBRARY.iterdir() if entry.name.endswith(".toml")))
+
+
+def load(name_or_path: str | FilePath) -> Scenario:
+    """A scenario of the library by name, or a TOML file by path (anything with a `/` or ending in `.toml`).
+
+    Raises ScenarioError with file, line, key and what is allowed.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, FilePath) or "/" in text or text.endswith(".toml"):
+        path = FilePath(name_or_path)
+        try:
+            source = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ScenarioError(f"cannot be read: {error}", file=text, allowed="a readable UTF-8 TOML file") from None
+        return parse(source, file=text, name=path.stem)
+    if text not in names():
+        raise ScenarioError(f"there is no scenario {text!r}", allowed=f"{', '.join(names())}, or a path to a .toml file")
+    entry = _LIBRARY / f"{text}.toml"
+    return parse(entry.read_text(encoding="utf-8"), file=str(entry), name=text)
+
+
+def parse(source: str, *, file: str = "<text>", name: str = "scenario") -> Scenario:
+    """A scenario from the text of a TOML document; `name` stands in for a missing `name` key. Raises ScenarioError as `load`."""
+    try:
+        document = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        raise ScenarioError(f"not TOML: {error}", file=file, line=int(found[1]) if found else None, allowed="TOML 1.0") from None
+    try:
+        return _build(document, name)
+    except ScenarioError as error:
+        lines = lines_of(source)
+        at = error.path
+        while at and at not in lines:
+            at = at[:-1]
+        raise ScenarioError(error.problem, path=error.path, allowed=error.allowed, file=file, line=lines.get(at, 1)) from None
+
+
+def _build(document: Mapping[str, Any], name: str) -> Scenario:
+    top = _read(document, _SCENARIO_KEYS, ())
+    people: list[Person] = []
+    for index, row in enumerate(top["people"]):
+        person = _read(row, _PERSON_KEYS, ("people", index))
+        person["language"] = LANGUAGES[person["language"]]
+        person.setdefault("user_id", _FIRST_USER_ID + 1024 * index)
+        people.append(Person(**person))
+    user_ids = {person.name: person.user_id for person in people}
+    timeline = tuple(_read_action(row, ("timeline", index), user_ids) for index, row in enumerate(top["timeline"]))
+    values: dict[str, Any] = {"name": name} | top | {"people": tuple(people), "timeline": timeline}
+    return Scenario(**values)
+
+
+def _read_action(row: object, here: Path, user_ids: Mapping[str, int]) -> Action:
+    head = {
+        "at_s": Field(float, "seconds from the start", required=True),
+        "kind": Field(str, "what happens", required=True, choices=tuple(KINDS)),
+    }
+    if not isinstance(row, dict):
+        raise ScenarioError("not a table", path=here, allowed="a table with at_s and kind")
+    kind = _read({key: value for key, value in row.items() if key in head}, head, here)["kind"]
+    by_whom = {"who": Field(str, "by whom", required=True, choices=tuple(user_ids))} if KINDS[kind].who else {}
+    # Languages are names in the file and Zoom's numbers in the model.
+    own = {
+        key: replace(fact, type=str, choices=tuple(LANGUAGES)) if key == "language" else fact for key, fact in KINDS[kind].fields.items()
+    }
+    values = _read(row, head | by_whom | own, here)
+    if "language" in values:
+        values["language"] = LANGUAGES[values["language"]]
+    who = user_ids[values["who"]] if by_whom else None
+    return Action(values["at_s"], kind, who, {key: value for key, value in values.items() if key in own})
+
+
+def _read(row: object, keys: Mapping[str, Field], here: Path) -> dict[str, Any]:
+    """The row's values, defaults filled in, each of its type. Raises ScenarioError for what is missing, unknown or of another type."""
+    if not isinstance(row, dict):
+        raise ScenarioError("not a table", path=here, allowed=f"a table with {', '.join(keys)}")
+    for key in row:
+        if key not in keys:
+            raise ScenarioError("unknown key", path=(*here, key), allowed=", ".join(keys))
+    values: dict[str, Any] = {}
+    for key, fact in keys.items():
+        if key not in row:
+            if fact.required:
+                raise ScenarioError("missing", path=(*here, key), allowed=", ".join(fact.choices) or fact.says)
+            if fact.default is not None:
+                values[key] = fact.default
+            continue
+        value = row[key]
+        if fact.type is float and type(value) is int:
+            value = float(value)
+        if type(value) is not fact.type:
+            raise ScenarioError(
+                f"found {value!r}", path=(*here, key), allowed=f"{_TYPE_NAMES[fact.type]}: {', '.join(fact.choices) or fact.says}"
+            )
+        if fact.choices and value not in fact.choices:
+            raise ScenarioError(f"found {value!r}", path=(*here, key), allowed=", ".join(fact.choices))
+        values[key] = value
+    return values

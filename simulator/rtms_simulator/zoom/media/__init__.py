@@ -1,0 +1,53 @@
+"""The media of a scripted meeting, by time: what Zoom would send on its audio, video, share, transcript and chat sockets.
+
+`MediaSource` is pure and lazy: each call starts a fresh, deterministic run of packets from any moment of the meeting, in bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rtms_simulator.scenario import Scenario
+from rtms_simulator.zoom.media import audio, captions
+from rtms_simulator.zoom.media.packet import AUDIO, AUDIO_MULTI, TRANSCRIPT, MediaPacket, MediaSwitches
+from rtms_simulator.zoom.media.speech import Samples
+
+__all__ = ["MediaPacket", "MediaSource", "MediaSwitches"]
+
+
+class MediaSource:
+    """The media of one scenario. `params` are Zoom's confirmed media_params (integers of reference C.6); absent ones take Zoom's defaults.
+
+    Every method starts a new run at `start_ms`: audio at the packet interval that holds it, pictures with a keyframe.
+    """
+
+    def __init__(self, scenario: Scenario, *, switches: MediaSwitches | None = None) -> None:
+        self.scenario = scenario
+        self.switches = switches or MediaSwitches()
+        self._utterances = scenario.utterances()
+        self._sound: audio.Sound = audio.Script(self._utterances, scenario.seed, scenario.duration_ms)
+
+    def packets(self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
+        """The packets of one of Zoom's media types. Raises ValueError for a type that is not a single kind."""
+        if media_type == AUDIO:
+            return (self.audio_multi if params.get("data_opt") == AUDIO_MULTI else self.audio_mixed)(params, start_ms=start_ms)
+        if media_type == TRANSCRIPT:
+            return self.transcript(params, start_ms=start_ms)
+        raise ValueError(f"media type {media_type} is not one of 1, 2, 4, 8, 16")
+
+    def audio_mixed(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
+        """Everybody in one stream: a packet every send_rate, also in silence."""
+        return audio.mixed(self._sound, params, start_ms, self.scenario.duration_ms)
+
+    def audio_multi(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
+        """A stream per participant: a packet every send_rate from each who speaks, none from the others."""
+        return audio.multi(self._sound, params, start_ms, self._utterances, self.scenario.people, self.scenario.duration_ms)
+
+    def transcript(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
+        """A packet per utterance that ends at `start_ms` or later."""
+        return captions.transcript(self._utterances, params, self.switches, start_ms)
+
+    def mixed_samples(self, sample_rate: int = 16_000) -> Iterator[Samples]:
+        """The truth about the sound: the mixed 16-bit samples of the whole meeting, exactly its length, a second at a time."""
+        return audio.truth(self._sound, sample_rate, self.scenario.duration_ms)
