@@ -1,0 +1,172 @@
+"""What an app may ask of each kind of media, and what it gets when it asks for nothing (Zoom "RTMS data types").
+
+Pure. One `Rule` per parameter; `confirm` fills the defaults in and refuses with the documented status code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rtms_simulator.languages import ENGLISH, LANGUAGES, NONE
+from rtms_simulator.zoom.enums import (
+    MEDIA_KEYS,
+    SINGLE_MEDIA_TYPES,
+    Channel,
+    Codec,
+    ContentType,
+    DataOption,
+    MediaType,
+    Resolution,
+    SampleRate,
+    StatusCode,
+)
+
+Value = int | bool
+SEND_RATE_STEP_MS = 20
+SEND_RATE_MAX_MS = 1000
+FPS_MAX = 30
+VIDEO_STILL_FPS_MAX = 5
+# [?] The rule table says 1 for pictures of a shared screen, the comment on the enumeration says 5.
+DESKSHARE_STILL_FPS_MAX = 1
+STILL_CODECS = (Codec.JPG, Codec.PNG)
+
+
+class Refused(ValueError):
+    """The parameters cannot be had. `status` is the code for the handshake's answer."""
+
+    def __init__(self, status: StatusCode) -> None:
+        super().__init__(status.name)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One parameter: its default, what it may be, and the status that refuses anything else."""
+
+    default: Value
+    allowed: Callable[[Value], bool]
+    refusal: StatusCode
+    aliases: tuple[str, ...] = ()
+
+
+def _one_of(*values: int) -> Callable[[Value], bool]:
+    return lambda found: type(found) is int and found in values
+
+
+def _fps(found: Value) -> bool:
+    return type(found) is int and 1 <= found <= FPS_MAX
+
+
+def _send_rate(found: Value) -> bool:
+    """Above 1000 ms Zoom clamps instead of refusing."""
+    return type(found) is int and found >= SEND_RATE_STEP_MS and (found > SEND_RATE_MAX_MS or found % SEND_RATE_STEP_MS == 0)
+
+
+_LANGUAGES = tuple(LANGUAGES.values())
+
+RULES: Mapping[MediaType, Mapping[str, Rule]] = {
+    MediaType.AUDIO: {
+        # Zoom's samples ask for RTP (1) and get raw audio all the same.
+        "content_type": Rule(
+            ContentType.RAW_AUDIO, _one_of(ContentType.RTP, ContentType.RAW_AUDIO), StatusCode.INVALID_MEDIA_AUDIO_CONTENT_TYPE
+        ),
+        "sample_rate": Rule(SampleRate.SR_16K, _one_of(*SampleRate), StatusCode.INVALID_MEDIA_AUDIO_SAMPLE_RATE),
+        "channel": Rule(Channel.MONO, _one_of(*Channel), StatusCode.INVALID_MEDIA_AUDIO_CHANNEL),
+        "codec": Rule(Codec.L16, _one_of(Codec.L16, Codec.G711, Codec.G722, Codec.OPUS), StatusCode.INVALID_MEDIA_AUDIO_CODEC),
+        "data_opt": Rule(
+            DataOption.AUDIO_MIXED_STREAM,
+            _one_of(DataOption.AUDIO_MIXED_STREAM, DataOption.AUDIO_MULTI_STREAMS),
+            StatusCode.INVALID_MEDIA_AUDIO_DATA_OPT,
+        ),
+        "send_rate": Rule(20, _send_rate, StatusCode.INVALID_MEDIA_AUDIO_SEND_RATE),
+    },
+    MediaType.VIDEO: {
+        "content_type": Rule(
+            ContentType.RAW_VIDEO, _one_of(ContentType.RTP, ContentType.RAW_VIDEO), StatusCode.INVALID_MEDIA_VIDEO_CONTENT_TYPE
+        ),
+        "codec": Rule(Codec.JPG, _one_of(Codec.JPG, Codec.PNG, Codec.H264), StatusCode.INVALID_MEDIA_VIDEO_CODEC),
+        "resolution": Rule(Resolution.HD, _one_of(*Resolution), StatusCode.INVALID_MEDIA_VIDEO_RESOLUTION),
+        "data_opt": Rule(
+            DataOption.VIDEO_SINGLE_ACTIVE_STREAM,
+            _one_of(DataOption.VIDEO_SINGLE_ACTIVE_STREAM, DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM),
+            StatusCode.INVALID_MEDIA_VIDEO_DATA_OPT,
+        ),
+        "fps": Rule(VIDEO_STILL_FPS_MAX, _fps, StatusCode.INVALID_MEDIA_VIDEO_FPS),
+    },
+    MediaType.DESKSHARE: {
+        "content_type": Rule(
+            ContentType.RAW_VIDEO, _one_of(ContentType.RTP, ContentType.RAW_VIDEO), StatusCode.INVALID_MEDIA_DESKSHARE_CONTENT_TYPE
+        ),
+        "codec": Rule(Codec.JPG, _one_of(Codec.JPG, Codec.PNG, Codec.H264), StatusCode.INVALID_MEDIA_DESKSHARE_CODEC),
+        "resolution": Rule(Resolution.FHD, _one_of(*Resolution), StatusCode.INVALID_MEDIA_DESKSHARE_RESOLUTION),
+        "fps": Rule(DESKSHARE_STILL_FPS_MAX, _fps, StatusCode.INVALID_MEDIA_DESKSHARE_FPS),
+    },
+    MediaType.TRANSCRIPT: {
+        "content_type": Rule(ContentType.TEXT, _one_of(ContentType.TEXT), StatusCode.INVALID_MEDIA_TRANSCRIPT_CONTENT_TYPE),
+        "src_language": Rule(ENGLISH, _one_of(*_LANGUAGES), StatusCode.INVALID_MEDIA_TRANSCRIPT_SOURCE_LANGUAGE, aliases=("language",)),
+        "enable_lid": Rule(True, lambda found: type(found) is bool, StatusCode.INVALID_MEDIA_TRANSCRIPT_PARAMS),
+    },
+    MediaType.CHAT: {
+        "content_type": Rule(ContentType.TEXT, _one_of(ContentType.TEXT), StatusCode.INVALID_MEDIA_CHAT_CONTENT_TYPE),
+    },
+}
+
+_NOT_AN_OBJECT = {
+    MediaType.AUDIO: StatusCode.INVALID_MEDIA_AUDIO_PARAMS,
+    MediaType.VIDEO: StatusCode.INVALID_MEDIA_VIDEO_PARAMS,
+    MediaType.DESKSHARE: StatusCode.INVALID_MEDIA_DESKSHARE_PARAMS,
+    MediaType.TRANSCRIPT: StatusCode.INVALID_MEDIA_TRANSCRIPT_PARAMS,
+    MediaType.CHAT: StatusCode.INVALID_MEDIA_CHAT_PARAMS,
+}
+
+_STILL_LIMIT = {MediaType.VIDEO: VIDEO_STILL_FPS_MAX, MediaType.DESKSHARE: DESKSHARE_STILL_FPS_MAX}
+
+
+def confirm(kind: MediaType, asked: object) -> dict[str, Value]:
+    """The parameters one single kind will be sent with. `asked` is that kind's object from `media_params`, or None for all defaults.
+
+    Raises Refused. Unknown keys are ignored, as Zoom's own clients send some.
+    """
+    if asked is None:
+        asked = {}
+    if not isinstance(asked, Mapping):
+        raise Refused(_NOT_AN_OBJECT[kind])
+    confirmed: dict[str, Value] = {}
+    for name, rule in RULES[kind].items():
+        found = next((asked[key] for key in (name, *rule.aliases) if key in asked), rule.default)
+        if not rule.allowed(found):
+            raise Refused(rule.refusal)
+        confirmed[name] = found if type(found) is bool else int(found)
+    if kind is MediaType.AUDIO:
+        _check_audio(confirmed)
+    elif kind in _STILL_LIMIT:
+        _check_pictures(kind, confirmed, asked)
+    elif kind is MediaType.TRANSCRIPT and not _one_of(*_LANGUAGES)(asked.get("target_language", NONE)):
+        raise Refused(StatusCode.INVALID_MEDIA_TRANSCRIPT_TARGET_LANGUAGE)
+    return confirmed
+
+
+def confirm_all(kinds: MediaType, media_params: object) -> dict[str, dict[str, Value]]:
+    """The answer's `media_params` for a socket that carries `kinds`. Raises Refused."""
+    if media_params is None:
+        media_params = {}
+    if not isinstance(media_params, Mapping):
+        raise Refused(StatusCode.INVALID_MEDIA_PARAMS)
+    return {MEDIA_KEYS[kind]: confirm(kind, media_params.get(MEDIA_KEYS[kind])) for kind in SINGLE_MEDIA_TYPES if kind in kinds}
+
+
+def _check_audio(confirmed: dict[str, Value]) -> None:
+    confirmed["send_rate"] = min(confirmed["send_rate"], SEND_RATE_MAX_MS)
+    # Stereo exists for OPUS only; known from Zoom's samples.
+    if confirmed["channel"] == Channel.STEREO and confirmed["codec"] != Codec.OPUS:
+        raise Refused(StatusCode.INVALID_MEDIA_AUDIO_CHANNEL)
+
+
+def _check_pictures(kind: MediaType, confirmed: dict[str, Value], asked: Mapping[str, object]) -> None:
+    limit = _STILL_LIMIT[kind]
+    if confirmed["codec"] not in STILL_CODECS or confirmed["fps"] <= limit:
+        return
+    if "codec" in asked:
+        raise Refused(RULES[kind]["fps"].refusal)
+    confirmed["fps"] = limit  # documented: too many frames and no codec named gives JPG at the limit
