@@ -1,0 +1,42 @@
+"""What a command prints: answers on stdout, as a table for people or one line of JSON; everything else on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+C = TypeVar("C", bound=Callable)
+
+
+def as_json(command: C) -> C:
+    """The option every command that answers something has."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer with one line of JSON on stdout.")(command)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table on stdout, as wide as it needs to be when nobody looks (a pipe)."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(soft_wrap=False)
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    if not console.is_terminal:
+        console.width = 240
+    console.print(shown)
+
+
+def progress() -> Console:
+    """Where a person watches: stderr, plain when it is not a terminal."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)

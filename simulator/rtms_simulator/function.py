@@ -1,0 +1,132 @@
+"""The deployed service as it runs locally: `webhook` and `worker`, two processes under the real functions-framework."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.processes import Child, ChildEnded, Port
+
+KEPT_FROM_EACH = {
+    "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET"),
+    "worker": ("ZOOM_SECRET_TOKEN", "ZOOM_SECRET_TOKEN_PREVIOUS", "RECALL_WEBHOOK_SECRETS"),
+}
+"""What a role must never see (design.md 2), also when it stands in our own environment."""
+
+
+class NoFunctionSource(Exception):
+    """`main.py`, which functions-framework loads, is neither beside the package nor in the wheel."""
+
+
+def source() -> Path:
+    """The file that functions-framework loads: `function/main.py` of a checkout, or the copy in the wheel.
+
+    Found without importing it: the two sides meet only over the wire.
+    """
+    relay = importlib.util.find_spec("rtms_relay")
+    if relay is not None and relay.origin is not None:
+        beside = Path(relay.origin).parent.parent / "main.py"
+        if beside.is_file():
+            return beside
+    packed = importlib.util.find_spec("rtmskit_function")
+    for place in (packed.submodule_search_locations or ()) if packed is not None else ():
+        if (file := Path(place) / "main.py").is_file():
+            return file
+    raise NoFunctionSource("function/main.py is not there: install rtmskit whole, or run from a checkout")
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What both functions are told, in the service's own words (design.md 7)."""
+
+    client_id: str
+    client_secret: str
+    secret_token: str
+    recall_base_url: str
+    recall_api_key: str
+    recall_webhook_secret: str
+    tasks_endpoint: str
+    tasks_queue: str
+    state_url: str
+    zoom_server_hosts: str = "localhost,127.0.0.1"
+    recording_config: Mapping[str, Any] = field(default_factory=dict)
+
+    def environment(self, role: str, worker_url: str, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The environment of one role: what is inherited (tunables), then this, minus what the other role alone may hold."""
+        told = {
+            "ZOOM_CLIENT_ID": self.client_id,
+            "ZOOM_CLIENT_SECRET": self.client_secret,
+            "ZOOM_SECRET_TOKEN": self.secret_token,
+            "ZOOM_SECRET_TOKEN_PREVIOUS": "",
+            "ZOOM_SERVER_HOSTS": self.zoom_server_hosts,
+            "RECALL_BASE_URL": self.recall_base_url,
+            "RECALL_API_KEY": self.recall_api_key,
+            "RECALL_WEBHOOK_SECRETS": self.recall_webhook_secret,
+            "RECALL_RECORDING_CONFIG": json.dumps(self.recording_config),
+            "STATE_URL": self.state_url,
+            "TASKS_QUEUE": self.tasks_queue,
+            "TASKS_ENDPOINT": self.tasks_endpoint,
+            "TASKS_INVOKER": "",
+            "WORKER_URL": worker_url,
+            "PYTHONUNBUFFERED": "1",
+        }
+        whole = {**inherited, **told}
+        for name in (*KEPT_FROM_EACH[role], "RECALL_REGION", "FUNCTION_TARGET", "FUNCTION_SOURCE", "PORT"):
+            whole.pop(name, None)
+        return {name: value for name, value in whole.items() if value != ""}
+
+
+class Function:
+    """Both processes. `start` returns when each has answered its `/health`."""
+
+    def __init__(
+        self, wiring: Wiring, webhook: Port, worker: Port, clock: Clock, on_line: Callable[[str, str], None] | None = None
+    ) -> None:
+        """`clock` must run in real time. `on_line(role, line)` gets every line that a process writes."""
+        self.wiring = wiring
+        self.webhook_url = f"http://{webhook.host}:{webhook.number}"
+        self.worker_url = f"http://{worker.host}:{worker.number}"
+        self._clock = clock
+        self._on_line = on_line
+        self._ports = {"webhook": webhook, "worker": worker}
+        self.children: dict[str, Child] = {}
+
+    async def start(self) -> None:
+        """Raises `ChildEnded` (settings refused: code 2), TimeoutError or `NoFunctionSource`; then `aclose` is still due."""
+        await asyncio.gather(*(self.start_one(role) for role in self._ports))
+
+    async def start_one(self, role: str) -> None:
+        """Start one role, or start it anew after its end."""
+        port = self._ports[role]
+        child = self.children[role] = self._child(role)
+        await child.start()
+        await child.answers(f"http://{port.host}:{port.number}/health")
+
+    async def ended(self) -> ChildEnded:
+        """Wait until either process ends, which neither should."""
+        waiting = [asyncio.create_task(child.ended()) for child in self.children.values()]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(child.stop() for child in self.children.values()))
+        for port in self._ports.values():
+            port.release()
+
+    def _child(self, role: str) -> Child:
+        port = self._ports[role]
+        argv = [sys.executable, "-m", "functions_framework", "--source", str(source()), "--target", role]
+        argv += ["--host", port.host, "--port", str(port.number)]
+        return Child(role, argv, self.wiring.environment(role, self.worker_url, os.environ), self._clock, self._on_line)

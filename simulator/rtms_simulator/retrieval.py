@@ -1,0 +1,147 @@
+"""A client of the worker's private HTTP surface: what recordings there are, and their bytes.
+
+A download is resumable and all or nothing: bytes go to a hidden part file beside the target, named after what is being downloaded,
+and the target appears when every announced byte is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+CHUNK = 256 * 1024
+_TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
+
+
+class Unreachable(Exception):
+    """The worker, or the host that a link names, did not answer."""
+
+
+class Refused(Exception):
+    """The worker, or the host that a link names, answered with something else than the bytes. `status` is its HTTP status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status, self.reason = status, reason
+        super().__init__(f"{reason} (HTTP {status})")
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """One file on disk. `resumed_at` is how many bytes an earlier try had left behind; `sha256` is of the whole file, lower-case hex."""
+
+    path: Path
+    size: int
+    sha256: str
+    content_type: str
+    resumed_at: int
+
+
+class Recordings:
+    """The worker at `url`; `token` is an identity token for a deployed one (`gcloud auth print-identity-token`)."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._worker = httpx.AsyncClient(trust_env=False, timeout=30.0, headers=headers)
+        # A pre-signed link carries its own right and refuses any other: no Authorization here.
+        self._links = httpx.AsyncClient(trust_env=False, timeout=60.0, follow_redirects=True)
+
+    async def aclose(self) -> None:
+        await self._worker.aclose()
+        await self._links.aclose()
+
+    async def every(self) -> AsyncIterator[dict[str, Any]]:
+        """All of them, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = (await self._get("/recordings", {"cursor": cursor} if cursor else {})).json()
+            for row in page["recordings"]:
+                yield row
+            cursor = page.get("next")
+            if not cursor:
+                return
+
+    async def one(self, key: str) -> dict[str, Any]:
+        """State and fresh links of one hand-off."""
+        return (await self._get(f"/recordings/{quote(key, safe='')}")).json()
+
+    async def link(self, key: str, artifact: str | None = None) -> str:
+        """A fresh pre-signed link."""
+        answer = await self._get(f"/recordings/{quote(key, safe='')}/download", {"artifact": artifact} if artifact else {})
+        return answer.headers["location"]
+
+    async def download(
+        self, key: str, artifact: str | None, target: Path, on_progress: Callable[[int, int | None], None] = lambda _have, _total: None
+    ) -> Downloaded:
+        """Bring the bytes to `target`. Calls `on_progress(bytes so far, bytes in all or None)`.
+
+        Raises `Unreachable` or `Refused`, and leaves the part file for the next try.
+        """
+        part = part_file(target, key, artifact)
+        have = part.stat().st_size if part.exists() else 0
+        resumed_at = have
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        try:
+            async with self._links.stream("GET", await self.link(key, artifact), headers=headers) as answer:
+                if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+                    # Nothing is missing, or the file is another one now: begin anew rather than guess which.
+                    part.unlink()
+                    return await self.download(key, artifact, target, on_progress)
+                if answer.status_code == httpx.codes.OK:
+                    have = resumed_at = 0
+                elif answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                    raise Refused(answer.status_code, "the link was refused")
+                total = _announced(answer)
+                with part.open("ab" if have else "wb") as file:
+                    on_progress(have, total)
+                    async for chunk in answer.aiter_bytes(CHUNK):
+                        file.write(chunk)
+                        have += len(chunk)
+                        on_progress(have, total)
+                content_type = answer.headers.get("content-type", "")
+        except httpx.TransportError as error:
+            raise Unreachable(f"the download broke off after {have:,} bytes: {error}") from None
+        if total is not None and have != total:
+            raise Unreachable(f"the download broke off after {have:,} of {total:,} bytes")
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        part.replace(target)
+        return Downloaded(target, have, digest, content_type, resumed_at)
+
+    async def _get(self, path: str, params: dict[str, str] | None = None) -> httpx.Response:
+        try:
+            answer = await self._worker.get(self._url + path, params=params)
+        except httpx.TransportError as error:
+            raise Unreachable(f"the worker at {self._url} does not answer: {error or type(error).__name__}") from None
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            raise Refused(answer.status_code, _reason(answer))
+        return answer
+
+
+def part_file(target: Path, key: str, artifact: str | None) -> Path:
+    """Where the bytes are kept until all are there: one name for each thing that can be downloaded to `target`."""
+    what = hashlib.sha256(f"{key}\n{artifact or ''}".encode()).hexdigest()[:12]
+    return target.with_name(f".{target.name}.{what}.part")
+
+
+def _announced(answer: httpx.Response) -> int | None:
+    if answer.status_code == httpx.codes.PARTIAL_CONTENT:
+        found = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
+        return int(found[1]) if found else None
+    length = answer.headers.get("content-length")
+    return int(length) if length is not None and "content-encoding" not in answer.headers else None
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return answer.text.strip()[:200] or answer.reason_phrase
+    return str(body.get("reason", body)) if isinstance(body, dict) else str(body)

@@ -1,0 +1,125 @@
+"""`rtms_simulator.retrieval`: pages are followed, downloads resume, and a file appears only when it is whole."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.http_server import HttpServer
+from rtms_simulator.retrieval import Recordings, Refused, Unreachable, part_file
+
+DATA = bytes(range(256)) * 4096
+KEY = "a" * 64
+
+
+class Worker:
+    """A worker with one recording, whose link may break off."""
+
+    def __init__(self) -> None:
+        self.breaks_after: int | None = None
+        self.ranges: list[str | None] = []
+        self.url = ""
+        self.app = Starlette(
+            routes=[
+                Route("/recordings", self.page),
+                Route(f"/recordings/{KEY}/download", lambda request: RedirectResponse(str(request.base_url) + "bytes", 302)),
+                Route("/recordings/{key}", lambda request: JSONResponse({"error": "not_found", "reason": "no such record"}, 404)),
+                Route("/bytes", self.serve),
+            ]
+        )
+
+    def page(self, request: Request) -> Response:
+        first = "cursor" not in request.query_params
+        return JSONResponse({"recordings": [{"id": "1"} if first else {"id": "2"}], "next": "c/2" if first else None})
+
+    def serve(self, request: Request) -> Response:
+        assert "authorization" not in request.headers
+        wanted = request.headers.get("range")
+        self.ranges.append(wanted)
+        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if begin >= len(DATA):
+            return Response(status_code=416)
+        rest = DATA[begin:]
+        headers = {"content-length": str(len(rest))} | ({"content-range": f"bytes {begin}-{len(DATA) - 1}/{len(DATA)}"} if wanted else {})
+
+        async def chunks():
+            sent = rest if self.breaks_after is None else rest[: self.breaks_after]
+            yield sent
+            if len(sent) < len(rest):
+                raise ConnectionResetError
+
+        return StreamingResponse(chunks(), 206 if wanted else 200, headers, media_type="audio/x-raw")
+
+
+@pytest.fixture
+async def worker():
+    fake = Worker()
+    server = HttpServer(fake.app, Clock())
+    await server.start()
+    fake.url = server.url
+    yield fake
+    await server.aclose()
+
+
+@pytest.fixture
+async def recordings(worker):
+    client = Recordings(worker.url, token="identity")
+    yield client
+    await client.aclose()
+
+
+async def test_every_page_is_followed(recordings):
+    assert [row["id"] async for row in recordings.every()] == ["1", "2"]
+
+
+async def test_a_refusal_carries_the_workers_reason(recordings):
+    with pytest.raises(Refused, match=r"no such record \(HTTP 404\)"):
+        await recordings.one("b" * 64)
+
+
+async def test_a_whole_download_reports_progress_size_and_sha256(recordings, tmp_path: Path):
+    seen = []
+    got = await recordings.download(KEY, None, tmp_path / "talk.raw", lambda have, total: seen.append((have, total)))
+    assert (got.size, got.sha256, got.resumed_at) == (len(DATA), hashlib.sha256(DATA).hexdigest(), 0)
+    assert seen[0] == (0, len(DATA))
+    assert seen[-1] == (len(DATA), len(DATA))
+    assert os.listdir(tmp_path) == ["talk.raw"]
+
+
+async def test_a_broken_download_leaves_no_file_and_goes_on_where_it_was(recordings, worker, tmp_path: Path):
+    target = tmp_path / "talk.raw"
+    worker.breaks_after = 300_000
+    with pytest.raises(Unreachable, match="broke off after"):
+        await recordings.download(KEY, None, target)
+    assert not target.exists()
+    kept = part_file(target, KEY, None).stat().st_size
+    assert 0 < kept <= 300_000
+
+    worker.breaks_after = None
+    got = await recordings.download(KEY, None, target)
+    assert (got.resumed_at, worker.ranges[-1]) == (kept, f"bytes={kept}-")
+    assert target.read_bytes() == DATA
+
+
+async def test_a_part_that_is_too_long_is_thrown_away(recordings, tmp_path: Path):
+    target = tmp_path / "talk.raw"
+    part_file(target, KEY, None).write_bytes(b"x" * (len(DATA) + 1))
+    assert (await recordings.download(KEY, None, target)).sha256 == hashlib.sha256(DATA).hexdigest()
+
+
+def test_parts_of_different_recordings_are_different_files(tmp_path: Path):
+    names = {part_file(tmp_path / "x", key, artifact) for key in ("a", "b") for artifact in (None, "transcript")}
+    assert len(names) == 4
+
+
+async def test_nobody_there(tmp_path: Path):
+    client = Recordings("http://127.0.0.1:1")
+    with pytest.raises(Unreachable, match="does not answer"):
+        await client.one(KEY)
+    await client.aclose()
