@@ -1,0 +1,35 @@
+"""What all tests share: the Firestore emulator, and how long Hypothesis may take."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import firestore_emulator as official
+
+# The machines that run this are shared and slow by turns: time limits belong on the whole suite, not on one example.
+settings.register_profile("rtmskit", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rtmskit")
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator() -> Generator[str, None, None]:
+    """`host:port` of the official emulator. Skips where there is none, unless RTMSKIT_REQUIRE_EMULATOR=1."""
+    reason = official.unavailable()
+    if reason is not None:
+        if os.environ.get("RTMSKIT_REQUIRE_EMULATOR") == "1":
+            pytest.fail(f"RTMSKIT_REQUIRE_EMULATOR=1, but {reason}")
+        pytest.skip(reason)
+    with official.emulator() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def new_firestore_project() -> Callable[[], str]:
+    """Makes up a project id that no other test in this process uses: the emulator keeps each project's data apart."""
+    numbers = itertools.count(1)
+    return lambda: f"rtmskit-{os.getpid()}-{next(numbers)}"
