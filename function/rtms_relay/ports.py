@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 Collection = Literal["handoffs", "streams"]
 """The two kinds of record. `handoffs/{sha256(stream, server_urls)}`, `streams/{sha256(stream)}`."""
 
@@ -106,6 +108,44 @@ class Answer:
     failure: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an `Answer` to a create means for the hand-off.
+
+    `accepted`: an MDC exists (`mdc_id` None if the answer did not name it). `refused`: for good. `again`: with the same
+    Idempotency-Key. `again_new_key`: with another one. `unsure`: this attempt may have made an MDC whose id was not told.
+    `alert`: every other hand-off will meet the same.
+    """
+
+    kind: Literal["accepted", "refused", "again", "again_new_key"]
+    reason: str = ""
+    mdc_id: str | None = None
+    retry_after_s: float | None = None
+    unsure: bool = False
+    alert: bool = False
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact of a recording. `status`: processing, done, failed, deleted, or a code yet unknown."""
+
+    id: str
+    status: str
+    sub_code: str | None = None
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a recording: ids and statuses, never links. `status`: processing, paused, done, failed, deleted, or unknown.
+
+    `updated_at` is Recall's own stamp of the status, ISO 8601; "" if it gave none. `artifacts` by the names of `media_shortcuts`.
+    """
+
+    id: str
+    status: str
+    sub_code: str | None = None
+    updated_at: str = ""
+    artifacts: dict[str, Artifact] = {}
+
+
 class RecallApi(Protocol):
     """Recall.ai's HTTP API. Never raises for what a server may do: the answer carries it."""
 
@@ -165,3 +205,13 @@ class Archive(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT"]
+"""Cloud Logging's severities. ALERT: somebody should be woken."""
+
+
+class Log(Protocol):
+    """Where use cases tell what they did: one call, one line. Fields are JSON values."""
+
+    def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None: ...
