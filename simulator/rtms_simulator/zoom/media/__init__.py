@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rtms_simulator.scenario import Scenario
-from rtms_simulator.zoom.media import audio, captions
-from rtms_simulator.zoom.media.packet import AUDIO, AUDIO_MULTI, TRANSCRIPT, MediaPacket, MediaSwitches
+from rtms_simulator.scenario import Scenario, Span
+from rtms_simulator.zoom.enums import DataOption, MediaType
+from rtms_simulator.zoom.media import audio, captions, video
+from rtms_simulator.zoom.media.chat import chat
+from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 from rtms_simulator.zoom.media.speech import Samples
+from rtms_simulator.zoom.media.time_code import NoTimeCode, read_time_code
 
-__all__ = ["MediaPacket", "MediaSource", "MediaSwitches"]
+__all__ = ["MediaPacket", "MediaSource", "MediaSwitches", "NoTimeCode", "read_time_code"]
 
 
 class MediaSource:
     """The media of one scenario. `params` are Zoom's confirmed media_params (integers of reference C.6); absent ones take Zoom's defaults.
 
-    Every method starts a new run at `start_ms`: audio at the packet interval that holds it, pictures with a keyframe.
+    Every method starts a new run at `start_ms`: audio with the packet interval that holds it, pictures with a keyframe.
     """
 
     def __init__(self, scenario: Scenario, *, switches: MediaSwitches | None = None) -> None:
@@ -28,13 +31,22 @@ class MediaSource:
         self._utterances = scenario.utterances()
         self._sound: audio.Sound = audio.Script(self._utterances, scenario.seed, scenario.duration_ms)
 
-    def packets(self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
-        """The packets of one of Zoom's media types. Raises ValueError for a type that is not a single kind."""
-        if media_type == AUDIO:
-            return (self.audio_multi if params.get("data_opt") == AUDIO_MULTI else self.audio_mixed)(params, start_ms=start_ms)
-        if media_type == TRANSCRIPT:
+    def packets(
+        self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0, user_id: int | None = None
+    ) -> Iterator[MediaPacket]:
+        """The packets of one of Zoom's media types, as its method below. Raises ValueError for a type that is not a single kind."""
+        if media_type == MediaType.AUDIO:
+            multi = params.get("data_opt") == DataOption.AUDIO_MULTI_STREAMS
+            return (self.audio_multi if multi else self.audio_mixed)(params, start_ms=start_ms)
+        if media_type == MediaType.VIDEO:
+            return self.video(params, start_ms=start_ms, user_id=user_id)
+        if media_type == MediaType.DESKSHARE:
+            return self.deskshare(params, start_ms=start_ms)
+        if media_type == MediaType.TRANSCRIPT:
             return self.transcript(params, start_ms=start_ms)
-        raise ValueError(f"media type {media_type} is not one of 1, 2, 4, 8, 16")
+        if media_type == MediaType.CHAT:
+            return self.chat(start_ms=start_ms)
+        raise ValueError(f"media type {media_type} is not a single kind: 1, 2, 4, 8 or 16")
 
     def audio_mixed(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
         """Everybody in one stream: a packet every send_rate, also in silence."""
@@ -44,9 +56,28 @@ class MediaSource:
         """A stream per participant: a packet every send_rate from each who speaks, none from the others."""
         return audio.multi(self._sound, params, start_ms, self._utterances, self.scenario.people, self.scenario.duration_ms)
 
+    def video(self, params: Mapping[str, Any], *, start_ms: int = 0, user_id: int | None = None) -> Iterator[MediaPacket]:
+        """Pictures of the active speaker (data_opt 3), or with data_opt 4 of `user_id` alone: none until somebody is subscribed to."""
+        spans: tuple[Span, ...] = ()
+        if params.get("data_opt") != DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM:
+            spans = video.active_speaker(self.scenario)
+        elif user_id is not None:
+            spans = tuple(span for span in self.scenario.cameras() if span.who.user_id == user_id)
+        wanted = video.VideoParams.of(params, MediaType.VIDEO, self.switches)
+        return video.packets(spans, video.Camera(self.scenario, wanted.size), wanted, MediaType.VIDEO, start_ms)
+
+    def deskshare(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
+        """Pictures of the shared screen while somebody shares."""
+        wanted = video.VideoParams.of(params, MediaType.DESKSHARE, self.switches)
+        return video.packets(self.scenario.shares(), video.Slides(wanted.size), wanted, MediaType.DESKSHARE, start_ms)
+
     def transcript(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
         """A packet per utterance that ends at `start_ms` or later."""
         return captions.transcript(self._utterances, params, self.switches, start_ms)
+
+    def chat(self, *, start_ms: int = 0) -> Iterator[MediaPacket]:
+        """A packet per chat action from `start_ms` on."""
+        return chat(self.scenario, self.switches, start_ms)
 
     def mixed_samples(self, sample_rate: int = 16_000) -> Iterator[Samples]:
         """The truth about the sound: the mixed 16-bit samples of the whole meeting, exactly its length, a second at a time."""

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rtms_simulator.scenario import Person, Utterance
-from rtms_simulator.zoom.media.packet import AUDIO, G711, G722, L16, NO_EXTRA, OPUS, SAMPLE_RATES, MediaPacket
+from rtms_simulator.zoom.enums import Channel, Codec, MediaType, SampleRate
+from rtms_simulator.zoom.media.packet import NO_EXTRA, MediaPacket
 from rtms_simulator.zoom.media.speech import Samples, render, syllables, voice
 
 FRAME_MS = 20
+HERTZ: dict[int, int] = {SampleRate.SR_8K: 8_000, SampleRate.SR_16K: 16_000, SampleRate.SR_32K: 32_000, SampleRate.SR_48K: 48_000}
 Encode = Callable[[Samples], list[bytes]]
 """Rows of samples, one row per packet (a third axis when stereo), to the packets' bytes. May keep state between calls."""
 
@@ -40,13 +42,13 @@ class AudioParams:
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> AudioParams:
         """From Zoom's numbers (reference C.6), absent ones at Zoom's defaults; send_rate above 1000 is clamped."""
-        codec = params.get("codec", L16)
+        codec = params.get("codec", Codec.L16)
         send_rate = min(int(params.get("send_rate", FRAME_MS)), 1000)
         packet_ms = max(FRAME_MS, send_rate - send_rate % FRAME_MS)
-        if codec == OPUS:
+        if codec == Codec.OPUS:
             # Inferred: Zoom does not say how a long send_rate goes with Opus, whose packets end at 120 ms (RFC 6716).
             packet_ms = max(size for size in (20, 40, 60, 80, 100, 120) if packet_ms % size == 0)
-        return cls(codec, SAMPLE_RATES[params.get("sample_rate", 1)], params.get("channel", 1), packet_ms)
+        return cls(codec, HERTZ[params.get("sample_rate", SampleRate.SR_16K)], params.get("channel", Channel.MONO), packet_ms)
 
     @property
     def block_ms(self) -> int:
@@ -55,7 +57,7 @@ class AudioParams:
     @property
     def synthesis_rate(self) -> int:
         """The rate samples are made at: the one asked for, but Opus knows no 32 kHz."""
-        return 48_000 if self.codec == OPUS and self.sample_rate == 32_000 else self.sample_rate
+        return 48_000 if self.codec == Codec.OPUS and self.sample_rate == 32_000 else self.sample_rate
 
 
 class Script:
@@ -110,7 +112,7 @@ def mixed(sound: Sound, params: Mapping[str, Any], start_ms: int, duration_ms: i
     for everybody, _own in sound.samples(wanted.synthesis_rate, at_ms, wanted.block_ms):
         left = -(-(duration_ms - at_ms) // wanted.packet_ms)
         for data in encode(_rows(everybody, wanted)[:left]):
-            yield MediaPacket(at_ms, AUDIO, 0, None, data, wanted.packet_ms)
+            yield MediaPacket(at_ms, MediaType.AUDIO, 0, None, data, wanted.packet_ms)
             at_ms += wanted.packet_ms
 
 
@@ -136,7 +138,7 @@ def multi(
             extra = NO_EXTRA if person.channel_id is None else {"channel_id": person.channel_id}
             chosen = _rows(own[user_id], wanted)[[(at - block_start) // step for at in intervals]]
             for at, data in zip(intervals, encoders[user_id](chosen), strict=True):
-                packets.append((at, place, MediaPacket(at, AUDIO, user_id, person.name, data, step, extra)))
+                packets.append((at, place, MediaPacket(at, MediaType.AUDIO, user_id, person.name, data, step, extra)))
         packets.sort(key=lambda entry: entry[:2])
         for _at, _place, packet in packets:
             yield packet
@@ -223,7 +225,7 @@ def _opus(wanted: AudioParams) -> Encode:
     return encode
 
 
-_ENCODERS: dict[int, Callable[[AudioParams], Encode]] = {L16: _l16, G711: _g711, G722: _g722, OPUS: _opus}
+_ENCODERS: dict[int, Callable[[AudioParams], Encode]] = {Codec.L16: _l16, Codec.G711: _g711, Codec.G722: _g722, Codec.OPUS: _opus}
 
 
 def _context(name: str, wanted: AudioParams, options: dict[str, str] | None = None) -> av.AudioCodecContext:

@@ -7,7 +7,8 @@ from typing import Any
 
 from rtms_simulator.languages import ENGLISH
 from rtms_simulator.scenario import Utterance
-from rtms_simulator.zoom.media.packet import TRANSCRIPT, MediaPacket, MediaSwitches
+from rtms_simulator.zoom.enums import MediaType
+from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 
 _ATTRIBUTE_NEW = 1
 
@@ -29,7 +30,7 @@ def transcript(
                 extra["channel_id"] = utterance.who.channel_id
             yield MediaPacket(
                 utterance.end_ms,
-                TRANSCRIPT,
+                MediaType.TRANSCRIPT,
                 utterance.who.user_id,
                 utterance.who.name,
                 utterance.text.encode(),

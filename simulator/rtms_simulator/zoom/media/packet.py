@@ -6,12 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-AUDIO, VIDEO, DESKSHARE, TRANSCRIPT, CHAT = 1, 2, 4, 8, 16
-L16, G711, G722, OPUS, JPG, PNG, H264 = 1, 2, 3, 4, 5, 6, 7
-AUDIO_MIXED, AUDIO_MULTI, VIDEO_ACTIVE_SPEAKER, VIDEO_INDIVIDUAL = 1, 2, 3, 4
-SAMPLE_RATES = {0: 8_000, 1: 16_000, 2: 32_000, 3: 48_000}
-"""Zoom's number to samples per second (reference C.6)."""
-
 NO_EXTRA: Mapping[str, Any] = {}
 
 
