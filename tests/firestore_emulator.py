@@ -47,7 +47,7 @@ def emulator() -> Generator[str, None, None]:
             port = _free_port()
             command = ["java", *_JVM_FLAGS, "-cp", str(jar), _MAIN_CLASS, "--host=127.0.0.1", f"--port={port}"]
             # Its own session, so that a Ctrl-C at the tests does not take it away before they have finished with it.
-            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: PLW1509
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent)
             try:
                 if _answers(process, port):
                     yield f"127.0.0.1:{port}"
