@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.processes import Child, ChildEnded, Port
@@ -20,6 +18,18 @@ KEPT_FROM_EACH = {
     "worker": ("ZOOM_SECRET_TOKEN", "ZOOM_SECRET_TOKEN_PREVIOUS", "RECALL_WEBHOOK_SECRETS"),
 }
 """What a role must never see (design.md 2), also when it stands in our own environment."""
+
+KEPT_FROM_BOTH = (
+    "RECALL_REGION",
+    "FUNCTION_TARGET",
+    "FUNCTION_SOURCE",
+    "FUNCTION_SIGNATURE_TYPE",
+    "FUNCTION_USE_ASGI",
+    "HOST",
+    "PORT",
+    "DEBUG",
+)
+"""What would change where the functions are, or whose Recall they call."""
 
 
 class NoFunctionSource(Exception):
@@ -57,7 +67,8 @@ class Wiring:
     tasks_queue: str
     state_url: str
     zoom_server_hosts: str = "localhost,127.0.0.1"
-    recording_config: Mapping[str, Any] = field(default_factory=dict)
+    recording_config: str = "{}"
+    """JSON, as it is: the function judges it."""
 
     def environment(self, role: str, worker_url: str, inherited: Mapping[str, str]) -> dict[str, str]:
         """The environment of one role: what is inherited (tunables), then this, minus what the other role alone may hold."""
@@ -70,7 +81,7 @@ class Wiring:
             "RECALL_BASE_URL": self.recall_base_url,
             "RECALL_API_KEY": self.recall_api_key,
             "RECALL_WEBHOOK_SECRETS": self.recall_webhook_secret,
-            "RECALL_RECORDING_CONFIG": json.dumps(self.recording_config),
+            "RECALL_RECORDING_CONFIG": self.recording_config,
             "STATE_URL": self.state_url,
             "TASKS_QUEUE": self.tasks_queue,
             "TASKS_ENDPOINT": self.tasks_endpoint,
@@ -79,7 +90,7 @@ class Wiring:
             "PYTHONUNBUFFERED": "1",
         }
         whole = {**inherited, **told}
-        for name in (*KEPT_FROM_EACH[role], "RECALL_REGION", "FUNCTION_TARGET", "FUNCTION_SOURCE", "PORT"):
+        for name in (*KEPT_FROM_EACH[role], *KEPT_FROM_BOTH):
             whole.pop(name, None)
         return {name: value for name, value in whole.items() if value != ""}
 
@@ -121,9 +132,8 @@ class Function:
                 task.cancel()
 
     async def aclose(self) -> None:
+        """Stop both. The ports stay whose they were, so `start` may follow."""
         await asyncio.gather(*(child.stop() for child in self.children.values()))
-        for port in self._ports.values():
-            port.release()
 
     def _child(self, role: str) -> Child:
         port = self._ports[role]

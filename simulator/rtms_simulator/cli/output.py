@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 C = TypeVar("C", bound=Callable)
+_FRAME = ("severity", "message", "time", "timestamp")
 
 
 def as_json(command: C) -> C:
@@ -40,3 +42,20 @@ def progress() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def log_line(who: str, line: str) -> None:
+    """A line of a child process, on stderr: Google Cloud's JSON as `who SEVERITY message field=value`, anything else as it is."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict):
+        click.echo(f"{who}: {line}", err=True)
+        return
+    facts = " ".join(f"{key}={_plain(value)}" for key, value in entry.items() if key not in _FRAME and "/" not in key)
+    click.echo(f"{who}: {entry.get('severity', 'DEFAULT'):<8} {entry.get('message', '')}  {facts}".rstrip(), err=True)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) and value.isprintable() and " " not in value else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,72 @@
+"""`rtmskit clock`: the time of the fakes (the two functions live in real time)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rtms_simulator.cli.outcome import BadInput
+from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.running import ask, find, of_up
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@click.group()
+def clock() -> None:
+    """Read, advance or freeze the clock of a running `up`.
+
+    It drives the fakes: retries, link expiry, retention, time-outs. The functions are real processes and keep real time, so a clock
+    far ahead makes them see signatures from the future.
+    """
+
+
+@clock.command()
+@of_up
+@as_json_option
+def show(up_file: Path, as_json: bool) -> None:
+    """Show the fakes' time and its rate."""
+    _say(ask(f"{find(up_file)['control_url']}/clock"), as_json)
+
+
+@clock.command()
+@click.argument("by")
+@of_up
+@as_json_option
+def advance(by: str, up_file: Path, as_json: bool) -> None:
+    """Jump forward BY seconds, or as 90s, 5m, 6h, 2d; what was due by then happens, in order."""
+    _say(ask(f"{find(up_file)['control_url']}/clock", "POST", {"advance_s": seconds(by)}), as_json)
+
+
+@clock.command()
+@click.option("--rate", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds per real second; 0 is frozen.")
+@of_up
+@as_json_option
+def freeze(rate: float, up_file: Path, as_json: bool) -> None:
+    """Stop the clock, or run it at another rate (--rate 1 lets it go on)."""
+    _say(ask(f"{find(up_file)['control_url']}/clock", "POST", {"rate": rate}), as_json)
+
+
+def seconds(text: str) -> float:
+    """`90`, `90s`, `5m`, `6h`, `2d` in seconds. Raises BadInput."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
+    try:
+        value = float(number) * UNITS[unit]
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e10:
+        raise BadInput(f"{text!r} is not a duration", "write seconds, or a number with s, m, h or d: 90, 5m, 6h.")
+    return value
+
+
+def _say(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    when = datetime.fromtimestamp(found["now"], UTC).isoformat(timespec="milliseconds")
+    rate = f"{found['rate']:g} s per second" if found["rate"] else "frozen"
+    click.echo(f"{when} ({rate})")

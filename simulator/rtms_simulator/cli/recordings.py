@@ -1,0 +1,148 @@
+"""`rtmskit recordings`: what came home, and its bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rtms_simulator.cli.outcome import Failed, Nobody, run
+from rtms_simulator.cli.output import as_json, progress, table
+from rtms_simulator.cli.running import find, of_up
+
+if TYPE_CHECKING:
+    from rtms_simulator.retrieval import Downloaded, Recordings
+
+C = TypeVar("C", bound=Callable)
+
+SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}
+
+
+def of_worker(command: C) -> C:
+    """The options that say whose worker is asked."""
+    for option in (
+        click.option("--token", envvar="RTMSKIT_TOKEN", default="", help="Identity token of a deployed worker.", show_envvar=True),
+        click.option(
+            "--worker", metavar="URL", envvar="RTMSKIT_WORKER", help="A worker's URL; default: the running `up`'s.", show_envvar=True
+        ),
+        of_up,
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def recordings() -> None:
+    """List, show and download recordings."""
+
+
+@recordings.command("list")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many, newest first.")
+@of_worker
+@as_json
+def list_(limit: int, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:
+    """List the hand-offs and what was recorded of them, newest first."""
+    rows: list[dict[str, Any]] = []
+
+    async def work(client: Recordings) -> None:
+        async for row in client.every():
+            rows.append(row)
+            if len(rows) == limit:
+                return
+
+    _with_worker(worker, token, up_file, work)
+    if as_json:
+        click.echo(json.dumps({"recordings": rows}, ensure_ascii=False))
+        return
+    shown = [(str(row.get("id", "")), str(row.get("state", "")), str(_retrieval(row)), str(row.get("meeting_uuid", ""))) for row in rows]
+    table(("id", "hand-off", "recording", "meeting"), shown)
+
+
+@recordings.command()
+@click.argument("id")
+@of_worker
+@as_json
+def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+    """Show one hand-off: its states, reasons, artifacts and fresh links."""
+    found: list[dict[str, Any]] = []
+
+    async def work(client: Recordings) -> None:
+        found.append(await client.one(id))
+
+    _with_worker(worker, token, up_file, work)
+    click.echo(json.dumps(found[0], ensure_ascii=False, indent=None if as_json else 2))
+
+
+@recordings.command()
+@click.argument("id")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; default: ID and a fitting suffix.")
+@click.option("--artifact", help="What, such as video_mixed, audio_mixed or transcript; default: the video, or else the audio.")
+@of_worker
+@as_json
+def download(
+    id: str,  # noqa: A002  # click names the argument after it
+    output: Path | None,
+    artifact: str | None,
+    worker: str | None,
+    token: str,
+    up_file: Path,
+    as_json: bool,
+) -> None:
+    """Download one artifact. A download that broke off goes on where it was; the file appears when it is whole."""
+    got: list[Downloaded] = []
+    named_later = output is None
+    target = output or Path(f"{id}{'' if artifact is None else f'.{artifact}'}")
+
+    async def work(client: Recordings) -> None:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=progress(), transient=True) as bar:
+            task = bar.add_task(target.name[:24])
+            got.append(await client.download(id, artifact, target, lambda have, total: bar.update(task, completed=have, total=total)))
+
+    _with_worker(worker, token, up_file, work)
+    done = got[0]
+    path = done.path.rename(done.path.with_name(done.path.name + suffix(done.content_type))) if named_later else done.path
+    if as_json:
+        click.echo(json.dumps(asdict(done) | {"path": str(path)}))
+        return
+    resumed = f", resumed at {done.resumed_at:,}" if done.resumed_at else ""
+    click.echo(f"{path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
+
+
+def suffix(content_type: str) -> str:
+    """The file name's end for a content type; `.bin` for one that says nothing."""
+    return SUFFIXES.get(content_type.partition(";")[0].strip().lower(), ".bin")
+
+
+def _retrieval(row: dict[str, Any]) -> Any:
+    found = row.get("retrieval") or ""
+    return found.get("state", "") if isinstance(found, dict) else found
+
+
+def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:
+    from rtms_simulator.retrieval import Recordings, Refused, Unreachable
+
+    url = worker or find(up_file)["worker_url"]
+    if not url:
+        raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker.")
+
+    async def whole() -> None:
+        client = Recordings(url, token)
+        try:
+            await work(client)
+        finally:
+            await client.aclose()
+
+    try:
+        run(whole())
+    except Unreachable as error:
+        raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to go on where it broke off.") from None
+    except Refused as error:
+        do = "pass an identity token with --token." if error.status in (401, 403) else "`rtmskit recordings list` shows what there is."
+        raise Failed(str(error), do) from None

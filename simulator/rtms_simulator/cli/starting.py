@@ -1,0 +1,46 @@
+"""What `up` and `demo` share: the options that say what to start, and how its troubles are told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+import click
+
+from rtms_simulator.cli.outcome import BadInput, Failed
+
+C = TypeVar("C", bound=Callable)
+SETTINGS_REFUSED = 2
+
+
+def state_option(command: C) -> C:
+    return click.option(
+        "--state",
+        "state_url",
+        metavar="URL",
+        default="",
+        help="Where the functions keep their records: sqlite:///path or firestore://project/database (an emulator's, with "
+        "FIRESTORE_EMULATOR_HOST). Default: an SQLite file of its own, new at each start.",
+    )(command)
+
+
+@contextlib.contextmanager
+def explained() -> Generator[None]:
+    """Turn what can go wrong while starting and running into what a person can do about it."""
+    from rtms_simulator.function import NoFunctionSource
+    from rtms_simulator.processes import ChildEnded, PortTaken
+
+    try:
+        yield
+    except PortTaken as error:
+        raise BadInput(str(error), "leave the port out for a free one, name another, or end whoever listens there.") from None
+    except ChildEnded as error:
+        said = "\n".join(f"  {error.name}: {line}" for line in error.lines[-20:])
+        if error.code == SETTINGS_REFUSED:
+            raise BadInput(f"the {error.name} refused its settings:\n{said}", "change the variables named above.") from None
+        raise Failed(f"{error}. Its last lines:\n{said or '  (none)'}", "everything else was stopped.") from None
+    except NoFunctionSource as error:
+        raise Failed(str(error)) from None
+    except TimeoutError as error:
+        raise Failed(str(error), "is the machine very busy? Try again.") from None

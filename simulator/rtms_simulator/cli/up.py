@@ -1,0 +1,105 @@
+"""`rtmskit up`: everything, kept running."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtms_simulator.cli import running
+from rtms_simulator.cli.outcome import BadInput, Nobody, run
+from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import log_line
+from rtms_simulator.cli.starting import explained, state_option
+
+if TYPE_CHECKING:
+    from rtms_simulator.stack import Plan
+
+PORTS = ("webhook", "worker", "zoom", "recall", "tasks", "control")
+RECEIVERS = {"webhook_url": "--webhook", "recall_webhook_url": "--recall-webhook", "worker_url": "--worker"}
+
+
+def _ports(command: Any) -> Any:
+    for name in reversed(PORTS):
+        text = (
+            f"Port of {'Cloud Tasks' if name == 'tasks' else f'the {name}' if name in ('webhook', 'worker', 'control') else name.title()}."
+        )
+        command = click.option(f"--{name}-port", type=click.IntRange(0, 65535), default=0, help=f"{text} Default: a free one.")(command)
+    return command
+
+
+@click.command()
+@state_option
+@click.option("--no-function", is_flag=True, help="Start the fakes only, to test a receiver of your own.")
+@click.option("--webhook", "webhook_url", metavar="URL", default="", help="With --no-function: your receiver of Zoom's events.")
+@click.option(
+    "--recall-webhook", "recall_webhook_url", metavar="URL", default="", help="With --no-function: your receiver of Recall's events."
+)
+@click.option("--worker", "worker_url", metavar="URL", default="", help="With --no-function: your own worker, for `rtmskit recordings`.")
+@click.option("--tls", is_flag=True, help="Serve RTMS over wss, with a CA made for this run.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Makes ids, secrets and media; one seed, one run.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".rtmskit"),
+    show_default=True,
+    help="For files and records.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Do not show the functions' log lines.")
+@_ports
+@running.of_up
+@as_json_option
+def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, **options: Any) -> None:
+    """Start every fake and both functions, and keep them running.
+
+    Zoom's RTMS servers, Recall's API, Cloud Tasks with a scheduler, and the functions under the real functions-framework, all on
+    loopback. Addresses and secrets are printed, and left in .rtmskit/up.json where the other commands find them. Ctrl-C ends it all.
+    """
+    from rtms_simulator.stack import Plan, Ports
+
+    ports = Ports(**{name: options.pop(f"{name}_port") for name in PORTS})
+    if not no_function and any(options[name] for name in RECEIVERS):
+        raise BadInput(f"{', '.join(RECEIVERS.values())} name receivers of your own", "add --no-function, or leave them out.")
+    with contextlib.suppress(Nobody):
+        other = running.find(up_file)
+        raise BadInput(f"an `rtmskit up` is running here already (process {other['pid']})", "end it, or give this one another --up FILE.")
+    plan = Plan(function=not no_function, ports=ports, **options)
+    with explained():
+        run(_serve(plan, up_file, as_json, quiet))
+
+
+async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
+    from rtms_simulator.stack import Stack
+
+    stack = Stack(plan, on_line=None if quiet else log_line)
+    try:
+        await stack.start()
+        described = stack.described()
+        running.write(up_file, described)
+        if as_json:
+            click.echo(json.dumps(described))
+        else:
+            _show(described, up_file)
+        raise await stack.broken()
+    finally:
+        with contextlib.suppress(Nobody, BadInput):
+            if running.find(up_file)["pid"] == os.getpid():
+                up_file.unlink()
+        await stack.aclose()
+
+
+def _show(described: dict[str, Any], up_file: Path) -> None:
+    flat: list[tuple[str, str]] = []
+    for name, value in described.items():
+        if isinstance(value, dict):
+            flat += [(f"{name}.{inner}", str(found)) for inner, found in value.items() if found]
+        elif value:
+            flat.append((name, str(value)))
+    width = max(len(name) for name, _ in flat)
+    for name, value in flat:
+        click.echo(f"{name:<{width}}  {value}")
+    click.echo(f"\nAll of it is in {up_file}. Try `rtmskit meeting play` in another terminal. Ctrl-C ends everything.", err=True)

@@ -1,0 +1,27 @@
+"""docs/cli.md says what the command line does, and nothing is left out."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import rtms_simulator.cli
+from rtms_simulator.cli import COMMANDS, outcome
+
+PAGE = Path(__file__).parents[2] / "docs/cli.md"
+
+
+def test_the_reference_is_what_the_commands_say():
+    done = subprocess.run([sys.executable, "-m", "cogapp", "--check", "-P", str(PAGE)], capture_output=True, text=True)
+    assert done.returncode == 0, f"docs/cli.md is out of date; `make docs` writes it anew\n{done.stdout}{done.stderr}"
+
+
+def test_every_command_has_a_section():
+    assert set(COMMANDS) <= set(re.findall(r"^## rtmskit (\S+)$", PAGE.read_text(), re.M))
+
+
+def test_every_exit_code_is_on_the_page_and_in_the_module():
+    codes = {kind.exit_code for kind in (outcome.Failed, outcome.BadInput, outcome.Nobody)} | {0, 130, 143}
+    page = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", PAGE.read_text(), re.M) for code in row.split(",")}
+    module = {int(code) for code in re.findall(r"^ {4}(\d+) ", rtms_simulator.cli.__doc__ or "", re.M)} | {143}
+    assert codes == page == module
