@@ -395,7 +395,7 @@ def _completed(action: Action) -> Action:
 # --- the library and TOML files -------------------------------------------------------------------------------------------------------
 
 _LIBRARY = files("rtms_simulator") / "scenarios"
-_FIRST_USER_ID = 16778240  # what Zoom gives the first participant of a meeting (seen on the wire, reference D.2); later ones are 1024 apart
+FIRST_USER_ID = 16778240  # what Zoom gives the first participant of a meeting (seen on the wire, reference D.2); later ones are 1024 apart
 
 _SCENARIO_KEYS: dict[str, Field] = {
     "name": Field(str, "a text"),
@@ -466,7 +466,7 @@ def _build(document: Mapping[str, Any], name: str) -> Scenario:
     for index, row in enumerate(top["people"]):
         person = _read(row, _PERSON_KEYS, ("people", index))
         person["language"] = LANGUAGES[person["language"]]
-        person.setdefault("user_id", _FIRST_USER_ID + 1024 * index)
+        person.setdefault("user_id", FIRST_USER_ID + 1024 * index)
         people.append(Person(**person))
     user_ids = {person.name: person.user_id for person in people}
     timeline = tuple(_read_action(row, ("timeline", index), user_ids) for index, row in enumerate(top["timeline"]))

@@ -6,30 +6,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rtms_simulator.scenario import Scenario, Span
 from rtms_simulator.zoom.enums import DataOption, MediaType
-from rtms_simulator.zoom.media import audio, captions, video
+from rtms_simulator.zoom.media import audio, captions, files, video
 from rtms_simulator.zoom.media.chat import chat
+from rtms_simulator.zoom.media.files import UnusableFile
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 from rtms_simulator.zoom.media.speech import Samples
 from rtms_simulator.zoom.media.time_code import NoTimeCode, read_time_code
 
-__all__ = ["MediaPacket", "MediaSource", "MediaSwitches", "NoTimeCode", "read_time_code"]
+__all__ = ["MediaPacket", "MediaSource", "MediaSwitches", "NoTimeCode", "UnusableFile", "read_time_code"]
 
 
 class MediaSource:
-    """The media of one scenario. `params` are Zoom's confirmed media_params (integers of reference C.6); absent ones take Zoom's defaults.
+    """The media of one scenario, or of a person's own files in its place (`scenario` is then the adapted one: use it for everything else).
+
+    Raises files.UnusableFile. `params` are Zoom's confirmed media_params (integers of reference C.6); absent ones take Zoom's defaults.
 
     Every method starts a new run at `start_ms`: audio with the packet interval that holds it, pictures with a keyframe.
     """
 
-    def __init__(self, scenario: Scenario, *, switches: MediaSwitches | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        media_file: Path | None = None,
+        transcript_file: Path | None = None,
+        switches: MediaSwitches | None = None,
+    ) -> None:
+        self._recording = files.read_recording(media_file) if media_file else None
+        if media_file or transcript_file:
+            scenario = files.cast(scenario, self._recording, files.read_transcript(transcript_file) if transcript_file else ())
         self.scenario = scenario
         self.switches = switches or MediaSwitches()
         self._utterances = scenario.utterances()
         self._sound: audio.Sound = audio.Script(self._utterances, scenario.seed, scenario.duration_ms)
+        if self._recording and self._recording.has_audio:
+            self._sound = files.FileSound(self._recording, self._utterances, scenario.duration_ms)
 
     def packets(
         self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0, user_id: int | None = None
@@ -64,7 +80,10 @@ class MediaSource:
         elif user_id is not None:
             spans = tuple(span for span in self.scenario.cameras() if span.who.user_id == user_id)
         wanted = video.VideoParams.of(params, MediaType.VIDEO, self.switches)
-        return video.packets(spans, video.Camera(self.scenario, wanted.size), wanted, MediaType.VIDEO, start_ms)
+        painter: video.Painter = video.Camera(self.scenario, wanted.size)
+        if self._recording and self._recording.has_video:
+            painter = files.FilePictures(self._recording, wanted.size)
+        return video.packets(spans, painter, wanted, MediaType.VIDEO, start_ms)
 
     def deskshare(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
         """Pictures of the shared screen while somebody shares."""

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from rtms_simulator.scenario import Person, Utterance
 from rtms_simulator.zoom.enums import Channel, Codec, MediaType, SampleRate
@@ -71,35 +70,41 @@ class Script:
     def samples(self, sample_rate: int, start_ms: int, block_ms: int) -> Iterator[tuple[Samples, Mapping[int, Samples]]]:
         per_ms = sample_rate // 1000
         silence = np.zeros(block_ms * per_ms, np.int16)
-        ahead = iter(self._utterances)
-        heard: list[tuple[Utterance, npt.NDArray[np.intp], Samples]] = []
-        coming = next(ahead, None)
+        sweep = Sweep(self._utterances)
         for block_start in range(start_ms, self._duration_ms, block_ms):
-            block_end = block_start + block_ms
-            heard = [entry for entry in heard if entry[0].end_ms > block_start]
-            while coming is not None and coming.start_ms < block_end:
-                if coming.end_ms > block_start:
-                    rows = syllables(coming.text, coming.end_ms - coming.start_ms)
-                    heard.append((coming, rows, voice(self._seed, coming.who.user_id, sample_rate)))
-                coming = next(ahead, None)
-            if not heard:
-                yield silence, {}
-                continue
             own: dict[int, Samples] = {}
-            for utterance, rows, table in heard:
+            for utterance in sweep.between(block_start, block_start + block_ms):
                 line = own.setdefault(utterance.who.user_id, silence.copy())
-                begin, end = max(utterance.start_ms, block_start), min(utterance.end_ms, block_end)
-                at = (begin - block_start) * per_ms
-                count = (end - begin) * per_ms
+                begin, end = max(utterance.start_ms, block_start), min(utterance.end_ms, block_start + block_ms)
+                at, count = (begin - block_start) * per_ms, (end - begin) * per_ms
+                rows = syllables(utterance.text, utterance.end_ms - utterance.start_ms)
+                table = voice(self._seed, utterance.who.user_id, sample_rate)
                 line[at : at + count] = render(table, rows, (begin - utterance.start_ms) * per_ms, count)
             yield mix(own.values(), silence), own
+
+
+class Sweep:
+    """Who speaks, asked block after block in the order of time; it holds only those who are speaking."""
+
+    def __init__(self, utterances: tuple[Utterance, ...]) -> None:
+        self._ahead = iter(utterances)
+        self._coming = next(self._ahead, None)
+        self._now: list[Utterance] = []
+
+    def between(self, start_ms: int, end_ms: int) -> list[Utterance]:
+        """The utterances heard in [start_ms, end_ms)."""
+        while self._coming is not None and self._coming.start_ms < end_ms:
+            self._now.append(self._coming)
+            self._coming = next(self._ahead, None)
+        self._now = [utterance for utterance in self._now if utterance.end_ms > start_ms]
+        return self._now
 
 
 def mix(lines: Iterable[Samples], silence: Samples) -> Samples:
     """The sum of everybody, limited to 16 bits."""
     lines = list(lines)
-    if len(lines) == 1:
-        return lines[0]
+    if len(lines) < 2:
+        return lines[0] if lines else silence
     total = sum((line.astype(np.int32) for line in lines), start=silence.astype(np.int32))
     return np.clip(total, -32_768, 32_767).astype(np.int16)
 
@@ -125,11 +130,11 @@ def multi(
     start_ms -= start_ms % step
     by_id = {person.user_id: (place, person) for place, person in enumerate(people)}
     encoders: dict[int, Encode] = {}
-    speaking = _Speaking(utterances, step)
+    sweep = Sweep(utterances)
     block_start = start_ms
     for _everybody, own in sound.samples(wanted.synthesis_rate, start_ms, wanted.block_ms):
         block_end = min(block_start + wanted.block_ms, duration_ms)
-        talk = speaking.intervals(block_start, block_end)
+        talk = _intervals(sweep.between(block_start, block_end), block_start, block_end, step)
         packets: list[tuple[int, int, MediaPacket]] = []
         for user_id, intervals in talk.items():
             place, person = by_id[user_id]
@@ -145,27 +150,14 @@ def multi(
         block_start += wanted.block_ms
 
 
-class _Speaking:
-    """In which packet intervals each person speaks, asked block after block."""
-
-    def __init__(self, utterances: tuple[Utterance, ...], step: int) -> None:
-        self._ahead = iter(utterances)
-        self._coming = next(self._ahead, None)
-        self._now: list[Utterance] = []
-        self._step = step
-
-    def intervals(self, start_ms: int, end_ms: int) -> dict[int, list[int]]:
-        """By user_id the starts of the intervals in [start_ms, end_ms) that hold any speech of theirs, each once, in order."""
-        while self._coming is not None and self._coming.start_ms < end_ms:
-            self._now.append(self._coming)
-            self._coming = next(self._ahead, None)
-        self._now = [utterance for utterance in self._now if utterance.end_ms > start_ms]
-        found: dict[int, set[int]] = {}
-        for utterance in self._now:
-            first = max(utterance.start_ms, start_ms)
-            first -= first % self._step
-            found.setdefault(utterance.who.user_id, set()).update(range(first, min(utterance.end_ms, end_ms), self._step))
-        return {user_id: sorted(starts) for user_id, starts in found.items()}
+def _intervals(speaking: list[Utterance], start_ms: int, end_ms: int, step: int) -> dict[int, list[int]]:
+    """By user_id the starts of the packet intervals in [start_ms, end_ms) that hold any speech of theirs, each once, in order."""
+    found: dict[int, set[int]] = {}
+    for utterance in speaking:
+        first = max(utterance.start_ms, start_ms)
+        first -= first % step
+        found.setdefault(utterance.who.user_id, set()).update(range(first, min(utterance.end_ms, end_ms), step))
+    return {user_id: sorted(starts) for user_id, starts in found.items()}
 
 
 def _rows(line: Samples, wanted: AudioParams) -> Samples:

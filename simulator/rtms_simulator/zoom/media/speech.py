@@ -58,8 +58,9 @@ def voice(seed: int, user_id: int, sample_rate: int) -> Samples:
     return table
 
 
+@functools.lru_cache(maxsize=512)
 def syllables(text: str, duration_ms: int) -> npt.NDArray[np.intp]:
-    """The rows of a voice that say a text in that time: the text over and over, a rest after every few words. Never empty."""
+    """The rows of a voice that say a text in that time: the text over and over, a rest after every few words. Never empty; read-only."""
     said: list[int] = []
     for number, word in enumerate(text.split() or ["mm"]):
         said += [sum(map(ord, word[at : at + 3])) % _SYLLABLES for at in range(0, len(word), 3)]
@@ -68,7 +69,9 @@ def syllables(text: str, duration_ms: int) -> npt.NDArray[np.intp]:
     whole = max(1, duration_ms // SYLLABLE_MS)
     rows = np.resize(np.array(said, dtype=np.intp), whole)
     # What is left at the end is too short for a syllable and stays silent.
-    return rows if whole * SYLLABLE_MS >= duration_ms else np.append(rows, _SYLLABLES)
+    rows = rows if whole * SYLLABLE_MS >= duration_ms else np.append(rows, _SYLLABLES)
+    rows.flags.writeable = False
+    return rows
 
 
 def render(table: Samples, rows: npt.NDArray[np.intp], first: int, count: int) -> Samples:

@@ -57,7 +57,7 @@ class VideoParams:
 class Painter(Protocol):
     """Where the pictures of a span come from. Asked in the order of time, and free to keep state."""
 
-    def __call__(self, span: Span, at_ms: int) -> Planes: ...
+    def __call__(self, span: Span, at_ms: int, /) -> Planes: ...
 
 
 def packets(spans: tuple[Span, ...], painter: Painter, wanted: VideoParams, media_type: int, start_ms: int) -> Iterator[MediaPacket]:
@@ -169,9 +169,13 @@ def _planes(image: Image.Image, size: Size) -> Planes:
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, width, height // STRIP + 1), fill=(0, 0, 0))
     draw.rectangle((0, height - height // 12 - 1, width, height), fill=(0, 0, 0))
-    planes = av.VideoFrame.from_image(image).reformat(format="yuv420p").to_ndarray()
+    planes = planes_of(av.VideoFrame.from_image(image))
     planes.flags.writeable = False
     return planes
+
+
+def planes_of(frame: av.VideoFrame) -> Planes:
+    return np.asarray(frame.reformat(format="yuv420p").to_ndarray(), dtype=np.uint8)
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,0 +1,290 @@
+"""A person's own recording as a meeting: sound and pictures from a media file, the script from a transcript.
+
+Zoom's cloud recording exports are what this is for: `.mp4`, `.m4a`, `.vtt`, and the saved captions `.txt`.
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+from typing import TypeVar
+
+import av
+import numpy as np
+import webvtt
+from av.error import FFmpegError
+from PIL import Image
+from webvtt.errors import MalformedCaptionError, MalformedFileError
+
+from rtms_simulator.scenario import FIRST_USER_ID, Action, Person, Scenario, ScenarioError, Span, Utterance
+from rtms_simulator.zoom.media.audio import Sweep
+from rtms_simulator.zoom.media.speech import Samples
+from rtms_simulator.zoom.media.video import Planes, Size, planes_of
+
+MEDIA_SUFFIXES = (".mp4", ".m4a", ".wav", ".mp3")
+TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".txt")
+
+_T = TypeVar("_T")
+_SPEAKER = re.compile(r"([^\W_][^:<>\n]{0,63}):\s+(\S.*)", re.DOTALL)
+_CAPTION_HEAD = re.compile(r"\[(?P<who>[^\]\n]+)\]\s+(?P<h>\d{1,2}):(?P<m>\d\d):(?P<s>\d\d)\s*")
+_CHARACTERS_PER_S = 14
+_SHORTEST_MS = 200
+
+
+class UnusableFile(ValueError):
+    """A file of a person's own that cannot be played: names the file, what is wrong and what is supported."""
+
+    def __init__(self, path: Path, problem: str, supported: tuple[str, ...]) -> None:
+        self.path = path
+        super().__init__(f"{path}: {problem} (supported: {', '.join(supported)})")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One line of a transcript; `speaker` is None when the file does not say."""
+
+    start_ms: int
+    end_ms: int
+    speaker: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a media file holds."""
+
+    path: Path
+    duration_ms: int
+    has_audio: bool
+    has_video: bool
+
+
+def read_recording(path: Path) -> Recording:
+    """Look into a media file and decode its beginning. Raises UnusableFile."""
+    _known(path, MEDIA_SUFFIXES)
+
+    def look(container: av.container.InputContainer) -> Recording:
+        streams = [
+            stream for stream in (*container.streams.audio[:1], *container.streams.video[:1]) if next(container.decode(stream), None)
+        ]
+        kinds = {stream.type for stream in streams}
+        length_ms = (container.duration or 0) // 1000
+        if not kinds or length_ms <= 0:
+            raise UnusableFile(path, "no sound and no picture in it", MEDIA_SUFFIXES)
+        return Recording(path, length_ms, "audio" in kinds, "video" in kinds)
+
+    return _opened(path, look)
+
+
+def read_transcript(path: Path) -> tuple[Cue, ...]:
+    """The cues of a WebVTT, SubRip or Zoom caption file, by start. Raises UnusableFile.
+
+    A speaker comes from a voice tag (`<v Ada>`) or from Zoom's own `Ada Lovelace: text`.
+    """
+    suffix = _known(path, TRANSCRIPT_SUFFIXES)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnusableFile(path, f"cannot be read as UTF-8 text: {error}", TRANSCRIPT_SUFFIXES) from None
+    try:
+        cues = _captions(text) if suffix == ".txt" else _subtitles(text, suffix.removeprefix("."))
+    except (MalformedFileError, MalformedCaptionError, ValueError) as error:
+        raise UnusableFile(path, f"not a {suffix} transcript: {error or 'malformed'}", TRANSCRIPT_SUFFIXES) from None
+    if not cues:
+        raise UnusableFile(path, "no lines of speech in it", TRANSCRIPT_SUFFIXES)
+    return tuple(sorted(cues, key=lambda cue: cue.start_ms))
+
+
+def _subtitles(text: str, kind: str) -> list[Cue]:
+    cues: list[Cue] = []
+    for caption in webvtt.from_buffer(StringIO(text), format=kind, strict=True):
+        start, end = (_milliseconds(moment) for moment in (caption.start, caption.end))
+        said = " ".join(html.unescape(caption.text).split())
+        speaker = caption.voice
+        if speaker is None and (named := _SPEAKER.fullmatch(said)):
+            speaker, said = named[1].strip(), named[2]
+        if said:
+            cues.append(Cue(start, max(end, start + _SHORTEST_MS), speaker, said))
+    return cues
+
+
+def _captions(text: str) -> list[Cue]:
+    """Zoom's saved captions: `[Name] hh:mm:ss`, then the text.
+
+    Inferred: a first time of an hour or more is the clock on the wall, so times count from the first line; else from the start.
+    There are no ends: a line lasts as long as it takes to say, at most until the next one; lines of one second share it.
+    """
+    heads = list(_CAPTION_HEAD.finditer(text))
+    if not heads or text[: heads[0].start()].strip():
+        raise ValueError("expected lines of the form [Name] hh:mm:ss")
+    seconds = [int(head["h"]) * 3600 + int(head["m"]) * 60 + int(head["s"]) for head in heads]
+    origin = seconds[0] if seconds[0] >= 3600 else 0
+    # Past midnight the clock on the wall starts again.
+    starts = list(itertools.accumulate((second - origin for second in seconds), lambda last, now: now if now >= last else now + 86_400))
+    spoken = [
+        " ".join(text[head.end() : after].split())
+        for head, after in zip(heads, [head.start() for head in heads[1:]] + [len(text)], strict=True)
+    ]
+    cues: list[Cue] = []
+    lines = list(zip(starts, heads, spoken, strict=True))
+    groups = [(start, list(group)) for start, group in itertools.groupby(lines, key=lambda line: line[0])]
+    for number, (start, group) in enumerate(groups):
+        room = (groups[number + 1][0] - start) * 1000 if number + 1 < len(groups) else 60_000
+        share = room // len(group)
+        for place, (_start, head, said) in enumerate(group):
+            if said:
+                begin = start * 1000 + place * share
+                cues.append(Cue(begin, begin + min(share, max(1000, len(said) * 1000 // _CHARACTERS_PER_S)), head["who"].strip(), said))
+    return cues
+
+
+def cast(scenario: Scenario, recording: Recording | None, cues: tuple[Cue, ...]) -> Scenario:
+    """The scenario with the speech of the files instead of its own.
+
+    It lasts as long as the files. The speakers of the transcript are there from start to end with cameras on, a person of the same
+    name keeps their user_id and language; without named speakers the scenario's first person says everything. What the scenario does
+    otherwise (stop, fail_over, faults, shares and chat of people who are still there) stays if its time is within the new duration.
+    """
+    duration_ms = max(recording.duration_ms if recording else 0, max((cue.end_ms for cue in cues), default=0))
+    known = {person.name.casefold(): person for person in scenario.people}
+    names = list(dict.fromkeys(cue.speaker for cue in cues if cue.speaker is not None))
+    free = (user_id for user_id in itertools.count(FIRST_USER_ID, 1024) if all(person.user_id != user_id for person in scenario.people))
+    people = tuple(known.get(name.casefold()) or Person(next(free), name) for name in names) or scenario.people
+    by_name = dict(zip(names, people, strict=False))
+    ids = {person.user_id for person in people}
+
+    spoken: list[Action] = []
+    busy: dict[int, int] = {}
+    for cue in cues or (Cue(0, duration_ms, None, ""),):
+        who = people[0] if cue.speaker is None else by_name[cue.speaker]
+        start = max(cue.start_ms, busy.get(who.user_id, 0))
+        if start < cue.end_ms:
+            busy[who.user_id] = cue.end_ms
+            spoken.append(Action(start / 1000, "speak", who.user_id, {"until_s": cue.end_ms / 1000, "text": cue.text}))
+    kept = tuple(
+        action
+        for action in scenario.timeline
+        if action.kind not in _OVERRULED and (action.who is None or action.who in ids) and action.at_s * 1000 <= duration_ms
+    )
+    cameras = tuple(Action(0.0, "video_on", person.user_id) for person in people)
+    try:
+        return replace(scenario, people=people, timeline=(*cameras, *spoken, *kept), duration_s=duration_ms / 1000)
+    except ScenarioError as error:
+        raise ScenarioError(f"the files do not fit the scenario: {error.problem}", path=error.path, allowed=error.allowed) from None
+
+
+_OVERRULED = {"join", "leave", "eject", "speak", "video_on", "video_off", "end"}
+
+
+class FileSound:
+    """The sound of a media file; a participant's own sound is what is heard while the transcript says that they speak."""
+
+    def __init__(self, recording: Recording, utterances: tuple[Utterance, ...], duration_ms: int) -> None:
+        self._path = recording.path
+        self._utterances = utterances
+        self._duration_ms = duration_ms
+
+    def samples(self, sample_rate: int, start_ms: int, block_ms: int) -> Iterator[tuple[Samples, Mapping[int, Samples]]]:
+        per_ms = sample_rate // 1000
+        sweep = Sweep(self._utterances)
+        source = self._decoded(sample_rate, start_ms)
+        kept = np.zeros(0, np.int16)
+        for block_start in range(start_ms, self._duration_ms, block_ms):
+            while len(kept) < block_ms * per_ms and (piece := next(source, None)) is not None:
+                kept = np.concatenate((kept, piece))
+            block, kept = kept[: block_ms * per_ms], kept[block_ms * per_ms :]
+            block = np.pad(block, (0, block_ms * per_ms - len(block)))
+            own: dict[int, Samples] = {}
+            for utterance in sweep.between(block_start, block_start + block_ms):
+                begin, end = max(utterance.start_ms - block_start, 0) * per_ms, (utterance.end_ms - block_start) * per_ms
+                own.setdefault(utterance.who.user_id, np.zeros_like(block))[begin:end] = block[begin:end]
+            yield block, own
+
+    def _decoded(self, sample_rate: int, start_ms: int) -> Iterator[Samples]:
+        """Mono samples from `start_ms` on, in pieces of the decoder's size."""
+        with av.open(str(self._path)) as container:
+            stream = container.streams.audio[0]
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
+            if start_ms > 1000:
+                # A second early: compressed sound needs a run-up.
+                container.seek((start_ms - 1000) * 1000)
+            skip: int | None = None
+            for frame in itertools.chain(container.decode(stream), (None,)):
+                if skip is None and frame is not None:
+                    first_ms = 0 if frame.time is None else frame.time * 1000
+                    skip = round((start_ms - first_ms) * sample_rate / 1000)
+                    if skip < 0:
+                        yield np.zeros(-skip, np.int16)
+                        skip = 0
+                for piece in resampler.resample(frame):
+                    line = np.asarray(piece.to_ndarray(), dtype=np.int16).reshape(-1)
+                    skipped = min(skip or 0, len(line))
+                    skip = (skip or 0) - skipped
+                    yield line[skipped:]
+
+
+class FilePictures:
+    """The pictures of a media file, fitted into the asked-for size with black bars. A painter: asked in the order of time."""
+
+    def __init__(self, recording: Recording, size: Size) -> None:
+        self._path = recording.path
+        self._size = size
+        self._frames: Iterator[tuple[int, Planes]] | None = None
+        self._now: tuple[int, Planes] | None = None
+        self._next: tuple[int, Planes] | None = None
+
+    def __call__(self, _span: Span, at_ms: int) -> Planes:
+        if self._frames is None:
+            self._frames = self._decoded(at_ms)
+            self._now = next(self._frames, None)
+            self._next = next(self._frames, None)
+        while self._next is not None and self._next[0] <= at_ms:
+            self._now, self._next = self._next, next(self._frames, None)
+        if self._now is None:
+            # Past the last picture of a file whose sound is longer.
+            return planes_of(av.VideoFrame.from_image(Image.new("RGB", self._size)))
+        return self._now[1]
+
+    def _decoded(self, start_ms: int) -> Iterator[tuple[int, Planes]]:
+        with av.open(str(self._path)) as container:
+            stream = container.streams.video[0]
+            container.seek(start_ms * 1000)
+            for frame in container.decode(stream):
+                yield round((frame.time or 0.0) * 1000), self._fitted(frame)
+
+    def _fitted(self, frame: av.VideoFrame) -> Planes:
+        width, height = self._size
+        scale = min(width / frame.width, height / frame.height)
+        inner = (max(2, round(frame.width * scale) & ~1), max(2, round(frame.height * scale) & ~1))
+        if inner == self._size:
+            return planes_of(frame.reformat(width, height))
+        canvas = Image.new("RGB", self._size)
+        canvas.paste(frame.reformat(*inner, "rgb24").to_image(), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+        return planes_of(av.VideoFrame.from_image(canvas))
+
+
+def _known(path: Path, suffixes: tuple[str, ...]) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        raise UnusableFile(path, f"files of the kind {suffix or 'without a suffix'} are not supported", suffixes)
+    if not path.is_file():
+        raise UnusableFile(path, "there is no such file", suffixes)
+    return suffix
+
+
+def _opened(path: Path, look: Callable[[av.container.InputContainer], _T]) -> _T:
+    try:
+        with av.open(str(path)) as container:
+            return look(container)
+    except (FFmpegError, OSError, IndexError) as error:
+        raise UnusableFile(path, f"cannot be decoded: {error}", MEDIA_SUFFIXES) from None
+
+
+def _milliseconds(moment: str) -> int:
+    hours, minutes, seconds = moment.split(":")
+    return int(hours) * 3_600_000 + int(minutes) * 60_000 + round(float(seconds) * 1000)
