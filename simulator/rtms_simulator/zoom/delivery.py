@@ -1,0 +1,437 @@
+"""Zoom's webhook deliveries: headers, signature, the 3 s deadline, retries, URL validation (Zoom webhooks doc; reference A).
+
+A delivery is tried at once, and 5, 25 and 85 minutes later for as long as the endpoint answers 500 or more or not at all.
+Everything runs on the clock, so hours pass when a test says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+import httpx
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.faults import Fault, FaultBook, Where
+from rtms_simulator.zoom import events
+from rtms_simulator.zoom.events import Event, Style
+
+USER_AGENT = "Zoom Marketplace/1.0a"
+CONTENT_TYPE = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """Zoom's "Basic authentication" header option."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Zoom's "token based authentication": a client-credentials token is fetched from `url` first."""
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomHeader:
+    """Zoom's "custom header" option. Raises ValueError unless the key starts with `x-`."""
+
+    key: str
+    value: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.key.lower().startswith("x-"):
+            raise ValueError(f"Zoom takes only header names that start with x-, found {self.key!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationToken:
+    """The legacy option: the token as it is, in `authorization`."""
+
+    token: str = field(repr=False)
+
+
+Authorization = Basic | Token | CustomHeader | VerificationToken | None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One event subscription of an app: where its events go and how they are signed."""
+
+    url: str
+    secret_token: str = field(repr=False)
+    client_id: str = ""
+    authorization: Authorization = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySwitches:
+    """Zoom's numbers in seconds, and defaults for what its documentation leaves open ([?])."""
+
+    deadline_s: float = 3.0
+    retry_after_s: tuple[float, ...] = (300.0, 1200.0, 3600.0)
+    revalidate_s: float = 72 * 3600.0
+    mail_after_failures: tuple[int, ...] = (2, 4)
+    disable_after_failures: int = 6
+    restamp: bool = False
+    """[?] Whether a retry carries a new timestamp, signature and request id. Off is the harder case for a receiver."""
+    request_id: bool = True
+    """[?] x-zm-request-id stands in one of the documentation's samples only."""
+
+
+DOCUMENTED = DeliverySwitches()
+
+INTERNAL_ERRORS: Mapping[type[Exception], int] = {
+    TimeoutError: -1,
+    httpx.TimeoutException: -1,
+    httpx.ConnectError: -2,
+    httpx.TransportError: -7,
+    httpx.InvalidURL: -7,
+}
+"""What Zoom's delivery log calls a failure without an answer: ReadTimeOut, ConnectionRefused, RemoteError. All are retried."""
+NO_TOKEN = -14
+_BACKSTOP_S = 300.0
+
+Outcome = Literal["waiting", "delivered", "refused", "failed", "withheld"]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request. `status` is the HTTP status, or one of Zoom's negative internal codes with `problem` saying why."""
+
+    at: float
+    headers: Mapping[str, str]
+    status: int | None = None
+    problem: str = ""
+    latency_s: float = 0.0
+    answer: bytes = b""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One event on its way to one endpoint. `outcome` is waiting (a retry is due), delivered, refused (no retry), failed or withheld."""
+
+    id: int
+    event: Event
+    url: str
+    body: bytes
+    attempts: list[Attempt] = field(default_factory=list)
+    outcome: Outcome = "waiting"
+    faults: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> int | None:
+        """The last answer's status."""
+        return self.attempts[-1].status if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One URL validation: when, and whether the endpoint answered rightly within the deadline."""
+
+    at: float
+    ok: bool
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What Zoom thinks of an endpoint: after 6 failed validations in a row nothing is sent until it is validated again by hand."""
+
+    endpoint: Endpoint
+    validations: list[Validation] = field(default_factory=list)
+    mails: list[str] = field(default_factory=list)
+    failures: int = 0
+    disabled: bool = False
+
+
+class Courier:
+    """Sends Zoom's webhooks. `transport` replaces the network, for receivers in the same process."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        random: Random,
+        *,
+        switches: DeliverySwitches = DOCUMENTED,
+        faults: FaultBook | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        kept: int = 10_000,
+    ) -> None:
+        self._clock = clock
+        self._random = random
+        self.switches = switches
+        self.faults = faults if faults is not None else FaultBook()
+        # Every request on a connection of its own: a receiver that was restarted in between must not look unreachable.
+        # The deadline is the clock's; the client's own time-out only ends what a frozen clock would never end.
+        self._client = httpx.AsyncClient(
+            timeout=_BACKSTOP_S,
+            transport=transport,
+            follow_redirects=False,
+            headers={"user-agent": USER_AGENT},
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+        self._ids = itertools.count(1)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._held: deque[asyncio.Event] = deque()
+        self.deliveries: deque[Delivery] = deque(maxlen=kept)
+        self.standings: dict[str, Standing] = {}
+
+    async def aclose(self) -> None:
+        """Give up every retry and close the connections."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    # Events
+
+    async def deliver(self, event: Event, endpoint: Endpoint, *, style: Style = events.ZOOMS_STYLE, raw: bytes | None = None) -> Delivery:
+        """Try once now; retries follow by themselves. `raw` replaces the body, which is signed as it is."""
+        faults = self.faults.take(Where.DELIVERY, event=event.name)
+        by_name = {fault.name: fault for fault in faults}
+        if "style" in by_name:
+            style = events.STYLES[by_name["style"].text("style")]
+        delivery = Delivery(next(self._ids), event, endpoint.url, events.body(event, style) if raw is None else raw)
+        delivery.faults = tuple(str(fault) for fault in faults)
+        self.deliveries.append(delivery)
+        standing = self.standings.get(endpoint.url)
+        if "drop" in by_name or (standing is not None and standing.disabled):
+            delivery.outcome = "withheld"
+            return delivery
+        stamp = self._stamp(endpoint, delivery.body, by_name)
+        if "reorder" in by_name:
+            self._spawn(self._hold_back(delivery, endpoint, stamp, by_name))
+        elif "late" in by_name:
+            self._spawn(self._later(by_name["late"].number("seconds"), delivery, endpoint, stamp, by_name))
+        else:
+            await self._first(delivery, endpoint, stamp, by_name)
+        return delivery
+
+    async def replay(self, id_: int, endpoint: Endpoint) -> Delivery:
+        """Send a kept event again as a new delivery, freshly stamped. Raises KeyError."""
+        original = next((delivery for delivery in self.deliveries if delivery.id == id_), None)
+        if original is None:
+            raise KeyError(id_)
+        return await self.deliver(original.event, endpoint, raw=original.body)
+
+    async def settled(self) -> None:
+        """Return when nothing is late, held back or waiting for a retry."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _first(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str], faults: Mapping[str, Fault]) -> None:
+        retry = await self._attempt(delivery, endpoint, stamp)
+        while self._held:
+            self._held.popleft().set()
+        if "duplicate" in faults:
+            fault = faults["duplicate"]
+            for _ in range(int(fault.number("copies"))):
+                self._spawn(self._later_attempt(fault.number("seconds"), delivery, endpoint, stamp))
+        if retry:
+            self._spawn(self._retry(delivery, endpoint, stamp))
+
+    async def _later(
+        self, seconds: float, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str], faults: Mapping[str, Fault]
+    ) -> None:
+        await self._clock.sleep(seconds)
+        await self._first(delivery, endpoint, stamp, faults)
+
+    async def _later_attempt(self, seconds: float, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str]) -> None:
+        await self._clock.sleep(seconds)
+        await self._attempt(delivery, endpoint, stamp)
+
+    async def _hold_back(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str], faults: Mapping[str, Fault]) -> None:
+        overtaken = asyncio.Event()
+        self._held.append(overtaken)
+        try:
+            await self._clock.wait_for(overtaken.wait(), faults["reorder"].number("seconds"))
+        except TimeoutError:
+            self._held.remove(overtaken)
+        await self._first(delivery, endpoint, stamp, faults)
+
+    async def _retry(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str]) -> None:
+        for pause in self.switches.retry_after_s:
+            await self._clock.sleep(pause)
+            if self.switches.restamp:
+                stamp = self._stamp(endpoint, delivery.body, {})
+            if not await self._attempt(delivery, endpoint, stamp):
+                return
+        delivery.outcome = "failed"
+
+    async def _attempt(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str]) -> bool:
+        """One request. Returns whether Zoom would try again."""
+        first = not delivery.attempts
+        attempt = await self._request(endpoint, delivery.body, stamp)
+        delivery.attempts.append(attempt)
+        status = attempt.status
+        assert status is not None
+        if status in (200, 204) or (not first and 200 <= status < 300):
+            delivery.outcome = "delivered"
+        elif 0 < status < 500:
+            delivery.outcome = "refused" if delivery.outcome == "waiting" else delivery.outcome
+        else:
+            return delivery.outcome == "waiting"
+        return False
+
+    # Requests
+
+    def _stamp(self, endpoint: Endpoint, body: bytes, faults: Mapping[str, Fault]) -> dict[str, str]:
+        """The headers that belong to one signing: timestamp, signature, ids."""
+        seconds = int(self._clock.now())
+        if "stale" in faults:
+            seconds -= int(faults["stale"].number("seconds"))
+        timestamp = str(seconds)
+        signature = events.sign(endpoint.secret_token, timestamp, body)
+        if "wrong-signature" in faults:
+            signature = signature[:-1] + ("0" if signature[-1] != "0" else "1")
+        headers = {} if "unsigned" in faults else {"x-zm-request-timestamp": timestamp, "x-zm-signature": signature}
+        digits = f"{self._random.getrandbits(128):032x}"
+        if self.switches.request_id:
+            headers["x-zm-request-id"] = "_".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        headers["x-zm-trackingid"] = f"v=2.0;clid=sim;rid=WEB_{digits}"
+        headers["traceparent"] = f"00-{digits}-{digits[:16]}-00"
+        return headers
+
+    async def _request(self, endpoint: Endpoint, body: bytes, stamp: Mapping[str, str]) -> Attempt:
+        headers = {"content-type": CONTENT_TYPE, "accept": "*/*", "accept-encoding": "gzip", **stamp}
+        attempt = Attempt(self._clock.now(), headers)
+        try:
+            headers |= await self._authorization(endpoint)
+        except _NoTokenError as error:
+            attempt.status, attempt.problem = NO_TOKEN, str(error)
+            return attempt
+        try:
+            response = await self._clock.wait_for(self._client.post(endpoint.url, content=body, headers=headers), self._deadline())
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+            attempt.status = next(code for kind, code in INTERNAL_ERRORS.items() if isinstance(error, kind))
+            attempt.problem = f"{type(error).__name__}: {error}"
+        else:
+            attempt.status, attempt.answer = response.status_code, response.content[:4096]
+        attempt.latency_s = self._clock.now() - attempt.at
+        return attempt
+
+    def _deadline(self) -> float:
+        """3 s of the clock, and never less than 3 s of real time: a fast clock does not make a receiver's computer faster."""
+        return self.switches.deadline_s * max(1.0, self._clock.rate)
+
+    async def _authorization(self, endpoint: Endpoint) -> dict[str, str]:
+        match endpoint.authorization:
+            case Basic(username, password):
+                return {"authorization": _basic(username, password), "clientid": endpoint.client_id}
+            case VerificationToken(token):
+                return {"authorization": token}
+            case CustomHeader(key, value):
+                return {key: value}
+            case Token() as option:
+                return {"authorization": f"Bearer {await self._fetch_token(option)}"}
+        return {}
+
+    async def _fetch_token(self, option: Token) -> str:
+        headers = {"authorization": _basic(option.client_id, option.client_secret), "content-type": "application/x-www-form-urlencoded"}
+        try:
+            request = self._client.post(option.url, params={"grant_type": "client_credentials"}, headers=headers)
+            response = await self._clock.wait_for(request, self._deadline())
+            token = response.json()["access_token"]
+        except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+            raise _NoTokenError(f"no token from {option.url}: {type(error).__name__}: {error}") from None
+        if response.status_code != 200 or not isinstance(token, str):
+            raise _NoTokenError(f"no token from {option.url}: status {response.status_code}")
+        return token
+
+    # URL validation
+
+    async def validate(self, endpoint: Endpoint) -> Validation:
+        """Challenge the endpoint, as "Validate" on the app's page does. A success lifts a disablement."""
+        standing = self.standings.setdefault(endpoint.url, Standing(endpoint))
+        standing.endpoint = endpoint
+        validation = await self._challenge(endpoint)
+        self._judge(standing, validation)
+        if validation.ok:
+            standing.disabled = False
+        return validation
+
+    def keep_validating(self, endpoint: Endpoint) -> asyncio.Task[None]:
+        """Challenge the endpoint every 72 hours of the clock, until closed or disabled."""
+        standing = self.standings.setdefault(endpoint.url, Standing(endpoint))
+        return self._spawn(self._revalidate(standing))
+
+    async def _revalidate(self, standing: Standing) -> None:
+        while not standing.disabled:
+            await self._clock.sleep(self.switches.revalidate_s)
+            self._judge(standing, await self._challenge(standing.endpoint))
+
+    async def _challenge(self, endpoint: Endpoint) -> Validation:
+        plain = base64.urlsafe_b64encode(self._random.randbytes(16)).decode().rstrip("=")
+        event = events.url_validation(plain, self._clock.now_ms())
+        raw = events.body(event, events.STYLES["payload-first"])
+        delivery = Delivery(next(self._ids), event, endpoint.url, raw)
+        self.deliveries.append(delivery)
+        attempt = await self._request(endpoint, raw, self._stamp(endpoint, raw, {}))
+        delivery.attempts.append(attempt)
+        if attempt.status is None or attempt.status < 0:
+            answer = events.Answer(False, attempt.problem)
+        else:
+            answer = events.judge_validation(endpoint.secret_token, plain, attempt.status, attempt.answer)
+        delivery.outcome = "delivered" if answer.ok else "refused"
+        return Validation(attempt.at, answer.ok, answer.problem)
+
+    def _judge(self, standing: Standing, validation: Validation) -> None:
+        standing.validations.append(validation)
+        if validation.ok:
+            standing.failures = 0
+            return
+        standing.failures += 1
+        if standing.failures in self.switches.mail_after_failures:
+            standing.mails.append(f"{standing.endpoint.url} failed {standing.failures} validations in a row: {validation.problem}")
+        if standing.failures >= self.switches.disable_after_failures:
+            standing.disabled = True
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class _NoTokenError(Exception):
+    """The endpoint's token service gave none."""
+
+
+def _basic(username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def summary(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+    """Deliveries as JSON-ready rows, without secrets."""
+    return [
+        {
+            "id": delivery.id,
+            "event": delivery.event.name,
+            "event_ts": delivery.event.event_ts,
+            "url": delivery.url,
+            "outcome": delivery.outcome,
+            "faults": list(delivery.faults),
+            "attempts": [
+                {
+                    "at_ms": int(attempt.at * 1000),
+                    "status": attempt.status,
+                    "problem": attempt.problem,
+                    "latency_ms": round(attempt.latency_s * 1000, 3),
+                }
+                for attempt in delivery.attempts
+            ],
+        }
+        for delivery in deliveries
+    ]

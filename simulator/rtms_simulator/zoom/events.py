@@ -1,0 +1,230 @@
+"""Zoom's webhook events: what each family carries, how a body is written, and how it is signed (Zoom webhooks doc; reference A, B).
+
+Pure. `EVENTS` lists every event this simulator can send; `FAMILIES` holds the RTMS products as a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+URL_VALIDATION = "endpoint.url_validation"
+Phase = Literal["started", "stopped", "interrupted"]
+Form = Literal["2026-05", "2025"]
+"""Payloads before and after the release of May 2026, which added account_id, meeting_id and is_original_host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One webhook: `event_ts` in milliseconds. Zoom's key order is not fixed; `body` decides it."""
+
+    name: str
+    payload: Mapping[str, Any]
+    event_ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One product's RTMS events. `since_2026` are the fields of rtms_started that older payloads lack."""
+
+    prefix: str
+    entity_field: str
+    started: tuple[str, ...]
+    since_2026: tuple[str, ...]
+    keyed: bool = False
+    """Whether session_key stands in all three events."""
+
+    def name(self, phase: Phase) -> str:
+        return f"{self.prefix}rtms_{phase}"
+
+
+FAMILIES: Mapping[str, Family] = {
+    "meeting": Family("meeting.", "meeting_uuid", ("operator_id",), ("account_id", "meeting_id", "is_original_host")),
+    "webinar": Family("webinar.", "webinar_uuid", ("operator_id",), ("account_id", "webinar_id", "is_original_host")),
+    "session": Family("session.", "session_id", (), ("account_id",), keyed=True),
+    "contact_center": Family("contact_center.voice_", "engagement_id", (), ()),
+    "phone": Family("phone.", "call_id", (), ()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of one meeting and stream; fields a family does not have are not sent."""
+
+    entity_id: str
+    stream_id: str
+    operator_id: str = "xKLTZyhRT_aPl5eOQ2Dl9w"
+    account_id: str = "Ylp1nCFkRuSyGvUx2eVzKg"
+    meeting_id: str = "85746065"
+    session_key: str = "ABC36jaBI145"
+    is_original_host: bool = True
+
+
+def started(product: str, ids: Ids, server_urls: str, event_ts: int, *, form: Form = "2026-05") -> Event:
+    """`*.rtms_started`. `server_urls` is one URL, or several with commas. Raises KeyError for an unknown product."""
+    family = FAMILIES[product]
+    payload = _common(family, ids)
+    for name in family.started + (family.since_2026 if form == "2026-05" else ()):
+        payload[name] = getattr(ids, "meeting_id" if name == "webinar_id" else name)
+    return Event(family.name("started"), payload | {"server_urls": server_urls}, event_ts)
+
+
+def stopped(product: str, ids: Ids, stop_reason: int, event_ts: int) -> Event:
+    """`*.rtms_stopped`."""
+    family = FAMILIES[product]
+    return Event(family.name("stopped"), _common(family, ids) | {"stop_reason": stop_reason}, event_ts)
+
+
+def interrupted(product: str, ids: Ids, event_ts: int, *, server_urls: str | None = None) -> Event:
+    """`*.rtms_interrupted`. [?] The OpenAPI has no server_urls here; Zoom's samples read them in case."""
+    family = FAMILIES[product]
+    extra = {} if server_urls is None else {"server_urls": server_urls}
+    return Event(family.name("interrupted"), _common(family, ids) | extra, event_ts)
+
+
+def _common(family: Family, ids: Ids) -> dict[str, Any]:
+    payload: dict[str, Any] = {family.entity_field: ids.entity_id}
+    if family.keyed:
+        payload["session_key"] = ids.session_key
+    return payload | {"rtms_stream_id": ids.stream_id}
+
+
+def concurrency_near_limit(limit: int, number: int, event_ts: int) -> Event:
+    """Sent again and again while more than 80 % of the account's streams are in use."""
+    payload = {"concurrency_limit": limit, "concurrency_number": number, "percentage": number * 100 // limit}
+    return Event("rtms.concurrency_near_limit", payload, event_ts)
+
+
+def concurrency_limited(product: str, ids: Ids, number: int, event_ts: int) -> Event:
+    """No new stream starts: the account's limit is reached."""
+    payload = {
+        "operator_id": ids.operator_id,
+        "concurrency_number": number,
+        "id_field": {FAMILIES[product].entity_field: ids.entity_id},
+    }
+    return Event("rtms.concurrency_limited", payload, event_ts)
+
+
+def app_deauthorized(client_id: str, ids: Ids, deauthorization_time: str, event_ts: int, *, signature: str = "") -> Event:
+    """Somebody removed the app. `deauthorization_time` like `2019-06-17T13:52:28.632Z`."""
+    payload = {
+        "account_id": ids.account_id,
+        "user_id": ids.operator_id,
+        "signature": signature,
+        "deauthorization_time": deauthorization_time,
+        "client_id": client_id,
+    }
+    return Event("app_deauthorized", payload, event_ts)
+
+
+def url_validation(plain_token: str, event_ts: int) -> Event:
+    """The challenge Zoom sends before it saves an endpoint and every 72 hours after."""
+    return Event(URL_VALIDATION, {"plainToken": plain_token}, event_ts)
+
+
+_EXAMPLE_IDS = Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
+_EXAMPLE_TS = 1626230691572
+_EXAMPLE_URL = "wss://127.0.0.1:443"
+
+
+def _examples() -> dict[str, Event]:
+    found: list[Event] = []
+    for product in FAMILIES:
+        found += [
+            started(product, _EXAMPLE_IDS, _EXAMPLE_URL, _EXAMPLE_TS),
+            stopped(product, _EXAMPLE_IDS, 6, _EXAMPLE_TS),
+            interrupted(product, _EXAMPLE_IDS, _EXAMPLE_TS),
+        ]
+    found += [
+        concurrency_near_limit(2000, 1700, _EXAMPLE_TS),
+        concurrency_limited("meeting", _EXAMPLE_IDS, 2000, _EXAMPLE_TS),
+        app_deauthorized("clientid", _EXAMPLE_IDS, "2019-06-17T13:52:28.632Z", _EXAMPLE_TS),
+        url_validation("qgg8vlvZRS6UYooatFL8Aw", 1654503849680),
+    ]
+    return {event.name: event for event in found}
+
+
+EVENTS: Mapping[str, Event] = _examples()
+"""Every event with the documentation's example values: where `rtmskit send` starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a body is written. Only the default is what Zoom sends; the others show receivers that re-serialise before verifying."""
+
+    order: tuple[str, ...] = ("event", "event_ts", "payload")
+    ascii_only: bool = False
+    spaced: bool = False
+    escaped_slashes: bool = False
+    float_numbers: bool = False
+
+
+ZOOMS_STYLE = Style()
+
+STYLES: Mapping[str, Style] = {
+    "zoom": ZOOMS_STYLE,
+    "payload-first": Style(order=("payload", "event_ts", "event")),
+    "payload-between": Style(order=("event", "payload", "event_ts")),
+    "escaped-unicode": Style(ascii_only=True),
+    "spaced": Style(spaced=True),
+    "escaped-slashes": Style(escaped_slashes=True),
+    "float-numbers": Style(float_numbers=True),
+}
+
+
+def body(event: Event, style: Style = ZOOMS_STYLE) -> bytes:
+    """The request's bytes. Zoom's are what JSON.stringify writes: compact, UTF-8 unescaped, `/` unescaped, integers without `.0`."""
+    parts = {"event": event.name, "event_ts": event.event_ts, "payload": event.payload}
+    whole = {key: parts[key] for key in style.order}
+    if style.float_numbers:
+        whole = _floats(whole)
+    text = json.dumps(whole, ensure_ascii=style.ascii_only, separators=(", ", ": ") if style.spaced else (",", ":"))
+    return (text.replace("/", "\\/") if style.escaped_slashes else text).encode()
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _floats(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_floats(item) for item in value]
+    return float(value) if type(value) is int else value
+
+
+def sign(secret_token: str, timestamp: str, raw: bytes) -> str:
+    """`x-zm-signature`: `v0=` and 64 lower-case hex digits over `v0:timestamp:body`."""
+    return "v0=" + hmac.new(secret_token.encode(), b"v0:" + timestamp.encode() + b":" + raw, hashlib.sha256).hexdigest()
+
+
+def encrypt_token(secret_token: str, plain_token: str) -> str:
+    """What an endpoint must answer to a challenge as `encryptedToken`."""
+    return hmac.new(secret_token.encode(), plain_token.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An endpoint's answer to a challenge, judged."""
+
+    ok: bool
+    problem: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge_validation(secret_token: str, plain_token: str, status: int, raw: bytes) -> Answer:
+    """200 with both tokens. (204 counts as an answer in the documentation's text, but carries no tokens.)"""
+    if status != 200:
+        return Answer(False, f"status {status}, 200 was expected")
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        return Answer(False, "the body is not JSON")
+    if not isinstance(found, dict):
+        return Answer(False, "the body is not a JSON object")
+    if found.get("plainToken") != plain_token:
+        return Answer(False, "plainToken is not the one that was sent", found)
+    if found.get("encryptedToken") != encrypt_token(secret_token, plain_token):
+        return Answer(False, "encryptedToken is not HMAC-SHA256(secret token, plainToken) in lower-case hex", found)
+    return Answer(True, found=found)

@@ -1,0 +1,197 @@
+"""When things of a meeting happen: in real time, N times as fast, or as fast as the reader reads.
+
+`position_ms` counts milliseconds of the meeting. Flows (one kind of media on one socket) and the meeting's own actions share one timeline:
+an action at T happens after every packet up to T and before every later one.
+
+At real time the meeting runs whether or not anybody has joined. At any other speed it waits at 0 for the first reader, and at `max` also
+whenever a stream has lost its reader, because there nothing but the reader moves time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+from rtms_simulator.clock import Clock
+
+Speed = float | Literal["max"]
+LEAD_MS = 2000
+"""At `max` no flow runs further ahead of the slowest one, so that who records a long meeting needs little memory."""
+_STALLED_S = 2.0
+_BURST = 64
+
+
+class Flow:
+    """One run of packets. `next_ms` is the moment of the packet it will send next, None when it has ended."""
+
+    __slots__ = ("_burst", "_timeline", "next_ms")
+
+    def __init__(self, timeline: Timeline, start_ms: int) -> None:
+        self._timeline = timeline
+        self._burst = 0
+        self.next_ms: int | None = start_ms
+
+    async def reach(self, at_ms: int) -> None:
+        """Return when the packet at `at_ms` is due."""
+        timeline = self._timeline
+        self.next_ms = at_ms
+        timeline.flow_moved(at_ms)
+        if not timeline.may_send(at_ms):
+            self._burst = 0
+            await timeline.until_due(at_ms)
+            return
+        self._burst += 1
+        if self._burst >= _BURST:
+            # A backlog must not keep the other streams waiting.
+            self._burst = 0
+            await timeline.breathe()
+
+    def end(self) -> None:
+        """No more packets come."""
+        self.next_ms = None
+        self._timeline.leave(self)
+
+
+class Timeline:
+    """The time of one meeting. `attended` says whether every stream that lives has its reader. Raises ValueError for a bad speed."""
+
+    def __init__(self, clock: Clock, speed: Speed, *, attended: Callable[[], bool]) -> None:
+        if speed != "max" and not 0 < speed <= 1000:
+            raise ValueError(f"speed is {speed!r}: a number above 0, at most 1000, or 'max'")
+        self._clock = clock
+        self._speed = speed
+        self._attended = attended
+        self._origin: float | None = clock.now() if speed == 1 else None
+        self._action_ms = -1
+        self._past_ms: int | None = None
+        self._flows: set[Flow] = set()
+        self._blocked: list[tuple[int, asyncio.Future[None]]] = []
+        self._changed = asyncio.Event()
+
+    @property
+    def position_ms(self) -> int:
+        """How far the meeting is."""
+        if self._speed == "max":
+            return max(0, self._action_ms)
+        return 0 if self._origin is None else self.at_clock(self._clock.now())
+
+    def at_clock(self, when: float) -> int:
+        """The meeting's milliseconds at a moment of the clock, at least 0. At `max`, where the clock means nothing, 0."""
+        if self._speed == "max" or self._origin is None:
+            return 0
+        return max(0, round((when - self._origin) * 1000 * self._speed))
+
+    def begin(self) -> None:
+        """The first reader is there."""
+        if self._origin is None:
+            self._origin = self._clock.now()
+        self.moved()
+
+    def join(self, start_ms: int) -> Flow:
+        flow = Flow(self, start_ms)
+        self._flows.add(flow)
+        return flow
+
+    def leave(self, flow: Flow) -> None:
+        self._flows.discard(flow)
+        self.moved()
+
+    def moved(self) -> None:
+        """A reader came or went, a stream ended: whoever waits looks again."""
+        self._changed.set()
+        self._release()
+
+    # For flows
+
+    def flow_moved(self, at_ms: int) -> None:
+        """A flow will send the packet of `at_ms` next."""
+        if self._past_ms is not None and at_ms > self._past_ms and self._all_past(self._past_ms):
+            self._changed.set()
+        if self._blocked:
+            self._release()
+
+    def may_send(self, at_ms: int) -> bool:
+        """Whether a packet of that moment is due."""
+        if self._origin is None:
+            return False
+        if self._speed == "max":
+            return at_ms <= self._limit()
+        return self._clock.now() >= self._origin + at_ms / 1000 / self._speed
+
+    async def until_due(self, at_ms: int) -> None:
+        """Return when a packet of that moment is due."""
+        while not self.may_send(at_ms):
+            if self._speed != "max" and self._origin is not None:
+                await self._clock.sleep_until(self._origin + at_ms / 1000 / self._speed)
+                continue
+            future = asyncio.get_running_loop().create_future()
+            self._blocked.append((at_ms, future))
+            await future
+
+    async def breathe(self) -> None:
+        """Let the others run."""
+        await self._clock.sleep(0)
+
+    def _limit(self) -> int:
+        slowest = min((flow.next_ms for flow in self._flows if flow.next_ms is not None), default=self._action_ms)
+        return min(self._action_ms, slowest + LEAD_MS)
+
+    def _release(self) -> None:
+        still: list[tuple[int, asyncio.Future[None]]] = []
+        for at_ms, future in self._blocked:
+            if future.done():
+                continue
+            if self.may_send(at_ms) or (self._speed != "max" and self._origin is not None):
+                future.set_result(None)
+            else:
+                still.append((at_ms, future))
+        self._blocked = still
+
+    # For the meeting's actions
+
+    async def act_at(self, at_ms: int, *, over: Callable[[], bool]) -> bool:
+        """Return True when it is time for an action at `at_ms`, False as soon as `over()` says that nothing is left to act on."""
+        self._past_ms = at_ms
+        try:
+            return await (self._act_at_max(at_ms, over) if self._speed == "max" else self._act_on_clock(at_ms, self._speed, over))
+        finally:
+            self._past_ms = None
+
+    async def _act_at_max(self, at_ms: int, over: Callable[[], bool]) -> bool:
+        while not over():
+            if self._origin is not None and self._attended():
+                self._action_ms = max(self._action_ms, at_ms)
+                self._release()
+                if self._all_past(at_ms):
+                    return True
+            await self._change(None)
+        return False
+
+    async def _act_on_clock(self, at_ms: int, speed: float, over: Callable[[], bool]) -> bool:
+        while self._origin is None and not over():
+            await self._change(None)
+        if self._origin is None:
+            return False
+        due = self._origin + at_ms / 1000 / speed
+        while not over() and self._clock.now() < due:
+            await self._change(due)
+        # The last packets before an action may be a moment late; a reader who stalls holds nobody up for long.
+        patience = self._clock.now() + _STALLED_S
+        while not over() and not self._all_past(at_ms) and self._clock.now() < patience:
+            await self._change(patience)
+        return not over()
+
+    def _all_past(self, at_ms: int) -> bool:
+        return all(flow.next_ms is None or flow.next_ms > at_ms for flow in self._flows)
+
+    async def _change(self, deadline: float | None) -> None:
+        """Return when something has changed since the last call, or at the deadline."""
+        try:
+            if deadline is None:
+                await self._changed.wait()
+            else:
+                await self._clock.wait_for(self._changed.wait(), max(0.0, deadline - self._clock.now()))
+        except TimeoutError:
+            return
+        self._changed.clear()
