@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -39,6 +40,13 @@ def write(file: Path, described: Mapping[str, Any]) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
         json.dump(described, stream, indent=2)
     draft.replace(file)
+
+
+def remove(file: Path) -> None:
+    """Take back what this process has written; another's stays."""
+    with contextlib.suppress(Nobody, BadInput):
+        if find(file)["pid"] == os.getpid():
+            file.unlink()
 
 
 def find(file: Path) -> dict[str, Any]:

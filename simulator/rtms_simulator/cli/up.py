@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +85,7 @@ async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
             _show(described, up_file)
         raise await stack.broken()
     finally:
-        with contextlib.suppress(Nobody, BadInput):
-            if running.find(up_file)["pid"] == os.getpid():
-                up_file.unlink()
+        running.remove(up_file)
         await stack.aclose()
 
 

@@ -1,0 +1,39 @@
+"""The webhook under test: named by options, or the one of the running `up`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rtms_simulator.cli.outcome import BadInput, Nobody
+from rtms_simulator.cli.running import find, of_up
+
+C = TypeVar("C", bound=Callable)
+
+
+def of_receiver(command: C) -> C:
+    """The options that say where Zoom's events go and how they are signed."""
+    for option in (
+        click.option("--secret-token", metavar="S", envvar="ZOOM_SECRET_TOKEN", show_envvar=True, help="The app's Secret Token."),
+        click.option("--webhook", "webhook_url", metavar="URL", help="The receiver of Zoom's events. Default: the running `up`'s."),
+        of_up,
+    ):
+        command = option(command)
+    return command
+
+
+def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, dict[str, Any] | None]:
+    """(URL, Secret Token, description of the running `up` if that is meant). Raises BadInput or Nobody."""
+    if webhook_url is None:
+        described = find(up_file)
+        if not described["webhook_url"]:
+            raise Nobody("this `up` knows no webhook (--no-function without --webhook)", "name one with --webhook.")
+        return described["webhook_url"], secret_token or described["zoom"]["secret_token"], described
+    if not webhook_url.startswith(("http://", "https://")):
+        raise BadInput(f"--webhook {webhook_url!r} is not a URL", "write it with http:// or https://.")
+    if not secret_token:
+        raise BadInput("--secret-token is missing", "pass the Secret Token that the receiver verifies with, or set ZOOM_SECRET_TOKEN.")
+    return webhook_url, secret_token, None

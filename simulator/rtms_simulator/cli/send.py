@@ -1,0 +1,172 @@
+"""`rtmskit send`: one event, exactly as wanted, signed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtms_simulator.cli.outcome import BadInput, Failed, Nobody, run
+from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.receiver import of_receiver, receiver
+
+if TYPE_CHECKING:
+    from rtms_simulator.zoom.delivery import Delivery
+    from rtms_simulator.zoom.events import Event
+
+
+@click.command()
+@click.argument("event")
+@of_receiver
+@click.option(
+    "--set", "sets", metavar="PATH=VALUE", multiple=True, help="Change a field, as payload.stop_reason=8; VALUE is JSON or else text."
+)
+@click.option("--unset", "unsets", metavar="PATH", multiple=True, help="Leave a field out.")
+@click.option(
+    "--raw", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Send this file's bytes as the body (- is stdin)."
+)
+@click.option("--fault", "faults", metavar="FAULT", multiple=True, help="Such as wrong-signature, stale, unsigned: `rtmskit faults known`.")
+@click.option("--dry-run", is_flag=True, help="Show the request instead of sending it.")
+@as_json_option
+def send(
+    event: str,
+    webhook_url: str | None,
+    secret_token: str | None,
+    up_file: Path,
+    sets: Sequence[str],
+    unsets: Sequence[str],
+    raw: Path | None,
+    faults: Sequence[str],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send one signed Zoom event to any webhook.
+
+    EVENT is a name such as meeting.rtms_started, with the values of Zoom's documentation and the present time, which --set and --unset
+    change. Exit code 0 means that Zoom would be content: 200 or 204 within 3 seconds, and a right answer to a challenge.
+    """
+    url, secret, _ = receiver(webhook_url, secret_token, up_file)
+    body = _bytes(raw) if raw is not None else None
+    chosen = composed(event, sets, unsets, free=body is not None)
+    delivery = run(_deliver(chosen, url, secret, body, faults, dry_run))
+    _report(delivery, secret, as_json, dry_run)
+
+
+def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: bool = False) -> Event:
+    """The documentation's example of an event, now, with changes. `free`: an undocumented name will do. Raises BadInput."""
+    from dataclasses import replace
+
+    from rtms_simulator.clock import Clock
+    from rtms_simulator.zoom.events import EVENTS, Event
+
+    if name not in EVENTS and not free:
+        known = ", ".join(EVENTS)
+        raise BadInput(f"Zoom documents no event {name!r}", f"choose one of {known}; or send any body with --raw FILE.")
+    now = Clock().now_ms()
+    event = replace(EVENTS[name], event_ts=now) if name in EVENTS else Event(name, {}, now)
+    whole: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": json.loads(json.dumps(event.payload))}
+    for change in sets:
+        path, equals, text = change.partition("=")
+        if not equals:
+            raise BadInput(f"--set {change!r} has no value", "write PATH=VALUE, as payload.stop_reason=8.")
+        _parent(whole, path, "--set")[path.rpartition(".")[2]] = _value(text)
+    for path in unsets:
+        if _parent(whole, path, "--unset").pop(path.rpartition(".")[2], whole) is whole:
+            raise BadInput(f"--unset {path!r}: the event has no such field", f"it has {', '.join(_paths(whole))}.")
+    missing = {"event", "event_ts", "payload"} - set(whole)
+    if missing or set(whole) - {"event", "event_ts", "payload"}:
+        raise BadInput("the event's outer form cannot be changed this way", "send such a body with --raw FILE.")
+    return Event(whole["event"], whole["payload"], whole["event_ts"])
+
+
+async def _deliver(event: Event, url: str, secret: str, body: bytes | None, faults: Sequence[str], dry_run: bool) -> Delivery:
+    from random import Random
+
+    import httpx
+
+    from rtms_simulator.clock import Clock
+    from rtms_simulator.faults import FaultBook, FaultError, parse
+    from rtms_simulator.zoom.delivery import Courier, Endpoint
+
+    book = FaultBook()
+    try:
+        for text in faults:
+            book.add(parse(text))
+    except FaultError as error:
+        raise BadInput(f"--fault {error}", "`rtmskit faults known` shows them.") from None
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200)) if dry_run else None
+    courier = Courier(Clock(), Random(event.event_ts), faults=book, transport=transport)
+    try:
+        return await courier.deliver(event, Endpoint(url, secret), raw=body)
+    finally:
+        await courier.aclose()
+
+
+def _report(delivery: Delivery, secret: str, as_json: bool, dry_run: bool) -> None:
+    from rtms_simulator.zoom.events import URL_VALIDATION, judge_validation
+
+    if not delivery.attempts:
+        raise Failed(f"the event was not sent: {', '.join(delivery.faults) or 'withheld'}")
+    attempt = delivery.attempts[0]
+    body = delivery.body.decode(errors="replace")
+    if dry_run:
+        if as_json:
+            click.echo(json.dumps({"url": delivery.url, "headers": dict(attempt.headers), "body": body}, ensure_ascii=False))
+        else:
+            click.echo(f"POST {delivery.url}")
+            for name, value in attempt.headers.items():
+                click.echo(f"{name}: {value}")
+            click.echo(f"\n{body}")
+        return
+    status, problem = attempt.status or 0, attempt.problem
+    if delivery.event.name == URL_VALIDATION and status > 0 and delivery.event.payload.get("plainToken"):
+        problem = judge_validation(secret, str(delivery.event.payload["plainToken"]), status, attempt.answer).problem
+    answer = attempt.answer.decode(errors="replace")
+    if as_json:
+        facts = {"event": delivery.event.name, "status": status, "latency_ms": round(attempt.latency_s * 1000, 1), "problem": problem}
+        click.echo(json.dumps(facts | {"outcome": delivery.outcome, "answer": answer}, ensure_ascii=False))
+    elif status > 0:
+        click.echo(f"{delivery.event.name}: HTTP {status} in {attempt.latency_s * 1000:.0f} ms\n{answer}".rstrip())
+    if status < 0:
+        raise Nobody(
+            f"{delivery.url} gave no answer: {problem} (Zoom's code {status}; it would try again)", "is the receiver running there?"
+        )
+    if problem:
+        raise Failed(f"the challenge was answered wrongly: {problem}", "answer {plainToken, encryptedToken} as in Zoom's webhook docs.")
+    if delivery.outcome != "delivered":
+        again = "it would try again" if status >= 500 else "it would not try again"
+        raise Failed(f"Zoom would count HTTP {status} as a failure ({again})", "answer 200 or 204 once the event is safe.")
+
+
+def _bytes(raw: Path) -> bytes:
+    try:
+        with click.open_file(str(raw), "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadInput(f"--raw {raw}: {error.strerror}", "name a file that can be read.") from None
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _parent(whole: dict[str, Any], path: str, option: str) -> dict[str, Any]:
+    """The object that holds the last part of a dotted path; objects on the way are made."""
+    found: Any = whole
+    for part in path.split(".")[:-1]:
+        found = found.setdefault(part, {})
+        if not isinstance(found, dict):
+            raise BadInput(f"{option} {path!r}: {part!r} is not an object", f"the event has {', '.join(_paths(whole))}.")
+    return found
+
+
+def _paths(value: Any, prefix: str = "") -> list[str]:
+    if not isinstance(value, dict):
+        return [prefix]
+    return [path for key, inner in value.items() for path in _paths(inner, f"{prefix}.{key}" if prefix else key)]
