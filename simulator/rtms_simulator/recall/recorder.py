@@ -1,19 +1,71 @@
-"""The recorder: joins a Zoom RTMS stream as Recall would and writes what it receives."""
+"""The recorder: joins a Zoom RTMS stream as Recall would and writes what it receives.
+
+A thin driver: `Receiver` decides what to do, `Tape` writes what comes, and here are the sockets and the clock between them.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl as ssl_module
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, RecordingResult, StreamRequest
+from rtms_simulator.recall.artifacts.tape import Tape
+from rtms_simulator.recall.receiver import Receiver, Timings
+from rtms_simulator.recall.recording import (
+    Ended,
+    Joined,
+    Paused,
+    RecorderEvent,
+    RecordingConfig,
+    RecordingResult,
+    Resumed,
+    StreamRequest,
+)
+from rtms_simulator.recall.rtms_actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
+
+LARGEST_MESSAGE = 16 * 2**20  # bytes; a QHD picture in base64 with room to spare
+ABNORMAL_CLOSURE = 1006
+UNSENT_MESSAGES = 1000  # for a peer that sends but does not read; then answers are dropped and it will notice
+
+
+def wanted_media(config: RecordingConfig) -> dict[str, dict[str, int | bool]]:
+    """What to ask of Zoom (reference C.6): audio always as L16, 16 kHz, mono, per participant when separate files are wanted;
+    pictures and captions only when something is made of them.
+    """
+    multi = bool(config.audio_separate) or config.live_audio_separate
+    wanted: dict[str, dict[str, int | bool]] = {
+        "audio": {"content_type": 2, "sample_rate": 1, "channel": 1, "codec": 1, "data_opt": 2 if multi else 1, "send_rate": 20}
+    }
+    if (config.video_mixed and config.layout != "audio_only") or config.video_separate or config.live_video_png:
+        video = config.video
+        wanted["video"] = {"content_type": 3, "codec": video.codec, "resolution": video.resolution, "data_opt": 3, "fps": video.fps}
+        wanted["deskshare"] = {"content_type": 3, "codec": 5, "resolution": video.resolution, "fps": 1}
+    if config.transcript:
+        wanted["transcript"] = {"content_type": 5}
+    return wanted
+
+
+@dataclass(slots=True, eq=False)
+class _Link:
+    """One open (or opening) WebSocket."""
+
+    outbox: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(UNSENT_MESSAGES))
+    task: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
 class Recorder:
-    """One recording of one stream, written into `directory`."""
+    """One recording of one stream, written into `directory`, which is made if it is missing. `on_event` is called from the loop.
+
+    `ssl` is the context for wss URLs; None trusts the system's certificate authorities.
+    """
 
     clock: Clock
     request: StreamRequest
@@ -21,12 +73,150 @@ class Recorder:
     directory: Path
     on_event: Callable[[RecorderEvent], None]
     ssl: ssl_module.SSLContext | None = None
-    _displaced: bool = field(default=False, init=False)
+    timings: Timings = field(default_factory=Timings)
+    _receiver: Receiver = field(init=False)
+    _tape: Tape = field(init=False)
+    _links: dict[str, _Link] = field(default_factory=dict, init=False)
+    _group: asyncio.TaskGroup | None = field(default=None, init=False)
+    _rearm: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _finished: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _stopped: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _running: bool = field(default=False, init=False)
+    _joined: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._receiver = Receiver(self.request, wanted_media(self.config), self.timings)
+        self._tape = Tape(self.config, self.request, self.directory, self.on_event, self._receiver.unavailable)
 
     async def run(self) -> RecordingResult:
-        """Join, record until the stream ends, close the artifacts. Never raises for what Zoom sends."""
-        return RecordingResult(status="failed", sub_code="zoom_rtms_not_joined")
+        """Join, record until the stream ends, complete the artifacts. Nothing that Zoom sends makes it raise or wait for ever."""
+        self._running = True
+        try:
+            with contextlib.suppress(OSError):  # what cannot be written fails artifact by artifact
+                self.directory.mkdir(parents=True, exist_ok=True)
+            async with asyncio.TaskGroup() as self._group:
+                timer = self._group.create_task(self._keep_time())
+                self._do(self._receiver.start(self.clock.now()))
+                await self._finished.wait()
+                timer.cancel()
+            return self._result()
+        finally:
+            self._stopped.set()
 
     async def displace(self) -> None:
-        """Leave the stream because another recorder takes it over; `run` then returns what was recorded so far."""
-        self._displaced = True
+        """Leave the stream because another recorder takes it over; returns when the sockets are closed and `run` has its result."""
+        self._do(self._receiver.leave("zoom_rtms_displaced"))
+        if self._running:
+            await self._stopped.wait()
+
+    # -------------------------------------------------------------------------------------------- actions
+
+    def _do(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case Packet() | Caption() | Happening():
+                    self._tape.take(action)
+                    continue
+                case Send(role, text):
+                    if role in self._links:
+                        with contextlib.suppress(asyncio.QueueFull):
+                            self._links[role].outbox.put_nowait(text)
+                case Open(role, url):
+                    self._open(role, url)
+                case Close(role):
+                    self._close(role)
+                case Ready():
+                    if not self._joined:
+                        self._joined = True
+                        self.on_event(Joined(self.clock.now()))
+                case PauseChanged(paused):
+                    self.on_event(Paused(self.clock.now()) if paused else Resumed(self.clock.now()))
+                case Lost():
+                    pass
+                case Finished(sub_code, stop_reason):
+                    self.on_event(Ended(self.clock.now(), stop_reason, sub_code))
+                    self._finished.set()
+            self._rearm.set()
+
+    def _open(self, role: str, url: str) -> None:
+        assert self._group is not None
+        link = self._links[role] = _Link()
+        link.task = self._group.create_task(self._serve(role, url, link))
+
+    def _close(self, role: str) -> None:
+        """Forget the link, so that nothing more is heard of it, and let its task close the socket properly."""
+        link = self._links.pop(role, None)
+        if link is not None and link.task is not None and link.task is not asyncio.current_task():
+            link.task.cancel()
+
+    # -------------------------------------------------------------------------------------------- sockets and time
+
+    async def _serve(self, role: str, url: str, link: _Link) -> None:
+        """Carry one socket from opening to closing."""
+        assert self._group is not None
+        try:
+            secure = (self.ssl or True) if url.lower().startswith("wss:") else None
+            connection = await connect(
+                url,
+                ssl=secure,
+                max_size=LARGEST_MESSAGE,
+                compression=None,
+                ping_interval=None,
+                open_timeout=None,
+                close_timeout=1,
+                proxy=None,
+            )
+        except (OSError, WebSocketException, ValueError, EOFError):
+            self._heard(role, link, None)
+            return
+        writer = self._group.create_task(self._write(connection, link))
+        code: int | None = None
+        try:
+            if self._links.get(role) is link:
+                self._do(self._receiver.opened(role, self.clock.now()))
+            while self._links.get(role) is link:
+                raw = await connection.recv()
+                self._do(self._receiver.message(role, raw, self.clock.now()))
+        except ConnectionClosed:
+            code = connection.close_code or ABNORMAL_CLOSURE
+        finally:
+            writer.cancel()
+            await connection.close()
+        self._heard(role, link, code)
+
+    def _heard(self, role: str, link: _Link, code: int | None) -> None:
+        """The socket is down, and not because we closed it."""
+        if self._links.get(role) is link:
+            del self._links[role]
+            self._do(self._receiver.closed(role, code, self.clock.now()))
+
+    async def _write(self, connection: ClientConnection, link: _Link) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await connection.send(await link.outbox.get())
+
+    async def _keep_time(self) -> None:
+        """Call the receiver at its deadlines, which move with everything that happens."""
+        while (deadline := self._receiver.deadline) is not None:
+            self._rearm.clear()
+            try:
+                await self.clock.wait_for(self._rearm.wait(), deadline - self.clock.now())
+            except TimeoutError:
+                self._do(self._receiver.tick(self.clock.now()))
+
+    # -------------------------------------------------------------------------------------------- the end
+
+    def _result(self) -> RecordingResult:
+        finished = self._receiver.finished
+        assert finished is not None
+        artifacts = self._tape.finish()
+        counts: Mapping[str, int] = dict(self._receiver.counts + self._tape.counts)
+        sub_code = finished.sub_code
+        if not self._tape.has_content:
+            clean = finished.joined and sub_code is None
+            return RecordingResult("empty" if clean else "failed", sub_code or (None if clean else "zoom_rtms_no_media"), counts=counts)
+        if sub_code is None and any(counts.get(trouble) for trouble in ("malformed", "impossible_timestamp", "undecodable")):
+            sub_code = "zoom_rtms_malformed_media"
+        return RecordingResult(
+            "done", sub_code, self._tape.started_at, self._tape.completed_at, artifacts, stop_reason=finished.stop_reason, counts=counts
+        )

@@ -1,0 +1,23 @@
+"""The recording's own time: milliseconds of Zoom's clock, counted from the first packet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rtms_simulator.recall.recording import timestamp_json
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Begins at `origin_ms`, milliseconds since the epoch as Zoom's packets carry them."""
+
+    origin_ms: int
+
+    def relative(self, moment_ms: int) -> float:
+        """Seconds since the start; what happened before it (people already there) happened at 0."""
+        return max(0, moment_ms - self.origin_ms) / 1000
+
+    def json(self, moment_ms: int) -> dict[str, Any]:
+        """`{absolute, relative}` of the downloaded files (reference B7)."""
+        return timestamp_json(moment_ms / 1000, self.relative(moment_ms))

@@ -1,0 +1,132 @@
+"""The transcript: Zoom's captions in the form of Recall's download (reference B7), with a time for every word.
+
+RTMS tells when an utterance began and ended, not its words; they share its time in proportion to their length [inf].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rtms_simulator.recall.artifacts.output import Output
+from rtms_simulator.recall.artifacts.spill import Spill
+from rtms_simulator.recall.artifacts.timeline import Timeline
+from rtms_simulator.recall.recording import Participant, Utterance, Word, timestamp_json
+from rtms_simulator.recall.rtms_actions import Caption
+
+# Zoom's language numbers (reference C.6) as the language codes a transcript carries.
+LANGUAGE_CODES = {
+    0: "ar",
+    1: "bn",
+    2: "yue",
+    3: "ca",
+    4: "zh-Hans",
+    5: "zh-Hant",
+    6: "cs",
+    7: "da",
+    8: "nl",
+    9: "en",
+    10: "et",
+    11: "fi",
+    12: "fr-CA",
+    13: "fr",
+    14: "de",
+    15: "he",
+    16: "hi",
+    17: "hu",
+    18: "id",
+    19: "it",
+    20: "ja",
+    21: "ko",
+    22: "ms",
+    23: "fa",
+    24: "pl",
+    25: "pt",
+    26: "ro",
+    27: "ru",
+    28: "es",
+    29: "sv",
+    30: "tl",
+    31: "ta",
+    32: "te",
+    33: "th",
+    34: "tr",
+    35: "uk",
+    36: "vi",
+}
+NEW, UPDATE, DELETE = 1, 2, 3  # Caption.attribute; 0 is a caption that stays as it is
+
+
+def words_of(text: str, start_ms: int, end_ms: int, timeline: Timeline) -> tuple[Word, ...]:
+    """Split at white space; a text without any is one word."""
+    parts = text.split()
+    total = sum(map(len, parts))
+    words = []
+    spoken = 0
+    for part in parts:
+        begin = start_ms + (end_ms - start_ms) * spoken // total
+        spoken += len(part)
+        finish = start_ms + (end_ms - start_ms) * spoken // total
+        words.append(Word(part, begin / 1000, finish / 1000, timeline.relative(begin), timeline.relative(finish)))
+    return tuple(words)
+
+
+class Transcript:
+    """Writes `transcript.json` (unless `path` is None) and reports each utterance, also when writing failed.
+
+    A caption marked NEW may be followed by UPDATEs, each replacing it, or a DELETE, all of the same participant; the last
+    form is written. How Zoom ties an update to its caption is undocumented: here to the participant's latest [inf].
+    """
+
+    def __init__(self, path: Path | None, timeline: Timeline, report: Callable[[Utterance], None]) -> None:
+        self.output = Output(path, Spill) if path else None
+        self._timeline = timeline
+        self._report = report
+        self._open: dict[int, tuple[Participant, Caption]] = {}
+
+    def add(self, participant: Participant, caption: Caption) -> None:
+        """Take one caption."""
+        held = self._open.pop(participant.id, None)
+        if caption.attribute == DELETE:
+            return
+        if caption.attribute == UPDATE and held is None:
+            held = (participant, caption)
+        if held is not None and caption.attribute != UPDATE:
+            self._keep(*held)
+        if caption.attribute in (NEW, UPDATE):
+            self._open[participant.id] = (participant, caption)
+            self._report(self._utterance(participant, caption, partial=True))
+        else:
+            self._keep(participant, caption)
+
+    def close(self) -> None:
+        """Write what is still open, then the file."""
+        for participant, caption in list(self._open.values()):
+            self._keep(participant, caption)
+        self._open.clear()
+        if self.output:
+            self.output.close()
+
+    def _keep(self, participant: Participant, caption: Caption) -> None:
+        utterance = self._utterance(participant, caption, partial=False)
+        if not utterance.words:
+            return
+        self._report(utterance)
+        if self.output:
+            item = {
+                "participant": participant.as_json(),
+                "language_code": utterance.language_code,
+                "words": [
+                    {
+                        "text": word.text,
+                        "start_timestamp": timestamp_json(word.start, word.start_relative),
+                        "end_timestamp": timestamp_json(word.end, word.end_relative),
+                    }
+                    for word in utterance.words
+                ],
+            }
+            self.output.attempt(lambda spill: spill.add(caption.start_ms, item))
+
+    def _utterance(self, participant: Participant, caption: Caption, *, partial: bool) -> Utterance:
+        language = LANGUAGE_CODES.get(caption.language) if caption.language is not None else None
+        return Utterance(participant, words_of(caption.text, caption.start_ms, caption.end_ms, self._timeline), language, partial)
