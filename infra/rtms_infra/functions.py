@@ -1,0 +1,188 @@
+"""The deployed service: source, image repository, both functions, and who may call them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+from pulumi_gcp import artifactregistry, cloudfunctionsv2, cloudrunv2, storage
+
+from rtms_infra.apis import Apis
+from rtms_infra.config import Access, Capacity, Config, Place
+from rtms_infra.identity import Identity, source_bucket_name
+from rtms_infra.secrets import Secrets
+from rtms_infra.source import write
+
+TIMEOUT_S = {"webhook": 30, "worker": 1800}
+"""Zoom waits 3 s and Recall 15 s for the webhook. A retrieval task may copy a long recording: 30 minutes, as Cloud Tasks allows at most."""
+
+
+class Source(pulumi.ComponentResource):
+    """Where the code comes from, and where its images go.
+
+    Creates:
+        source: private bucket for source archives
+        source-object: the archive, named by its content's hash: other content is another name, and redeploys; the same does not
+        images: image repository that cleans itself up: the five newest are kept, others go after 30 days
+        build-images: lets the build push images into it
+
+    Costs: cents: some MiB of archives and images, and Cloud Build's free minutes.
+    """
+
+    def __init__(self, place: Place, folder: Path, into: Path, identity: Identity, apis: Apis) -> None:
+        super().__init__("rtmskit:infra:Source", "sources")
+        self.bucket = storage.Bucket(
+            "source",
+            name=source_bucket_name(place),
+            location=place.region,
+            labels=place.labels,
+            uniform_bucket_level_access=True,
+            public_access_prevention="enforced",
+            # Archives are rebuilt from the checkout at any time; a week of soft delete would only be billed.
+            force_destroy=True,
+            soft_delete_policy={"retention_duration_seconds": 0},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("storage")),
+        )
+        path = write(folder, into)
+        self.object = storage.BucketObject(
+            "source-object",
+            bucket=self.bucket.name,
+            name=path.name,
+            source=pulumi.FileAsset(str(path)),
+            content_type="application/zip",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.images = artifactregistry.Repository(
+            "images",
+            repository_id=f"{place.name}-images",
+            location=place.region,
+            format="DOCKER",
+            description="Images of both functions",
+            labels=place.labels,
+            cleanup_policy_dry_run=False,
+            cleanup_policies=[
+                {"id": "keep-newest", "action": "KEEP", "most_recent_versions": {"keep_count": 5}},
+                {"id": "delete-old", "action": "DELETE", "condition": {"older_than": "2592000s"}},
+            ],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("artifactregistry")),
+        )
+        self.push = artifactregistry.RepositoryIamMember(
+            "build-images",
+            repository=self.images.name,
+            location=place.region,
+            role="roles/artifactregistry.writer",
+            member=identity.member("build"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+
+def address(place: Place, role: str, bucket: storage.Bucket) -> pulumi.Output[str]:
+    """The function's URL, known before it exists: Cloud Run's deterministic form, `https://SERVICE-PROJECTNUMBER.REGION.run.app`.
+
+    The worker is told its own URL through this (it enqueues tasks for itself). The project's number is an output of any bucket,
+    which spares a look-up that the deploying identity might not be allowed.
+    """
+    return pulumi.Output.concat(f"https://{place.name}-{role}-", bucket.project_number.apply(int).apply(str), f".{place.region}.run.app")
+
+
+class Functions(pulumi.ComponentResource):
+    """The public webhook and the private worker, from one source.
+
+    Creates:
+        webhook: answers Zoom and Recall: verifies, records, enqueues; knows neither the Recall key nor the Client Secret
+        webhook-public: lets anybody call the webhook, since Zoom and Recall have no Google identity; the only public grant there is
+        worker: hands over to Recall, retrieves, archives, forgets
+        worker-called: lets the invoker call the worker
+        worker-caller-*: lets a configured person, group or service call the worker, to list recordings and get links
+
+    Costs: per million meetings 2 to 9 $ for the webhook and 4 to 21 $ for the worker (costs.md); a warm instance about 10 $ a month.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        source: Source,
+        secrets: Secrets,
+        identity: Identity,
+        environment: dict[str, dict[str, pulumi.Input[str]]],
+        needs: list[pulumi.Resource],
+        apis: Apis,
+    ) -> None:
+        """`environment` maps a role to its plain variables; `needs` must be there before either function starts."""
+        super().__init__("rtmskit:infra:Functions", "functions")
+        place = config.place
+        capacity = {"webhook": config.webhook, "worker": config.worker}
+        description = {"webhook": "Receives Zoom's and Recall's webhooks", "worker": "Hands streams to Recall, retrieves recordings"}
+        self.functions = {
+            role: cloudfunctionsv2.Function(
+                role,
+                name=f"{place.name}-{role}",
+                location=place.region,
+                description=description[role],
+                labels=place.labels,
+                build_config={
+                    "runtime": config.runtime,
+                    "entry_point": role,
+                    "service_account": identity.accounts["build"].id,
+                    "docker_repository": source.images.id,
+                    "source": {"storage_source": {"bucket": source.bucket.name, "object": source.object.name}},
+                    "automatic_update_policy": {},
+                },
+                service_config=_service(role, capacity[role], config.access, identity, environment[role], secrets, place),
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    depends_on=[
+                        *apis.before("cloudfunctions", "cloudbuild", "run", "artifactregistry"),
+                        *secrets.grants(role),
+                        *identity.build_grants,
+                        source.push,
+                        *needs,
+                    ],
+                ),
+            )
+            for role in ("webhook", "worker")
+        }
+        if config.access.public_webhook:
+            self._may_call("webhook-public", place, "webhook", "allUsers")
+        self.called = self._may_call("worker-called", place, "worker", identity.member("invoker"))
+        for index, member in enumerate(config.access.worker_callers):
+            self._may_call(f"worker-caller-{index}", place, "worker", member)
+        self.urls = {role: address(place, role, source.bucket) for role in self.functions}
+        self.register_outputs({"urls": self.urls})
+
+    def _may_call(self, name: str, place: Place, role: str, member: pulumi.Input[str]) -> pulumi.Resource:
+        # A second-generation function is a Cloud Run service of the same name; it does not honour cloudfunctions.invoker.
+        return cloudrunv2.ServiceIamMember(
+            name,
+            name=self.functions[role].name,
+            location=place.region,
+            role="roles/run.invoker",
+            member=member,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _service(
+    role: str,
+    capacity: Capacity,
+    access: Access,
+    identity: Identity,
+    environment: dict[str, pulumi.Input[str]],
+    secrets: Secrets,
+    place: Place,
+) -> cloudfunctionsv2.FunctionServiceConfigArgsDict:
+    return {
+        "available_cpu": capacity.cpu,
+        "available_memory": capacity.memory,
+        "min_instance_count": capacity.minimum,
+        "max_instance_count": capacity.maximum,
+        "max_instance_request_concurrency": capacity.concurrency,
+        "timeout_seconds": TIMEOUT_S[role],
+        # Cloud Tasks and Cloud Scheduler come from outside the project's network; for the worker IAM is the lock.
+        "ingress_settings": access.webhook_ingress if role == "webhook" else "ALLOW_ALL",
+        "all_traffic_on_latest_revision": True,
+        "service_account_email": identity.email(role),
+        "environment_variables": environment,
+        "secret_environment_variables": secrets.environment(role, place.project),
+    }

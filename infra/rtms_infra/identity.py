@@ -1,0 +1,126 @@
+"""Who acts: one service account per role, and what each may do with the records."""
+
+from __future__ import annotations
+
+import re
+
+import pulumi
+from pulumi_gcp import projects, serviceaccount
+
+from rtms_infra.apis import Apis
+from rtms_infra.config import Place
+
+RECORD_PERMISSIONS = {
+    "webhook": ("datastore.entities.create", "datastore.entities.get", "datastore.entities.update"),
+    "worker": ("datastore.entities.create", "datastore.entities.get", "datastore.entities.list", "datastore.entities.update"),
+}
+"""Firestore's IAM page: create-if-absent needs `create`, a preconditioned write `update`, a read `get`, a query `get` and `list`.
+
+Nobody deletes records: expiry does. The webhook cannot even list them.
+"""
+
+_PURPOSE = {
+    "webhook": "Runs the public webhook",
+    "worker": "Runs the private worker",
+    "invoker": "Calls the worker for Cloud Tasks and Cloud Scheduler",
+    "build": "Builds the functions' images",
+}
+
+
+class Identity(pulumi.ComponentResource):
+    """The service accounts, and their rights to the records.
+
+    Creates:
+        account-webhook: what the webhook runs as: adds records, asks for tasks, reads the Zoom Secret Token and Recall's webhook secrets
+        account-worker: what the worker runs as: reads and changes records, asks for tasks, reads the Recall key and the Zoom Client Secret
+        account-invoker: whose token Cloud Tasks and Cloud Scheduler show to the worker; may do nothing else
+        account-build: what Cloud Build runs as; sees source archives and images, never a recording or a secret
+        role-records-*: custom role with exactly the record operations that the function of that name performs
+        records-*: grants that role, on the one database only
+        act-as-invoker-*: lets a function have Cloud Tasks use the invoker's identity
+        build-logs: lets the build write its log
+        build-sources: lets the build read the source archives, and no other bucket
+
+    Costs: nothing.
+    """
+
+    def __init__(self, place: Place, apis: Apis) -> None:
+        super().__init__("rtmskit:infra:Identity", "identity")
+        self.accounts = {
+            role: serviceaccount.Account(
+                f"account-{role}",
+                account_id=f"{place.name}-{role}",
+                display_name=f"{place.name} {role}",
+                description=purpose,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("iam", "iamcredentials")),
+            )
+            for role, purpose in _PURPOSE.items()
+        }
+        granting = pulumi.ResourceOptions(parent=self, depends_on=apis.before("cloudresourcemanager", "iam"))
+        self.record_grants: list[pulumi.Resource] = []
+        for role, permissions in RECORD_PERMISSIONS.items():
+            custom = projects.IAMCustomRole(
+                f"role-records-{role}",
+                role_id=re.sub(r"-", "_", f"{place.name}_{role}_records"),
+                title=f"{place.name} {role}: records",
+                description=f"What the {role} does with records, and nothing more.",
+                permissions=list(permissions),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("iam", "firestore")),
+            )
+            self.record_grants += [
+                projects.IAMMember(
+                    f"records-{role}",
+                    project=place.project,
+                    role=custom.name,
+                    member=self.member(role),
+                    condition={
+                        "title": "one database",
+                        "description": f"Only the database {place.name}",
+                        "expression": f'resource.name == "projects/{place.project}/databases/{place.name}"',
+                    },
+                    opts=granting,
+                ),
+                serviceaccount.IAMMember(
+                    f"act-as-invoker-{role}",
+                    service_account_id=self.accounts["invoker"].name,
+                    role="roles/iam.serviceAccountUser",
+                    member=self.member(role),
+                    opts=granting,
+                ),
+            ]
+        self.build_grants: list[pulumi.Resource] = [
+            projects.IAMMember(
+                "build-logs",
+                project=place.project,
+                role="roles/logging.logWriter",
+                member=self.member("build"),
+                opts=granting,
+            ),
+            # Cloud Functions copies our archive to a bucket of its own before it builds; that one does not exist yet, and its name
+            # holds the project's number, so the right is granted by prefix.
+            projects.IAMMember(
+                "build-sources",
+                project=place.project,
+                role="roles/storage.objectViewer",
+                member=self.member("build"),
+                condition={
+                    "title": "sources only",
+                    "description": "Source archives: ours, and the copy that Cloud Functions makes",
+                    "expression": 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-") || '
+                    f'resource.name.startsWith("projects/_/buckets/{source_bucket_name(place)}")',
+                },
+                opts=granting,
+            ),
+        ]
+        self.register_outputs({})
+
+    def email(self, role: str) -> pulumi.Output[str]:
+        return self.accounts[role].email
+
+    def member(self, role: str) -> pulumi.Output[str]:
+        return self.accounts[role].email.apply("serviceAccount:{}".format)
+
+
+def source_bucket_name(place: Place) -> str:
+    """Bucket names are global, so they begin with the project's id."""
+    return f"{place.project}-{place.name}-source"

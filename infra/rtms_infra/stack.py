@@ -1,0 +1,122 @@
+"""The whole deployment, top-down: from a checked `Config` to the stack's outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from rtms_infra.apis import Apis
+from rtms_infra.config import Config
+from rtms_infra.deploys import Deploys
+from rtms_infra.functions import Functions, Source, address
+from rtms_infra.identity import Identity
+from rtms_infra.observability import Observability, Spending
+from rtms_infra.retries import Queue, Sweep
+from rtms_infra.secrets import Secrets
+from rtms_infra.state import Archive, State
+
+OUTPUTS = {
+    "webhookUrl": "Base URL of the webhook.",
+    "workerUrl": "Base URL of the worker; needs a Google identity token.",
+    "zoomEventUrl": 'At Zoom, Access, Event Subscription, "Event notification endpoint URL".',
+    "zoomRedirectUrl": 'At Zoom, Basic Information, "OAuth Redirect URL".',
+    "recallWebhookUrl": "At Recall, Webhooks, Add Endpoint; tick every recording.* event and each artifact's *.done and *.failed.",
+    "nextSteps": "What to do now, in order.",
+    "dashboardUrl": "The dashboard.",
+    "queue": "The Cloud Tasks queue.",
+    "stateUrl": "The database, as STATE_URL.",
+    "archiveUrl": "The archive, as ARCHIVE_URL; empty when it is off.",
+    "deployerAccount": "For GitHub Actions: the service account; empty when it is off.",
+    "deployerProvider": "For GitHub Actions: the Workload Identity provider; empty when it is off.",
+}
+"""The stack's outputs and what they are for."""
+
+
+def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str, Any]:
+    """Register every resource. Returns the stack's outputs, exactly those of `OUTPUTS`."""
+    place = config.place
+    extra = (("sts",) if config.github else ()) + (("billingbudgets",) if config.budget else ())
+    apis = Apis(extra)
+    identity = Identity(place, apis)
+    state = State(place, config.backup_days, apis)
+    archive = Archive(place, config.archive, identity, apis) if config.archive else None
+    secrets = Secrets(config, identity, apis)
+    queue = Queue(place, config.dispatches_per_second, min(5000, config.worker.maximum * config.worker.concurrency), identity, apis)
+    source = Source(place, source_folder, build_folder, identity, apis)
+    environment = _environment(config, state, queue, archive, identity, address(place, "worker", source.bucket))
+    needs: list[pulumi.Resource] = [state.database, *queue.grants, *identity.record_grants]
+    functions = Functions(config, source, secrets, identity, environment, needs, apis)
+    Sweep(place, functions.urls["worker"], identity, [functions.called], apis)
+    webhook_url = pulumi.Output.from_input(config.access.webhook_url or functions.urls["webhook"])
+    observability = Observability(
+        place,
+        config.alerts,
+        webhook_url.apply(lambda url: url.removeprefix("https://")),
+        [functions.functions["webhook"], functions.functions["worker"]],
+        apis,
+    )
+    if config.budget:
+        Spending(place, config.budget, source.bucket.project_number, observability, apis)
+    deploys = Deploys(place, config.github, identity, source, apis) if config.github else None
+    return {
+        "webhookUrl": webhook_url,
+        "workerUrl": functions.urls["worker"],
+        "zoomEventUrl": pulumi.Output.concat(webhook_url, "/zoom-webhook"),
+        "zoomRedirectUrl": pulumi.Output.concat(webhook_url, "/oauth-callback/zoom"),
+        "recallWebhookUrl": pulumi.Output.concat(webhook_url, "/recall-webhook"),
+        "nextSteps": webhook_url.apply(lambda url: _next_steps(url, config)),
+        "dashboardUrl": observability.dashboard.id.apply(
+            lambda path: f"https://console.cloud.google.com/monitoring/dashboards/builder/{path.split('/')[-1]}?project={place.project}"
+        ),
+        "queue": queue.path,
+        "stateUrl": state.url,
+        "archiveUrl": archive.url if archive else "",
+        "deployerAccount": deploys.account if deploys else "",
+        "deployerProvider": deploys.provider if deploys else "",
+    }
+
+
+def _environment(
+    config: Config, state: State, queue: Queue, archive: Archive | None, identity: Identity, worker_url: pulumi.Output[str]
+) -> dict[str, dict[str, pulumi.Input[str]]]:
+    """The plain variables of each function (the secret ones come from `Secrets`)."""
+    both: dict[str, pulumi.Input[str]] = {
+        "STATE_URL": state.url,
+        "TASKS_QUEUE": queue.path,
+        "TASKS_INVOKER": identity.email("invoker"),
+        "WORKER_URL": worker_url,
+        "ZOOM_CONNECT_WINDOW_S": str(config.zoom.connect_window_s),
+        "ZOOM_SERVER_HOSTS": config.zoom.server_hosts,
+    }
+    webhook: dict[str, pulumi.Input[str]] = {
+        "ZOOM_ON_DEAUTHORIZED": config.zoom.on_deauthorized,
+        "ZOOM_SIGNATURE_WINDOW_S": str(config.zoom.signature_window_s),
+    }
+    worker: dict[str, pulumi.Input[str]] = {
+        "RECALL_ENTITY_FIELD": config.recall.entity_field,
+        "RECALL_REGION": config.recall.region,
+        "ZOOM_CLIENT_ID": config.zoom.client_id,
+    }
+    if config.recall.recording_config:
+        worker["RECALL_RECORDING_CONFIG"] = config.recall.recording_config
+    if archive:
+        worker["ARCHIVE_URL"] = archive.url
+    return {"webhook": both | webhook, "worker": both | worker}
+
+
+def _next_steps(url: str, config: Config) -> list[str]:
+    steps = [
+        f"rtmskit doctor {url}",
+        f"rtmskit zoom-app --webhook-url {url} (prints what to enter at Zoom)",
+        f"At Recall, add the webhook endpoint {url}/recall-webhook and tick its recording events",
+    ]
+    if not config.recall.webhook_secrets:
+        steps.append(
+            "pulumi config set --secret rtmskit:recallWebhookSecrets, then pulumi up "
+            "(without it Recall's webhooks are refused, and recordings are found by polling only)"
+        )
+    if not config.access.public_webhook:
+        steps.append("Let Zoom and Recall reach the webhook: docs/org-policies.md")
+    return steps

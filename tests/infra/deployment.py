@@ -1,0 +1,170 @@
+"""Running the program under the engine, and looking at what it registered."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "infra"
+STACKS = PROGRAM / "stacks"
+
+SECRETS = {
+    "rtmskit:zoomSecretToken": "zoom-secret-token-0",
+    "rtmskit:zoomClientSecret": "zoom-client-secret-0",
+    "rtmskit:recallApiKey": "recall-api-key-000",
+    "rtmskit:recallWebhookSecrets": "whsec_cmVjYWxsLXdlYmhvb2s=",
+}
+REQUIRED = {"gcp:project": "acme-rtms", "rtmskit:recallRegion": "us-east-1", "rtmskit:zoomClientId": "AbCdEfGhIj"}
+SECRET_NAMES = (*SECRETS, "rtmskit:zoomSecretTokenPrevious")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One registration. Secrets in `inputs` are `{"$secret": value}`, assets `{"$asset": sha256}`."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    inputs: Mapping[str, Any]
+    dependencies: tuple[str, ...]
+    protect: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.type})"
+
+    @property
+    def kind(self) -> str:
+        """The last part of the type: `Function`, `Bucket`, ..."""
+        return self.type.rsplit(":", 1)[-1]
+
+    def walk(self) -> Iterator[tuple[str, Any]]:
+        """Every value of the inputs with its path; a secret is one value, mark included."""
+        yield from _walk("", self.inputs)
+
+
+def _walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and "$secret" not in value:
+        for key, item in value.items():
+            yield from _walk(f"{path}.{key}" if path else key, item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(f"{path}[{index}]", item)
+    else:
+        yield path, value
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What one run of the program registered, or the error it ended with."""
+
+    resources: tuple[Resource, ...]
+    outputs: Mapping[str, Any]
+    error: str
+    config: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def by_urn(self) -> dict[str, Resource]:
+        return {resource.urn: resource for resource in self.resources}
+
+    @property
+    def custom(self) -> tuple[Resource, ...]:
+        """All but components and the stack itself."""
+        return tuple(resource for resource in self.resources if resource.custom)
+
+    def of(self, kind: str) -> list[Resource]:
+        """Custom resources by the last part of their type."""
+        return [resource for resource in self.custom if resource.kind == kind]
+
+    def named(self, name: str) -> Resource:
+        found = [resource for resource in self.custom if resource.name == name]
+        assert len(found) == 1, f"{len(found)} resources are named {name}: {[str(r) for r in found]}"
+        return found[0]
+
+    def needs(self, resource: Resource) -> set[str]:
+        """URNs of everything that is created before it, near or far."""
+        seen: set[str] = set()
+        ahead = [*resource.dependencies]
+        while ahead:
+            urn = ahead.pop()
+            if urn not in seen:
+                seen.add(urn)
+                ahead += self.by_urn[urn].dependencies
+        return seen
+
+
+class Runner:
+    """The warm engine process."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(
+        self,
+        config: Mapping[str, str],
+        *,
+        secrets: tuple[str, ...] = SECRET_NAMES,
+        stack: str = "prod",
+        preview: bool = False,
+        program: Path = PROGRAM,
+    ) -> Deployment:
+        """Run the program with this raw configuration (full names -> text)."""
+        if self._process is None:
+            command = [sys.executable, "-m", "tests.infra.engine"]
+            quiet = {**os.environ, "GRPC_VERBOSITY": "ERROR"}  # each program's server goes away under its client, on purpose
+            self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = {"program": str(program), "config": dict(config), "secrets": list(secrets), "stack": stack, "preview": preview}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the engine has died; its traceback is above"
+        answer = json.loads(line)
+        resources = tuple(Resource(**{**entry, "dependencies": tuple(entry["dependencies"])}) for entry in answer["resources"])
+        return Deployment(resources, answer["outputs"], answer["error"], dict(config))
+
+    def close(self) -> None:
+        if self._process is not None:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.close()
+            self._process.wait(10)
+            self._process.stdout.close()
+
+
+def configured(**changes: object) -> dict[str, str]:
+    """The least configuration, with changes by short name (None removes), as text the way Pulumi hands it over."""
+    config = {**REQUIRED, **SECRETS}
+    for short, value in changes.items():
+        if value is None:
+            config.pop(f"rtmskit:{short}", None)
+        else:
+            config[f"rtmskit:{short}"] = as_text(value)
+    return config
+
+
+def as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def example(name: str) -> dict[str, str]:
+    """An example stack's configuration (`infra/stacks/NAME.yaml`), with secrets added."""
+    held = yaml.safe_load((STACKS / f"{name}.yaml").read_text())["config"]
+    return {**SECRETS, **{key: as_text(value) for key, value in held.items()}}
+
+
+EXAMPLES = tuple(sorted(path.stem for path in STACKS.glob("*.yaml")))
