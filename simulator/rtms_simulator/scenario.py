@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, Literal, get_args
 
+from rtms_simulator.faults import Fault, FaultError
 from rtms_simulator.languages import ENGLISH, LANGUAGES
 from rtms_simulator.toml_lines import Path, lines_of
 
@@ -130,7 +131,7 @@ KINDS: dict[str, Kind] = {
     "call_event": Kind(
         "a contact-center event such as CONSUMER_ANSWERED or USER_HOLD (reference C.8)",
         who=True,
-        fields={"event": Field(str, "a name of the contact-center enumeration", required=True)},
+        fields={"event": Field(str, "a name of the contact-center enumeration, such as USER_HOLD", required=True)},
     ),
     "stop": Kind("the RTMS stream stops, the meeting goes on", who=False, fields={"stop_reason": Field(int, _STOP_REASON, default=1)}),
     "reallow": Kind("the app is allowed again: a new stream of the same meeting starts", who=False),
@@ -382,6 +383,18 @@ def _check_action(scenario: Scenario, action: Action, here: Path, ids: set[int])
             )
         if action.data.get("language") is not None and action.data["language"] not in LANGUAGES.values():
             raise ScenarioError(f"unknown language {action.data['language']!r}", path=(*here, "language"), allowed=", ".join(LANGUAGES))
+    if action.kind == "fault":
+        try:
+            Fault(action.data["name"], action.data.get("with") or {})
+        except FaultError as error:
+            raise ScenarioError(str(error), path=(*here, "name")) from None
+    if action.kind == "call_event":
+        # Imported here, as the package rtms_simulator.zoom itself builds on scenarios.
+        from rtms_simulator.zoom.enums import ContactCenterEventType
+
+        events = ContactCenterEventType.__members__
+        if action.data["event"] not in events:
+            raise ScenarioError(f"found {action.data['event']!r}", path=(*here, "event"), allowed=", ".join(events))
     if "stop_reason" in kind.fields and action.data.get("stop_reason", 0) not in STOP_REASONS:
         raise ScenarioError(f"found {action.data['stop_reason']}", path=(*here, "stop_reason"), allowed="0 to 26")
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import html
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import TypeVar
 
 import av
 import numpy as np
@@ -29,7 +28,6 @@ from rtms_simulator.zoom.media.video import Planes, Size, planes_of
 MEDIA_SUFFIXES = (".mp4", ".m4a", ".wav", ".mp3")
 TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".txt")
 
-_T = TypeVar("_T")
 _SPEAKER = re.compile(r"([^\W_][^:<>\n]{0,63}):\s+(\S.*)", re.DOTALL)
 _CAPTION_HEAD = re.compile(r"\[(?P<who>[^\]\n]+)\]\s+(?P<h>\d{1,2}):(?P<m>\d\d):(?P<s>\d\d)\s*")
 _CHARACTERS_PER_S = 14
@@ -68,17 +66,19 @@ def read_recording(path: Path) -> Recording:
     """Look into a media file and decode its beginning. Raises UnusableFile."""
     _known(path, MEDIA_SUFFIXES)
 
-    def look(container: av.container.InputContainer) -> Recording:
-        streams = [
-            stream for stream in (*container.streams.audio[:1], *container.streams.video[:1]) if next(container.decode(stream), None)
-        ]
-        kinds = {stream.type for stream in streams}
-        length_ms = (container.duration or 0) // 1000
-        if not kinds or length_ms <= 0:
-            raise UnusableFile(path, "no sound and no picture in it", MEDIA_SUFFIXES)
-        return Recording(path, length_ms, "audio" in kinds, "video" in kinds)
-
-    return _opened(path, look)
+    kinds: dict[str, bool] = {}
+    try:
+        for kind in ("audio", "video"):
+            # Opened afresh for each kind, so that each is decoded from the beginning.
+            with av.open(str(path)) as container:
+                length_ms = (container.duration or 0) // 1000
+                stream = next((stream for stream in container.streams if stream.type == kind), None)
+                kinds[kind] = stream is not None and next(iter(container.decode(stream)), None) is not None
+    except (FFmpegError, OSError) as error:
+        raise UnusableFile(path, f"cannot be decoded: {error}", MEDIA_SUFFIXES) from None
+    if not any(kinds.values()) or length_ms <= 0:
+        raise UnusableFile(path, "no sound and no picture in it", MEDIA_SUFFIXES)
+    return Recording(path, length_ms, kinds["audio"], kinds["video"])
 
 
 def read_transcript(path: Path) -> tuple[Cue, ...]:
@@ -210,13 +210,15 @@ class FileSound:
         with av.open(str(self._path)) as container:
             stream = container.streams.audio[0]
             resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
+            # Where the file's own time begins: an MP3 starts with its encoder's delay.
+            origin_ms = (container.start_time or 0) // 1000
             if start_ms > 1000:
                 # A second early: compressed sound needs a run-up.
-                container.seek((start_ms - 1000) * 1000)
+                container.seek((origin_ms + start_ms - 1000) * 1000)
             skip: int | None = None
             for frame in itertools.chain(container.decode(stream), (None,)):
                 if skip is None and frame is not None:
-                    first_ms = 0 if frame.time is None else frame.time * 1000
+                    first_ms = 0 if frame.time is None else frame.time * 1000 - origin_ms
                     skip = round((start_ms - first_ms) * sample_rate / 1000)
                     if skip < 0:
                         yield np.zeros(-skip, np.int16)
@@ -253,9 +255,10 @@ class FilePictures:
     def _decoded(self, start_ms: int) -> Iterator[tuple[int, Planes]]:
         with av.open(str(self._path)) as container:
             stream = container.streams.video[0]
-            container.seek(start_ms * 1000)
+            origin_ms = (container.start_time or 0) // 1000
+            container.seek((origin_ms + start_ms) * 1000)
             for frame in container.decode(stream):
-                yield round((frame.time or 0.0) * 1000), self._fitted(frame)
+                yield round((frame.time or 0.0) * 1000) - origin_ms, self._fitted(frame)
 
     def _fitted(self, frame: av.VideoFrame) -> Planes:
         width, height = self._size
@@ -275,14 +278,6 @@ def _known(path: Path, suffixes: tuple[str, ...]) -> str:
     if not path.is_file():
         raise UnusableFile(path, "there is no such file", suffixes)
     return suffix
-
-
-def _opened(path: Path, look: Callable[[av.container.InputContainer], _T]) -> _T:
-    try:
-        with av.open(str(path)) as container:
-            return look(container)
-    except (FFmpegError, OSError, IndexError) as error:
-        raise UnusableFile(path, f"cannot be decoded: {error}", MEDIA_SUFFIXES) from None
 
 
 def _milliseconds(moment: str) -> int:

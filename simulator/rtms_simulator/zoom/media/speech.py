@@ -35,7 +35,8 @@ _VOWELS = (
 @functools.lru_cache(maxsize=512)
 def voice(seed: int, user_id: int, sample_rate: int) -> Samples:
     """One person's syllables at a sample rate: shape (17, samples per syllable); the last row is silence. Read-only."""
-    rng = random.Random(f"voice {seed} {user_id}")  # noqa: S311 - a repeatable voice, not a secret
+    # Two sources, as how much noise is drawn depends on the rate, and a voice must be the same at every rate.
+    rng, hiss = (random.Random(f"{what} {seed} {user_id}") for what in ("voice", "hiss"))
     pitch = rng.uniform(85.0, 230.0)
     tract = 0.88 + 0.3 * (pitch - 85.0) / 145.0 + rng.uniform(-0.03, 0.03)
     count = SYLLABLE_MS * sample_rate // 1000
@@ -45,10 +46,10 @@ def voice(seed: int, user_id: int, sample_rate: int) -> Samples:
         formants = np.array(_VOWELS[row % len(_VOWELS)]) * tract
         glide = pitch * (1.0 + rng.uniform(-0.12, 0.12) + rng.uniform(-0.9, 0.9) * seconds)
         phase = 2 * np.pi * np.cumsum(glide) / sample_rate
-        tones = np.arange(1, int(min(3_600.0, 0.45 * sample_rate) / pitch))
+        tones = np.arange(1, int(3_400.0 / pitch))  # within what the lowest rate can carry
         gains = sum(1.0 / (1.0 + ((tones * pitch - formant) / (60.0 + 20.0 * n)) ** 2) / (n + 1) for n, formant in enumerate(formants))
         vowel = (gains / np.sqrt(tones)) @ np.sin(np.outer(tones, phase) + np.array([[rng.uniform(0.0, 6.28)] for _ in tones]))
-        noise = np.diff(np.frombuffer(rng.randbytes(2 * count + 2), dtype="<i2").astype(np.float64))
+        noise = np.diff(np.frombuffer(hiss.randbytes(2 * count + 2), dtype="<i2").astype(np.float64))
         onset = np.exp(-((seconds * 1000 - _CONSONANT_MS / 2) ** 2) / 120.0) * rng.uniform(0.02, 0.25)
         swell = np.sin(np.pi * np.clip((seconds * 1000 - _CONSONANT_MS / 2) / (SYLLABLE_MS - _CONSONANT_MS / 2), 0.0, 1.0)) ** 0.8
         rows[row] = vowel / np.abs(vowel).max() * swell + noise / 65_536 * onset
