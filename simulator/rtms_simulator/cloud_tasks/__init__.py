@@ -1,0 +1,181 @@
+"""A Google Cloud Tasks that the unmodified google-cloud-tasks client talks to, and a Cloud Scheduler job.
+
+::
+
+    clock = Clock()
+    async with CloudTasks(clock) as tasks:
+        queue = CloudTasksQueue(tasks.queue, worker_url, endpoint=tasks.endpoint)
+
+Named tasks with de-duplication, schedule times, HTTP dispatch with Cloud Tasks' headers, retries and limits of the queue, all on the
+clock; faults on demand; the history of every task. What Google's reference leaves open is a switch (`Switches`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import grpc.aio
+import httpx
+from google.cloud import tasks_v2
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.cloud_tasks.broker import Broker, TaskRecord
+from rtms_simulator.cloud_tasks.dispatch import Attempt, HttpSender, identity_token
+from rtms_simulator.cloud_tasks.rules import FAULTS, Fault, FaultKind, Faults, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.scheduler import Run, Scheduler
+from rtms_simulator.cloud_tasks.server import Service, add_to
+
+__all__ = [
+    "DEFAULT_QUEUE",
+    "FAULTS",
+    "Attempt",
+    "CloudTasks",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "Limits",
+    "Retry",
+    "Run",
+    "Scheduler",
+    "Switches",
+    "identity_token",
+]
+
+DEFAULT_QUEUE = "projects/rtmskit-local/locations/local/queues/handoffs"
+"""The queue that is there from the start unless others are named."""
+
+
+class CloudTasks:
+    """The fake service: a gRPC server on `host:port` (0: a free port) and the engine behind it.
+
+    `queues` are made at start with Cloud Tasks' defaults (or `retry` and `limits`). `transport` replaces the network to the workers,
+    e.g. by `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. Everything belongs to the loop of `start`.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        queues: Iterable[str] = (DEFAULT_QUEUE,),
+        retry: Retry | None = None,
+        limits: Limits | None = None,
+        switches: Switches | None = None,
+        seed: int = 0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        history: int = 10_000,
+    ) -> None:
+        self._clock = clock
+        self._host = host
+        self._port = port
+        self._initial = tuple(queues)
+        self._retry = retry
+        self._limits = limits
+        self._switches = switches or Switches()
+        self._seed = seed
+        self._transport = transport
+        self._history = history
+        self._broker: Broker | None = None
+        self._server: grpc.aio.Server | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    async def start(self) -> None:
+        """Serve. Raises OSError if the port is taken."""
+        self._client = httpx.AsyncClient(transport=self._transport, trust_env=False)
+        self._broker = Broker(
+            self._clock,
+            HttpSender(self._clock, self._client),
+            rng=random.Random(self._seed),  # a simulator's chance is to be repeatable
+            switches=self._switches,
+            history=self._history,
+        )
+        self._make_initial_queues()
+        # Without this option two servers could share one port, and each would get some of the tasks.
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 << 20)])
+        add_to(server, Service(self._clock, self._broker))
+        try:
+            self._port = server.add_insecure_port(f"{self._host}:{self._port}")
+        except RuntimeError as error:
+            await self._client.aclose()
+            raise OSError(f"Cloud Tasks cannot listen on {self._host}:{self._port}; is the port taken?") from error
+        await server.start()
+        self._server = server
+        self._broker.start()
+
+    async def aclose(self) -> None:
+        """Stop: no further attempt begins, and what is under way is cut off. Repeatable."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(grace=None)
+        if self._broker is not None:
+            await self._broker.aclose()
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def __aenter__(self) -> CloudTasks:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def endpoint(self) -> str:
+        """`host:port` for a client's insecure channel (TASKS_ENDPOINT)."""
+        return f"{self._host}:{self._port}"
+
+    @property
+    def queue(self) -> str:
+        """The full name of the first initial queue (TASKS_QUEUE)."""
+        return self._initial[0]
+
+    @property
+    def faults(self) -> Faults:
+        """The faults in force: `faults.add(Fault("duplicate"))`, `faults.clear()`, `faults.active`."""
+        return self._running().faults
+
+    def create_queue(self, name: str, *, retry: Retry | None = None, limits: Limits | None = None) -> None:
+        """Make a queue without the API. Raises `Refused` for what the API would refuse. `retry` is taken as given, fractions included."""
+        broker = self._running()
+        record = broker.create_queue(tasks_v2.Queue(name=name))
+        if retry is not None or limits is not None:
+            broker.configure(record, retry=retry, limits=limits)
+
+    def tasks(self, *, live: bool | None = None) -> list[dict[str, Any]]:
+        """Every task as JSON-ready values, finished ones first, each with the history of its attempts. `live` keeps one half."""
+        return [_shown(record) for record in self._running().tasks() if live is None or (record.state == "waiting") == live]
+
+    async def settled(self) -> None:
+        """Wait until no attempt is under way and none is due at the clock's present time."""
+        await self._running().settled()
+
+    def reset(self) -> None:
+        """Back to the start: no tasks, no taken names, no faults, the initial queues."""
+        self._running().reset()
+        self._make_initial_queues()
+
+    def _make_initial_queues(self) -> None:
+        for name in self._initial:
+            self.create_queue(name, retry=self._retry, limits=self._limits)
+
+    def _running(self) -> Broker:
+        if self._broker is None:
+            raise RuntimeError("start() first")
+        return self._broker
+
+
+def _shown(record: TaskRecord) -> dict[str, Any]:
+    request = record.task.http_request
+    return {
+        "name": record.name,
+        "url": request.url,
+        "body": request.body.decode(errors="replace"),
+        "state": record.state,
+        "created_at": record.created_at,
+        "due_at": record.due_at,
+        "attempts": [dataclasses.asdict(attempt) for attempt in record.attempts],
+    }

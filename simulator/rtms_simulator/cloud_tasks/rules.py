@@ -1,0 +1,185 @@
+"""The rules of a Cloud Tasks queue as values: limits, retries, names, faults. Pure.
+
+Sources: the google-cloud-tasks 2.26 API reference (messages Queue, RateLimits, RetryConfig, Task, HttpRequest) and the guide "Create
+HTTP target tasks". What they leave open is a switch of `Switches`, marked [inf].
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+LOCATION_NAME = re.compile(r"projects/[A-Za-z0-9:.-]+/locations/[A-Za-z0-9-]+")
+QUEUE_NAME = re.compile(LOCATION_NAME.pattern + r"/queues/[A-Za-z0-9-]{1,100}")
+TASK_NAME = re.compile(r"(?P<queue>" + QUEUE_NAME.pattern + r")/tasks/[A-Za-z0-9_-]{1,500}")
+
+DAY_S = 86_400.0
+MAX_SCHEDULE_S = 30 * DAY_S
+RETENTION_S = 31 * DAY_S
+MAX_TASK_BYTES = 1_048_576
+MAX_HEADER_BYTES = 80 * 1024
+MAX_URL_LENGTH = 2083
+DEFAULT_DEADLINE_S = 600.0
+DEADLINE_RANGE_S = (15.0, 1800.0)
+MAX_RATE = 500.0
+MAX_CONCURRENT = 5000
+
+THROTTLING_STATUSES = frozenset({429, 503})
+"""HttpRequest: "a higher backoff rate" follows these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Where the documentation leaves room, or contradicts itself.
+
+    - `dedup_s`: how long the name of a finished or deleted task stays taken. CreateTask says "up to 24 hours"; older pages say one hour.
+    - `queue_tombstone_s`: how long the name of a deleted queue stays taken. DeleteQueue
+      says "up to 3 days".
+    - `truncate_backoff`: whole seconds only for a queue's own durations, as RetryConfig says. The default min_backoff stays 0.1 s.
+    - `attempts_end_unlimited_duration` [inf]: with max_retry_duration 0 (unlimited), max_attempts alone ends a task. Read to the letter,
+      both limits must be met, and such a task would live for the whole retention.
+    - `system_throttling` [inf]: after a 429 or 503 the queue's rate is halved, down to 1/64; each success doubles it again.
+    - `heed_retry_after` [inf]: a Retry-After in seconds puts off the next attempt at least so long.
+    """
+
+    dedup_s: float = DAY_S
+    queue_tombstone_s: float = 3 * DAY_S
+    truncate_backoff: bool = True
+    attempts_end_unlimited_duration: bool = True
+    system_throttling: bool = True
+    heed_retry_after: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """RateLimits; the defaults are those of a queue made without any."""
+
+    dispatches_per_s: float = 500.0
+    concurrent: int = 1000
+
+    @property
+    def burst(self) -> int:
+        """`max_burst_size`, output only: "generally at least equal to max_dispatches_per_second". [inf]: equal, rounded up."""
+        return max(1, math.ceil(self.dispatches_per_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """RetryConfig; the defaults are those of a queue made without any. `max_attempts` -1 and `max_duration_s` 0 are unlimited."""
+
+    max_attempts: int = 100
+    max_duration_s: float = 0.0
+    min_backoff_s: float = 0.1
+    max_backoff_s: float = 3600.0
+    max_doublings: int = 16
+
+    def backoff_s(self, failures: int) -> float:
+        """Wait after the n-th failure (n from 1): doubled `max_doublings` times, then growing by as much each time, to the maximum."""
+        doubled = min(failures - 1, self.max_doublings)
+        further = failures - 1 - doubled
+        return min(self.min_backoff_s * 2**doubled * (1 + further), self.max_backoff_s)
+
+    def exhausted(self, attempts: int, since_first_s: float, switches: Switches) -> bool:
+        """Whether no further attempt is made: only when **both** limits are reached."""
+        attempts_over = self.max_attempts != -1 and attempts >= self.max_attempts
+        duration_over = 0 < self.max_duration_s <= since_first_s
+        if self.max_attempts == -1:
+            return duration_over
+        if self.max_duration_s == 0:
+            return attempts_over and switches.attempts_end_unlimited_duration
+        return attempts_over and duration_over
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: one token for each dispatch, refilled at the queue's rate times `share` (system throttling)."""
+
+    limits: Limits
+    tokens: float
+    at: float
+    share: float = 1.0
+
+    def ready_at(self, now: float) -> float:
+        """The moment at which a token is there; `now` if one is there already."""
+        self._refill(now)
+        return now if self.tokens >= 1 else now + (1 - self.tokens) / (self.limits.dispatches_per_s * self.share)
+
+    def take(self, now: float) -> None:
+        self._refill(now)
+        self.tokens -= 1
+
+    def slow_down(self, now: float) -> None:
+        self._refill(now)
+        self.share = max(self.share / 2, 1 / 64)
+        self.tokens = min(self.tokens, self._capacity())
+
+    def speed_up(self, now: float) -> None:
+        self._refill(now)
+        self.share = min(self.share * 2, 1.0)
+
+    def _refill(self, now: float) -> None:
+        # A billionth is forgiven: a sleep that ends on the very moment must find its token.
+        grown = self.tokens + max(0.0, now - self.at) * self.limits.dispatches_per_s * self.share + 1e-9
+        self.tokens, self.at = min(self._capacity(), grown), max(now, self.at)
+
+    def _capacity(self) -> float:
+        return max(1.0, self.limits.burst * self.share)
+
+
+FaultKind = Literal["duplicate", "delay", "drop_response", "lose", "reorder"]
+
+FAULTS: dict[FaultKind, str] = {
+    "duplicate": "the task is delivered twice at once; the second answer is ignored",
+    "delay": "the task goes out `seconds` after its time",
+    "drop_response": "the worker is called, its answer is lost, and the task is tried again",
+    "lose": "the task counts as done without the worker being called",
+    "reorder": "of all tasks that are due, any one goes first",
+}
+"""Every fault with what it does: at-least-once, unordered delivery taken at its word, and one thing beyond it (`lose`)."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One misbehaviour: for tasks whose name or URL contains `match`, `times` times (None: always)."""
+
+    kind: FaultKind
+    match: str = ""
+    times: int | None = 1
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in FAULTS:
+            raise ValueError(f"fault {self.kind!r} is unknown; there are {', '.join(FAULTS)}")
+        if self.times is not None and self.times < 1:
+            raise ValueError(f"times is at least 1, or None for always; found {self.times}")
+        if self.seconds < 0:
+            raise ValueError(f"seconds is not negative; found {self.seconds}")
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults in force, first come first served."""
+
+    active: list[Fault] = field(default_factory=list)
+
+    def add(self, fault: Fault) -> None:
+        self.active.append(fault)
+
+    def clear(self) -> None:
+        self.active.clear()
+
+    def scripted(self, kind: FaultKind) -> bool:
+        return any(fault.kind == kind for fault in self.active)
+
+    def take(self, kind: FaultKind, *texts: str) -> Fault | None:
+        """The first fault of this kind that matches, counted as used once."""
+        for fault in self.active:
+            if fault.kind == kind and any(fault.match in text for text in texts):
+                if fault.times is not None:
+                    fault.times -= 1
+                    if fault.times == 0:
+                        self.active.remove(fault)
+                return fault
+        return None

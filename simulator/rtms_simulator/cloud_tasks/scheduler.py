@@ -1,0 +1,90 @@
+"""A Cloud Scheduler job that POSTs to one URL at a fixed interval."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.cloud_tasks.dispatch import identity_token
+from rtms_simulator.cloud_tasks.messages import moment
+
+_DEADLINE_S = 180.0
+"""Cloud Scheduler's default attempt_deadline for HTTP targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the job: when it was due (seconds since the epoch) and what came of it."""
+
+    scheduled_at: float
+    status: int | None
+    failure: str | None = None
+
+
+class Scheduler:
+    """POSTs an empty body to `url` each `every_s` seconds of the clock, with Cloud Scheduler's headers.
+
+    `invoker` adds a (fake) OIDC token for that account, with the URL as its audience. Like the real one it never runs two at once: a
+    run that lasts longer than the interval swallows the ones that would have begun meanwhile. `runs` keeps the latest ones.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        url: str,
+        every_s: float = 60.0,
+        *,
+        job: str = "projects/rtmskit-local/locations/local/jobs/sweep",
+        invoker: str = "",
+        transport: httpx.AsyncBaseTransport | None = None,
+        history: int = 1000,
+    ) -> None:
+        if every_s <= 0:
+            raise ValueError(f"every_s is positive, found {every_s}")
+        self._clock = clock
+        self._url = url
+        self._every_s = every_s
+        self._job = job
+        self._invoker = invoker
+        self._transport = transport
+        self._history = history
+        self._task: asyncio.Task[None] | None = None
+        self.runs: list[Run] = []
+
+    async def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(self._clock.now()))
+
+    async def aclose(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self, due: float) -> None:
+        async with httpx.AsyncClient(transport=self._transport, trust_env=False) as client:
+            while True:
+                due = max(due + self._every_s, self._clock.now())
+                await self._clock.sleep_until(due)
+                self.runs.append(await self._once(client, due))
+                del self.runs[: -self._history]
+
+    async def _once(self, client: httpx.AsyncClient, due: float) -> Run:
+        headers = {
+            "User-Agent": "Google-Cloud-Scheduler",
+            "X-CloudScheduler": "true",
+            "X-CloudScheduler-JobName": self._job.rpartition("/")[2],
+            "X-CloudScheduler-ScheduleTime": moment(due).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+        if self._invoker:
+            headers["Authorization"] = f"Bearer {identity_token(self._invoker, self._url, self._clock.now())}"
+        call = client.post(self._url, headers=headers, timeout=None)  # the deadline is the clock's
+        try:
+            response = await self._clock.wait_for(call, _DEADLINE_S)
+        except TimeoutError:
+            return Run(due, None, f"no answer within {_DEADLINE_S:g} s")
+        except httpx.HTTPError as error:
+            return Run(due, None, f"{type(error).__name__}: {error}")
+        return Run(due, response.status_code)
