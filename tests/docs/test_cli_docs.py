@@ -17,11 +17,11 @@ def test_the_reference_is_what_the_commands_say():
 
 
 def test_every_command_has_a_section():
-    assert set(COMMANDS) <= set(re.findall(r"^## rtmskit (\S+)$", PAGE.read_text(), re.M))
+    assert set(COMMANDS) <= set(re.findall(r"^## rtmskit (\S+)$", PAGE.read_text(), re.MULTILINE))
 
 
 def test_every_exit_code_is_on_the_page_and_in_the_module():
     codes = {kind.exit_code for kind in (outcome.Failed, outcome.BadInput, outcome.Nobody)} | {0, 130, 143}
-    page = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", PAGE.read_text(), re.M) for code in row.split(",")}
-    module = {int(code) for code in re.findall(r"^ {4}(\d+) ", rtms_simulator.cli.__doc__ or "", re.M)} | {143}
+    page = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", PAGE.read_text(), re.MULTILINE) for code in row.split(",")}
+    module = {int(code) for code in re.findall(r"^ {4}(\d+) ", rtms_simulator.cli.__doc__ or "", re.MULTILINE)} | {143}
     assert codes == page == module

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--raw", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Send this file's bytes as the body (- is stdin)."
 )
-@click.option("--fault", "faults", metavar="FAULT", multiple=True, help="Such as wrong-signature, stale, unsigned: `rtmskit faults known`.")
+@click.option("--fault", "faults", metavar="FAULT", multiple=True, help="Such as wrong-signature, stale, unsigned: `rtmskit faults list`.")
 @click.option("--dry-run", is_flag=True, help="Show the request instead of sending it.")
 @as_json_option
 def send(
@@ -96,7 +96,7 @@ async def _deliver(event: Event, url: str, secret: str, body: bytes | None, faul
         for text in faults:
             book.add(parse(text))
     except FaultError as error:
-        raise BadInput(f"--fault {error}", "`rtmskit faults known` shows them.") from None
+        raise BadInput(f"--fault {error}", "`rtmskit faults list` shows them.") from None
     transport = httpx.MockTransport(lambda _request: httpx.Response(200)) if dry_run else None
     courier = Courier(Clock(), Random(event.event_ts), faults=book, transport=transport)
     try:

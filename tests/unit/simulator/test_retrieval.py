@@ -1,60 +1,14 @@
 """`rtms_simulator.retrieval`: pages are followed, downloads resume, and a file appears only when it is whole."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Route
+from tests.unit.simulator.fake_worker import DATA, KEY, Worker
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.http_server import HttpServer
 from rtms_simulator.retrieval import Recordings, Refused, Unreachable, part_file
-
-DATA = bytes(range(256)) * 4096
-KEY = "a" * 64
-
-
-class Worker:
-    """A worker with one recording, whose link may break off."""
-
-    def __init__(self) -> None:
-        self.breaks_after: int | None = None
-        self.ranges: list[str | None] = []
-        self.url = ""
-        self.app = Starlette(
-            routes=[
-                Route("/recordings", self.page),
-                Route(f"/recordings/{KEY}/download", lambda request: RedirectResponse(str(request.base_url) + "bytes", 302)),
-                Route("/recordings/{key}", lambda request: JSONResponse({"error": "not_found", "reason": "no such record"}, 404)),
-                Route("/bytes", self.serve),
-            ]
-        )
-
-    def page(self, request: Request) -> Response:
-        first = "cursor" not in request.query_params
-        return JSONResponse({"recordings": [{"id": "1"} if first else {"id": "2"}], "next": "c/2" if first else None})
-
-    def serve(self, request: Request) -> Response:
-        assert "authorization" not in request.headers
-        wanted = request.headers.get("range")
-        self.ranges.append(wanted)
-        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        if begin >= len(DATA):
-            return Response(status_code=416)
-        rest = DATA[begin:]
-        headers = {"content-length": str(len(rest))} | ({"content-range": f"bytes {begin}-{len(DATA) - 1}/{len(DATA)}"} if wanted else {})
-
-        async def chunks():
-            sent = rest if self.breaks_after is None else rest[: self.breaks_after]
-            yield sent
-            if len(sent) < len(rest):
-                raise ConnectionResetError
-
-        return StreamingResponse(chunks(), 206 if wanted else 200, headers, media_type="audio/x-raw")
 
 
 @pytest.fixture
@@ -89,7 +43,7 @@ async def test_a_whole_download_reports_progress_size_and_sha256(recordings, tmp
     assert (got.size, got.sha256, got.resumed_at) == (len(DATA), hashlib.sha256(DATA).hexdigest(), 0)
     assert seen[0] == (0, len(DATA))
     assert seen[-1] == (len(DATA), len(DATA))
-    assert os.listdir(tmp_path) == ["talk.raw"]
+    assert not part_file(tmp_path / "talk.raw", KEY, None).exists()
 
 
 async def test_a_broken_download_leaves_no_file_and_goes_on_where_it_was(recordings, worker, tmp_path: Path):

@@ -1,0 +1,72 @@
+"""README.md and the pages of docs/: every command in them exists with those options, every target and every linked page is there."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from rtms_simulator.cli import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+CUT = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>"}
+
+
+def shell_lines(text: str) -> Iterator[str]:
+    """The lines of every fenced shell block, continued lines joined, prompts taken off."""
+    for block in re.findall(r"^```(?:sh|bash|shell|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield line.strip().removeprefix("$ ")
+
+
+def commands(text: str, program: str) -> list[list[str]]:
+    """The arguments of each call of `program` in the shell blocks."""
+    found = []
+    for line in shell_lines(text):
+        words = shlex.split(line, comments=True) if not line.startswith("#") else []
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words = words[1:]
+        while words:
+            part = words[: next((n for n, word in enumerate(words) if word in CUT), len(words))]
+            if part and part[0].rpartition("/")[2] == program:
+                found.append(part[1:])
+            words = words[len(part) + 1 :]
+    return found
+
+
+def cases(program: str) -> list:
+    return [
+        pytest.param(arguments, id=f"{page.relative_to(ROOT)}: {' '.join(arguments)[:60]}")
+        for page in PAGES
+        for arguments in commands(page.read_text(), program)
+    ]
+
+
+@pytest.mark.parametrize("arguments", cases("rtmskit"))
+def test_each_rtmskit_command_can_be_called_like_that(arguments, monkeypatch):
+    monkeypatch.setattr(click.Command, "invoke", lambda _self, _context: None)
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("arguments", cases("make"))
+def test_each_make_target_is_there(arguments):
+    assert {word for word in arguments if "=" not in word and not word.startswith("-")} <= TARGETS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not re.match(r"[a-z]+:|#", link):
+            assert (page.parent / link.partition("#")[0]).exists(), f"{page.name} links to {link}"
+
+
+def test_the_reader_of_shell_blocks_sees_what_it_should():
+    text = "```sh\n$ A=1 .venv/bin/rtmskit send x \\\n  --json | jq . # so\nmake demo && rtmskit up\n```\n```python\nrtmskit no\n```\n"
+    assert commands(text, "rtmskit") == [["send", "x", "--json"], ["up"]]
+    assert commands(text, "make") == [["demo"]]

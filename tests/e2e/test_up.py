@@ -1,0 +1,145 @@
+"""`rtmskit up`: everything answers, the others find it, and whatever ends it, nothing is left behind."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.processes import alive, descendants, rtmskit, up
+
+KEYS = {"webhook_url", "recall_webhook_url", "worker_url", "zoom", "recall", "cloud_tasks", "control_url", "state_url", "pid"}
+
+
+def functions_of(running) -> dict[str, set[int]]:
+    """The processes of each role: the one that runs main.py, and its workers."""
+    found: dict[str, set[int]] = {"webhook": set(), "worker": set()}
+    for pid in descendants(running.process.pid):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        for role in found:
+            if b"--target" in words and words[words.index(b"--target") + 1] == role.encode():
+                found[role].add(pid)
+    return found
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with up(tmp_path_factory.mktemp("up")) as one:
+        yield one
+
+
+def test_it_prints_every_address_and_secret_and_all_of_them_answer(running):
+    said = running.described
+    assert set(said) == KEYS
+    assert httpx.get(said["webhook_url"].replace("/zoom-webhook", "/health")).status_code == 200
+    assert httpx.get(said["worker_url"] + "/health").status_code == 200
+    assert httpx.get(said["recall"]["base_url"] + "/meeting_direct_connect", headers={"Authorization": "Token wrong"}).status_code == 401
+    listed = httpx.get(said["recall"]["base_url"] + "/meeting_direct_connect", headers={"Authorization": said["recall"]["api_key"]})
+    assert listed.status_code == 200
+    assert httpx.get(said["control_url"] + "/clock").status_code == 200
+    host, _, port = said["cloud_tasks"]["endpoint"].rpartition(":")
+    socket.create_connection((host, int(port))).close()
+
+
+def test_it_leaves_them_where_only_the_owner_reads_them(running):
+    file = running.cwd / ".rtmskit/up.json"
+    assert json.loads(file.read_text()) == running.described
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_everything_listens_on_loopback_only(running):
+    pids = {running.process.pid, *descendants(running.process.pid)}
+    inodes = set()
+    for pid in pids:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                inodes.update(re.findall(r"socket:\[(\d+)\]", str(descriptor.readlink())))
+    for table, loopback in (("tcp", "0100007F"), ("tcp6", "00000000000000000000000001000000")):
+        for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                assert fields[1].startswith(loopback), f"{fields[1]} listens beyond loopback"
+
+
+def test_no_role_has_the_other_ones_secrets_in_its_environment(running):
+    forbidden = {"webhook": (b"RECALL_API_KEY=", b"ZOOM_CLIENT_SECRET="), "worker": (b"ZOOM_SECRET_TOKEN=", b"RECALL_WEBHOOK_SECRETS=")}
+    for role, pids in functions_of(running).items():
+        assert pids
+        for pid in pids:
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            assert not [variable for variable in variables if variable.startswith(forbidden[role])]
+
+
+def test_a_second_one_in_the_same_place_is_refused(running):
+    done = rtmskit("up", cwd=running.cwd)
+    assert done.returncode == 2
+    assert f"is running here already (process {running.process.pid})" in done.stderr
+
+
+def test_other_commands_find_it(running):
+    done = rtmskit("recordings", "list", "--json", cwd=running.cwd)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"recordings": []})
+    clock = json.loads(rtmskit("clock", "advance", "1h", "--json", cwd=running.cwd).stdout)
+    assert clock["now"] > json.loads(rtmskit("clock", "show", "--json", cwd=running.cwd).stdout)["now"] - 60
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_all_of_it(tmp_path, number, code):
+    with up(tmp_path) as running:
+        pids = descendants(running.process.pid)
+        assert len(pids) >= 2
+        assert running.end(number) == code
+        assert alive(pids) == set()
+    assert not (tmp_path / ".rtmskit/up.json").exists()
+    assert "Traceback" not in "\n".join(running.log)
+
+
+def test_sigkill_leaves_no_orphans_either(tmp_path):
+    with up(tmp_path) as running:
+        pids = descendants(running.process.pid)
+        running.end(signal.SIGKILL)
+        assert alive(pids, within_s=15) == set()
+    done = rtmskit("recordings", "list", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "has ended" in done.stderr
+
+
+@pytest.mark.parametrize("role", ["webhook", "worker"])
+def test_a_crashed_child_ends_all_of_it_with_the_reason(tmp_path, role):
+    with up(tmp_path) as running:
+        pids = descendants(running.process.pid)
+        master = min(functions_of(running)[role])
+        os.kill(master, signal.SIGKILL)
+        assert running.wait() == 1
+        assert alive(pids) == set()
+    assert f"Error: the {role} process was killed by SIGKILL" in "\n".join(running.log)
+
+
+@pytest.mark.parametrize("part", ["webhook", "worker", "zoom", "recall", "tasks", "control"])
+def test_a_port_that_is_taken_is_named(tmp_path, part):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        done = rtmskit("up", f"--{part}-port", str(number), cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"port {number} on 127.0.0.1 is taken" in done.stderr
+    assert "Do: leave the port out" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_that_a_function_refuses_are_all_listed(tmp_path):
+    done = rtmskit("up", cwd=tmp_path, ZOOM_CONNECT_WINDOW_S="soon", ZOOM_SIGNATURE_WINDOW_S="-1", ARCHIVE_URL="ftp://x")
+    assert done.returncode == 2
+    assert "refused its settings" in done.stderr
+    assert "ZOOM_CONNECT_WINDOW_S" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_receivers_of_ones_own_need_no_function(tmp_path):
+    done = rtmskit("up", "--webhook", "http://127.0.0.1:1/", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "add --no-function" in done.stderr

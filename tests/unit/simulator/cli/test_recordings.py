@@ -1,0 +1,83 @@
+"""`rtmskit recordings`: what is there, and its bytes, whole and resumable."""
+
+import asyncio
+import hashlib
+import json
+import threading
+
+import pytest
+from tests.unit.simulator.fake_worker import DATA, KEY, Worker
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.http_server import HttpServer
+from rtms_simulator.retrieval import part_file
+
+
+@pytest.fixture
+def worker():
+    """A worker on a thread of its own, since a command runs its own loop in ours."""
+    fake, started, done = Worker(), threading.Event(), threading.Event()
+
+    async def serve():
+        server = HttpServer(fake.app, Clock())
+        await server.start()
+        fake.url = server.url
+        started.set()
+        await asyncio.to_thread(done.wait)
+        await server.aclose()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(10)
+    yield fake
+    done.set()
+    thread.join()
+
+
+def test_list_follows_the_pages_up_to_the_limit(rtmskit, worker):
+    listed = rtmskit("recordings", "list", "--worker", worker.url, "--json")
+    assert [row["id"] for row in json.loads(listed.stdout)["recordings"]] == ["1", "2"]
+    limited = rtmskit("recordings", "list", "--worker", worker.url, "--json", "--limit", "1")
+    assert [row["id"] for row in json.loads(limited.stdout)["recordings"]] == ["1"]
+    assert "hand-off" in rtmskit("recordings", "list", "--worker", worker.url).stdout
+
+
+def test_an_unknown_one_is_a_failure_with_the_workers_reason(rtmskit, worker):
+    done = rtmskit("recordings", "show", "nothing", "--worker", worker.url)
+    assert done.exit_code == 1
+    assert "no such record (HTTP 404)" in done.stderr
+    assert "rtmskit recordings list" in done.stderr
+
+
+def test_download_names_the_file_after_the_recording_and_its_kind(rtmskit, worker, tmp_path):
+    done = rtmskit("recordings", "download", KEY, "--worker", worker.url)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / f"{KEY}.bin").read_bytes() == DATA
+    assert hashlib.sha256(DATA).hexdigest() in done.stdout
+
+
+def test_download_goes_on_where_it_broke_off(rtmskit, worker, tmp_path):
+    target = tmp_path / "talk.raw"
+    part_file(target, KEY, "audio_mixed").write_bytes(DATA[:1000])
+    arguments = ["recordings", "download", KEY, "--worker", worker.url, "--artifact", "audio_mixed", "-o", target, "--json"]
+    done = json.loads(rtmskit(*arguments).stdout)
+    assert done == {
+        "path": str(target),
+        "size": len(DATA),
+        "sha256": hashlib.sha256(DATA).hexdigest(),
+        "content_type": "audio/x-raw",
+        "resumed_at": 1000,
+    }
+    assert target.read_bytes() == DATA
+
+
+def test_a_worker_that_is_not_there(rtmskit):
+    done = rtmskit("recordings", "list", "--worker", "http://127.0.0.1:1")
+    assert done.exit_code == 3
+    assert "does not answer" in done.stderr
+
+
+def test_without_a_worker_a_running_up_is_needed(rtmskit):
+    done = rtmskit("recordings", "list")
+    assert done.exit_code == 3
+    assert "start `rtmskit up` here" in done.stderr
