@@ -183,7 +183,8 @@ class Scenario:
     """A scripted meeting. Raises ScenarioError when its parts contradict each other.
 
     The timeline is kept sorted by time and completed: everybody joins (at 0 unless written) and the meeting ends (at `duration_s`
-    unless written). `meetings` copies run at once, each with its own seed (`each`); `apps` streams of one meeting go to as many apps.
+    unless written; a written end becomes `duration_s`). `meetings` copies run at once, each with its own seed (`each`); `apps` streams
+    of one meeting go to as many apps.
     """
 
     name: str
@@ -198,14 +199,13 @@ class Scenario:
 
     def __post_init__(self) -> None:
         _check(self)
-        joined = {action.who for action in self.timeline if action.kind == "join"}
-        arrivals = tuple(Action(0.0, "join", person.user_id) for person in self.people if person.user_id not in joined)
-        ending = () if any(action.kind == "end" for action in self.timeline) else (Action(self.duration_s, "end", data={"stop_reason": 6}),)
-        whole = sorted(
-            (_completed(action) for action in arrivals + self.timeline + ending),
-            key=lambda action: (action.at_s, action.kind != "join", action.kind == "end"),
-        )
+        late = _latecomers(self.timeline)
+        arrivals = tuple(Action(0.0, "join", person.user_id) for person in self.people if person.user_id not in late)
+        ends = tuple(action for action in self.timeline if action.kind == "end") or (Action(self.duration_s, "end"),)
+        others = tuple(action for action in self.timeline if action.kind != "end")
+        whole = sorted((_completed(action) for action in arrivals + others + ends), key=_moment)
         object.__setattr__(self, "timeline", tuple(whole))
+        object.__setattr__(self, "duration_s", ends[0].at_s)
 
     @property
     def duration_ms(self) -> int:
@@ -276,8 +276,6 @@ class Scenario:
                 since.setdefault(action.who, action)
             elif action.kind in off and action.who in since:
                 close(action.who, action.at_s)
-            elif action.kind == "end":
-                break
         for user_id in list(since):
             close(user_id, self.duration_s)
         return tuple(sorted((span for span in spans if span.end_ms > span.start_ms), key=lambda span: (span.start_ms, span.who.user_id)))
@@ -320,51 +318,90 @@ def _check_people(people: tuple[Person, ...]) -> None:
                     raise ScenarioError(f"{getattr(person, key)!r} is there twice", path=("people", index, key), allowed="each only once")
 
 
+def _moment(action: Action) -> tuple[float, bool, bool]:
+    """The order of a timeline: by time; at one moment joins come first and the end last."""
+    return action.at_s, action.kind != "join", action.kind == "end"
+
+
+def _latecomers(timeline: tuple[Action, ...]) -> set[int | None]:
+    """Who is not there from the beginning: the first thing they do about being there is to join."""
+    first: dict[int | None, str] = {}
+    for action in sorted(timeline, key=_moment):
+        if action.kind in ("join", "leave", "eject"):
+            first.setdefault(action.who, action.kind)
+    return {who for who, kind in first.items() if kind == "join"}
+
+
 def _check_timeline(scenario: Scenario) -> None:
-    ids = {person.user_id for person in scenario.people}
-    busy_until: dict[int, float] = {}
-    present: dict[int, bool] = dict.fromkeys(ids, False)
-    arrives = {action.who for action in scenario.timeline if action.kind == "join"}
-    for user_id in ids - arrives:
-        present[user_id] = True
-    in_time = sorted(enumerate(scenario.timeline), key=lambda pair: (pair[1].at_s, pair[1].kind != "join"))
+    late = _latecomers(scenario.timeline)
+    present = {person.user_id: person.user_id not in late for person in scenario.people}
+    names = {person.user_id: person.name for person in scenario.people}
+    busy_until = dict.fromkeys(present, 0.0)
+    messages: set[str] = set()
     ended = math.inf
-    for index, action in in_time:
+    for index, action in sorted(enumerate(scenario.timeline), key=lambda pair: _moment(pair[1])):
         here: Path = ("timeline", index)
         if action.at_s > ended:
             raise ScenarioError("the meeting is over by then", path=(*here, "at_s"), allowed=f"up to its end at {ended:g}")
+        _check_action(scenario, action, here)
         if action.kind == "end":
+            if ended <= action.at_s:
+                raise ScenarioError("a second end", path=(*here, "kind"), allowed="one end")
             ended = action.at_s
-        _check_action(scenario, action, here, ids)
+            if max(busy_until.values()) > ended:
+                raise ScenarioError(
+                    "ends in the middle of a sentence", path=(*here, "at_s"), allowed=f"{max(busy_until.values()):g} or later"
+                )
         who = action.who
         if who is None:
             continue
-        if action.kind == "join":
-            present[who] = True
-        elif not present[who]:
+        if (action.kind == "join") == present[who]:
+            here_or_not, allowed = ("already", "somebody who is not there") if present[who] else ("not", "somebody who has joined")
             raise ScenarioError(
-                f"{scenario.person(who).name!r} is not in the meeting at {action.at_s:g} s",
-                path=(*here, "who"),
-                allowed="somebody who has joined",
+                f"{names[who]!r} is {here_or_not} in the meeting at {action.at_s:g} s", path=(*here, "who"), allowed=allowed
             )
-        elif action.kind in ("leave", "eject"):
-            present[who] = False
-            if busy_until.get(who, 0.0) > action.at_s:
-                raise ScenarioError("leaves in the middle of a sentence", path=(*here, "at_s"), allowed=f"{busy_until[who]:g} or later")
-        elif action.kind == "speak":
-            if busy_until.get(who, 0.0) > action.at_s:
+        if action.kind in ("join", "leave", "eject"):
+            present[who] = action.kind == "join"
+        if action.kind in ("leave", "eject") and busy_until[who] > action.at_s:
+            raise ScenarioError("leaves in the middle of a sentence", path=(*here, "at_s"), allowed=f"{busy_until[who]:g} or later")
+        if action.kind == "speak":
+            if busy_until[who] > action.at_s:
                 raise ScenarioError("still speaking then", path=(*here, "at_s"), allowed=f"{busy_until[who]:g} or later")
             busy_until[who] = action.data["until_s"]
+        if action.kind == "chat":
+            _check_chat(action, here, tuple(names.values()), messages)
 
 
-def _check_action(scenario: Scenario, action: Action, here: Path, ids: set[int]) -> None:
+def _check_chat(action: Action, here: Path, names: tuple[str, ...], messages: set[str]) -> None:
+    """`messages` are the ids so far; the message's own is added."""
+    data = action.data
+    receivers = ("everyone", "hosts", *names)
+    if data.get("to", "everyone") not in receivers:
+        raise ScenarioError(f"found {data['to']!r}", path=(*here, "to"), allowed=", ".join(receivers))
+    if data.get("reply_to") and data["reply_to"] not in messages:
+        raise ScenarioError(
+            f"no earlier message {data['reply_to']!r}",
+            path=(*here, "reply_to"),
+            allowed=f"an earlier id: {', '.join(sorted(messages)) or 'none'}",
+        )
+    if not all(isinstance(name, str) and name for name in data.get("files", ())):
+        raise ScenarioError(f"found {data['files']!r}", path=(*here, "files"), allowed="names of files")
+    if data.get("id"):
+        messages.add(data["id"])
+
+
+def _check_action(scenario: Scenario, action: Action, here: Path) -> None:
     kind = KINDS.get(action.kind)
     if kind is None:
         raise ScenarioError(f"unknown kind {action.kind!r}", path=(*here, "kind"), allowed=", ".join(KINDS))
     if not 0 <= action.at_s <= scenario.duration_s:
         raise ScenarioError(f"found {action.at_s}", path=(*here, "at_s"), allowed=f"0 to duration_s ({scenario.duration_s:g})")
-    if kind.who and action.who not in ids:
+    if action.kind == "end" and action.at_s == 0:
+        raise ScenarioError("ends before it began", path=(*here, "at_s"), allowed="above 0")
+    if kind.who and all(person.user_id != action.who for person in scenario.people):
         raise ScenarioError(f"nobody with user_id {action.who!r}", path=(*here, "who"), allowed="one of the people")
+    if not kind.who and action.who is not None:
+        raise ScenarioError(f"a {action.kind} is nobody's in particular", path=(*here, "who"), allowed="none")
     for name in action.data:
         if name not in kind.fields:
             raise ScenarioError(f"a {action.kind} has no such key", path=(*here, name), allowed=", ".join(kind.fields) or "none")
