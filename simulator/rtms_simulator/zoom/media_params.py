@@ -134,10 +134,11 @@ def confirm(kind: MediaType, asked: object) -> dict[str, Value]:
         raise Refused(_NOT_AN_OBJECT[kind])
     confirmed: dict[str, Value] = {}
     for name, rule in RULES[kind].items():
-        found = next((asked[key] for key in (name, *rule.aliases) if key in asked), rule.default)
+        default = rule.default if type(rule.default) is bool else int(rule.default)
+        found = next((asked[key] for key in (name, *rule.aliases) if key in asked), default)
         if not rule.allowed(found):
             raise Refused(rule.refusal)
-        confirmed[name] = found if type(found) is bool else int(found)
+        confirmed[name] = found
     if kind is MediaType.AUDIO:
         _check_audio(confirmed)
     elif kind in _STILL_LIMIT:

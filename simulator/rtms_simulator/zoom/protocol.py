@@ -42,6 +42,7 @@ from rtms_simulator.zoom.states import (
     Identity,
     Role,
     Send,
+    Subscribed,
     Switches,
     Trigger,
     refusal,
@@ -90,6 +91,8 @@ class StreamProtocol:
         self._media_by: dict[MediaType, float] = {}
         self._audio_from = now
         self._ready = False
+        self.silent = False
+        """A fault: no keep-alive is sent any more, and none is missed."""
         self._end_reason: StopReason = switches.never_joined_reason
 
     # What a driver may ask
@@ -107,6 +110,11 @@ class StreamProtocol:
     def flowing(self) -> bool:
         """Whether media is sent at the moment: active and not paused."""
         return self.state in FLOWING
+
+    @property
+    def awaits_media(self) -> bool:
+        """Whether a media socket broke and has not come back."""
+        return bool(self._media_by)
 
     def media_connections(self) -> dict[int, MediaType]:
         return {conn: socket.kinds for conn, socket in self._sockets.items() if socket.role is Role.MEDIA}
@@ -324,15 +332,19 @@ class StreamProtocol:
         if not isinstance(events, list):
             return [Complaint(conn, StatusCode.INVALID_EVENTS, "events is not a list")]
         effects: list[Effect] = []
+        begun: list[int] = []
         for event in events:
             if not isinstance(event, dict) or type(event.get("event_type")) is not int or not 0 < event["event_type"] < 100:
                 effects.append(Complaint(conn, StatusCode.INVALID_EVENT_TYPE, f"event {event!r:.100}"))
             elif type(event.get("subscribe")) is not bool:
                 effects.append(Complaint(conn, StatusCode.INVALID_EVENT_SUBSCRIBE, f"event {event!r:.100}"))
             elif event["subscribe"]:
+                begun.append(event["event_type"])
                 self._subscribed.add(event["event_type"])
             else:
                 self._subscribed.discard(event["event_type"])
+        if begun and self.switches.roster_on_subscription:
+            effects.append(Subscribed(tuple(begun)))
         return effects
 
     def _on_ready(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
@@ -416,6 +428,9 @@ class StreamProtocol:
 
     def _keep_alive(self, conn: int, now: float) -> list[Effect]:
         socket = self._sockets[conn]
+        if self.silent:
+            socket.keep_alive_at = now + self.switches.keep_alive_interval_s
+            return []
         if socket.unanswered >= self.switches.keep_alive_misses:
             return self._keep_alive_lost(conn, socket, now)
         socket.unanswered += 1

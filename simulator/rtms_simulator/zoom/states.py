@@ -40,6 +40,8 @@ class Switches:
     """[?] Nobody reconnected in time."""
     buffered: MediaType = MediaType.AUDIO | MediaType.TRANSCRIPT | MediaType.CHAT
     """[?] Audio is documented to be buffered until the app joins, video not; nothing is said of text, which follows the audio here."""
+    roster_on_subscription: bool = True
+    """[?] Whether an app that subscribes late is told who is there and who speaks. Zoom's documentation is silent."""
     close_code: int = 1000
     """[?] The close code at the end of a stream."""
 
@@ -128,7 +130,14 @@ class Complaint:
     about: str
 
 
-Effect = Send | Close | Flow | Announce | Complaint
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The app now wants these events; what is true at this moment can be told."""
+
+    event_types: tuple[int, ...]
+
+
+Effect = Send | Close | Flow | Announce | Complaint | Subscribed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,29 @@
+"""The customer's Marketplace app, as Zoom knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rtms_simulator.zoom.enums import MEDIA_KEYS, MediaType
+
+KINDS = {name: kind for kind, name in MEDIA_KEYS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ZoomApp:
+    """A Marketplace app. `scopes` are the media it may have; `webhook_url` where its events go when it is not the meeting's own."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    secret_token: str = field(repr=False)
+    scopes: frozenset[str] = frozenset(MEDIA_KEYS.values())
+    webhook_url: str | None = None
+
+    def __post_init__(self) -> None:
+        unknown = set(self.scopes) - set(MEDIA_KEYS.values())
+        if unknown:
+            raise ValueError(f"unknown scopes {sorted(unknown)} (allowed: {', '.join(MEDIA_KEYS.values())})")
+
+    @property
+    def kinds(self) -> MediaType:
+        return MediaType(sum(KINDS[scope] for scope in self.scopes))

@@ -1,0 +1,457 @@
+"""One scripted meeting taking place: its streams, what happens when, and the report of it.
+
+A meeting walks through its scenario's timeline and has every live stream of it do what `ACTIONS` says. It never waits for webhooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Any, ClassVar, Protocol
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.faults import Fault
+from rtms_simulator.scenario import Action, Person, Scenario, to_ms
+from rtms_simulator.zoom import events
+from rtms_simulator.zoom.app import KINDS, ZoomApp
+from rtms_simulator.zoom.delivery import Delivery, Endpoint
+from rtms_simulator.zoom.enums import MEDIA_KEYS, ContactCenterEventType, EventType, MediaType, StopReason, StreamState
+from rtms_simulator.zoom.protocol import StreamProtocol
+from rtms_simulator.zoom.report import MeetingReport, StreamReport
+from rtms_simulator.zoom.states import Announce, Effect, Identity, Switches
+from rtms_simulator.zoom.stream import LiveStream, Shared, Source
+from rtms_simulator.zoom.timeline import Speed, Timeline
+
+
+class Place(Protocol):
+    """What a meeting needs of the Zoom it takes place in."""
+
+    clock: Clock
+    switches: Switches
+
+    def open_stream(self, stream: LiveStream, paths: str) -> None:
+        """Make a stream reachable under `paths` and by its id."""
+        ...
+
+    def close_path(self, paths: str) -> None:
+        """A server died: its paths answer no more."""
+        ...
+
+    def url(self, paths: str) -> str: ...
+
+    async def deliver(self, event: events.Event, endpoint: Endpoint) -> Delivery: ...
+
+    def arm(self, fault: Fault) -> None:
+        """Have a fault of a delivery or a handshake wait for its moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to hold a meeting."""
+
+    scenario: Scenario
+    source: Source
+    apps: tuple[tuple[ZoomApp, Endpoint], ...]
+    speed: Speed = 1.0
+    faults: tuple[Fault, ...] = ()
+    form: events.Form = "2026-05"
+
+
+@dataclass(slots=True)
+class AppStream:
+    """One app's stream in a meeting, over all its servers."""
+
+    live: LiveStream
+    app: ZoomApp
+    endpoint: Endpoint
+    ids: events.Ids
+    paths: str
+    server_urls: list[str]
+
+
+class Meeting:
+    """A meeting that takes place. `start` begins it, `finished` waits for its end, `act` does something unscripted."""
+
+    def __init__(self, number: int, plan: Plan, place: Place, random: Random) -> None:
+        scenario = plan.scenario
+        self.id = number
+        self.scenario = scenario
+        self.plan = plan
+        self.entity_id = _uuid(random) if scenario.product in ("meeting", "webinar", "session") else _hex(random, 32)
+        self.meeting_id = str(random.randrange(10**10, 10**11))
+        self.streams: list[AppStream] = []
+        self.deliveries: list[Delivery] = []
+        self.started_at = place.clock.now()
+        self.ended_at: float | None = None
+        self._place = place
+        self._random = random
+        self._history: list[tuple[int, str]] = []
+        self._last_ts = int(self.started_at * 1000) - 1
+        self._present: dict[int, Person] = {}
+        self._speaker: Person | None = None
+        self._sharer: Person | None = None
+        self._actions = _with_faults(scenario, plan.faults)
+        self._reallows_left = sum(action.kind == "reallow" for action in self._actions)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._run: asyncio.Task[None] | None = None
+        self._timeline = Timeline(place.clock, plan.speed, attended=self._attended)
+        self._shared = Shared(
+            place.clock, self._timeline, plan.source, int(self.started_at * 1000), self._timeline.moved, self._tell_what_is_true
+        )
+
+    def start(self) -> None:
+        """Begin: rtms_started goes out."""
+        self._run = asyncio.create_task(self._take_place())
+
+    async def finished(self) -> MeetingReport:
+        """Return when the meeting is over and every first delivery has been tried."""
+        assert self._run is not None
+        await asyncio.shield(self._run)
+        await self.announced()
+        return self.report()
+
+    async def announced(self) -> None:
+        """Return when every event so far has been tried once, unless a fault holds it back."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def act(self, action: Action) -> None:
+        """Do something now, whatever the scenario says. Raises KeyError for a kind that `ACTIONS` does not have."""
+        await self.ACTIONS[action.kind](self, action)
+
+    async def aclose(self) -> None:
+        """Break it off without a word to anybody."""
+        tasks = [*self._tasks, *([self._run] if self._run else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for stream in self.streams:
+            await stream.live.aclose()
+
+    def report(self) -> MeetingReport:
+        """What has taken place so far."""
+        return MeetingReport(
+            self.id,
+            self.scenario.name,
+            self.scenario.product,
+            self.entity_id,
+            self.meeting_id,
+            self.scenario.seed,
+            self.plan.speed,
+            int(self.started_at * 1000),
+            self._offset(self.ended_at),
+            tuple(self._stream_report(stream) for stream in self.streams),
+            tuple(self.deliveries),
+            tuple(self._history),
+        )
+
+    def _stream_report(self, stream: AppStream) -> StreamReport:
+        live, protocol = stream.live, stream.live.protocol
+        return StreamReport(
+            protocol.identity.stream_id,
+            stream.app.client_id,
+            tuple(stream.server_urls),
+            protocol.state.name,
+            self._offset(live.joined_at),
+            self._offset(live.ended_at),
+            None if protocol.stop_reason is None else int(protocol.stop_reason),
+            live.keep_alives,
+            len(live.complaints),
+            {kind: {"packets": sent.packets, "bytes": sent.size, "sha256": sent.sha256} for kind, sent in live.sent.items()},
+        )
+
+    def _offset(self, when: float | None) -> int | None:
+        return None if when is None else round((when - self.started_at) * 1000)
+
+    # The course of it
+
+    async def _take_place(self) -> None:
+        limited = next((fault for fault in self.plan.faults if fault.name == "concurrency-limited"), None)
+        if limited is not None:
+            self._limited(int(limited.number("limit")))
+        else:
+            self._open_streams()
+            for action in self._actions:
+                if not await self._timeline.act_at(to_ms(action.at_s), over=self._over):
+                    break
+                await self.act(action)
+        for stream in self._living():
+            stream.live.act(stream.live.protocol.stop(StopReason.STOP_BC_MEETING_ENDED, self._place.clock.now()))
+        self.ended_at = self._place.clock.now()
+        self._note("meeting over")
+
+    def _limited(self, limit: int) -> None:
+        for app, endpoint in self.plan.apps:
+            ids = self._ids()
+            event = events.concurrency_limited(self.scenario.product, ids, limit, self._event_ts())
+            self._note(f"concurrency limited for {app.client_id}")
+            self._send(event, endpoint)
+
+    def _over(self) -> bool:
+        return not self._living() and self._reallows_left == 0
+
+    def _attended(self) -> bool:
+        return all(stream.live.attended for stream in self.streams)
+
+    def _living(self) -> list[AppStream]:
+        return [stream for stream in self.streams if stream.live.protocol.state is not StreamState.TERMINATED]
+
+    def _ids(self) -> events.Ids:
+        return events.Ids(self.entity_id, _hex(self._random, 32), meeting_id=self.meeting_id)
+
+    def _open_streams(self) -> None:
+        for app, endpoint in self.plan.apps:
+            ids = self._ids()
+            paths = f"/rtms/{_hex(self._random, 16)}"
+            url = self._place.url(paths)
+            protocol = StreamProtocol(
+                Identity(ids.stream_id, self.entity_id, app.client_id, app.client_secret, app.kinds),
+                session_id=_hex(self._random, 32),
+                media_urls=_media_urls(url),
+                now=self._place.clock.now(),
+                switches=self._place.switches,
+            )
+            live = LiveStream(protocol, self._shared, partial(self._announce, ids, endpoint))
+            for fault in self.plan.faults:
+                if fault.name == "slow-close":
+                    live.slow_close_s = fault.number("seconds")
+            stream = AppStream(live, app, endpoint, ids, paths, [url])
+            self.streams.append(stream)
+            self._place.open_stream(live, paths)
+            self._note(f"stream {ids.stream_id} started")
+            self._send(events.started(self.scenario.product, ids, url, self._event_ts(), form=self.plan.form), endpoint)
+
+    # What streams announce
+
+    def _announce(self, ids: events.Ids, endpoint: Endpoint, announcement: Announce) -> None:
+        product = self.scenario.product
+        match announcement.what:
+            case "started":
+                event = events.started(product, ids, announcement.fields["server_urls"], self._event_ts(), form=self.plan.form)
+            case "stopped":
+                event = events.stopped(product, ids, announcement.fields["stop_reason"], self._event_ts())
+            case "interrupted":
+                event = events.interrupted(product, ids, self._event_ts())
+        detail = f" with reason {announcement.fields['stop_reason']}" if "stop_reason" in announcement.fields else ""
+        self._note(f"stream {ids.stream_id} {announcement.what}{detail}")
+        self._send(event, endpoint)
+
+    def _event_ts(self) -> int:
+        """When it happened, in milliseconds of the clock; never the same twice in one meeting. The first is the meeting's start."""
+        first = self._last_ts < self._shared.epoch_ms
+        self._last_ts = self._shared.epoch_ms if first else max(self._place.clock.now_ms(), self._last_ts + 1)
+        return self._last_ts
+
+    def _send(self, event: events.Event, endpoint: Endpoint) -> None:
+        self._spawn(self._deliver(event, endpoint))
+
+    async def _deliver(self, event: events.Event, endpoint: Endpoint) -> None:
+        self.deliveries.append(await self._place.deliver(event, endpoint))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _note(self, what: str) -> None:
+        self._history.append((round((self._place.clock.now() - self.started_at) * 1000), what))
+
+    # Actions
+
+    def _each(self, effects: Callable[[StreamProtocol, float], list[Effect]]) -> None:
+        now = self._place.clock.now()
+        for stream in self._living():
+            stream.live.act(effects(stream.live.protocol, now))
+
+    def _event(self, event_type: int, at_s: float, fields: Mapping[str, Any]) -> None:
+        timestamp = self._shared.epoch_ms + to_ms(at_s)
+        self._each(lambda protocol, _now: protocol.event(event_type, timestamp, fields))
+
+    def _who(self, action: Action) -> Person:
+        assert action.who is not None
+        return self.scenario.person(action.who)
+
+    async def _join(self, action: Action) -> None:
+        person = self._who(action)
+        self._present[person.user_id] = person
+        self._event(EventType.PARTICIPANT_JOIN, action.at_s, _people([person]))
+
+    async def _leave(self, action: Action) -> None:
+        person = self._who(action)
+        self._present.pop(person.user_id, None)
+        self._event(EventType.PARTICIPANT_LEAVE, action.at_s, {"participants": [{"user_id": person.user_id}]})
+
+    async def _eject(self, action: Action) -> None:
+        """Whose app it is, is taken to be the first of the people; ejecting that one ends the stream. Inferred from stop reason 4."""
+        await self._leave(action)
+        if action.who == self.scenario.people[0].user_id:
+            self._each(lambda protocol, now: protocol.stop(StopReason.STOP_BC_USER_EJECTED, now))
+
+    async def _speak(self, action: Action) -> None:
+        person = self._who(action)
+        if person != self._speaker:
+            self._speaker = person
+            self._event(EventType.ACTIVE_SPEAKER_CHANGE, action.at_s, _named(person))
+
+    async def _video(self, action: Action) -> None:
+        if self.scenario.product == "contact_center":
+            return  # 8 and 9 mean something else there
+        event_type = EventType.PARTICIPANT_VIDEO_ON if action.kind == "video_on" else EventType.PARTICIPANT_VIDEO_OFF
+        self._event(event_type, action.at_s, {"participants": [{"user_id": self._who(action).user_id}]})
+
+    async def _share(self, action: Action) -> None:
+        sharing = action.kind == "share_start"
+        self._sharer = self._who(action) if sharing else None
+        fields = _named(self._who(action)) if sharing else {}
+        event_type = EventType.SHARING_START if sharing else EventType.SHARING_STOP
+        timestamp = self._shared.epoch_ms + to_ms(action.at_s)
+        for stream in self._living():
+            if "deskshare" in stream.app.scopes:
+                stream.live.act(stream.live.protocol.event(event_type, timestamp, fields))
+
+    async def _call_event(self, action: Action) -> None:
+        person = self._who(action)
+        at_ms = self._shared.epoch_ms + to_ms(action.at_s)
+        info = {
+            "channel_id": person.channel_id,
+            "phone_number": person.phone_number,
+            "user_id": person.user_id,
+            "display_name": person.name,
+        }
+        fields = {"event_ts": at_ms, "participant_info": {key: value for key, value in info.items() if value is not None}}
+        self._event(ContactCenterEventType[action.data["event"]], action.at_s, fields)
+
+    async def _nothing(self, action: Action) -> None:
+        """Seen in the media only."""
+
+    async def _stop(self, action: Action) -> None:
+        reason = int(action.data.get("stop_reason", StopReason.STOP_BC_HOST_TRIGGERED))
+        self._each(lambda protocol, now: protocol.stop(reason, now))
+
+    async def _end(self, action: Action) -> None:
+        reason = int(action.data.get("stop_reason", StopReason.STOP_BC_MEETING_ENDED))
+        self._reallows_left = 0
+        self._each(lambda protocol, now: protocol.stop(reason, now))
+
+    async def _reallow(self, action: Action) -> None:
+        self._reallows_left = max(0, self._reallows_left - 1)
+        self._open_streams()
+
+    async def _pause(self, action: Action) -> None:
+        self._each(StreamProtocol.pause)
+
+    async def _resume(self, action: Action) -> None:
+        self._each(StreamProtocol.resume)
+
+    async def _drained(self) -> None:
+        for stream in self._living():
+            await stream.live.drained()
+
+    async def _drop_signaling(self, action: Action) -> None:
+        await self._drained()
+        self._note("signaling dropped")
+        self._each(StreamProtocol.drop_signaling)
+
+    async def _drop_media(self, action: Action) -> None:
+        await self._drained()
+        media = str(action.data.get("media", "audio"))
+        kinds = MediaType(sum(MEDIA_KEYS)) if media == "all" else KINDS[media]
+        self._note(f"{media} socket dropped")
+        self._each(lambda protocol, now: protocol.drop_media(kinds, now))
+
+    async def _fail_over(self, action: Action) -> None:
+        await self._drained()
+        for stream in self._living():
+            self._place.close_path(stream.paths)
+            stream.paths = f"/rtms/{_hex(self._random, 16)}"
+            url = self._place.url(stream.paths)
+            stream.server_urls.append(url)
+            self._place.open_stream(stream.live, stream.paths)
+            self._note(f"stream {stream.ids.stream_id} failed over")
+            stream.live.act(stream.live.protocol.fail_over(url, _media_urls(url), self._place.clock.now()))
+
+    async def _silence(self, action: Action) -> None:
+        for stream in self._living():
+            stream.live.protocol.silent = True
+
+    async def _fault(self, action: Action) -> None:
+        """A fault of a stream acts at once; one of a delivery or a handshake waits for its moment."""
+        fault = Fault(action.data["name"], action.data.get("with") or {})
+        kind = fault.name.replace("-", "_")
+        if kind in self.ACTIONS:
+            await self.act(Action(action.at_s, kind, data={"media": fault.params["media"]} if "media" in fault.params else {}))
+        elif fault.name == "slow-close":
+            for stream in self._living():
+                stream.live.slow_close_s = fault.number("seconds")
+        else:
+            self._place.arm(fault)
+
+    def _tell_what_is_true(self, live: LiveStream, event_types: tuple[int, ...]) -> None:
+        """Inferred (`Switches.roster_on_subscription`): a subscription is answered with who is there, who speaks and who shares."""
+        now_ms = self._shared.epoch_ms + self._timeline.position_ms
+        if EventType.PARTICIPANT_JOIN in event_types and self._present:
+            live.act(live.protocol.event(EventType.PARTICIPANT_JOIN, now_ms, _people(self._present.values())))
+        if EventType.ACTIVE_SPEAKER_CHANGE in event_types and self._speaker is not None:
+            live.act(live.protocol.event(EventType.ACTIVE_SPEAKER_CHANGE, now_ms, _named(self._speaker)))
+        if EventType.SHARING_START in event_types and self._sharer is not None:
+            live.act(live.protocol.event(EventType.SHARING_START, now_ms, _named(self._sharer)))
+
+    ACTIONS: ClassVar[Mapping[str, Callable[[Meeting, Action], Awaitable[None]]]] = {
+        "join": _join,
+        "leave": _leave,
+        "speak": _speak,
+        "video_on": _video,
+        "video_off": _video,
+        "share_start": _share,
+        "share_stop": _share,
+        "chat": _nothing,
+        "call_event": _call_event,
+        "stop": _stop,
+        "reallow": _reallow,
+        "pause": _pause,
+        "resume": _resume,
+        "eject": _eject,
+        "end": _end,
+        "fail_over": _fail_over,
+        "drop_signaling": _drop_signaling,
+        "drop_media": _drop_media,
+        "keep_alive_silence": _silence,
+        "fault": _fault,
+    }
+    """What a meeting does for each kind of action: the kinds of a scenario, and keep_alive_silence, which is a fault."""
+
+
+def _people(people: Iterable[Person]) -> dict[str, Any]:
+    return {"participants": [_named(person) for person in people]}
+
+
+def _named(person: Person) -> dict[str, Any]:
+    return {"user_id": person.user_id, "user_name": person.name}
+
+
+def _media_urls(url: str) -> dict[str, str]:
+    return {key: f"{url}/{key}" for key in (*MEDIA_KEYS.values(), "all")}
+
+
+def _with_faults(scenario: Scenario, faults: Iterable[Fault]) -> tuple[Action, ...]:
+    """The scenario's timeline with the faults that happen at a moment of the meeting."""
+    extra = [
+        Action(fault.number("at"), "fault", data={"name": fault.name, "with": dict(fault.params)})
+        for fault in faults
+        if "at" in fault.params and fault.name not in ("concurrency-limited", "slow-close")
+    ]
+    return tuple(sorted((*scenario.timeline, *extra), key=lambda action: (action.at_s, action.kind == "end")))
+
+
+def _hex(random: Random, digits: int) -> str:
+    return f"{random.getrandbits(digits * 4):0{digits}x}"
+
+
+def _uuid(random: Random) -> str:
+    """Like Zoom's: 16 bytes in base64, which may hold `/`, `+` and ends in `==`."""
+    return b64encode(random.randbytes(16)).decode()

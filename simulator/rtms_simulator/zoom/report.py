@@ -1,0 +1,61 @@
+"""What took place in a meeting, for tests and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rtms_simulator.zoom.delivery import Delivery, summary
+from rtms_simulator.zoom.timeline import Speed
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """One stream after (or during) a meeting. Times are milliseconds since the meeting's start; None means it did not happen."""
+
+    stream_id: str
+    client_id: str
+    server_urls: tuple[str, ...]
+    state: str
+    joined_ms: int | None
+    ended_ms: int | None
+    stop_reason: int | None
+    keep_alives: int
+    complaints: int
+    sent: Mapping[str, Mapping[str, Any]]
+    """By kind: `packets`, `bytes` (before base64) and `sha256` over those bytes in the order sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingReport:
+    """What took place. `timeline` is `(ms since the start on the clock, what)`."""
+
+    id: int
+    scenario: str
+    product: str
+    entity_id: str
+    meeting_id: str
+    seed: int
+    speed: Speed
+    started_ms: int
+    ended_ms: int | None
+    streams: tuple[StreamReport, ...]
+    deliveries: tuple[Delivery, ...]
+    timeline: tuple[tuple[int, str], ...]
+
+    @property
+    def joined(self) -> bool:
+        """Whether media flowed to anybody."""
+        return any(stream.joined_ms is not None for stream in self.streams)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, without secrets."""
+        fields = ("id", "scenario", "product", "entity_id", "meeting_id", "seed", "speed", "started_ms", "ended_ms", "joined")
+        streams = [{name: getattr(stream, name) for name in StreamReport.__slots__} for stream in self.streams]
+        return {
+            **{name: getattr(self, name) for name in fields},
+            "streams": streams,
+            "deliveries": summary(self.deliveries),
+            "timeline": [{"ms": ms, "what": what} for ms, what in self.timeline],
+        }

@@ -1,0 +1,239 @@
+"""Zoom as a whole: the RTMS servers, the webhooks and the meetings that take place, on one clock and one seed."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+
+import httpx
+import msgspec
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.faults import Fault, FaultBook, Where
+from rtms_simulator.scenario import Scenario
+from rtms_simulator.zoom import events
+from rtms_simulator.zoom.app import KINDS, ZoomApp
+from rtms_simulator.zoom.delivery import DOCUMENTED as DOCUMENTED_DELIVERY
+from rtms_simulator.zoom.delivery import Authorization, Courier, Delivery, DeliverySwitches, Endpoint, Validation
+from rtms_simulator.zoom.enums import StatusCode
+from rtms_simulator.zoom.handshake import Unreadable, read_hello, read_message
+from rtms_simulator.zoom.media import MediaSource
+from rtms_simulator.zoom.meeting import Meeting, Plan
+from rtms_simulator.zoom.report import MeetingReport
+from rtms_simulator.zoom.server import DEFAULT_LIMITS, Limits, RtmsServer, Socket
+from rtms_simulator.zoom.states import DOCUMENTED, Role, Switches, refusal
+from rtms_simulator.zoom.stream import LiveStream, Source
+from rtms_simulator.zoom.timeline import Speed
+from rtms_simulator.zoom.tls import Tls
+
+_KEPT_MEETINGS = 2000
+_ROLE_OF = {1: Role.SIGNALING, 3: Role.MEDIA}
+
+
+class Zoom:
+    """A Zoom with its apps. `await start()`, `await play(...)` any number of times, `await aclose()`.
+
+    `app` is the app whose events go out; `more_apps` join meetings whose scenario has several. `host`/`port`: where the RTMS servers
+    listen, port 0 is any free one; with `tls` URLs are `wss://localhost:...`. `transport` replaces the network for webhooks.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        app: ZoomApp,
+        *,
+        more_apps: Iterable[ZoomApp] = (),
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: Tls | None = None,
+        switches: Switches = DOCUMENTED,
+        delivery: DeliverySwitches = DOCUMENTED_DELIVERY,
+        limits: Limits = DEFAULT_LIMITS,
+        binary_frames: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.clock = clock
+        self.apps = (app, *more_apps)
+        self.seed = seed
+        self.switches = switches
+        self.tls = tls
+        self.faults = FaultBook()
+        self._random = Random(seed)
+        self.courier = Courier(clock, Random(seed + 1), switches=delivery, faults=self.faults, transport=transport)
+        self._server = RtmsServer(self, host=host, port=port, tls=tls.context if tls else None, binary=binary_frames, limits=limits)
+        self._numbers = itertools.count(1)
+        self.meetings: dict[int, Meeting] = {}
+        self._ended: deque[int] = deque()
+        self._streams: dict[str, LiveStream] = {}
+        self._bound: dict[int, LiveStream] = {}
+        self._dead: set[str] = set()
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        await self._server.start()
+
+    async def aclose(self) -> None:
+        """Break everything off and stop listening."""
+        await self.reset()
+        await self.courier.aclose()
+        await self._server.aclose()
+
+    async def reset(self) -> None:
+        """Forget all meetings, deliveries and faults; what is still running breaks off."""
+        for meeting in list(self.meetings.values()):
+            await meeting.aclose()
+        self.meetings.clear()
+        self._ended.clear()
+        self._streams.clear()
+        self._bound.clear()
+        self._dead.clear()
+        self.courier.deliveries.clear()
+        self.faults.clear()
+
+    def server_urls(self) -> tuple[str, ...]:
+        """The base URLs of the RTMS servers."""
+        return (self._server.base_url,)
+
+    # Meetings
+
+    def begin(
+        self,
+        scenario: Scenario,
+        webhook_url: str,
+        *,
+        speed: Speed = 1.0,
+        faults: Iterable[Fault] = (),
+        source: Source | None = None,
+        media_file: Path | None = None,
+        transcript_file: Path | None = None,
+        authorization: Authorization = None,
+        form: events.Form = "2026-05",
+    ) -> Meeting:
+        """Have a meeting take place now. `media_file` and `transcript_file` replace what the scenario's people say.
+
+        Raises ValueError for a speed that cannot be and for a scenario of several meetings (see `play_all`), and what MediaSource raises.
+        """
+        if scenario.meetings != 1:
+            raise ValueError(f"{scenario.name} is {scenario.meetings} meetings at once; play_all plays them")
+        faults = tuple(faults)
+        for fault in faults:
+            if fault.where is not Where.STREAM:
+                self.faults.add(fault)
+        apps = tuple(
+            (app, Endpoint(app.webhook_url or webhook_url, app.secret_token, app.client_id, authorization))
+            for app in itertools.islice(itertools.cycle(self.apps), scenario.apps)
+        )
+        if source is None:
+            source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file)
+        plan = Plan(scenario, source, apps, speed, tuple(fault for fault in faults if fault.where is Where.STREAM), form)
+        number = next(self._numbers)
+        meeting = Meeting(number, plan, self, Random(f"{self.seed}/{number}/{scenario.seed}"))
+        self.meetings[number] = meeting
+        self._forget_old()
+        meeting.start()
+        return meeting
+
+    async def play(
+        self,
+        scenario: Scenario,
+        webhook_url: str,
+        *,
+        speed: Speed = 1.0,
+        faults: Iterable[Fault] = (),
+        media_file: Path | None = None,
+        transcript_file: Path | None = None,
+    ) -> MeetingReport:
+        """Hold one meeting from beginning to end. Raises as `begin`."""
+        meeting = self.begin(scenario, webhook_url, speed=speed, faults=faults, media_file=media_file, transcript_file=transcript_file)
+        return await meeting.finished()
+
+    async def play_all(
+        self, scenario: Scenario, webhook_url: str, *, speed: Speed = 1.0, faults: Iterable[Fault] = ()
+    ) -> tuple[MeetingReport, ...]:
+        """Hold every meeting of a scenario at once."""
+        faults = tuple(faults)
+        meetings = [self.begin(single, webhook_url, speed=speed, faults=faults) for single in scenario.each()]
+        return tuple([await meeting.finished() for meeting in meetings])
+
+    def _forget_old(self) -> None:
+        """Keep a bounded number of meetings that are over."""
+        over = [number for number, meeting in self.meetings.items() if meeting.ended_at is not None]
+        for number in over[: max(0, len(self.meetings) - _KEPT_MEETINGS)]:
+            for stream in self.meetings.pop(number).streams:
+                self._streams.pop(stream.ids.stream_id, None)
+                self._dead.discard(stream.paths)
+
+    # Webhooks
+
+    def endpoint(self, webhook_url: str, *, authorization: Authorization = None) -> Endpoint:
+        """The first app's subscription at that URL."""
+        app = self.apps[0]
+        return Endpoint(webhook_url, app.secret_token, app.client_id, authorization)
+
+    async def deliver(self, event: events.Event, endpoint: Endpoint) -> Delivery:
+        """Send one event; retries follow by themselves."""
+        return await self.courier.deliver(event, endpoint)
+
+    async def validate(self, webhook_url: str) -> Validation:
+        """Challenge an endpoint, as "Validate" on the app's page does."""
+        return await self.courier.validate(self.endpoint(webhook_url))
+
+    # What a meeting needs of its Zoom
+
+    def open_stream(self, stream: LiveStream, paths: str) -> None:
+        self._streams[stream.protocol.identity.stream_id] = stream
+
+    def close_path(self, paths: str) -> None:
+        self._dead.add(paths)
+
+    def url(self, paths: str) -> str:
+        return self._server.base_url + paths
+
+    def arm(self, fault: Fault) -> None:
+        self.faults.add(fault)
+
+    # What the RTMS servers ask (server.Hub)
+
+    def refuse(self, path: str) -> int | None:
+        """Any path is served, as no documentation names one; only those of a server that died answer 503."""
+        if any(path.startswith(dead) for dead in self._dead):
+            return 503
+        faults = self.faults.take(Where.HANDSHAKE, "unreachable")
+        return int(faults[0].number("status")) if faults else None
+
+    def received(self, socket: Socket, raw: bytes) -> None:
+        stream = self._bound.get(socket.number)
+        if stream is not None:
+            stream.received(socket, raw)
+            return
+        role = Role.MEDIA if socket.path.rpartition("/")[2] in (*KINDS, "all") else Role.SIGNALING
+        try:
+            message = read_message(raw)
+        except Unreadable:
+            socket.send(msgspec.json.encode(refusal(role, StatusCode.INVALID_PAYLOAD)))
+            return
+        role = _ROLE_OF.get(message["msg_type"], role)
+        hello = read_hello(message)
+        for fault in self.faults.take(Where.HANDSHAKE, "refuse", "close-unanswered"):
+            if fault.name == "close-unanswered":
+                socket.close(int(fault.number("code")))
+                return
+            hello = StatusCode(int(fault.number("status")))
+        if not isinstance(hello, StatusCode):
+            stream = self._streams.get(hello.stream_id)
+            if stream is not None:
+                if stream.greet(socket, hello, raw):
+                    socket.bound = True
+                    self._bound[socket.number] = stream
+                return
+            hello = StatusCode.INVALID_RTMS_STREAM_ID
+        socket.send(msgspec.json.encode(refusal(role, hello)))
+
+    def lost(self, socket: Socket) -> None:
+        stream = self._bound.pop(socket.number, None)
+        if stream is not None:
+            stream.lost(socket)

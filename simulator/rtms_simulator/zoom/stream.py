@@ -1,0 +1,282 @@
+"""One live RTMS stream: the protocol's effects carried out on sockets, webhooks and media (reference C.4).
+
+The protocol decides, this moves bytes. What went over each socket is kept in a traffic log; what media was sent is counted and hashed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.zoom.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StreamState
+from rtms_simulator.zoom.handshake import Hello
+from rtms_simulator.zoom.media import MediaPacket
+from rtms_simulator.zoom.messages import media_message
+from rtms_simulator.zoom.protocol import StreamProtocol
+from rtms_simulator.zoom.server import Socket
+from rtms_simulator.zoom.states import Announce, Close, Complaint, Effect, Send, Subscribed
+from rtms_simulator.zoom.states import Flow as StartFlow
+from rtms_simulator.zoom.timeline import Flow, Timeline
+
+_LOG_KEPT = 10_000
+
+
+class Source(Protocol):
+    """Where media comes from; `rtms_simulator.zoom.media.MediaSource` is one."""
+
+    def packets(self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]: ...
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent of one kind of media: packets, bytes (`size`, before base64) and the SHA-256 over them in order."""
+
+    packets: int = 0
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256, repr=False)
+
+    @property
+    def sha256(self) -> str:
+        return self.digest.hexdigest()
+
+    def count(self, data: bytes) -> None:
+        self.packets += 1
+        self.size += len(data)
+        self.digest.update(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the traffic log: a control message, media excluded. `out` is from Zoom to the app."""
+
+    at_ms: int
+    conn: int
+    what: str
+    out: bool
+    message: str
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all streams of one meeting have in common."""
+
+    clock: Clock
+    timeline: Timeline
+    source: Source
+    epoch_ms: int
+    changed: Callable[[], None]
+    """Something happened on a stream."""
+    subscribed: Callable[[LiveStream, tuple[int, ...]], None]
+    """An app asked for these events and may be told what is true now."""
+
+
+class LiveStream:
+    """Drives one `StreamProtocol`. `announce` sends a webhook; it is called in order and must not block."""
+
+    def __init__(
+        self, protocol: StreamProtocol, shared: Shared, announce: Callable[[Announce], None], *, slow_close_s: float = 0.0
+    ) -> None:
+        self.protocol = protocol
+        self.slow_close_s = slow_close_s
+        self.sent: dict[str, Sent] = {}
+        self.traffic: list[Line] = []
+        self.complaints: list[Complaint] = []
+        self.joined_at: float | None = None
+        self.ended_at: float | None = None
+        self.keep_alives = 0
+        self._shared = shared
+        self._announce = announce
+        self._sockets: dict[int, Socket] = {}
+        self._resume_ms: dict[MediaType, int] = {}
+        self._flows: dict[int, list[asyncio.Task[None]]] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._armed_for: float | None = None
+        self._chores: set[asyncio.Task[None]] = set()
+        self._arm()
+
+    # From the sockets
+
+    def greet(self, socket: Socket, hello: Hello, raw: bytes) -> bool:
+        """A handshake. Returns whether the connection is part of this stream now."""
+        self._sockets[socket.number] = socket
+        self._log(socket.number, raw, out=False)
+        self._apply(self.protocol.greet(socket.number, hello, self._shared.clock.now()))
+        accepted = socket.number in self.protocol.connections
+        if not accepted:
+            self._sockets.pop(socket.number, None)
+        return accepted
+
+    def received(self, socket: Socket, raw: bytes) -> None:
+        self._log(socket.number, raw, out=False)
+        self._apply(self.protocol.receive(socket.number, raw, self._shared.clock.now()))
+
+    def lost(self, socket: Socket) -> None:
+        self._sockets.pop(socket.number, None)
+        self._stop_flows(socket.number)
+        self._apply(self.protocol.lost(socket.number, self._shared.clock.now()))
+
+    # From the meeting
+
+    def act(self, effects: list[Effect]) -> None:
+        """Carry out what a host's action or a fault gave (`protocol.stop(...)` and the like)."""
+        self._apply(effects)
+
+    @property
+    def attended(self) -> bool:
+        """Whether a reader is there for everything: media flows, or the stream is over."""
+        if self.protocol.state in (StreamState.TERMINATING, StreamState.TERMINATED):
+            return True
+        return self.protocol.state not in (StreamState.INACTIVE, StreamState.INTERRUPTED) and not self.protocol.awaits_media
+
+    async def drained(self) -> None:
+        """Return when every reader has caught up with what was written."""
+        for socket in list(self._sockets.values()):
+            await socket.drain()
+
+    async def caught_up(self) -> None:
+        """Return when the reader on the signaling socket has read everything sent so far."""
+        socket = self._sockets.get(self.protocol.signaling or 0)
+        if socket is not None:
+            await socket.answered()
+
+    async def aclose(self) -> None:
+        """Stop every task and break what is still connected."""
+        tasks = [task for flows in self._flows.values() for task in flows] + list(self._chores)
+        if self._timer is not None:
+            tasks.append(self._timer)
+        for task in tasks:
+            task.cancel()
+        for socket in list(self._sockets.values()):
+            socket.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # Effects
+
+    def _apply(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(conn, message):
+                    self._send(conn, message)
+                case Close(conn, code):
+                    self._close(conn, code)
+                case StartFlow(conn, kinds, params, buffered_from):
+                    self._start_flows(conn, kinds, params, buffered_from)
+                case Announce() as announcement:
+                    if announcement.what == "stopped":
+                        self.ended_at = self._shared.clock.now()
+                    self._announce(announcement)
+                case Complaint() as complaint:
+                    self._complain(complaint)
+                case Subscribed(event_types):
+                    self._shared.subscribed(self, event_types)
+        self._arm()
+        if effects:
+            self._shared.changed()
+
+    def _send(self, conn: int, message: dict[str, Any]) -> None:
+        socket = self._sockets.get(conn)
+        if socket is None:
+            return
+        self.keep_alives += message["msg_type"] == MessageType.KEEP_ALIVE_REQ
+        raw = msgspec.json.encode(message)
+        self._log(conn, raw, out=True)
+        socket.send(raw)
+
+    def _close(self, conn: int, code: int | None) -> None:
+        self._stop_flows(conn)
+        socket = self._sockets.pop(conn, None)
+        if socket is None:
+            return
+        self._log(conn, b"" if code is None else str(code).encode(), out=True, what="close")
+        if code is None:
+            socket.abort()
+        elif self.slow_close_s and self.protocol.state is StreamState.TERMINATED:
+            self._spawn(self._close_slowly(socket, code))
+        else:
+            socket.close(code)
+
+    async def _close_slowly(self, socket: Socket, code: int) -> None:
+        await self._shared.clock.sleep(self.slow_close_s)
+        socket.close(code)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    def _complain(self, complaint: Complaint) -> None:
+        if len(self.complaints) < _LOG_KEPT:
+            self.complaints.append(complaint)
+
+    # Media
+
+    def _start_flows(self, conn: int, kinds: MediaType, params: Mapping[str, Mapping[str, Any]], buffered_from: float) -> None:
+        if self.joined_at is None:
+            self.joined_at = self._shared.clock.now()
+        timeline = self._shared.timeline
+        tasks = self._flows.setdefault(conn, [])
+        for kind in SINGLE_MEDIA_TYPES:
+            if kind not in kinds:
+                continue
+            start_ms = max(self._resume_ms.get(kind, 0), timeline.at_clock(buffered_from))
+            if kind not in self.protocol.switches.buffered:
+                start_ms = max(start_ms, timeline.position_ms)
+            flow = timeline.join(start_ms)
+            tasks.append(asyncio.create_task(self._flow(self._sockets[conn], kind, params[MEDIA_KEYS[kind]], flow, start_ms)))
+        self._spawn(self._begin())
+
+    async def _flow(self, socket: Socket, kind: MediaType, params: Mapping[str, Any], flow: Flow, start_ms: int) -> None:
+        shared, protocol = self._shared, self.protocol
+        sent = self.sent.setdefault(MEDIA_KEYS[kind], Sent())
+        individual = kind is MediaType.VIDEO and params["data_opt"] == 4
+        try:
+            for packet in shared.source.packets(int(kind), params, start_ms=start_ms):
+                await flow.reach(packet.at_ms)
+                if not socket.open:
+                    return
+                self._resume_ms[kind] = packet.at_ms + 1
+                if not protocol.flowing or (individual and packet.user_id != protocol.watched):
+                    continue
+                socket.send(media_message(packet, shared.epoch_ms))
+                sent.count(packet.data)
+                if socket.congested:
+                    await socket.drain()
+        finally:
+            flow.end()
+
+    async def _begin(self) -> None:
+        """A meeting that waits for its reader starts when that one has read all so far, so that it can subscribe to events first."""
+        await self.caught_up()
+        self._shared.timeline.begin()
+
+    def _stop_flows(self, conn: int) -> None:
+        for task in self._flows.pop(conn, []):
+            task.cancel()
+
+    # Time
+
+    def _arm(self) -> None:
+        """Have `tick` called at the protocol's deadline. A deadline that moved later is met early and armed again."""
+        deadline = self.protocol.deadline
+        if deadline is None or (self._armed_for is not None and self._armed_for <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_for = deadline
+        self._timer = asyncio.create_task(self._wake(deadline))
+
+    async def _wake(self, deadline: float) -> None:
+        await self._shared.clock.sleep_until(deadline)
+        self._armed_for = self._timer = None
+        self._apply(self.protocol.tick(self._shared.clock.now()))
+
+    def _log(self, conn: int, raw: bytes, *, out: bool, what: str = "message") -> None:
+        if len(self.traffic) < _LOG_KEPT:
+            text = raw[:4096].decode("utf-8", "replace")
+            self.traffic.append(Line(self._shared.clock.now_ms(), conn, what, out, text))
