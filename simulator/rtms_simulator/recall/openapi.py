@@ -1,0 +1,203 @@
+"""The OpenAPI 3.1 document of what the fake serves, built from the tables that routing and validation use (pure).
+
+It describes the fake, so it shows inferred shapes as if they were certain; docs/recall-coverage.md says which ones are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rtms_simulator.recall.operations import ROOT, Filter, Operation, schema_name
+from rtms_simulator.recall.workspace import ARTIFACT_KINDS, SHORTCUT_KINDS
+
+_S: dict[str, Any] = {"type": "string"}
+_UUID = {"type": "string", "format": "uuid"}
+_TIME = {"type": "string", "format": "date-time"}
+
+
+def _null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [dict(schema), {"type": "null"}]}
+
+
+def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None, *, closed: bool = True) -> dict[str, Any]:
+    found = {"type": "object", "properties": {**required, **(optional or {})}, "required": sorted(required)}
+    return {**found, "additionalProperties": False} if closed else found
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_LINK = _null({"type": "string", "format": "uri"})
+_METADATA = {"type": "object", "additionalProperties": _null(_S)}
+_REFERENCE = _object({"id": _UUID, "metadata": _METADATA})
+
+
+def _status(*codes: str) -> dict[str, Any]:
+    code: dict[str, Any] = {"type": "string", "enum": list(codes)} if codes else _S
+    return _object({"code": code, "sub_code": _null(_S), "updated_at": _TIME})
+
+
+def _shortcut(kind: str) -> dict[str, Any]:
+    data = {
+        "participant_events": _object(
+            {f"{stem}_download_url": _LINK for stem in ("participant_events", "speaker_timeline", "participants")}
+        ),
+        "meeting_metadata": _object({"title": _null(_S), "zoom": _null(_object({"meeting_uuid": _null(_S)}))}),
+        "transcript": _object({"download_url": _LINK, "provider_data_download_url": _LINK}),
+    }.get(kind, _object({"download_url": _LINK}))
+    extra: dict[str, Any] = {}
+    if kind.startswith(("audio_", "video_")):
+        extra["format"] = {"type": "string", "enum": ["mp4"] if kind.startswith("video") else ["mp3", "raw"]}
+    if kind == "transcript":
+        extra["provider"] = {"type": "object", "minProperties": 1, "maxProperties": 1}
+        extra["diarization"] = _null({"type": "object"})
+    status = _status("processing", "done", "failed", "deleted")
+    return _object({"id": _UUID, "created_at": _TIME, "status": status, "metadata": _METADATA, "data": data, **extra})
+
+
+def _page(name: str) -> dict[str, Any]:
+    return _object({"next": _LINK, "previous": _LINK, "results": {"type": "array", "items": _ref(name)}})
+
+
+def _schemas() -> dict[str, Any]:
+    embed = {
+        "id": _UUID,
+        "created_at": _TIME,
+        "started_at": _null(_TIME),
+        "completed_at": _null(_TIME),
+        "expires_at": _null(_TIME),
+        "status": _status("processing", "paused", "done", "failed", "deleted"),
+        "media_shortcuts": _object({kind: _null(_ref(f"{schema_name(kind)}Shortcut")) for kind in SHORTCUT_KINDS}),
+        "metadata": _METADATA,
+    }
+    rtms = _object({"meeting_uuid": _S, "rtms_stream_id": _S, "server_urls": _S})
+    mdc = _object(
+        {
+            "id": _UUID,
+            "created_at": _TIME,
+            "status": _status(),
+            "recordings": {"type": "array", "items": _ref("EmbeddedRecording")},
+            "metadata": _METADATA,
+            "recording_config": _null({"type": "object"}),
+        },
+        {
+            "zoom_rtms": _null(rtms),
+            "google_meet_media_api": {"type": "null"},
+            "status_changes": {"type": "array", "items": {"type": "object"}},
+        },
+    )
+    found: dict[str, Any] = {
+        "EmbeddedRecording": _object(embed),
+        "Recording": _object(
+            {
+                **embed,
+                "realtime_endpoints": {"type": "array", "items": _REFERENCE},
+                "bot": _null(_REFERENCE),
+                "desktop_sdk_upload": _null(_REFERENCE),
+            }
+        ),
+        "RealtimeEndpoint": _object(
+            {
+                "id": _UUID,
+                "created_at": _TIME,
+                "type": _S,
+                "url": _S,
+                "events": {"type": "array", "items": _S},
+                "status": _status("running", "done", "failed"),
+                "metadata": _METADATA,
+                "recording": _REFERENCE,
+            }
+        ),
+        "MeetingDirectConnect": mdc,
+        "MeetingDirectConnectArray": {"type": "array", "items": _ref("MeetingDirectConnect")},
+        "FieldErrors": {"type": "object", "minProperties": 1},
+        "Detail": _object({"code": _S, "detail": _S}),
+    }
+    for kind in ARTIFACT_KINDS:
+        shortcut = _shortcut(kind)
+        found[f"{schema_name(kind)}Shortcut"] = shortcut
+        found[schema_name(kind)] = _object({**shortcut["properties"], "recording": _REFERENCE})
+    for name in ("MeetingDirectConnect", "Recording", "RealtimeEndpoint", *map(schema_name, ARTIFACT_KINDS)):
+        found[f"{name}Page"] = _page(name)
+    return found
+
+
+_RETRY_AFTER = {"Retry-After": {"description": "whole seconds", "required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+_JSON_DETAIL = {"application/json": {"schema": _ref("Detail")}}
+_HTML: dict[str, Any] = {"text/html": {"schema": _S}}
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        str(operation.success): {"description": "done"}
+        if operation.answer is None
+        else {"description": "done", "content": {"application/json": {"schema": _ref(operation.answer)}}},
+        "401": {
+            "description": "no key, a malformed header, a wrong key or another region's",
+            "headers": {"WWW-Authenticate": {"required": True, "schema": _S}},
+            "content": _JSON_DETAIL,
+        },
+        "403": {"description": "blocked by the firewall", "content": {**_JSON_DETAIL, **_HTML}},
+        "413": {"description": "the body is too large", "content": _JSON_DETAIL},
+        "429": {"description": "over the rate limit", "headers": _RETRY_AFTER, "content": _JSON_DETAIL},
+    }
+    if operation.body is not None or operation.filters or "{id}" in operation.path:
+        content = {"application/json": {"schema": _ref("FieldErrors")}}
+        found["400"] = {"description": "a field, a filter or the body is not as it should be", "content": content}
+    if "{id}" in operation.path or operation.filters:
+        found["404"] = {"description": "no such object, or no such page", "content": {**_JSON_DETAIL, **_HTML}}
+    if operation.method in ("POST", "PATCH"):
+        found["409"] = {"description": "another request with this Idempotency-Key is in flight", "content": _JSON_DETAIL}
+        found["415"] = {"description": "a content type that is not read", "content": _JSON_DETAIL}
+    return dict(sorted(found.items()))
+
+
+def _parameter(given: Filter) -> dict[str, Any]:
+    schema: dict[str, Any] = dict(_S)
+    if given.format in ("uuid", "date-time"):
+        schema["format"] = given.format
+    if given.choices:
+        schema["enum"] = list(given.choices)
+    return {"name": given.name, "in": "query", "required": False, "schema": schema}
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    parameters = [_parameter(given) for given in operation.filters]
+    if "{id}" in operation.path:
+        parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
+    if operation.method in ("POST", "PATCH"):
+        schema = {"type": "string", "minLength": 1, "maxLength": 255}
+        parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema})
+    found: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.resource],
+        "parameters": parameters,
+        "responses": _responses(operation),
+    }
+    if operation.body is not None:
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body.schema()}}}
+    return found
+
+
+def document(table: Iterable[Operation], *, region: str, version: str) -> dict[str, Any]:
+    """The whole document for a table of operations."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in table:
+        paths.setdefault(f"{ROOT}{operation.path}", {})[operation.method.lower()] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Recall.ai Meeting Direct Connect, simulated",
+            "version": version,
+            "description": f"Region {region}. Lists of recordings also take `metadata__KEY=VALUE`.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Token KEY"}},
+        },
+        "security": [{"token": []}],
+    }

@@ -1,0 +1,175 @@
+"""Every operation the fake serves, as one table: routing, limits, bodies, filters and the OpenAPI document come from it (pure).
+
+Reference A1 and A6. Operation ids follow Recall's own reference pages; they also name the targets of fault scripts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from rtms_simulator.recall.bodies import CREATE_TRANSCRIPT_BODY, PATCH_BODY
+from rtms_simulator.recall.schema import Type, is_uuid
+from rtms_simulator.recall.times import parse_time
+from rtms_simulator.recall.workspace import ARTIFACT_KINDS
+
+ROOT = "/api/v1"
+LimitKind = Literal["create", "listing", "single", "create_transcript"]
+RECORDING_CODES = ("done", "failed", "paused", "processing")
+ARTIFACT_CODES = ("done", "failed", "processing")
+REALTIME_CODES = ("done", "failed", "running")
+
+
+def _time_problem(text: str) -> str | None:
+    try:
+        parse_time(text)
+    except (ValueError, OverflowError):
+        return "Enter a valid date/time."
+    return None
+
+
+def _uuid_problem(text: str) -> str | None:
+    return None if is_uuid(text) else "Enter a valid UUID."
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One query parameter of a list. `problem` gives the 400 sentence for a value that is none."""
+
+    name: str
+    format: Literal["uuid", "date-time", "choice", "cursor"]
+    choices: tuple[str, ...] = ()
+
+    def problem(self, text: str) -> str | None:
+        if self.format == "choice":
+            return None if text in self.choices else f'"{text}" is not a valid choice.'
+        judge: dict[str, Callable[[str], str | None]] = {"uuid": _uuid_problem, "date-time": _time_problem}
+        return judge[self.format](text) if self.format in judge else None
+
+
+CURSOR = Filter("cursor", "cursor")
+_CREATED = (Filter("created_at_after", "date-time"), Filter("created_at_before", "date-time"))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path. `answer` names a schema of recall/openapi.py; `body` None means the request has none."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    limit: LimitKind
+    success: int = 200
+    answer: str | None = None
+    body: Type | None = None
+    filters: tuple[Filter, ...] = ()
+
+    @property
+    def resource(self) -> str:
+        """`recording` of `/recording/{id}/create_transcript/`."""
+        return self.path.split("/")[1]
+
+    @property
+    def fault_targets(self) -> tuple[str, ...]:
+        """Names a fault script may call it by."""
+        short = self.id.removeprefix("meeting_direct_connect_")
+        return (f"recall.{self.id}",) if short == self.id else (f"recall.{short}", f"recall.{self.id}")
+
+
+def _resource(name: str, title: str, answer: str, filters: tuple[Filter, ...], *, deletable: bool = True) -> list[Operation]:
+    one, many = f"/{name}/{{id}}/", f"/{name}/"
+    found = [
+        Operation(f"{name}_list", "GET", many, f"List {title}s", "listing", answer=f"{answer}Page", filters=filters),
+        Operation(f"{name}_retrieve", "GET", one, f"Retrieve a {title}", "single", answer=answer),
+        Operation(f"{name}_partial_update", "PATCH", one, f"Replace the metadata of a {title}", "single", answer=answer, body=PATCH_BODY),
+    ]
+    if deletable:
+        found.append(Operation(f"{name}_destroy", "DELETE", one, f"Delete a {title} and its media", "single", success=204))
+    return found
+
+
+def operations(create_body: Type, *, mdc_cursor: bool = True) -> tuple[Operation, ...]:
+    """The table. `create_body` and `mdc_cursor` depend on switches."""
+    mdc, title = "/meeting_direct_connect/", "Meeting Direct Connect"
+    found = [
+        Operation("meeting_direct_connect_create", "POST", mdc, f"Create a {title}", "create", 201, "MeetingDirectConnect", create_body),
+        Operation(
+            "meeting_direct_connect_list",
+            "GET",
+            mdc,
+            f"List {title}s",
+            "listing",
+            answer="MeetingDirectConnectPage" if mdc_cursor else "MeetingDirectConnectArray",
+            filters=(CURSOR,) if mdc_cursor else (),
+        ),
+        Operation(
+            "meeting_direct_connect_retrieve", "GET", f"{mdc}{{id}}/", f"Retrieve a {title}", "single", answer="MeetingDirectConnect"
+        ),
+    ]
+    found += _resource(
+        "recording",
+        "recording",
+        "Recording",
+        (
+            CURSOR,
+            Filter("bot_id", "uuid"),
+            Filter("desktop_sdk_upload_id", "uuid"),
+            *_CREATED,
+            Filter("status_code", "choice", RECORDING_CODES),
+        ),
+    )
+    found.append(
+        Operation(
+            "recording_create_transcript_create",
+            "POST",
+            "/recording/{id}/create_transcript/",
+            "Create a transcript of a finished recording",
+            "create_transcript",
+            answer="Transcript",
+            body=CREATE_TRANSCRIPT_BODY,
+        )
+    )
+    of_recording = (CURSOR, Filter("recording_id", "uuid"), *_CREATED)
+    for kind in ARTIFACT_KINDS:
+        codes = Filter("status_code", "choice", ARTIFACT_CODES)
+        found += _resource(kind, kind.replace("_", " "), schema_name(kind), (*of_recording, codes))
+    found += _resource(
+        "realtime_endpoint",
+        "real-time endpoint",
+        "RealtimeEndpoint",
+        (
+            *of_recording,
+            Filter("status_code", "choice", REALTIME_CODES),
+            Filter("type", "choice", ("rtmp", "websocket", "webhook", "desktop_sdk_callback")),
+        ),
+        deletable=False,
+    )
+    return tuple(found)
+
+
+def schema_name(kind: str) -> str:
+    """`video_mixed` -> `VideoMixed`."""
+    return "".join(word.capitalize() for word in kind.split("_"))
+
+
+class Router:
+    """Finds the operation of a request. Both slash forms of a path are the same place, without a redirect (A1)."""
+
+    def __init__(self, table: tuple[Operation, ...]) -> None:
+        self.table = table
+        self._by_path: dict[str, dict[str, Operation]] = {}
+        for operation in table:
+            self._by_path.setdefault(operation.path, {})[operation.method] = operation
+        self._patterns = [
+            (re.compile(path.rstrip("/").replace("{id}", "([^/]+)") + "/?"), methods) for path, methods in self._by_path.items()
+        ]
+
+    def find(self, path: str) -> tuple[dict[str, Operation], str | None] | None:
+        """The operations by method at `path` (below /api/v1) and the `{id}` in it; None when nothing is routed there."""
+        for pattern, methods in self._patterns:
+            if found := pattern.fullmatch(path):
+                return methods, found[1] if found.groups() else None
+        return None

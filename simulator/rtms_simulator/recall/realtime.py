@@ -1,0 +1,199 @@
+"""Real-time endpoints (reference C5): events of a running recording to a webhook or a WebSocket, in order, with their own retry rules.
+
+A webhook event is tried again 60 times, one second apart; a WebSocket is reconnected 30 times, three seconds apart, per incident.
+Then the endpoint is `failed` and gets nothing more. Requests and upgrades are signed with the workspace secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.recall.recording import AudioChunk, ParticipantEvent, RecorderEvent, Utterance, VideoImage, Word, timestamp_json
+from rtms_simulator.recall.signing import signature_headers
+from rtms_simulator.recall.webhooks import TIMEOUT_S, Webhooks
+from rtms_simulator.recall.workspace import RealtimeEndpoint, Recording
+
+WEBHOOK_RETRIES, WEBHOOK_EVERY_S = 60, 1.0
+WEBSOCKET_RETRIES, WEBSOCKET_EVERY_S = 30, 3.0
+NOT_REACHED = {
+    "webhook": ("webhook_delivery_failed", f"no 2xx within {WEBHOOK_RETRIES} retries"),
+    "websocket": ("websocket_connection_failed", f"no connection within {WEBSOCKET_RETRIES} retries"),
+    "rtmp": ("rtmp_not_simulated", "this fake has no RTMP client"),
+}
+
+
+def payloads(event: RecorderEvent) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What a recorder's event is to real-time endpoints: (event name, artifact kind it belongs to, inner data)."""
+    if isinstance(event, ParticipantEvent):
+        data = {"participant": event.participant.as_json(), "timestamp": timestamp_json(event.at, event.relative), "data": None}
+        yield f"participant_events.{event.action}", "participant_events", data
+    elif isinstance(event, Utterance):
+        if event.partial:
+            yield "transcript.partial_data", "transcript", _utterance(event, event.words)
+            return
+        # Zoom's transcript has no partial results; an utterance is announced word by word before it is said whole (inferred).
+        for count in range(1, len(event.words)):
+            yield "transcript.partial_data", "transcript", _utterance(event, event.words[:count])
+        yield "transcript.data", "transcript", _utterance(event, event.words)
+    elif isinstance(event, AudioChunk):
+        data = {"buffer": base64.b64encode(event.data).decode(), "timestamp": timestamp_json(event.at, event.relative)}
+        if event.participant is None:
+            yield "audio_mixed_raw.data", "audio_mixed", data
+        else:
+            yield "audio_separate_raw.data", "audio_separate", {**data, "participant": event.participant.as_json()}
+    elif isinstance(event, VideoImage):
+        data = {
+            "buffer": base64.b64encode(event.png).decode(),
+            "timestamp": timestamp_json(event.at, event.relative),
+            "type": event.kind,
+            "participant": event.participant.as_json(),
+        }
+        yield "video_separate_png.data", "video_separate", data
+
+
+def _utterance(event: Utterance, words: tuple[Word, ...]) -> dict[str, Any]:
+    return {
+        "words": [
+            {
+                "text": word.text,
+                "start_timestamp": {"relative": round(word.start_relative, 6)},
+                "end_timestamp": {"relative": round(word.end_relative, 6)},
+            }
+            for word in words
+        ],
+        "language_code": event.language_code,
+        "participant": event.participant.as_json(),
+    }
+
+
+class RealtimeSender:
+    """Sends one endpoint what it asked for. `on_end(None)` when all was sent, `on_end((code, message))` when it was given up."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        webhooks: Webhooks,
+        recording: Recording,
+        endpoint: RealtimeEndpoint,
+        *,
+        signed: bool,
+        buffer: int,
+        on_end: Callable[[tuple[str, str] | None], None],
+    ) -> None:
+        self._clock = clock
+        self._webhooks = webhooks
+        self._recording = recording
+        self._endpoint = endpoint
+        self._signed = signed
+        self._on_end = on_end
+        self._waiting: deque[bytes] = deque(maxlen=buffer)
+        self._news = asyncio.Event()
+        self._closing = False
+        self.sent = 0
+        self.dropped = 0
+
+    def offer(self, name: str, kind: str, inner: dict[str, Any]) -> None:
+        """Queue an event if the endpoint asked for it; when it is too far behind, the oldest queued one is dropped."""
+        if name not in self._endpoint.events or self._endpoint.status.code != "running" or self._closing:
+            return
+        artifact = next((found for found in self._recording.artifacts if found.kind == kind), None)
+        body = {
+            "event": name,
+            "data": {
+                "data": inner,
+                "realtime_endpoint": {"id": self._endpoint.id, "metadata": self._endpoint.metadata},
+                **({kind: {"id": artifact.id, "metadata": artifact.metadata}} if artifact else {}),
+                "recording": {"id": self._recording.id, "metadata": self._recording.metadata},
+            },
+        }
+        self.dropped += len(self._waiting) == self._waiting.maxlen
+        self._waiting.append(json.dumps(body, separators=(",", ":")).encode())
+        self._news.set()
+
+    def finish(self) -> None:
+        """Nothing more will be offered: send what is queued, then end."""
+        self._closing = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Send until the end. Cancel it to stop at once, telling nobody."""
+        kind = self._endpoint.type
+        through = {"webhook": self._over_webhook, "websocket": self._over_websocket, "rtmp": self._never}[kind]
+        self._on_end(None if await through() else NOT_REACHED[kind])
+
+    async def _next(self) -> bytes | None:
+        """The oldest queued event, left in the queue until it has been sent; None at the end."""
+        while not self._waiting:
+            if self._closing:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting[0]
+
+    def _sent(self, event: bytes) -> None:
+        # It may have been dropped from the full queue while it was on its way.
+        if self._waiting and self._waiting[0] is event:
+            self._waiting.popleft()
+        self.sent += 1
+
+    async def _never(self) -> bool:
+        return False
+
+    async def _over_webhook(self) -> bool:
+        while (event := await self._next()) is not None:
+            message_id = self._webhooks.message_id()
+            for attempt in range(WEBHOOK_RETRIES + 1):
+                if attempt:
+                    await self._clock.sleep(WEBHOOK_EVERY_S)
+                headers = {"content-type": "application/json", **self._signature(message_id, event)}
+                status, _ = await self._webhooks.post(self._endpoint.url, event, headers)
+                if status is not None and 200 <= status < 300:
+                    self._sent(event)
+                    break
+            else:
+                return False
+        return True
+
+    async def _over_websocket(self) -> bool:
+        while True:
+            connection = await self._connected()
+            if connection is None:
+                return False
+            try:
+                while (event := await self._next()) is not None:
+                    await connection.send(event.decode())
+                    self._sent(event)
+                await connection.close()
+            except ConnectionClosed:
+                continue
+            finally:
+                connection.transport.abort()
+            return True
+
+    async def _connected(self) -> ClientConnection | None:
+        for attempt in range(WEBSOCKET_RETRIES + 1):
+            if attempt:
+                await self._clock.sleep(WEBSOCKET_EVERY_S)
+            headers = self._signature(self._webhooks.message_id(), b"")
+            try:
+                return await self._clock.wait_for(self._connect(headers), TIMEOUT_S)
+            except (OSError, InvalidHandshake, InvalidURI, TimeoutError):
+                continue
+        return None
+
+    async def _connect(self, headers: dict[str, str]) -> ClientConnection:
+        return await connect(self._endpoint.url, additional_headers=headers, open_timeout=None, ping_interval=None, proxy=None)
+
+    def _signature(self, message_id: str, body: bytes) -> dict[str, str]:
+        if not self._signed:
+            return {}
+        return signature_headers("webhook", self._webhooks.signing_secrets(), message_id, self._clock.now(), body)

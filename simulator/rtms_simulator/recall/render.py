@@ -1,0 +1,190 @@
+"""The JSON of Recall's API objects (reference A3-A6) and of its webhook bodies (C2), from the workspace's values (pure)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rtms_simulator.recall.recording import timestamp_json
+from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.recall.times import api_time, webhook_time
+from rtms_simulator.recall.workspace import SHORTCUT_KINDS, Artifact, Mdc, RealtimeEndpoint, Recording, Status
+
+Link = Callable[[Artifact, str], str]  # a fresh link to one of an artifact's files
+PARTS_FILE = "parts.json"
+
+
+def status(value: Status) -> dict[str, Any]:
+    return {"code": value.code, "sub_code": value.sub_code, "updated_at": api_time(value.updated_at)}
+
+
+def link_to(artifact: Artifact, stem: str, link: Link) -> str | None:
+    """A fresh link to the file whose name begins with `stem`; None until the artifact is done."""
+    if artifact.status.code != "done":
+        return None
+    name = next((name for name in artifact.files if name.partition(".")[0] == stem), None)
+    return None if name is None else link(artifact, name)
+
+
+def artifact_data(artifact: Artifact, link: Link) -> dict[str, Any]:
+    """The `data` of an artifact, by its kind (A5)."""
+    kind = artifact.kind
+    if kind == "participant_events":
+        return {
+            f"{stem}_download_url": link_to(artifact, stem, link) for stem in ("participant_events", "speaker_timeline", "participants")
+        }
+    if kind == "meeting_metadata":
+        gone = artifact.status.code == "deleted"
+        meeting_uuid = None if gone else artifact.meta.get("meeting_uuid")
+        return {
+            "title": None if gone else artifact.meta.get("title"),
+            "zoom": None if meeting_uuid is None else {"meeting_uuid": meeting_uuid},
+        }
+    if kind == "transcript":
+        return {"download_url": link_to(artifact, kind, link), "provider_data_download_url": link_to(artifact, "provider_data", link)}
+    if kind in ("audio_separate", "video_separate"):
+        return {"download_url": link(artifact, PARTS_FILE) if artifact.status.code == "done" else None}
+    return {"download_url": link_to(artifact, kind, link)}
+
+
+def artifact_shortcut(artifact: Artifact, link: Link) -> dict[str, Any]:
+    """An artifact as `media_shortcuts` shows it."""
+    shown: dict[str, Any] = {
+        "id": artifact.id,
+        "created_at": api_time(artifact.created_at),
+        "status": status(artifact.status),
+        "metadata": artifact.metadata,
+        "data": artifact_data(artifact, link),
+    }
+    if artifact.kind in ("video_mixed", "audio_mixed", "audio_separate", "video_separate"):
+        shown["format"] = artifact.format
+    if artifact.kind == "transcript":
+        shown["diarization"] = artifact.diarization
+        shown["provider"] = artifact.provider
+    return shown
+
+
+def artifact_object(artifact: Artifact, recording: Recording, link: Link) -> dict[str, Any]:
+    """An artifact as its own resource."""
+    return {**artifact_shortcut(artifact, link), "recording": _reference(recording)}
+
+
+def shortcuts(recording: Recording, link: Link) -> dict[str, Any]:
+    """All five keys, each an object or null. Of two audio formats the mp3 is shown; a deleted artifact is not."""
+    shown: dict[str, Any] = dict.fromkeys(SHORTCUT_KINDS)
+    for artifact in recording.artifacts:
+        if artifact.kind in shown and shown[artifact.kind] is None and artifact.status.code != "deleted":
+            shown[artifact.kind] = artifact_shortcut(artifact, link)
+    return shown
+
+
+def recording_embed(recording: Recording, link: Link) -> dict[str, Any]:
+    """A recording as it stands in an MDC's `recordings` (A4)."""
+    return {
+        "id": recording.id,
+        "created_at": api_time(recording.created_at),
+        "started_at": api_time(recording.started_at),
+        "completed_at": api_time(recording.completed_at),
+        "expires_at": api_time(recording.expires_at),
+        "status": status(recording.status),
+        "media_shortcuts": shortcuts(recording, link),
+        "metadata": recording.metadata,
+    }
+
+
+def recording_object(recording: Recording, link: Link) -> dict[str, Any]:
+    """A recording as its own resource. Made without a bot or an upload, so both are null; no key names the MDC (A6)."""
+    return {
+        **recording_embed(recording, link),
+        "realtime_endpoints": [_reference(endpoint) for endpoint in recording.endpoints],
+        "bot": None,
+        "desktop_sdk_upload": None,
+    }
+
+
+def endpoint_object(endpoint: RealtimeEndpoint, recording: Recording) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "created_at": api_time(endpoint.created_at),
+        "type": endpoint.type,
+        "url": endpoint.url,
+        "events": list(endpoint.events),
+        "status": status(endpoint.status),
+        "metadata": endpoint.metadata,
+        "recording": _reference(recording),
+    }
+
+
+def mdc_object(mdc: Mdc, link: Link, switches: RecallSwitches) -> dict[str, Any]:
+    """An MDC (A3). Only `id`, `status.code` and `recordings` are certain; the rest is by analogy, some of it behind switches."""
+    given = mdc.body.get("zoom_rtms")
+    shown: dict[str, Any] = {
+        "id": mdc.id,
+        "created_at": api_time(mdc.created_at),
+        "status": {**status(mdc.status), "code": _mdc_code(mdc.status.code, switches)},
+        "recordings": [recording_embed(mdc.recording, link)] if mdc.recording is not None and mdc.shown else [],
+        "metadata": mdc.body.get("metadata") or {},
+        "recording_config": mdc.body.get("recording_config"),
+    }
+    if switches.echo_zoom_rtms:
+        shown["zoom_rtms"] = {key: value for key, value in given.items() if key != "signature"} if given else None
+        shown["google_meet_media_api"] = None
+    if switches.status_changes:
+        shown["status_changes"] = [
+            {
+                "code": _mdc_code(change.code, switches),
+                "message": None,
+                "created_at": api_time(change.updated_at),
+                "sub_code": change.sub_code,
+            }
+            for change in mdc.changes
+        ]
+    return shown
+
+
+def parts_file(artifact: Artifact, link: Link) -> list[dict[str, Any]]:
+    """The file behind a separate artifact's link: one entry per participant's stretch, each with a link of its own (B7)."""
+    return [
+        {
+            "id": str(uuid.uuid5(uuid.UUID(artifact.id), part.path.name)),
+            "participant": part.participant.as_json(),
+            "start_timestamp": timestamp_json(part.start, part.start_relative),
+            "duration": part.duration,
+            **({} if part.kind is None else {"type": part.kind}),
+            "download_url": link(artifact, part.path.name),
+        }
+        for part in artifact.parts
+    ]
+
+
+def webhook_body(
+    event: str,
+    changed: Status,
+    mdc: Mdc,
+    recording: Recording,
+    switches: RecallSwitches,
+    *,
+    about: Mapping[str, Artifact | RealtimeEndpoint] | None = None,
+    error: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The body of a `recording.*`, artifact or `realtime_endpoint.*` event. `about`: the artifact or endpoint by its key."""
+    data: dict[str, Any] = {"code": changed.code, "sub_code": changed.sub_code, "updated_at": webhook_time(changed.updated_at)}
+    if error is not None:
+        data["error"] = dict(error)
+    body: dict[str, Any] = {"data": data, "recording": _reference(recording)}
+    for key, thing in (about or {}).items():
+        body[key] = _reference(thing)
+    if switches.bot_key == "null":
+        body["bot"] = None
+    elif switches.bot_key == "meeting_direct_connect":
+        body["meeting_direct_connect"] = {"id": mdc.id, "metadata": mdc.body.get("metadata") or {}}
+    return {"event": event, "data": body}
+
+
+def _mdc_code(code: str, switches: RecallSwitches) -> str:
+    return switches.mdc_codes.get(code, code)
+
+
+def _reference(thing: Recording | Artifact | RealtimeEndpoint) -> dict[str, Any]:
+    return {"id": thing.id, "metadata": thing.metadata}

@@ -1,0 +1,205 @@
+"""The fake Recall as one object: one workspace in one region, in process and on a port, on one clock."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import ssl as ssl_module
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import httpx
+from starlette.types import Receive, Scope, Send
+
+from rtms_simulator import __version__
+from rtms_simulator.clock import Clock
+from rtms_simulator.recall.api import Api
+from rtms_simulator.recall.control import control_app
+from rtms_simulator.recall.downloads import LinkSigner
+from rtms_simulator.recall.edge import path_of
+from rtms_simulator.recall.faults import FaultPlan
+from rtms_simulator.recall.life import Life, RecorderFactory, RunsRecording
+from rtms_simulator.recall.operations import ROOT
+from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, StreamRequest
+from rtms_simulator.recall.serving import Connections, CutError, Service
+from rtms_simulator.recall.signing import make_secret
+from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.recall.webhooks import SigningSecret, WebhookEndpoint, Webhooks
+from rtms_simulator.recall.workspace import Workspace
+
+REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
+
+
+class Recall:
+    """A Recall.ai that joins, records and serves.
+
+    `api_key`: the one key it takes. `zoom_client` (client id, client secret): if given, a wrong `zoom_rtms.signature` makes the MDC
+    fail after its 201; otherwise Zoom's own refusal does. `allow_local_urls`: let localhost and IP-address URLs through the firewall,
+    as local tests need. `data_dir`: where recordings are written; a temporary directory if None. `recorder_factory`: another
+    recorder than the one that joins RTMS streams; `ssl`: what that one trusts. `http_transport`: how webhooks are sent.
+
+    Use `app` in process (or `transport()` with httpx) or `start()` the port; both are one state. All use is in one event loop.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        api_key: str,
+        region: str = "us-east-1",
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        data_dir: Path | None = None,
+        webhooks: Sequence[WebhookEndpoint] = (),
+        zoom_client: tuple[str, str] | None = None,
+        allow_local_urls: bool = False,
+        switches: RecallSwitches | None = None,
+        faults: Sequence[str] = (),
+        workspace_secret: str | None = None,
+        recorder_factory: RecorderFactory | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        http_transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Raises ValueError for an unknown region, an empty key, a bad secret or a fault script that cannot be read."""
+        if region not in REGIONS:
+            raise ValueError(f"region {region!r} is none of {', '.join(REGIONS)}")
+        if not api_key or not api_key.isascii() or len(api_key.split()) != 1:
+            raise ValueError("api_key must be one ASCII word")
+        self.clock = clock
+        self.region = region
+        self.api_key = api_key
+        self.seed = seed
+        self.switches = self._first_switches = switches or RecallSwitches()
+        self.faults = FaultPlan()
+        self._ids = random.Random(f"recall ids {seed}")
+        self._own_data_dir = data_dir is None
+        self.data_dir = Path(tempfile.mkdtemp(prefix="rtmskit-recall-")) if data_dir is None else data_dir
+        self.workspace = Workspace(self._ids)
+        chance = random.Random(f"recall secrets {seed}")
+        self._workspace_secret = SigningSecret(workspace_secret or make_secret(chance.randbytes(24)))
+        self.webhooks = Webhooks(
+            clock, random.Random(f"recall messages {seed}"), self.faults, self._workspace_secret, transport=http_transport
+        )
+        for endpoint in webhooks:
+            self.webhooks.add(endpoint)
+        self.life = Life(
+            clock,
+            self.workspace,
+            self.webhooks,
+            lambda: self.switches,
+            recorder_factory or _joining(ssl),
+            self.data_dir,
+            zoom_client,
+        )
+        self._connections = Connections()
+        self.api = Api(
+            clock,
+            self.workspace,
+            self.life,
+            self.faults,
+            lambda: self.switches,
+            LinkSigner(chance.randbytes(20)),
+            random.Random(f"recall links {seed}"),
+            self._connections,
+            api_key=api_key,
+            region=region,
+            version=__version__,
+            allow_local_urls=allow_local_urls,
+            origin=lambda: self.origin,
+        )
+        self._control = control_app(self)
+        self._service = Service(self.app, self._connections, host=host, port=port)
+        for script in faults:
+            self.faults.add(script)
+
+    @property
+    def origin(self) -> str:
+        """`http://host:port`."""
+        return self._service.origin
+
+    @property
+    def base_url(self) -> str:
+        """The API's root, ending in `/api/v1`. The port is known after `start`."""
+        return f"{self.origin}{ROOT}"
+
+    @property
+    def control_url(self) -> str:
+        return f"{self.origin}/_control"
+
+    @property
+    def workspace_secret(self) -> str:
+        """The secret that signs real-time requests, and webhooks to endpoints that have no secret of their own."""
+        return self._workspace_secret.current
+
+    def rotate_workspace_secret(self, new: str) -> None:
+        """Raises ValueError when it is not a `whsec_` secret."""
+        self._workspace_secret.rotate(new, self.clock.now())
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI app: API, downloads, `/openapi.json` and `/_control`."""
+        if scope["type"] != "http":
+            return
+        # A request target may be in absolute form.
+        path = path_of(scope["path"])
+        scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
+        await (self._control if path.startswith("/_control") else self.api)(scope, receive, send)
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """For httpx in process: what would cut the connection on the port raises httpx.RemoteProtocolError here."""
+        return _InProcess(self)
+
+    async def start(self) -> None:
+        """Open the port. Raises rtms_simulator.processes.PortTaken."""
+        await self._service.start()
+
+    async def aclose(self) -> None:
+        """Close the port, stop recorders and webhooks; recordings stay on disk unless the directory was temporary."""
+        await self._service.aclose()
+        await self.life.aclose()
+        await self.webhooks.aclose()
+        if self._own_data_dir:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    async def reset(self, *, seed: int | None = None) -> None:
+        """As newly made: no objects, keys, faults or messages, switches as they were given. Endpoints and secrets stay."""
+        await self.life.aclose()
+        await self.webhooks.reset()
+        for mdc in self.workspace.mdcs.values():
+            shutil.rmtree(self.life.directory(mdc), ignore_errors=True)
+        self.seed = self.seed if seed is None else seed
+        self._ids.seed(f"recall ids {self.seed}")
+        self.workspace.restart()
+        self.api.clear()
+        self.faults.clear()
+        self.switches = self._first_switches
+
+    async def drained(self) -> None:
+        """Return once no recorder is at work and every webhook was delivered or given up. Needs a clock that runs or is advanced."""
+        while self.life.busy or self.webhooks.busy:
+            await self.life.drained()
+            await self.webhooks.drained()
+
+
+class _InProcess(httpx.AsyncBaseTransport):
+    def __init__(self, recall: Recall) -> None:
+        self._through = httpx.ASGITransport(recall.app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._through.handle_async_request(request)
+        except CutError as error:
+            raise httpx.RemoteProtocolError(str(error), request=request) from error
+
+
+def _joining(ssl: ssl_module.SSLContext | None) -> RecorderFactory:
+    def make(
+        clock: Clock, request: StreamRequest, config: RecordingConfig, directory: Path, on_event: Callable[[RecorderEvent], None]
+    ) -> RunsRecording:
+        # Late, because codecs are heavy and many users of the fake never record.
+        from rtms_simulator.recall.recorder import Recorder
+
+        return Recorder(clock, request, config, directory, on_event, ssl=ssl)
+
+    return make

@@ -1,0 +1,313 @@
+"""Webhooks out: who gets which event, signed how, tried again when (reference C1-C4).
+
+First attempts to one endpoint go out in the order of their events, one after the other, so that a run is reproducible; Recall
+itself promises no order, and `webhook.*` faults (see recall/faults.py) break it. Retries never hold back later messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import string
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.recall.faults import FaultPlan, Step
+from rtms_simulator.recall.signing import ROTATION_S, HeaderFamily, make_secret, secret_bytes, signature_headers
+from rtms_simulator.recall.switches import DAY
+from rtms_simulator.recall.workspace import ARTIFACT_KINDS
+
+RETRY_AFTER_S = (0.0, 5.0, 5 * 60.0, 30 * 60.0, 2 * 3600.0, 5 * 3600.0, 10 * 3600.0, 10 * 3600.0)
+TIMEOUT_S = 15.0
+DISABLED_AFTER_S = 5 * DAY
+SWAP_PATIENCE_S = 60.0
+KEPT_MESSAGES = 10_000
+EVENTS: tuple[str, ...] = (
+    *(f"recording.{code}" for code in ("processing", "paused", "done", "failed", "deleted")),
+    *(f"{kind}.{code}" for kind in sorted(ARTIFACT_KINDS) for code in ("processing", "done", "failed", "deleted")),
+    *(f"realtime_endpoint.{code}" for code in ("running", "done", "failed")),
+)
+_BASE62 = string.digits + string.ascii_letters
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class SigningSecret:
+    """A secret and those it replaced; for 24 h after a rotation the old ones sign too (C3)."""
+
+    current: str
+    _replaced: list[tuple[float, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        secret_bytes(self.current)
+
+    def rotate(self, new: str, now: float) -> None:
+        """Sign with `new` from now on. Raises ValueError when it is not a `whsec_` secret."""
+        secret_bytes(new)
+        self._replaced.insert(0, (now, self.current))
+        self.current = new
+
+    def valid(self, now: float) -> list[str]:
+        """The secrets that sign at this moment, the newest first."""
+        self._replaced = [(at, secret) for at, secret in self._replaced if now < at + ROTATION_S]
+        return [self.current, *(secret for _, secret in self._replaced)]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
+    """An endpoint as entered in Recall's dashboard.
+
+    `secret`: `whsec_…`; None = the workspace's secret. `headers`: "webhook" for `webhook-*` headers (workspace secret), "svix" for
+    the older `svix-*` ones. `events`: the ticked ones; None = all. The URL's query parameters are kept.
+    """
+
+    url: str
+    secret: str | None = None
+    headers: HeaderFamily = "webhook"
+    events: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted((self.events or frozenset()) - set(EVENTS))
+        if unknown:
+            raise ValueError(f"no such webhook events: {', '.join(unknown)}; known are {', '.join(EVENTS)}")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One delivery attempt. `status` is None when no answer came; `error` then says why."""
+
+    at: float
+    status: int | None
+    error: str | None
+    took: float
+    headers: dict[str, str]
+
+
+@dataclass(slots=True)
+class Message:
+    """One event for one endpoint; its id stays the same over all attempts. `state`: pending, delivered, failed, lost or disabled."""
+
+    id: str
+    event: str
+    body: bytes
+    endpoint: Endpoint
+    created_at: float
+    state: str = "pending"
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Endpoint:
+    """A `WebhookEndpoint` at work."""
+
+    id: str
+    given: WebhookEndpoint
+    secret: SigningSecret
+    enabled: bool = True
+    failing_since: float | None = None
+    queue: deque[tuple[Message, Step]] = field(default_factory=deque)
+    held: list[Message] = field(default_factory=list)
+    busy: bool = False
+
+
+class Webhooks:
+    """All endpoints of a workspace and everything sent to them."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        faults: FaultPlan,
+        workspace_secret: SigningSecret,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._faults = faults
+        self._workspace_secret = workspace_secret
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.endpoints: list[Endpoint] = []
+        self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
+        self.on_message: Callable[[Message], None] = lambda _message: None
+
+    def add(self, given: WebhookEndpoint) -> Endpoint:
+        """Register an endpoint. Raises ValueError for a secret that is none."""
+        secret = self._workspace_secret if given.secret is None else SigningSecret(given.secret)
+        endpoint = Endpoint(f"ep_{self._token()}", given, secret)
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    def remove(self, endpoint: Endpoint) -> None:
+        self.endpoints.remove(endpoint)
+
+    def new_secret(self) -> str:
+        """A fresh secret of 24 bytes, as the dashboard makes."""
+        return make_secret(self._rng.randbytes(24))
+
+    def emit(self, event: str, body: dict[str, Any]) -> None:
+        """Send an event to every enabled endpoint that has it ticked."""
+        raw = json.dumps(body, separators=(",", ":")).encode()
+        for endpoint in self.endpoints:
+            if endpoint.enabled and (endpoint.given.events is None or event in endpoint.given.events):
+                message = Message(self.message_id(), event, raw, endpoint, self._clock.now())
+                self.messages.append(message)
+                self.on_message(message)
+                self._apply(message, self._faults.take(f"webhook.{event}"))
+
+    def resend(self, message: Message) -> None:
+        """Send a message once more, with its old id, as "recover failed messages" in the dashboard does."""
+        self._enqueue(message, Step("ok"))
+
+    def enable(self, endpoint: Endpoint) -> None:
+        """Switch an endpoint that was disabled for failing back on."""
+        endpoint.enabled, endpoint.failing_since = True, None
+
+    def recover(self, endpoint: Endpoint) -> int:
+        """Send again what failed for good. Returns how many messages that are."""
+        failed = [message for message in self.messages if message.endpoint is endpoint and message.state in ("failed", "disabled")]
+        for message in failed:
+            self.resend(message)
+        return len(failed)
+
+    def message_id(self) -> str:
+        return f"msg_{self._token()}"
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    async def drained(self) -> None:
+        """Return once every message has been delivered or given up. On a frozen clock somebody has to advance it meanwhile."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def aclose(self) -> None:
+        """Stop sending; what is pending stays pending."""
+        await self._stop()
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def reset(self) -> None:
+        """Forget all messages; endpoints and secrets stay."""
+        await self._stop()
+        self.messages.clear()
+        for endpoint in self.endpoints:
+            endpoint.queue.clear()
+            endpoint.held.clear()
+            endpoint.busy = False
+            self.enable(endpoint)
+
+    def _apply(self, message: Message, step: Step) -> None:
+        if step.kind == "lost":
+            message.state = "lost"
+            return
+        if step.kind == "swap":
+            message.endpoint.held.append(message)
+            self._spawn(self._release_later(message))
+            return
+        self._enqueue(message, step)
+        held, message.endpoint.held = message.endpoint.held, []
+        for earlier in held:
+            self._enqueue(earlier, Step("ok"))
+
+    def _enqueue(self, message: Message, step: Step) -> None:
+        if step.kind == "late":
+            self._spawn(self._late(message, step.seconds))
+            return
+        message.endpoint.queue.extend([(message, step)] * (2 if step.kind == "dup" else 1))
+        if not message.endpoint.busy:
+            message.endpoint.busy = True
+            self._spawn(self._work(message.endpoint))
+
+    async def _late(self, message: Message, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._enqueue(message, Step("ok"))
+
+    async def _release_later(self, message: Message) -> None:
+        """A swapped message for which no later one comes goes out after a minute all the same."""
+        await self._clock.sleep(SWAP_PATIENCE_S)
+        if message in message.endpoint.held:
+            message.endpoint.held.remove(message)
+            self._enqueue(message, Step("ok"))
+
+    async def _work(self, endpoint: Endpoint) -> None:
+        try:
+            while endpoint.queue:
+                message, _ = endpoint.queue.popleft()
+                if not await self._attempt(message) and message.state == "pending":
+                    self._spawn(self._retry(message))
+        finally:
+            endpoint.busy = False
+
+    async def _retry(self, message: Message) -> None:
+        for delay in RETRY_AFTER_S:
+            await self._clock.sleep(delay)
+            if not message.endpoint.enabled:
+                message.state = "disabled"
+                return
+            if await self._attempt(message):
+                return
+        message.state = "failed"
+        _log.warning("webhook %s (%s) given up after %d attempts", message.id, message.event, len(message.attempts))
+
+    async def _attempt(self, message: Message) -> bool:
+        endpoint, now = message.endpoint, self._clock.now()
+        signed = signature_headers(endpoint.given.headers, endpoint.secret.valid(now), message.id, now, message.body)
+        headers = {"content-type": "application/json", "user-agent": "Svix-Webhooks/1.0 (rtmskit simulator)", **signed}
+        status, error = await self.post(endpoint.given.url, message.body, headers)
+        message.attempts.append(Attempt(now, status, error, self._clock.now() - now, headers))
+        delivered = status is not None and 200 <= status < 300
+        if delivered:
+            message.state, endpoint.failing_since = "delivered", None
+        elif endpoint.failing_since is None:
+            endpoint.failing_since = now
+        elif self._clock.now() - endpoint.failing_since >= DISABLED_AFTER_S:
+            endpoint.enabled = False
+        return delivered
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float = TIMEOUT_S) -> tuple[int | None, str | None]:
+        """POST once: the status, or None and why there is none. The answer's body is not read."""
+        if self._client is None:
+            # No time-out of httpx's own: the clock decides.
+            self._client = httpx.AsyncClient(transport=self._transport, timeout=None, trust_env=False)  # noqa: S113
+        client = self._client
+
+        async def status() -> int:
+            async with client.stream("POST", url, content=body, headers=headers) as answer:
+                return answer.status_code
+
+        try:
+            return await self._clock.wait_for(status(), timeout_s), None
+        except TimeoutError:
+            return None, f"no answer within {timeout_s:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return None, f"{type(error).__name__}: {error}"
+
+    def signing_secrets(self) -> Sequence[str]:
+        """The workspace secrets that sign real-time requests at this moment."""
+        return self._workspace_secret.valid(self._clock.now())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _stop(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _token(self) -> str:
+        return "".join(self._rng.choice(_BASE62) for _ in range(27))
