@@ -18,7 +18,7 @@
     |   |-- DocumentTooLarge        the document is over 1,000,000 bytes as JSON
     |   `-- StoreUnavailable        the store did not answer, or refused for a reason of its own
     |-- QueueUnavailable            the task could not be enqueued
-    |-- RecallUnavailable           Recall could not be reached, or answered what cannot be read
+    |-- RecallUnavailable           502: Recall could not be reached, or answered what cannot be read
     `-- ArchiveError                the archive could not keep or delete bytes
         |-- AlreadyArchived         write-once: an object of that name is there
         `-- ChecksumMismatch        the bytes that arrived are not the bytes that were sent
@@ -114,6 +114,7 @@ class QueueUnavailable(RelayError):
 
 class RecallUnavailable(RelayError):
     code = "recall_unavailable"
+    status = 502
 
 
 class ArchiveError(RelayError):

@@ -135,8 +135,8 @@ def is_signed(headers: Iterable[tuple[str, str]]) -> bool:
     return any(name.lower() in (SIGNATURE_HEADER, TIMESTAMP_HEADER) for name, _ in headers)
 
 
-def verify(secrets: Sequence[str], headers: Iterable[tuple[str, str]], body: bytes, *, now_ms: int, window_s: float) -> None:
-    """Raise `NotAuthentic` unless exactly one signature and one timestamp verify the raw body under one of the secrets.
+def verify(secrets: Sequence[str], headers: Iterable[tuple[str, str]], body: bytes, *, now_ms: int, window_s: float) -> str:
+    """Return the secret that verifies the raw body; raise `NotAuthentic` unless exactly one signature and one timestamp do.
 
     Nothing of the body is looked at. Comparison is constant-time; every secret is tried, whichever matches.
     """
@@ -153,10 +153,11 @@ def verify(secrets: Sequence[str], headers: Iterable[tuple[str, str]], body: byt
     given = signatures[0].encode("utf-8", "replace")
     usable = [secret for secret in secrets if secret]
     matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in usable]
-    if not any(matches):
+    if True not in matches:
         raise NotAuthentic(f"{SIGNATURE_HEADER} does not match the body; is ZOOM_SECRET_TOKEN the app's?")
     if abs(now_ms - int(timestamp) * 1000) > window_s * 1000:
         raise NotAuthentic(f"{TIMESTAMP_HEADER} is more than {window_s:g} s off")
+    return usable[matches.index(True)]
 
 
 def challenge_answer(secret: str, plain_token: str) -> dict[str, str]:

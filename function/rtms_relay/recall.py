@@ -1,0 +1,290 @@
+"""Recall.ai's side of the wire, pure: request and response types, what each answer means, webhook verification.
+
+Sources: Recall docs "Meeting Direct Connect for Zoom RTMS", "Errors", "Idempotency", "Media shortcuts", "Authenticating requests
+from Recall.ai". No public schema tells an MDC's answer whole, so reading is tolerant: what is missing or odd counts as absent,
+and nothing is decided on an MDC's own status (its codes are not published), only on `recordings[].status.code`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from rtms_relay.errors import BadRequest, NotAuthentic, RecallUnavailable
+from rtms_relay.ports import Answer, Artifact, Outcome, Recording
+
+METADATA_KEY = "rtmskit_handoff"
+"""Planted in the MDC's and the recording's metadata; the latter comes back in `recording.*` webhooks (Recall docs, "Custom metadata")."""
+
+WEBHOOK_TOLERANCE_S = 300
+"""How far a webhook's timestamp may be off, either way, as in the svix and standardwebhooks libraries."""
+
+_NEW_KEY_PAUSE_S = 30.0  # Recall docs, "Errors", 507
+_IN_FLIGHT_PAUSE_S = 1.0
+_HANDOFF = re.compile(r"[0-9a-f]{64}")
+_MESSAGE_ID = re.compile(r"[!-\-/-~]{1,256}")  # printable, no dot: the dot separates what is signed
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_LONG_HEX = re.compile(r"(?i)[0-9a-f]{32,}")
+_LINK_QUERY = re.compile(r"\?[^\s\"'<>]+")
+
+LINKS: Mapping[str, tuple[str, str, str]] = {
+    "video_mixed": ("video_mixed", "download_url", "mp4"),
+    "audio_mixed": ("audio_mixed", "download_url", "mp3"),
+    "transcript": ("transcript", "download_url", "json"),
+    "transcript_provider_data": ("transcript", "provider_data_download_url", "json"),
+    "participant_events": ("participant_events", "participant_events_download_url", "json"),
+    "speaker_timeline": ("participant_events", "speaker_timeline_download_url", "json"),
+    "participants": ("participant_events", "participants_download_url", "json"),
+}
+"""Name of a download here -> (media shortcut, key of its `data`, file extension unless the shortcut tells a `format`)."""
+
+CONTENT_TYPES: Mapping[str, str] = {"mp4": "video/mp4", "mp3": "audio/mpeg", "json": "application/json"}
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A fresh pre-signed link. Dead after 6 hours, so never stored, never logged."""
+
+    url: str
+    extension: str
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES.get(self.extension, "application/octet-stream")
+
+
+class View(msgspec.Struct, frozen=True):
+    """A recording as just read: what may be stored, and the links that may not."""
+
+    recording: Recording
+    links: dict[str, Link]
+
+
+class RecallEvent(msgspec.Struct, frozen=True):
+    """A webhook of Recall's. `handoff` is the key planted at creation; `code` and `updated_at` tell the new status."""
+
+    name: str
+    recording_id: str | None
+    handoff: str | None
+    code: str
+    sub_code: str | None
+    updated_at: str
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether the status is the recording's own rather than an artifact's."""
+        return self.name.startswith("recording.")
+
+
+def create_body(
+    *,
+    entity_id: str,
+    entity_field: str,
+    stream_id: str,
+    server_urls: str,
+    signature: str,
+    handoff: str,
+    recording_config: Mapping[str, Any],
+) -> bytes:
+    """The body of `POST /meeting_direct_connect`. Recall refuses fields it does not know, so nothing else goes in."""
+    own = {METADATA_KEY: handoff}
+    return msgspec.json.encode(
+        {
+            "zoom_rtms": {entity_field: entity_id, "rtms_stream_id": stream_id, "server_urls": server_urls, "signature": signature},
+            "recording_config": {**recording_config, "metadata": {**recording_config.get("metadata", {}), **own}},
+            "metadata": own,
+        }
+    )
+
+
+def classify(answer: Answer) -> Outcome:
+    """What an answer to a create means (Recall docs, "Errors" and "Idempotency"). Total: every status has a meaning."""
+    status = answer.status
+    if status == 0:
+        return Outcome("again", f"no answer ({answer.failure})", unsure=answer.failure != "unreachable")
+    said = f"Recall answered {status}"
+    if 200 <= status < 300:
+        mdc_id = _id(_object(answer.body).get("id"))
+        return Outcome("accepted", "" if mdc_id else f"{said} without an id; the recording is looked up by metadata", mdc_id)
+    if status == 409:
+        return Outcome("again", f"{said}: the same key is in flight", retry_after_s=answer.retry_after_s or _IN_FLIGHT_PAUSE_S, unsure=True)
+    if status == 429:
+        return Outcome("again", f"{said}: too many requests", retry_after_s=answer.retry_after_s)
+    if status == 507:
+        return Outcome("again_new_key", f"{said}: no capacity", retry_after_s=answer.retry_after_s or _NEW_KEY_PAUSE_S)
+    if status == 408 or status >= 500:
+        return Outcome("again", said, retry_after_s=answer.retry_after_s, unsure=True)
+    reason = f"{said}: {_CAUSES.get(status, 'the request cannot succeed')}"
+    if detail := excerpt(answer.body):
+        reason += f" ({detail})"
+    return Outcome("refused", reason, alert=status in _CAUSES)
+
+
+_CAUSES = {
+    401: "wrong RECALL_API_KEY, or a key of another region than RECALL_REGION",
+    402: "the Recall account is out of credit",
+    403: "blocked by Recall; is there a localhost or IP URL in RECALL_RECORDING_CONFIG?",
+    404: "no such API; is RECALL_BASE_URL right?",
+    405: "no such API; is RECALL_BASE_URL right?",
+}
+
+
+def excerpt(body: bytes) -> str:
+    """At most 300 printable characters of an error body, JSON or HTML, without anything that looks like a signature or a link's query."""
+    text = body[:4000].decode("utf-8", "replace")
+    if text.lstrip()[:1] == "<":
+        text = re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", text)
+    text = _LINK_QUERY.sub("?...", _LONG_HEX.sub("...", text))
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]
+
+
+def read_mdc(body: bytes) -> list[View]:
+    """The recordings of an MDC, `[]` if there are none yet. Raises `RecallUnavailable` if the body is no JSON object."""
+    recordings = _object(body, strict=True).get("recordings")
+    return [view for item in recordings if (view := _view(item))] if isinstance(recordings, list) else []
+
+
+def read_recording(body: bytes) -> View | None:
+    """One recording, as `GET /recording/{id}` gives it."""
+    return _view(_object(body, strict=True))
+
+
+def read_page(body: bytes) -> tuple[list[View], str | None]:
+    """One page of recordings and the cursor of the next. Both list forms: ``{next, results}`` and a bare array."""
+    try:
+        page = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise RecallUnavailable("Recall answered what is no JSON") from None
+    results = page.get("results") if isinstance(page, dict) else page
+    following = _text(page.get("next")) if isinstance(page, dict) else None
+    # `next` is an absolute URL; only its cursor is used, so that the API key never goes where an answer points.
+    cursor = parse_qs((following or "").partition("?")[2].partition("#")[0]).get("cursor", [""])[0]
+    return [view for item in results if (view := _view(item))] if isinstance(results, list) else [], cursor or None
+
+
+def sign_webhook(secret: str, message_id: str, timestamp: str, body: bytes) -> bytes:
+    """The 32 bytes behind one ``v1,<base64>`` (Standard Webhooks; Recall docs, "Authenticating requests")."""
+    key = base64.b64decode(secret.removeprefix("whsec_") + "==")
+    return hmac.new(key, message_id.encode() + b"." + timestamp.encode() + b"." + body, hashlib.sha256).digest()
+
+
+def verify_webhook(secrets: Sequence[str], headers: Iterable[tuple[str, str]], body: bytes, *, now_ms: int) -> str:
+    """Return the message id, which stays the same on retries. Raises `NotAuthentic`.
+
+    Both header families count, `webhook-*` (workspace secret) and `svix-*` (per-endpoint secret), any of the secrets, and any
+    of the signatures, of which there are several during rotation.
+    """
+    named: dict[str, list[str]] = {}
+    for name, value in headers:
+        named.setdefault(name.lower(), []).append(value)
+    family = next((f for f in ("webhook", "svix") if f"{f}-signature" in named), None)
+    if family is None:
+        raise NotAuthentic("the headers webhook-id, webhook-timestamp and webhook-signature (or svix-*) are required")
+    wanted = [named.get(f"{family}-{part}", []) for part in ("id", "timestamp", "signature")]
+    if any(len(values) != 1 for values in wanted):
+        raise NotAuthentic(f"{family}-id, {family}-timestamp and {family}-signature must come once each")
+    message_id, timestamp, signatures = (values[0] for values in wanted)
+    if not _MESSAGE_ID.fullmatch(message_id) or not _TIMESTAMP.fullmatch(timestamp):
+        raise NotAuthentic(f"{family}-id or {family}-timestamp is malformed")
+    given = [digest for entry in signatures.split(" ")[:16] if (digest := _digest(entry)) is not None]
+    expected = [sign_webhook(secret, message_id, timestamp, body) for secret in secrets]
+    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in given]
+    if not any(matches):
+        raise NotAuthentic(f"{family}-signature does not match the body; is its secret in RECALL_WEBHOOK_SECRETS?")
+    if abs(now_ms - int(timestamp) * 1000) > WEBHOOK_TOLERANCE_S * 1000:
+        raise NotAuthentic(f"{family}-timestamp is more than {WEBHOOK_TOLERANCE_S} s off")
+    return message_id
+
+
+def parse_webhook(body: bytes) -> RecallEvent:
+    """The event in a webhook. Unknown events and shapes pass with what they hold. Raises `BadRequest` if it is none at all."""
+    try:
+        whole = msgspec.json.decode(body)
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeError):
+        raise BadRequest("the body is not JSON") from None
+    name = whole.get("event") if isinstance(whole, dict) else None
+    if not isinstance(name, str) or not name:
+        raise BadRequest("event must be a string")
+    data = _dict(whole.get("data"))
+    recording, status = _dict(data.get("recording")), _dict(data.get("data"))
+    handoff = _text(_dict(recording.get("metadata")).get(METADATA_KEY))
+    return RecallEvent(
+        name=name[:100],
+        recording_id=_id(recording.get("id")),
+        handoff=handoff if handoff and _HANDOFF.fullmatch(handoff) else None,
+        code=_text(status.get("code")) or "",
+        sub_code=_text(status.get("sub_code")),
+        updated_at=_text(status.get("updated_at")) or "",
+    )
+
+
+def _digest(entry: str) -> bytes | None:
+    version, _, value = entry.partition(",")
+    if version != "v1" or not value.isascii():
+        return None
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return None
+
+
+def _object(body: bytes, *, strict: bool = False) -> dict[str, Any]:
+    try:
+        whole = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        whole = None
+    if isinstance(whole, dict):
+        return whole
+    if strict:
+        raise RecallUnavailable("Recall answered what is no JSON object")
+    return {}
+
+
+def _view(item: Any) -> View | None:
+    item = _dict(item)
+    recording_id = _id(item.get("id"))
+    if recording_id is None:
+        return None
+    code, sub_code, updated_at = _status(item)
+    shortcuts = _dict(item.get("media_shortcuts"))
+    artifacts: dict[str, Artifact] = {}
+    for name, shortcut in shortcuts.items():
+        shortcut_id = _id(_dict(shortcut).get("id"))
+        if shortcut_id is not None:
+            artifact_code, artifact_sub, _ = _status(shortcut)
+            artifacts[name] = Artifact(id=shortcut_id, status=artifact_code, sub_code=artifact_sub)
+    links: dict[str, Link] = {}
+    for name, (shortcut_name, key, extension) in LINKS.items():
+        shortcut = _dict(shortcuts.get(shortcut_name))
+        url = _text(_dict(shortcut.get("data")).get(key), limit=8000)
+        if url and url.startswith(("https://", "http://")):
+            told = _text(shortcut.get("format")) if key == "download_url" else None
+            links[name] = Link(url, told if told and re.fullmatch(r"[a-z0-9]{1,8}", told) else extension)
+    recording = Recording(id=recording_id, status=code, sub_code=sub_code, updated_at=updated_at, artifacts=artifacts)
+    return View(recording, links)
+
+
+def _status(item: Mapping[str, Any]) -> tuple[str, str | None, str]:
+    status = _dict(item.get("status"))
+    return _text(status.get("code")) or "processing", _text(status.get("sub_code")), _text(status.get("updated_at")) or ""
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any, limit: int = 500) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= limit else None
+
+
+def _id(value: Any) -> str | None:
+    """Ids go into paths of URLs and of the archive, so only what is harmless there is an id."""
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", value) else None

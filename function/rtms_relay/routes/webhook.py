@@ -1,0 +1,87 @@
+"""The public function's HTTP surface: both vendors' webhooks, the page after Zoom's OAuth, health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtms_relay import __version__
+from rtms_relay.errors import NotAuthentic, RelayError
+from rtms_relay.ports import Clock, Log
+from rtms_relay.relay import Intake, Reply
+from rtms_relay.routes.http import Done, Surface, as_json, header_pairs, read_json_body
+
+ACK_BUDGET_S = 2.7
+"""Zoom takes an answer after 3 s for none (Zoom docs, "Using webhooks"): whatever hangs, it gets its 500 before, and the log a line."""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>App added</title><style>body{font:18px/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}</style></head>
+<body><h1>The app is added.</h1>
+<p>There is nothing more to do on this page; it may be closed.</p>
+<p>Meetings are recorded once the app is chosen in Zoom under Settings, Zoom Apps, "Auto-start apps that access shared realtime
+meeting content".</p></body></html>
+"""
+
+
+class WebhookRoutes:
+    """`surface` answers the requests of one process."""
+
+    def __init__(self, intake: Intake, clock: Clock, log: Log, project: str = "") -> None:
+        self._intake = intake
+        self._clock = clock
+        self._log = log
+        self.surface = Surface(
+            [
+                ("POST", "/zoom-webhook", self._zoom),
+                ("POST", "/recall-webhook", self._recall),
+                ("GET", "/oauth-callback/zoom", self._oauth),
+                ("GET", "/health", self._health),
+            ],
+            clock=clock,
+            log=log,
+            project=project,
+            refused_event="delivery_refused",
+        )
+
+    async def _zoom(self, request: Request, _: dict[str, str]) -> Done:
+        body = await read_json_body(request)
+        try:
+            reply = await self._within_budget(self._intake.receive(header_pairs(request), body))
+        except NotAuthentic as error:
+            # The event's name is not to be trusted here, but whoever watches for a failing validation wants to know.
+            if b"endpoint.url_validation" in body[:4096]:
+                self._log("ERROR", "challenge_refused", reason=str(error))
+            raise
+        if reply.notes.get("outcome") == "challenge":
+            return Done(as_json(reply.body), "challenge", reply.notes)
+        return Done(as_json(reply.body), "delivery", {**reply.notes, "vendor": "zoom"})
+
+    async def _recall(self, request: Request, _: dict[str, str]) -> Done:
+        body = await read_json_body(request)
+        reply = await self._within_budget(self._intake.observe(header_pairs(request), body))
+        return Done(as_json(reply.body), "delivery", {**reply.notes, "vendor": "recall"})
+
+    async def _oauth(self, request: Request, _: dict[str, str]) -> Done:
+        # The code in the query is not exchanged: this kit needs no user token, so it is neither used nor logged.
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return Done(Response(_PAGE, media_type="text/html", headers=headers))
+
+    async def _health(self, request: Request, _: dict[str, str]) -> Done:
+        return Done(as_json({"status": "ok", "role": "webhook", "version": __version__}), event=None)
+
+    async def _within_budget(self, work: Awaitable[Reply]) -> Reply:
+        """The reply, or an error once the budget is spent. What was being written then may have been written: every step is repeatable."""
+        task = asyncio.ensure_future(work)
+        timer = asyncio.ensure_future(self._clock.sleep(ACK_BUDGET_S))
+        try:
+            await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise RelayError(f"not durable within {ACK_BUDGET_S} s; the store or the queue is slow")
+            return task.result()
+        finally:
+            task.cancel()
+            timer.cancel()

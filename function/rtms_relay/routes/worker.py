@@ -1,0 +1,88 @@
+"""The private function's HTTP surface: tasks, the sweep, and the recordings for whoever may ask."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rtms_relay import __version__
+from rtms_relay.errors import BadRequest
+from rtms_relay.ports import Clock, Log
+from rtms_relay.relay import Reply, Worker
+from rtms_relay.retrieval import PAGE
+from rtms_relay.routes.http import Done, Surface, as_json, one, read_json_body
+
+MAX_PAGE = 200
+
+
+class _Task(msgspec.Struct):
+    id: str
+
+
+_decoder = msgspec.json.Decoder(_Task)
+
+
+class WorkerRoutes:
+    """`surface` answers the requests of one process. Authentication is the platform's: only the invoker's identity gets here."""
+
+    def __init__(self, worker: Worker, clock: Clock, log: Log, project: str = "") -> None:
+        self._worker = worker
+        self.surface = Surface(
+            [
+                ("POST", "/handoff", self._handoff),
+                ("POST", "/retrieve", self._retrieve),
+                ("POST", "/sweep", self._sweep),
+                ("GET", "/recordings", self._list),
+                ("GET", "/recordings/(?P<key>[^/]+)", self._show),
+                ("GET", "/recordings/(?P<key>[^/]+)/download", self._download),
+                ("GET", "/health", self._health),
+            ],
+            clock=clock,
+            log=log,
+            project=project,
+            refused_event="request",
+        )
+
+    async def _handoff(self, request: Request, _: dict[str, str]) -> Done:
+        return _done(request, await self._worker.attempt(await _task_key(request)))
+
+    async def _retrieve(self, request: Request, _: dict[str, str]) -> Done:
+        return _done(request, await self._worker.retrieve(await _task_key(request)))
+
+    async def _sweep(self, request: Request, _: dict[str, str]) -> Done:
+        return _done(request, await self._worker.sweep())
+
+    async def _list(self, request: Request, _: dict[str, str]) -> Done:
+        limit = one(request.query_params.getlist("limit"), "limit") or str(PAGE)
+        if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_PAGE):
+            raise BadRequest(f"limit must be a number from 1 to {MAX_PAGE}")
+        return Done(as_json(await self._worker.retrieval.page(int(limit), one(request.query_params.getlist("cursor"), "cursor"))))
+
+    async def _show(self, request: Request, parts: dict[str, str]) -> Done:
+        return Done(as_json(await self._worker.retrieval.show(parts["key"])))
+
+    async def _download(self, request: Request, parts: dict[str, str]) -> Done:
+        artifact, recording = (one(request.query_params.getlist(name), name) for name in ("artifact", "recording"))
+        link = await self._worker.retrieval.link(parts["key"], artifact, recording)
+        # Fresh each time and dead in hours: nobody on the way may keep it, and the next host must not learn where it was.
+        headers = {"Location": link.url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        return Done(Response(status_code=302, headers=headers))
+
+    async def _health(self, request: Request, _: dict[str, str]) -> Done:
+        return Done(as_json({"status": "ok", "role": "worker", "version": __version__}), event=None)
+
+
+async def _task_key(request: Request) -> str:
+    try:
+        return _decoder.decode(await read_json_body(request)).id
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise BadRequest('the body must be {"id": "<hand-off key>"}') from None
+
+
+def _done(request: Request, reply: Reply) -> Done:
+    notes = dict(reply.notes)
+    for name, header in (("task", "x-cloudtasks-taskname"), ("retry", "x-cloudtasks-taskretrycount")):
+        if header in request.headers:
+            notes[name] = request.headers[header][:200]
+    return Done(as_json(reply.body), notes=notes)

@@ -1,0 +1,53 @@
+"""Which adapter serves which setting: the one place where they are chosen, each imported only when it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtms_relay.adapters.system import SystemClock, SystemRandomness
+from rtms_relay.logs import Log
+from rtms_relay.ports import Archive, Queue, Store
+from rtms_relay.relay import Intake, Worker
+from rtms_relay.settings import Settings
+
+
+def store(settings: Settings) -> Store:
+    state = settings.state_url
+    if state.kind == "firestore":
+        from rtms_relay.adapters.firestore import FirestoreStore
+
+        return FirestoreStore(state.project, state.database)
+    from rtms_relay.adapters.sqlite import SqliteStore
+
+    return SqliteStore(state.path)
+
+
+def queue(settings: Settings) -> Queue:
+    from rtms_relay.adapters.cloud_tasks import CloudTasksQueue
+
+    return CloudTasksQueue(settings.tasks_queue, settings.worker_url, endpoint=settings.tasks_endpoint, invoker=settings.tasks_invoker)
+
+
+def archive(settings: Settings) -> Archive | None:
+    place = settings.archive_url
+    if place is None:
+        return None
+    if place.kind == "gs":
+        from rtms_relay.adapters.archive_gcs import GcsArchive
+
+        return GcsArchive(place.bucket)
+    from rtms_relay.adapters.archive_files import FileArchive
+
+    return FileArchive(Path(place.path))
+
+
+def intake(settings: Settings, log: Log) -> Intake:
+    return Intake(settings, store(settings), queue(settings), SystemClock(), SystemRandomness(), log)
+
+
+def worker(settings: Settings, log: Log) -> Worker:
+    from rtms_relay.adapters.recall_http import HttpRecall
+
+    clock = SystemClock()
+    api = HttpRecall(settings.recall_base_url, settings.recall_api_key, clock, timeout_s=settings.recall_timeout_s)
+    return Worker(settings, store(settings), queue(settings), clock, SystemRandomness(), log, api, archive(settings))
