@@ -32,6 +32,8 @@ from rtms_simulator.recall.rtms_actions import Action, Caption, Close, Finished,
 
 LARGEST_MESSAGE = 16 * 2**20  # bytes; a QHD picture in base64 with room to spare
 ABNORMAL_CLOSURE = 1006
+LEAD_MS = 500  # how far one media socket may be read ahead of another
+TURNS = 20  # of the event loop
 UNSENT_MESSAGES = 1000  # for a peer that sends but does not read; then answers are dropped and it will notice
 
 
@@ -83,6 +85,7 @@ class Recorder:
     _stopped: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _running: bool = field(default=False, init=False)
     _joined: bool = field(default=False, init=False)
+    _progress: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._receiver = Receiver(self.request, wanted_media(self.config), self.timings)
@@ -176,13 +179,30 @@ class Recorder:
                 self._do(self._receiver.opened(role, self.clock.now()))
             while self._links.get(role) is link:
                 raw = await connection.recv()
-                self._do(self._receiver.message(role, raw, self.clock.now()))
+                actions = self._receiver.message(role, raw, self.clock.now())
+                self._do(actions)
+                for action in actions:
+                    if isinstance(action, Packet):
+                        await self._keep_abreast(role, action.timestamp_ms)
         except ConnectionClosed:
             code = connection.close_code or ABNORMAL_CLOSURE
         finally:
             writer.cancel()
             await connection.close()
         self._heard(role, link, code)
+
+    async def _keep_abreast(self, role: str, moment_ms: int) -> None:
+        """When Zoom sends faster than real time, the sockets' buffers hold minutes: read first what was sent first.
+
+        A socket that stays behind although the loop has served it many times has nothing to read, and is not waited for.
+        """
+        self._progress[role] = moment_ms
+        patience = TURNS
+        while patience and (slowest := min(self._progress.values())) < moment_ms - LEAD_MS:
+            await self.clock.sleep(0)
+            patience = patience - 1 if min(self._progress.values()) == slowest else TURNS
+        if not patience:
+            self._progress = {other: moment for other, moment in self._progress.items() if moment >= moment_ms - LEAD_MS}
 
     def _heard(self, role: str, link: _Link, code: int | None) -> None:
         """The socket is down, and not because we closed it."""

@@ -6,15 +6,20 @@ utterance and event and the list of people.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import av
+
 from rtms_simulator.recall.artifacts.audio import LONGEST_GAP_MS, SAMPLES_PER_MS, AudioSink, Mixer, Mp3File, RawFile, Tap, Track
 from rtms_simulator.recall.artifacts.output import AudioOutput, Output
 from rtms_simulator.recall.artifacts.participants import MIXED, ParticipantEvents, Roster
+from rtms_simulator.recall.artifacts.pictures import SIZES, PictureDecoder, View, png
 from rtms_simulator.recall.artifacts.timeline import Timeline
 from rtms_simulator.recall.artifacts.transcript import Transcript
+from rtms_simulator.recall.artifacts.video import ENDPOINT_KINDS, Kind, Mp4File, Screen, SeparateVideo
 from rtms_simulator.recall.recording import (
     ArtifactFile,
     AudioChunk,
@@ -24,6 +29,7 @@ from rtms_simulator.recall.recording import (
     RecorderEvent,
     RecordingConfig,
     StreamRequest,
+    VideoImage,
 )
 from rtms_simulator.recall.rtms_actions import Caption, Happening, Packet
 
@@ -32,6 +38,11 @@ NO_MEDIA = "zoom_rtms_no_media"
 # not be the earliest: wait for audio before deciding when the recording began, but not for ever [inf].
 HOLD_MS = 2000
 HOLD_PACKETS = 256
+# Cameras, shares and events come by different sockets; this long, pictures wait for what belongs before them.
+REORDER_MS = 1500
+LIVE_INTERVAL_MS = 500  # video_separate_png.data comes twice a second (reference C5)
+GOING_OFF: Mapping[str, Kind] = {"webcam_off": "video", "leave": "video", "screenshare_off": "deskshare"}
+KINDS_OF_PICTURE: Mapping[str, Kind] = {"video": "video", "deskshare": "deskshare"}
 
 AUDIO_WRITERS: Mapping[str, Callable[[Path], RawFile | Mp3File]] = {"raw": RawFile, "mp3": Mp3File}
 
@@ -72,6 +83,12 @@ class Tape:
         self._end_ms = 0
         self._roster = Roster()
         self._voices: dict[int, _Voice] = {}
+        self._decoders: dict[str, PictureDecoder] = {}
+        self._size = SIZES.get(config.video.resolution, SIZES[1])
+        self._live_pictures: dict[tuple[str, int], int] = {}
+        self._waiting: list[tuple[int, int, Packet | Happening]] = []  # a heap: pictures and what takes them down, by moment
+        self._waited = 0
+        self._newest_ms = 0
 
     @property
     def has_content(self) -> bool:
@@ -103,9 +120,11 @@ class Tape:
         if self._timeline is None:
             self._start(min((_moment(item) for item in self._held), default=0))
         timeline = self._started()
+        self._show_until(None)
         self._mixer.close()
         end_ms = max(self._end_ms, timeline.origin_ms)
         artifacts: dict[str, ArtifactFile] = {}
+        artifacts |= self._finish_video(end_ms)
         artifacts |= self._finish_audio()
         artifacts |= self._finish_texts(end_ms)
         return artifacts
@@ -127,12 +146,27 @@ class Tape:
         sinks: list[AudioSink] = list(self._mix_outputs.values())
         if config.live_audio_mixed:
             sinks.append(Tap(lambda position, data: self._chunk(None, origin_ms + position // SAMPLES_PER_MS, data)))
+        self._screen: Screen | None = None
+        self._mp4: AudioOutput[Mp4File] | None = None
+        if config.video_mixed:
+            self._mp4 = self._open_mp4(directory / "video_mixed.mp4")
+            sinks.append(self._mp4)
+        self._separate_video = SeparateVideo(directory / "video_separate", self._size, config.video.fps) if config.video_separate else None
         self._mixer = Mixer(sinks)
         self._transcript = Transcript(directory / "transcript.json" if config.transcript else None, timeline, self._report)
         self._events = ParticipantEvents(directory if config.participant_events else None, timeline, self._roster, self._report)
         held, self._held = self._held, []
         for item in held:
             self._write(item)
+
+    def _open_mp4(self, path: Path) -> AudioOutput[Mp4File]:
+        pictures = self._config.layout != "audio_only"
+        output = AudioOutput(path, lambda path: Mp4File(path, self._size if pictures else None, self._config.video.fps))
+        if pictures:
+            view = View(self._size, self._config.share_layout)
+            interval = 1000 // self._config.video.fps
+            self._screen = Screen(view, interval, lambda planes, moment: output.attempt(lambda writer: writer.show(planes, moment)))
+        return output
 
     def _started(self) -> Timeline:
         assert self._timeline is not None
@@ -150,12 +184,18 @@ class Tape:
                 self._report(FirstPacket(timeline.origin_ms / 1000))
             if item.kind == "audio":
                 self._audio(item)
+            else:
+                self._wait(item)
+            self._newest_ms = max(self._newest_ms, item.timestamp_ms)
+            self._show_until(self._newest_ms - REORDER_MS)
         elif isinstance(item, Caption):
             self._content = True
             self._end_ms = max(self._end_ms, item.end_ms)
             who = self._roster.meet(item.user_id, item.user_name)
             self._transcript.add(who, item)
         else:
+            if self._screen and item.what in GOING_OFF:
+                self._wait(item)
             self._events.add(item)
 
     def _audio(self, packet: Packet) -> None:
@@ -180,10 +220,62 @@ class Tape:
         voice = self._voices[packet.user_id] = _Voice(Participant(packet.user_id, packet.user_name), origin_ms, outputs, mix)
         return voice
 
+    def _wait(self, item: Packet | Happening) -> None:
+        heapq.heappush(self._waiting, (item.timestamp_ms, self._waited, item))
+        self._waited += 1
+
+    def _show_until(self, moment_ms: int | None) -> None:
+        while self._waiting and (moment_ms is None or self._waiting[0][0] <= moment_ms):
+            item = heapq.heappop(self._waiting)[2]
+            if isinstance(item, Packet):
+                self._picture(item)
+            elif self._screen:
+                self._screen.remove(GOING_OFF[item.what], item.user_id, item.timestamp_ms - self._started().origin_ms)
+
+    def _picture(self, packet: Packet) -> None:
+        timeline, kind = self._started(), KINDS_OF_PICTURE[packet.kind]
+        who = self._roster.meet(packet.user_id, packet.user_name) if packet.user_id else Participant(0)
+        decoder = self._decoders.setdefault(packet.kind, PictureDecoder())
+        try:
+            frames = decoder.decode(packet.data, packet.timestamp_ms)
+        except (av.FFmpegError, ValueError):
+            self.counts["undecodable"] += 1
+            return
+        for frame, moment in frames:
+            relative = moment - timeline.origin_ms
+            if relative < 0 or (self._screen and not self._screen.renew(kind, packet.user_id, frame, relative)):
+                self.counts["late"] += 1
+                continue
+            self._end_ms = max(self._end_ms, moment + 1000 // (self._config.video.fps if kind == "video" else 1))
+            if self._separate_video:
+                self._separate_video.add(kind, who, frame, moment)
+            live = kind, who.id
+            if self._config.live_video_png and moment - self._live_pictures.get(live, 0) >= LIVE_INTERVAL_MS:
+                self._live_pictures[live] = moment
+                self._report(VideoImage(png(frame), who, ENDPOINT_KINDS[kind], moment / 1000, timeline.relative(moment)))
+
     def _chunk(self, who: Participant | None, moment_ms: int, data: bytes) -> None:
         self._report(AudioChunk(data, who, moment_ms / 1000, self._started().relative(moment_ms)))
 
     # -------------------------------------------------------------------------------------------- the end
+
+    def _finish_video(self, end_ms: int) -> dict[str, ArtifactFile]:
+        artifacts = {}
+        origin_ms = self._started().origin_ms
+        if self._mp4:
+            if self._screen and self._began:
+                self._screen.finish(end_ms - origin_ms)
+            self._mp4.close()
+            lacking = None if self._began else self._unavailable.get("video", NO_MEDIA)
+            artifacts["video_mixed"] = _artifact("video_mixed", "mp4", self._mp4, lacking)
+        if self._separate_video:
+            parts = self._separate_video.close(origin_ms)
+            failure = self._separate_video.sub_code or (self._unavailable.get("video", NO_MEDIA) if not parts else None)
+            if failure:
+                artifacts["video_separate"] = ArtifactFile("video_separate", None, "mp4", status="failed", sub_code=failure)
+            else:
+                artifacts["video_separate"] = ArtifactFile("video_separate", None, "mp4", parts=parts)
+        return artifacts
 
     def _finish_audio(self) -> dict[str, ArtifactFile]:
         lacking = self._unavailable.get("audio", NO_MEDIA) if not self._voices else None
