@@ -259,7 +259,7 @@ class Receiver:
         for socket in list(self._sockets.values()):
             if self.phase is Phase.ENDED:
                 break
-            if socket.give_up_at is not None and now >= socket.give_up_at and socket.state is not State.UP:
+            if socket.give_up_at is not None and now >= socket.give_up_at and socket.state not in (State.UP, State.OFF):
                 self._give_up(socket, socket.trouble or "zoom_rtms_connection_lost", now)
             elif socket.state is State.WAITING and now >= socket.retry_at:
                 self._open(socket, now)
