@@ -10,12 +10,14 @@ from random import Random
 
 import httpx
 import msgspec
+from starlette.applications import Starlette
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import Fault, FaultBook, Where
 from rtms_simulator.scenario import Scenario
 from rtms_simulator.zoom import events
 from rtms_simulator.zoom.app import KINDS, ZoomApp
+from rtms_simulator.zoom.control import control_app
 from rtms_simulator.zoom.delivery import DOCUMENTED as DOCUMENTED_DELIVERY
 from rtms_simulator.zoom.delivery import Authorization, Courier, Delivery, DeliverySwitches, Endpoint, Validation
 from rtms_simulator.zoom.enums import StatusCode
@@ -93,6 +95,11 @@ class Zoom:
         self._dead.clear()
         self.courier.deliveries.clear()
         self.faults.clear()
+
+    @property
+    def control_app(self) -> Starlette:
+        """The ASGI app of the control plane (`control.ROUTES`)."""
+        return control_app(self)
 
     def server_urls(self) -> tuple[str, ...]:
         """The base URLs of the RTMS servers."""
