@@ -1,7 +1,7 @@
 """A Pulumi engine without Pulumi's command line: a resource monitor and an engine over gRPC that run a program unchanged.
 
 It does what the program can notice of the real one: builds URNs, rejects duplicates, answers with the computed outputs that
-Google would give, leaves them unknown in a preview, refuses secrets nothing. Nothing is created anywhere.
+Google would give, leaves them unknown in a preview. Nothing is created anywhere.
 
 Runs as a process of its own (`python -m tests.infra.engine`), one JSON request per line on stdin and one answer per line on
 stdout, because a program's modules, working folder and event loop belong to its process. It stays warm between programs.
@@ -27,14 +27,15 @@ from typing import Any
 
 import grpc
 import pulumi
-from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, resource_pb2_grpc
+from google.protobuf import empty_pb2, json_format
+from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2, resource_pb2_grpc
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 ASSET = "c44067f5952c0a294b673a41bacd8c17"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 PROJECT_NUMBER = "123456789012"
+EMPTY = empty_pb2.Empty()  # ty: ignore[missing-attribute]  # protobuf makes its classes at import
 
 
 def _account(p: str, i: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,14 +147,13 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             if urn in self.resources:
                 context.abort(grpc.StatusCode.ALREADY_EXISTS, f"Duplicate resource URN '{urn}'; try giving it a unique name")
             self.resources[urn] = entry
-        answer = struct_pb2.Struct()
-        answer.CopyFrom(request.object)
-        identity = ""
+        answer = resource_pb2.RegisterResourceResponse(urn=urn)
+        answer.object.CopyFrom(request.object)
         if request.custom and not self.preview:
             computed = COMPUTED.get(request.type, lambda p, i: {})(self.cloud_project, bare(inputs))
-            identity = computed.pop("id", f"{request.name}-id")
-            answer.update(computed)
-        return resource_pb2.RegisterResourceResponse(urn=urn, id=identity, object=answer)
+            answer.id = computed.pop("id", f"{request.name}-id")
+            answer.object.update(computed)
+        return answer
 
     def _urn(self, request: Any) -> str:
         kind = request.type
@@ -166,7 +166,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     def RegisterResourceOutputs(self, request: Any, context: grpc.ServicerContext) -> Any:
         with self._lock:
             self.outputs[request.urn] = plain(json_format.MessageToDict(request.outputs))
-        return empty_pb2.Empty()
+        return EMPTY
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the program looks something up ({request.tok}); it should not need to")
@@ -175,7 +175,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         return resource_pb2.RegisterPackageResponse(ref=f"{request.name}@{request.version}")
 
     def SignalAndWaitForShutdown(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return empty_pb2.Empty()
+        return EMPTY
 
 
 class Engine(engine_pb2_grpc.EngineServicer):
@@ -186,7 +186,7 @@ class Engine(engine_pb2_grpc.EngineServicer):
 
     def Log(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.lines.append(request.message)
-        return empty_pb2.Empty()
+        return EMPTY
 
 
 class Servers:
@@ -252,6 +252,8 @@ class Servers:
 
 def main() -> None:
     """Serve requests until stdin ends."""
+    # Each of some 350 debug lines of a program would be a blocking call: half of its time, and nobody reads them.
+    setattr(pulumi.log, "debug", lambda *_, **__: None)  # noqa: B010  # an assignment would promise the same signature
     servers = Servers()
     for line in sys.stdin:
         print(json.dumps(servers.run(json.loads(line))), flush=True)

@@ -14,6 +14,7 @@ import re
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,10 @@ from pulumi import _types
 from tests.infra.deployment import Resource
 
 _POSSIBLE = re.compile(r"[Pp]ossible values (?:are|include)[^`]*?:?\s*((?:`[^`]+`[,.\s]*(?:and |or )?)+)")
+
+
+_T = typing.TypeVar("_T")
+"""Stands for the T in the generated hints, which name no module of theirs."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,9 @@ def _classes() -> dict[str, tuple[str, str]]:
 def resource_type(token: str) -> InputType:
     """The inputs of a resource type, `gcp:module/resource:Resource`."""
     module, name = _classes()[token]
-    resource = getattr(import_module(module), name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pulumi_gcp.monitoring announces one on import
+        resource = getattr(import_module(module), name)
     where = sys.modules[resource.__module__]
     return described(getattr(where, f"{name}Args"))
 
@@ -78,7 +85,7 @@ def described(cls: type) -> InputType:
     names = _types.input_type_py_to_pulumi_names(cls)
     where = sys.modules[cls.__module__]
     inputs = import_module(cls.__module__.rsplit(".", 1)[0] + "._inputs")
-    scope = {**vars(inputs), **vars(where), "pulumi": pulumi, "Output": pulumi.Output, "T": typing.TypeVar("T")}
+    scope = {**vars(inputs), **vars(where), "pulumi": pulumi, "Output": pulumi.Output, "T": _T}
     initializer = cls.__init__  # type: ignore[misc]
     hints = typing.get_type_hints(initializer, scope)
     properties = {}
