@@ -22,9 +22,7 @@ from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall import body as bodies
-from rtms_simulator.recall import edge
-from rtms_simulator.recall.bodies import create_body
+from rtms_simulator.recall import edge, request_body
 from rtms_simulator.recall.downloads import EXPIRED, NO_SUCH_KEY, LinkSigner, Refused
 from rtms_simulator.recall.faults import FaultPlan, Step
 from rtms_simulator.recall.idempotency import IdempotencyKeys, StoredAnswer, Verdict, scope
@@ -33,6 +31,7 @@ from rtms_simulator.recall.limits import SlidingWindows
 from rtms_simulator.recall.openapi import document
 from rtms_simulator.recall.operations import ROOT, Operation, Router, operations
 from rtms_simulator.recall.render import PARTS_FILE, artifact_object, endpoint_object, mdc_object, parts_file, recording_object
+from rtms_simulator.recall.request_schemas import create_body
 from rtms_simulator.recall.schema import Where, problems
 from rtms_simulator.recall.serving import Address, Connections
 from rtms_simulator.recall.switches import RecallSwitches
@@ -365,10 +364,10 @@ class Api:
         value: Any = None
         if operation.body is not None:
             try:
-                value = bodies.read(asked.headers.get("content-type"), asked.body)
-            except bodies.UnsupportedMediaTypeError as unsupported:
+                value = request_body.read(asked.headers.get("content-type"), asked.body)
+            except request_body.UnsupportedMediaTypeError as unsupported:
                 return Answer.detail(415, "unsupported_media_type", f'Unsupported media type "{unsupported}" in request.')
-            except bodies.UnreadableBodyError as unreadable:
+            except request_body.UnreadableBodyError as unreadable:
                 return Answer.detail(400, "parse_error", str(unreadable))
         if operation.resource == "meeting_direct_connect":
             return self._on_mdc(asked, operation, identity, value)

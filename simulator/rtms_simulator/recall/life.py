@@ -187,9 +187,10 @@ class Life:
     # ------------------------------------------------------------------------------------------ record
 
     def _displace_others(self, mdc: Mdc) -> None:
-        for other in self._workspace.mdcs.values():
-            if other.id in self._recorders and other.stream_id == mdc.stream_id:
-                self._spawn(self._recorders[other.id].displace())
+        for identity, recorder in self._recorders.items():
+            other = self._workspace.mdcs[identity]
+            if other.stream_id == mdc.stream_id:
+                self._spawn(recorder.displace())
                 other.displaced = True
 
     def _record(self, mdc: Mdc, request: StreamRequest) -> None:
@@ -310,6 +311,7 @@ class Life:
         filled = [artifact for artifact in recording.artifacts if artifact.status.code == "processing"]
         for artifact in filled:
             self._fill(artifact, result)
+        _discard_unserved(recording, result)
         announcements: list[Callable[[], None]] = [partial(self._emit_artifact, mdc, artifact) for artifact in filled]
         fact, event = ("failed", "recording.failed") if failed or empty else ("ended", "recording.done")
         reason = sub_code or (machine.NOTHING_RECEIVED if empty else None)
@@ -514,3 +516,12 @@ class Life:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _discard_unserved(recording: Recording, result: RecordingResult) -> None:
+    """Files of artifacts that were deleted while they were being made."""
+    served = {path for artifact in recording.artifacts for path in artifact.files.values()} | {recording.spoken}
+    for written in result.artifacts.values():
+        for path in (written.path, *(part.path for part in written.parts)):
+            if path is not None and path not in served:
+                path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rtms_simulator.recall.bodies import CREATE_TRANSCRIPT_BODY, PATCH_BODY
+from rtms_simulator.recall.request_schemas import CREATE_TRANSCRIPT_BODY, PATCH_BODY
 from rtms_simulator.recall.schema import Type, is_uuid
 from rtms_simulator.recall.times import parse_time
 from rtms_simulator.recall.workspace import ARTIFACT_KINDS

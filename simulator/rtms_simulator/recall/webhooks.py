@@ -24,7 +24,8 @@ from rtms_simulator.recall.signing import ROTATION_S, HeaderFamily, make_secret,
 from rtms_simulator.recall.switches import DAY
 from rtms_simulator.recall.workspace import ARTIFACT_KINDS
 
-RETRY_AFTER_S = (0.0, 5.0, 5 * 60.0, 30 * 60.0, 2 * 3600.0, 5 * 3600.0, 10 * 3600.0, 10 * 3600.0)
+# Eight attempts in all; each wait begins when the attempt before it failed. The first, "immediately", is the first attempt (Svix's docs).
+ATTEMPT_AFTER_S = (0.0, 5.0, 5 * 60.0, 30 * 60.0, 2 * 3600.0, 5 * 3600.0, 10 * 3600.0, 10 * 3600.0)
 TIMEOUT_S = 15.0
 DISABLED_AFTER_S = 5 * DAY
 SWAP_PATIENCE_S = 60.0
@@ -100,6 +101,7 @@ class Message:
     endpoint: Endpoint
     created_at: float
     state: str = "pending"
+    retrying: bool = False
     attempts: list[Attempt] = field(default_factory=list)
 
 
@@ -166,6 +168,7 @@ class Webhooks:
 
     def resend(self, message: Message) -> None:
         """Send a message once more, with its old id, as "recover failed messages" in the dashboard does."""
+        message.state = "pending"
         self._enqueue(message, Step("ok"))
 
     def enable(self, endpoint: Endpoint) -> None:
@@ -245,13 +248,20 @@ class Webhooks:
         try:
             while endpoint.queue:
                 message, _ = endpoint.queue.popleft()
-                if not await self._attempt(message) and message.state == "pending":
+                if not await self._attempt(message) and message.state != "delivered" and not message.retrying:
+                    message.retrying = True
                     self._spawn(self._retry(message))
         finally:
             endpoint.busy = False
 
     async def _retry(self, message: Message) -> None:
-        for delay in RETRY_AFTER_S:
+        try:
+            await self._attempts_left(message)
+        finally:
+            message.retrying = False
+
+    async def _attempts_left(self, message: Message) -> None:
+        for delay in ATTEMPT_AFTER_S[1:]:
             await self._clock.sleep(delay)
             if not message.endpoint.enabled:
                 message.state = "disabled"
