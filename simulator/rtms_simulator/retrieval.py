@@ -10,13 +10,14 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 CHUNK = 256 * 1024
+SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
 
 
@@ -78,22 +79,31 @@ class Recordings:
         return answer.headers["location"]
 
     async def download(
-        self, key: str, artifact: str | None, target: Path, on_progress: Callable[[int, int | None], None] = lambda _have, _total: None
+        self,
+        key: str,
+        artifact: str | None,
+        target: Path,
+        on_progress: Callable[[int, int | None], None] = lambda _have, _total: None,
+        *,
+        named: bool = True,
     ) -> Downloaded:
-        """Bring the bytes to `target`. Calls `on_progress(bytes so far, bytes in all or None)`.
+        """Bring the bytes to `target`; unless that is how the file is `named`, the ending that fits them is added.
 
-        Raises `Unreachable` or `Refused`, and leaves the part file for the next try.
+        Calls `on_progress(bytes so far, bytes in all or None)`. Raises `Unreachable` or `Refused`, and leaves the part file for the
+        next try; OSError if `target` cannot be written.
         """
+        target.parent.mkdir(parents=True, exist_ok=True)
         part = part_file(target, key, artifact)
         have = part.stat().st_size if part.exists() else 0
         resumed_at = have
         headers = {"Range": f"bytes={have}-"} if have else {}
+        link = await self.link(key, artifact)
         try:
-            async with self._links.stream("GET", await self.link(key, artifact), headers=headers) as answer:
+            async with self._links.stream("GET", link, headers=headers) as answer:
                 if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                     # Nothing is missing, or the file is another one now: begin anew rather than guess which.
                     part.unlink()
-                    return await self.download(key, artifact, target, on_progress)
+                    return await self.download(key, artifact, target, on_progress, named=named)
                 if answer.status_code == httpx.codes.OK:
                     have = resumed_at = 0
                 elif answer.status_code != httpx.codes.PARTIAL_CONTENT:
@@ -112,6 +122,8 @@ class Recordings:
             raise Unreachable(f"the download broke off after {have:,} of {total:,} bytes")
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not named:
+            target = target.with_name(target.name + suffix(link, content_type))
         part.replace(target)
         return Downloaded(target, have, digest, content_type, resumed_at)
 
@@ -123,6 +135,14 @@ class Recordings:
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             raise Refused(answer.status_code, _reason(answer))
         return answer
+
+
+def suffix(link: str, content_type: str) -> str:
+    """A file name's ending: that of the link's own path, or else one for the content type; `.bin` if neither says anything."""
+    found = PurePosixPath(urlsplit(link).path).suffix
+    if re.fullmatch(r"\.[a-z0-9]{1,5}", found):
+        return found
+    return SUFFIXES.get(content_type.partition(";")[0].strip().lower(), ".bin")
 
 
 def part_file(target: Path, key: str, artifact: str | None) -> Path:

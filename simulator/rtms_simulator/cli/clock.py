@@ -30,7 +30,7 @@ def clock() -> None:
 @as_json_option
 def show(up_file: Path, as_json: bool) -> None:
     """Show the fakes' time and its rate."""
-    _say(ask(f"{find(up_file)['control_url']}/clock"), as_json)
+    _say(ask(f"{find(up_file)['recall']['control_url']}/clock"), as_json)
 
 
 @clock.command()
@@ -39,7 +39,7 @@ def show(up_file: Path, as_json: bool) -> None:
 @as_json_option
 def advance(by: str, up_file: Path, as_json: bool) -> None:
     """Jump forward BY seconds, or as 90s, 5m, 6h, 2d; what was due by then happens, in order."""
-    _say(ask(f"{find(up_file)['control_url']}/clock", "POST", {"advance_s": seconds(by)}), as_json)
+    _say(ask(f"{find(up_file)['recall']['control_url']}/clock", "POST", {"advance": seconds(by)}), as_json)
 
 
 @clock.command()
@@ -48,7 +48,7 @@ def advance(by: str, up_file: Path, as_json: bool) -> None:
 @as_json_option
 def freeze(rate: float, up_file: Path, as_json: bool) -> None:
     """Stop the clock, or run it at another rate (--rate 1 lets it go on)."""
-    _say(ask(f"{find(up_file)['control_url']}/clock", "POST", {"rate": rate}), as_json)
+    _say(ask(f"{find(up_file)['recall']['control_url']}/clock", "POST", {"rate": rate}), as_json)
 
 
 def seconds(text: str) -> float:

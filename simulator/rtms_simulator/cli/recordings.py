@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable)
 
-SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}
-
 
 def of_worker(command: C) -> C:
     """The options that say whose worker is asked."""
@@ -94,7 +92,6 @@ def download(
 ) -> None:
     """Download one artifact. A download that broke off goes on where it was; the file appears when it is whole."""
     got: list[Downloaded] = []
-    named_later = output is None
     target = output or Path(f"{id}{'' if artifact is None else f'.{artifact}'}")
 
     async def work(client: Recordings) -> None:
@@ -103,21 +100,19 @@ def download(
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=progress(), transient=True) as bar:
             task = bar.add_task(target.name[:24])
-            got.append(await client.download(id, artifact, target, lambda have, total: bar.update(task, completed=have, total=total)))
+
+            def moved(have: int, total: int | None) -> None:
+                bar.update(task, completed=have, total=total)
+
+            got.append(await client.download(id, artifact, target, moved, named=output is not None))
 
     _with_worker(worker, token, up_file, work)
     done = got[0]
-    path = done.path.rename(done.path.with_name(done.path.name + suffix(done.content_type))) if named_later else done.path
     if as_json:
-        click.echo(json.dumps(asdict(done) | {"path": str(path)}))
+        click.echo(json.dumps(asdict(done) | {"path": str(done.path)}))
         return
     resumed = f", resumed at {done.resumed_at:,}" if done.resumed_at else ""
-    click.echo(f"{path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
-
-
-def suffix(content_type: str) -> str:
-    """The file name's end for a content type; `.bin` for one that says nothing."""
-    return SUFFIXES.get(content_type.partition(";")[0].strip().lower(), ".bin")
+    click.echo(f"{done.path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
 
 
 def _retrieval(row: dict[str, Any]) -> Any:

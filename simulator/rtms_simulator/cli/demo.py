@@ -1,0 +1,140 @@
+"""`rtmskit demo`: everything started, one meeting's whole way, everything stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtms_simulator.cli.outcome import BadInput, Failed, run
+from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import log_line, table
+from rtms_simulator.cli.starting import explained, state_option
+
+if TYPE_CHECKING:
+    from rtms_simulator.journey import Step
+    from rtms_simulator.playbill import Playbill
+
+KEPT = Path(".rtmskit/demo")
+
+
+@click.command()
+@state_option
+@click.option("--scenario", default="stand-up", show_default=True, help="The meeting: a built-in name, or a TOML file.")
+@click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
+@click.option("--seed", type=int, help="Of the media and ids; default: the scenario's.")
+@click.option("--keep", is_flag=True, help=f"Keep recording and records in {KEPT} (of an earlier demo they are replaced).")
+@click.option("--logs", is_flag=True, help="Show the functions' log lines.")
+@as_json_option
+def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool, logs: bool, as_json: bool) -> None:
+    """Play one whole meeting on local fakes and bring its recording home.
+
+    Both functions run under the real functions-framework, Zoom's webhook is signed and verified, Cloud Tasks dispatches the hand-off, a
+    Recall joins the RTMS stream and records it, and the recording is downloaded and compared with what was played, sample by sample.
+    """
+    from rtms_simulator.playbill import Unplayable, read
+
+    try:
+        playbill = read({"scenario": scenario, "speed": speed, "seed": seed})
+        if playbill.scenario.meetings != 1:
+            raise Unplayable(f"{playbill.scenario.name} is {playbill.scenario.meetings} meetings; a demo plays one")
+    except Unplayable as error:
+        raise BadInput(str(error)) from None
+    with _directory(keep) as directory, explained():
+        summary = run(_play(playbill, state_url, directory, logs, quiet=as_json))
+    if not keep:
+        for artifact in (summary["recording"], *summary["artifacts"].values()):
+            artifact.pop("path", None)
+    if as_json:
+        click.echo(json.dumps(summary, ensure_ascii=False))
+    else:
+        _show(summary)
+    if not summary["ok"]:
+        raise Failed("what came home is not what was played", "look at `samples` and `transcript` in the summary (--json).")
+
+
+@contextlib.contextmanager
+def _directory(keep: bool) -> Generator[Path]:
+    if keep:
+        shutil.rmtree(KEPT, ignore_errors=True)
+        yield KEPT
+    else:
+        with tempfile.TemporaryDirectory(prefix="rtmskit-") as folder:
+            yield Path(folder)
+
+
+async def _play(playbill: Playbill, state_url: str, directory: Path, logs: bool, *, quiet: bool) -> dict[str, Any]:
+    import asyncio
+
+    from rtms_simulator.clock import Clock
+    from rtms_simulator.journey import Lost, travel
+    from rtms_simulator.retrieval import Refused, Unreachable
+    from rtms_simulator.stack import Plan, Stack
+
+    real_time = Clock()
+    begun = real_time.now()
+
+    def tell(what: str) -> None:
+        if not quiet:
+            click.echo(what, err=True)
+
+    def step(one: Step) -> None:
+        tell(f"{one.at_ms / 1000:8.3f} s  {one.what}")
+
+    stack = Stack(Plan(directory, state_url=state_url), on_line=log_line if logs else None)
+    try:
+        tell("Starting Zoom, Recall, Cloud Tasks and both functions ...")
+        await stack.start()
+        tell(f"... all answer after {real_time.now() - begun:.1f} s. The meeting: {playbill.scenario.summary or playbill.scenario.name}")
+        travelling = asyncio.ensure_future(travel(stack, playbill, directory / "downloads", real_time=real_time, on_step=step))
+        broken = asyncio.ensure_future(stack.broken())
+        try:
+            await asyncio.wait({travelling, broken}, return_when=asyncio.FIRST_COMPLETED)
+            if broken.done():
+                raise broken.result()
+            return travelling.result()
+        except (Lost, Refused, Unreachable) as error:
+            raise Failed(f"the meeting did not come home: {error}", "run it again with --logs to see what the functions say.") from None
+        finally:
+            for task in (travelling, broken):
+                task.cancel()
+            await asyncio.gather(travelling, broken, return_exceptions=True)
+    finally:
+        await stack.aclose()
+
+
+WORDS = {
+    "started": "Zoom sent meeting.rtms_started",
+    "acked": "the webhook had it durable and answered",
+    "accepted": "the worker had handed it on: Recall accepted",
+    "joined": "Recall joined the stream",
+    "stopped": "the meeting was over",
+    "recorded": "the recording was done",
+    "downloaded": "everything was downloaded",
+}
+
+
+def _show(summary: dict[str, Any]) -> None:
+    click.echo()
+    table(("at", "what"), [(f"{ms:,} ms", WORDS[name]) for name, ms in summary["timeline_ms"].items()])
+    click.echo()
+    ids = summary["ids"]
+    rows = [("meeting", ids["meeting_uuid"]), ("stream", ids["rtms_stream_id"]), ("hand-off", ids["handoff"])]
+    table(("", "id"), [*rows, ("Meeting Direct Connect", ids["meeting_direct_connect"]), ("recording", ids["recording"])])
+    click.echo()
+    rows = [
+        (name, f"{file['bytes']:,}", file["sha256"][:16] + "…", file.get("path", "")) for name, file in sorted(summary["artifacts"].items())
+    ]
+    table(("artifact", "bytes", "sha256", ""), rows)
+    samples, transcript = summary["samples"], summary["transcript"]
+    click.echo(
+        f"\n{samples['count']:,} samples ({samples['duration_s']:.1f} s) played, recorded and compared: "
+        f"{'all equal' if samples['equal'] else 'NOT EQUAL'}. "
+        f"{transcript['utterances']} sentences: {'all equal' if transcript['equal'] else 'NOT EQUAL'}."
+    )

@@ -1,0 +1,171 @@
+"""One meeting's whole way: played, announced, handed on, joined, recorded, brought home, and compared with what was played."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import av
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.playbill import Playbill, perform
+from rtms_simulator.retrieval import Downloaded, Recordings
+from rtms_simulator.scenario import Scenario
+from rtms_simulator.stack import Stack
+from rtms_simulator.zoom import MeetingReport, StreamReport
+from rtms_simulator.zoom.media import MediaSource
+
+SAMPLE_RATE = 16_000
+PATIENCE_S = 60.0
+"""How long the recording may take to come home after the meeting's end, in real seconds."""
+
+_LOOK_EVERY_S = 0.1
+_HOPELESS = ("none_made", "failed", "forgotten")
+
+
+class Lost(Exception):
+    """The meeting did not come home: where it was seen last, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened, in milliseconds since the meeting's start."""
+
+    at_ms: int
+    what: str
+
+
+async def travel(
+    stack: Stack, playbill: Playbill, into: Path, *, real_time: Clock, on_step: Callable[[Step], None] = lambda _step: None
+) -> dict[str, Any]:
+    """Play the one meeting of `playbill` in `stack` and bring every artifact home into the directory `into`.
+
+    Returns the summary that `rtmskit demo --json` prints. Raises `Lost`, `retrieval.Unreachable` or `retrieval.Refused`.
+    """
+    [(scenario, source)] = playbill.meetings()
+    validation = await stack.zoom.validate(stack.webhook_url)
+    if not validation.ok:
+        raise Lost(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
+    on_step(Step(0, "the webhook passed Zoom's URL validation"))
+    [report] = await perform(
+        stack.zoom, playbill, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(Step(ms, what))
+    )
+    stream = _played(report)
+    client = Recordings(stack.worker_url)
+    try:
+        record = await _settled(client, stream, real_time)
+        on_step(Step(stack.clock.now_ms() - report.started_ms, "the recording is done"))
+        files = {name: await client.download(record["id"], name, into / name, named=False) for name in sorted(_linked(record))}
+    finally:
+        await client.aclose()
+    on_step(Step(stack.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
+    return _summary(stack, report, stream, record, files) | _compared(scenario, source, files)
+
+
+def _played(report: MeetingReport) -> StreamReport:
+    [stream] = report.streams
+    for delivery in report.deliveries:
+        if delivery.outcome != "delivered":
+            raise Lost(f"{delivery.event.name} was not delivered: {delivery.outcome}, status {delivery.status}")
+    if stream.joined_ms is None:
+        raise Lost(f"nobody joined stream {stream.stream_id}")
+    return stream
+
+
+async def _settled(client: Recordings, stream: StreamReport, real_time: Clock) -> dict[str, Any]:
+    """The hand-off of the stream once its recording is done, whole and with links."""
+    deadline = real_time.now() + PATIENCE_S
+    last = "no hand-off is recorded"
+    while real_time.now() < deadline:
+        async for row in client.every():
+            if row["rtms_stream_id"] != stream.stream_id:
+                continue
+            last = f"the hand-off is {row['state']}, its recording {row['retrieval']} {row['retrieval_reason']}".rstrip()
+            if row["retrieval"] == "done":
+                return await client.one(row["id"])
+            if row["state"] in ("failed", "expired", "cancelled") or row["retrieval"] in _HOPELESS:
+                raise Lost(f"{last}: {row['reason']}".rstrip(": "))
+        await real_time.sleep(_LOOK_EVERY_S)
+    raise Lost(f"nothing came home within {PATIENCE_S:.0f} s: {last}")
+
+
+def _linked(record: dict[str, Any]) -> list[str]:
+    """The names of what can be downloaded."""
+    if "links_error" in record:
+        raise Lost(f"there are no links: {record['links_error']}")
+    [links] = record["links"].values()
+    return [name for name, url in links.items() if url]
+
+
+def _summary(
+    stack: Stack, report: MeetingReport, stream: StreamReport, record: dict[str, Any], files: dict[str, Downloaded]
+) -> dict[str, Any]:
+    [recording] = record["recordings"]
+    started = next(delivery for delivery in report.deliveries if delivery.event.name.endswith("rtms_started"))
+    acked = started.attempts[-1].at + started.attempts[-1].latency_s
+    done = datetime.fromisoformat(recording["updated_at"]).timestamp()
+    artifacts = {name: _artifact(file) for name, file in files.items()}
+    return {
+        "scenario": report.scenario,
+        "speed": report.speed,
+        "state_url": stack.state_url,
+        "ids": {
+            "meeting_uuid": report.entity_id,
+            "rtms_stream_id": stream.stream_id,
+            "handoff": record["id"],
+            "meeting_direct_connect": record["mdc_id"],
+            "recording": recording["id"],
+            "artifacts": {name: artifact["id"] for name, artifact in recording["artifacts"].items()},
+        },
+        "timeline_ms": {
+            "started": 0,
+            "acked": round(acked * 1000) - report.started_ms,
+            "accepted": record["accepted_at"] - report.started_ms,
+            "joined": stream.joined_ms,
+            "stopped": stream.ended_ms,
+            "recorded": round(done * 1000) - report.started_ms,
+            "downloaded": stack.clock.now_ms() - report.started_ms,
+        },
+        "webhooks": [
+            {"event": delivery.event.name, "status": delivery.status, "ms": round(delivery.attempts[-1].latency_s * 1000, 1)}
+            for delivery in report.deliveries
+        ],
+        "posts": record["attempts"],
+        "recording": artifacts.get("video_mixed") or artifacts["audio_mixed"],
+        "artifacts": artifacts,
+    }
+
+
+def _artifact(file: Downloaded) -> dict[str, Any]:
+    facts: dict[str, Any] = {"path": str(file.path), "bytes": file.size, "sha256": file.sha256, "content_type": file.content_type}
+    if file.content_type == "video/mp4":
+        with av.open(str(file.path)) as film:
+            facts["duration_s"] = round((film.duration or 0) / av.time_base, 3)
+    return facts
+
+
+def _compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloaded]) -> dict[str, Any]:
+    """What came home against what was played: every sample of the mixed sound, every sentence. `ok` is whether all of it is the same."""
+    played = hashlib.sha256()
+    count = 0
+    with files["audio_mixed"].path.open("rb") as recorded:
+        equal = True
+        for samples in source.mixed_samples(SAMPLE_RATE):
+            raw = samples.astype("<i2").tobytes()
+            played.update(raw)
+            count += len(samples)
+            equal = equal and recorded.read(len(raw)) == raw
+        equal = equal and recorded.read(1) == b""
+    said = [(utterance.who.name, " ".join(utterance.text.split())) for utterance in scenario.utterances()]
+    rows = json.loads(files["transcript"].path.read_text(encoding="utf-8"))
+    heard = [(row["participant"]["name"], " ".join(word["text"] for word in row["words"])) for row in rows]
+    return {
+        "ok": equal and heard == said,
+        "samples": {"count": count, "duration_s": count / SAMPLE_RATE, "played_sha256": played.hexdigest(), "equal": equal},
+        "transcript": {"utterances": len(heard), "equal": heard == said},
+    }

@@ -1,0 +1,243 @@
+"""The whole kit on one machine: every fake in this process on one clock, the two functions beside it, wired over the wire.
+
+`rtmskit up` keeps a stack running, `rtmskit demo` plays one meeting in it; tests start their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import random
+import ssl
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
+from rtms_simulator.function import Function, Wiring
+from rtms_simulator.http_server import HttpServer
+from rtms_simulator.processes import ChildEnded, Port
+from rtms_simulator.recall import Recall, WebhookEndpoint
+from rtms_simulator.zoom import Tls, Zoom, ZoomApp
+
+SWEEP_EVERY_S = 60.0
+
+RECORDING_CONFIG: Mapping[str, Any] = {
+    "video_mixed_mp4": {},
+    "audio_mixed_raw": {},
+    "transcript": {"provider": {"meeting_captions": {}}},
+}
+"""What is recorded unless the environment's RECALL_RECORDING_CONFIG says otherwise: a film, every sample, and who said what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Ids and secrets of the fakes, in the vendors' forms. Made from a seed: they guard nothing but a loopback port."""
+
+    client_id: str
+    client_secret: str
+    secret_token: str
+    api_key: str
+    webhook_secret: str
+
+    @classmethod
+    def of_seed(cls, seed: int) -> Secrets:
+        chance = random.Random(f"rtmskit secrets {seed}")
+
+        def word(length: int) -> str:
+            return "".join(chance.choices(string.ascii_letters + string.digits, k=length))
+
+        key = base64.b64encode(chance.randbytes(24)).decode()
+        return cls(word(22), word(32), word(22), word(40), f"whsec_{key}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where each part listens; 0 is any free port."""
+
+    webhook: int = 0
+    worker: int = 0
+    zoom: int = 0
+    recall: int = 0
+    tasks: int = 0
+    control: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start. `directory` takes the fakes' files, and the records unless `state_url` names another store.
+
+    Without `function` no functions are started: `webhook_url` and `recall_webhook_url` are then the receivers under test ("" = none).
+    """
+
+    directory: Path
+    state_url: str = ""
+    function: bool = True
+    webhook_url: str = ""
+    recall_webhook_url: str = ""
+    worker_url: str = ""
+    tls: bool = False
+    seed: int = 0
+    ports: Ports = field(default_factory=Ports)
+
+    @property
+    def own_state(self) -> bool:
+        """Whether the records are ours to forget."""
+        return not self.state_url
+
+    @property
+    def state_file(self) -> Path:
+        return self.directory.resolve() / "state.sqlite"
+
+
+class Stack:
+    """Everything of a `Plan`. `start` returns when all of it answers; `aclose` stops it in the reverse order, also after a failed start."""
+
+    def __init__(self, plan: Plan, *, on_line: Callable[[str, str], None] | None = None) -> None:
+        """`on_line(role, line)` gets each line that the functions write."""
+        self.plan = plan
+        self.secrets = Secrets.of_seed(plan.seed)
+        self.clock = Clock()
+        self.function: Function | None = None
+        self._real_time = Clock()  # for child processes and sockets, which know nothing of a scaled or frozen clock
+        self._on_line = on_line
+        self._ports: dict[str, Port] = {}
+        self._running = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Raises `PortTaken`, `ChildEnded` (a function refused its settings, or crashed) or TimeoutError."""
+        plan, secrets, ports = self.plan, self.secrets, self.plan.ports
+        for part in fields(ports):
+            # Whoever asks for a taken port hears it before anything has been started.
+            Port(f"the {part.name} server", number=getattr(ports, part.name)).release()
+        plan.directory.mkdir(parents=True, exist_ok=True)
+        if plan.function:
+            self._ports = {role: Port(f"the {role}", number=getattr(ports, role)) for role in ("webhook", "worker")}
+            for port in self._ports.values():
+                self._running.callback(port.release)
+            if plan.own_state:
+                self._remove_state()
+        self._tls = Tls(plan.directory.resolve() / "tls") if plan.tls else None
+        app = ZoomApp(secrets.client_id, secrets.client_secret, secrets.secret_token)
+        self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls)
+        await self._begin(self.zoom)
+        self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed)
+        await self._begin(self.tasks)
+        self.recall = Recall(
+            self.clock,
+            api_key=secrets.api_key,
+            seed=plan.seed,
+            port=ports.recall,
+            data_dir=plan.directory / "recall",
+            webhooks=[WebhookEndpoint(self.recall_webhook_url, secrets.webhook_secret)] if self.recall_webhook_url else [],
+            zoom_client=(secrets.client_id, secrets.client_secret),
+            allow_local_urls=True,
+            ssl=ssl.create_default_context(cafile=str(self._tls.ca_file)) if self._tls else None,
+        )
+        await self._begin(self.recall)
+        if plan.function:
+            await self._start_function()
+            await self._begin(Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S))
+        from rtms_simulator.control import control_app
+
+        self.control = HttpServer(control_app(self), self._real_time, port=ports.control, purpose="the control server")
+        await self._begin(self.control)
+
+    async def aclose(self) -> None:
+        await self._running.aclose()
+
+    async def broken(self) -> ChildEnded:
+        """Wait until a function process ends by itself. Never returns without functions."""
+        if self.function is None:
+            await asyncio.get_running_loop().create_future()
+        assert self.function is not None
+        return await self.function.ended()
+
+    async def forget(self) -> bool:
+        """Everything as it was after `start`. True if the records went too (they stay in a store that was named)."""
+        await self.zoom.reset()
+        await self.recall.reset()
+        self.tasks.reset()
+        if self.function is not None and self.plan.own_state:
+            await self.function.aclose()
+            self._remove_state()
+            await self.function.start()
+        return self.plan.own_state
+
+    @property
+    def webhook_url(self) -> str:
+        """Where Zoom's events go."""
+        port = self._ports.get("webhook")
+        return f"http://{port.host}:{port.number}/zoom-webhook" if port else self.plan.webhook_url
+
+    @property
+    def recall_webhook_url(self) -> str:
+        port = self._ports.get("webhook")
+        return f"http://{port.host}:{port.number}/recall-webhook" if port else self.plan.recall_webhook_url
+
+    @property
+    def worker_url(self) -> str:
+        port = self._ports.get("worker")
+        return f"http://{port.host}:{port.number}" if port else self.plan.worker_url
+
+    @property
+    def state_url(self) -> str:
+        return self.plan.state_url or f"sqlite://{self.plan.state_file}"
+
+    def described(self) -> dict[str, Any]:
+        """Every URL and secret: what `rtmskit up --json` prints."""
+        return {
+            "webhook_url": self.webhook_url,
+            "recall_webhook_url": self.recall_webhook_url,
+            "worker_url": self.worker_url,
+            "zoom": {
+                "server_url": self.zoom.server_urls()[0],
+                "control_url": f"{self.control.url}/zoom/_control",
+                "client_id": self.secrets.client_id,
+                "client_secret": self.secrets.client_secret,
+                "secret_token": self.secrets.secret_token,
+                "ca_file": str(self._tls.ca_file) if self._tls else None,
+            },
+            "recall": {
+                "base_url": self.recall.base_url,
+                "control_url": self.recall.control_url,
+                "api_key": self.secrets.api_key,
+                "webhook_secret": self.secrets.webhook_secret,
+            },
+            "cloud_tasks": {"endpoint": self.tasks.endpoint, "queue": self.tasks.queue},
+            "control_url": f"{self.control.url}/_control",
+            "state_url": self.state_url,
+            "pid": os.getpid(),
+        }
+
+    def _remove_state(self) -> None:
+        for file in self.plan.directory.glob(f"{self.plan.state_file.name}*"):
+            file.unlink()
+
+    async def _begin(self, part: Any) -> None:
+        self._running.push_async_callback(part.aclose)
+        await part.start()
+
+    async def _start_function(self) -> None:
+        config = os.environ.get("RECALL_RECORDING_CONFIG")
+        wiring = Wiring(
+            client_id=self.secrets.client_id,
+            client_secret=self.secrets.client_secret,
+            secret_token=self.secrets.secret_token,
+            recall_base_url=self.recall.base_url,
+            recall_api_key=self.secrets.api_key,
+            recall_webhook_secret=self.secrets.webhook_secret,
+            tasks_endpoint=self.tasks.endpoint,
+            tasks_queue=self.tasks.queue,
+            state_url=self.state_url,
+            recording_config=config or json.dumps(RECORDING_CONFIG),
+        )
+        self.function = Function(wiring, self._ports["webhook"], self._ports["worker"], self._real_time, self._on_line)
+        self._running.push_async_callback(self.function.aclose)
+        await self.function.start()
