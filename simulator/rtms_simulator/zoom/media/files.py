@@ -158,14 +158,20 @@ def cast(scenario: Scenario, recording: Recording | None, cues: tuple[Cue, ...])
     by_name = dict(zip(names, people, strict=False))
     ids = {person.user_id for person in people}
 
-    spoken: list[Action] = []
-    busy: dict[int, int] = {}
+    spoken: dict[int, list[Cue]] = {person.user_id: [] for person in people}
     for cue in cues or (Cue(0, duration_ms, None, ""),):
-        who = people[0] if cue.speaker is None else by_name[cue.speaker]
-        start = max(cue.start_ms, busy.get(who.user_id, 0))
-        if start < cue.end_ms:
-            busy[who.user_id] = cue.end_ms
-            spoken.append(Action(start / 1000, "speak", who.user_id, {"until_s": cue.end_ms / 1000, "text": cue.text}))
+        own = spoken[(people[0] if cue.speaker is None else by_name[cue.speaker]).user_id]
+        busy_ms = own[-1].end_ms if own else 0
+        if busy_ms < cue.end_ms:
+            own.append(replace(cue, start_ms=max(cue.start_ms, busy_ms)))
+        else:
+            # Nobody speaks over themselves: what is left of this cue is its words.
+            own[-1] = replace(own[-1], text=f"{own[-1].text} {cue.text}")
+    speech = tuple(
+        Action(cue.start_ms / 1000, "speak", user_id, {"until_s": cue.end_ms / 1000, "text": cue.text})
+        for user_id, own in spoken.items()
+        for cue in own
+    )
     kept = tuple(
         action
         for action in scenario.timeline
@@ -173,7 +179,7 @@ def cast(scenario: Scenario, recording: Recording | None, cues: tuple[Cue, ...])
     )
     cameras = tuple(Action(0.0, "video_on", person.user_id) for person in people)
     try:
-        return replace(scenario, people=people, timeline=(*cameras, *spoken, *kept), duration_s=duration_ms / 1000)
+        return replace(scenario, people=people, timeline=(*cameras, *speech, *kept), duration_s=duration_ms / 1000)
     except ScenarioError as error:
         raise ScenarioError(f"the files do not fit the scenario: {error.problem}", path=error.path, allowed=error.allowed) from None
 

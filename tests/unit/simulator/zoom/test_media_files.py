@@ -1,0 +1,330 @@
+"""A person's own recording and transcript are played as a meeting; a file that cannot be is named with what is supported.
+
+The media files are made here, with PyAV, from a generated meeting, so that what comes back can be compared to the sample.
+"""
+
+import io
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from rtms_simulator.languages import LANGUAGES
+from rtms_simulator.scenario import ScenarioError, load
+from rtms_simulator.zoom.enums import Codec, DataOption, MediaType, Resolution
+from rtms_simulator.zoom.media import MediaSource, UnusableFile, read_time_code
+from rtms_simulator.zoom.media.files import Cue, read_recording, read_transcript
+
+STAND_UP = load("stand-up")
+ORIGINAL = MediaSource(STAND_UP)
+TRUTH = np.concatenate(list(ORIGINAL.mixed_samples()))
+
+ZOOM_VTT = """\ufeffWEBVTT
+
+1
+00:00:00.500 --> 00:00:03.100
+Ada Lovelace: Good morning. What did we ship: nothing?
+
+2
+00:00:03.300 --> 00:00:06.200
+Ken Thompson: The hand-off &amp; the moth.
+
+3
+00:00:06.250 --> 00:00:07.000
+Ada Lovelace: Right.
+"""
+ZOOM_CAPTIONS = """[Ada Lovelace] 10:02:15
+Good morning.
+It is early.
+
+[Ken Thompson] 10:02:20
+Is it?
+[Ada Lovelace] 10:02:20
+Yes.
+"""
+
+
+def write_media(path: Path, audio: str | None = None, rate: int = 48_000, *, video: bool = False) -> Path:
+    """The stand-up as a media file, its pictures with their time codes."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("libx264", rate=10) if video else None
+        sound = container.add_stream(audio, rate=rate) if audio else None
+        if sound is not None:
+            assert isinstance(sound, av.AudioStream)
+            sound.layout = "mono"
+        if pictures is not None:
+            assert isinstance(pictures, av.VideoStream)
+            pictures.width, pictures.height, pictures.pix_fmt = 640, 360, "yuv420p"
+            pictures.options = {"preset": "ultrafast", "bf": "0"}
+            for packet in ORIGINAL.video({"codec": Codec.JPG, "fps": 5, "resolution": Resolution.SD}):
+                frame = av.VideoFrame.from_image(Image.open(io.BytesIO(packet.data)))
+                frame.pts, frame.time_base = packet.at_ms, Fraction(1, 1000)
+                container.mux(pictures.encode(frame))
+            container.mux(pictures.encode(None))
+        if sound is not None:
+            at = 0
+            for block in ORIGINAL.mixed_samples(rate):
+                heard = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+                heard.sample_rate, heard.pts, heard.time_base = rate, at, Fraction(1, rate)
+                at += len(block)
+                container.mux(sound.encode(heard))
+            container.mux(sound.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("recordings")
+    return {
+        ".wav": write_media(folder / "x.wav", "pcm_s16le", 16_000),
+        ".m4a": write_media(folder / "x.m4a", "aac"),
+        ".mp3": write_media(folder / "x.mp3", "libmp3lame"),
+        ".mp4": write_media(folder / "x.mp4", "aac", video=True),
+        "silent.mp4": write_media(folder / "silent.mp4", video=True),
+    }
+
+
+def sound_of(source: MediaSource, **more) -> np.ndarray:
+    return np.frombuffer(b"".join(packet.data for packet in source.audio_mixed({}, **more)), "<i2")
+
+
+# --- media
+
+
+def test_a_wav_file_is_heard_to_the_sample(recordings):
+    source = MediaSource(STAND_UP, media_file=recordings[".wav"])
+    assert source.scenario.duration_s == 12.0
+    assert np.array_equal(sound_of(source), TRUTH)
+    assert np.array_equal(sound_of(source, start_ms=5_000), TRUTH[80_000:])
+
+
+@pytest.mark.parametrize("kind", [".m4a", ".mp3", ".mp4"])
+@pytest.mark.parametrize("start_ms", [0, 5_000])
+def test_a_compressed_file_is_heard_at_the_right_moment(recordings, kind, start_ms):
+    got = sound_of(MediaSource(STAND_UP, media_file=recordings[kind]), start_ms=start_ms).astype(float)
+    part = TRUTH[start_ms * 16 : start_ms * 16 + 100_000].astype(float)
+    assert np.corrcoef(part, got[: len(part)])[0, 1] > 0.9
+
+
+def test_the_first_person_speaks_when_no_transcript_says_who(recordings):
+    source = MediaSource(STAND_UP, media_file=recordings[".wav"])
+    multi = list(source.audio_multi({}))
+    assert {packet.user_name for packet in multi} == {"Ada Lovelace"}
+    assert np.array_equal(np.frombuffer(b"".join(packet.data for packet in multi), "<i2"), TRUTH)
+    assert list(source.transcript({})) == []
+
+
+def test_the_files_pictures_are_shown_at_their_time_in_any_size(recordings):
+    source = MediaSource(STAND_UP, media_file=recordings[".mp4"])
+    for params in ({"resolution": Resolution.SD}, {"resolution": Resolution.HD}, {"resolution": Resolution.SD, "codec": Codec.PNG}):
+        packets = list(source.video(params | {"fps": 2}, start_ms=3_300))
+        codes = [read_time_code(Image.open(io.BytesIO(packet.data))) for packet in packets]
+        assert [packet.at_ms for packet in packets] == list(range(3_500, 12_000, 500))
+        # The file has five pictures a second.
+        assert codes == [at - at % 200 for at in range(3_500, 12_000, 500)]
+
+
+def test_pictures_of_another_shape_get_black_bars(tmp_path):
+    path = tmp_path / "tall.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 120, 240, "yuv420p"
+        for number in range(10):
+            frame = av.VideoFrame.from_image(Image.new("RGB", (120, 240), (255, 255, 255)))
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    packet = next(MediaSource(STAND_UP, media_file=path).video({"resolution": Resolution.SD}))
+    image = Image.open(io.BytesIO(packet.data)).convert("L")
+    assert image.size == (640, 360)
+    assert [image.getpixel(at) for at in ((20, 180), (620, 180))] == [pytest.approx(0, abs=8)] * 2
+    assert image.getpixel((320, 10)) == pytest.approx(255, abs=8)
+
+
+def test_a_video_without_sound_is_silent_but_for_the_transcript(recordings, tmp_path):
+    vtt = tmp_path / "x.vtt"
+    vtt.write_text(ZOOM_VTT, encoding="utf-8")
+    assert read_recording(recordings["silent.mp4"]).has_audio is False
+    source = MediaSource(STAND_UP, media_file=recordings["silent.mp4"], transcript_file=vtt)
+    heard = sound_of(source)
+    assert np.abs(heard[8_000:40_000].astype(int)).max() > 3_000
+    assert not heard[150_000:].any()
+
+
+# --- transcript and media together
+
+
+def test_a_transcript_says_whose_the_sound_is(recordings, tmp_path):
+    vtt = tmp_path / "meeting.vtt"
+    vtt.write_text(ZOOM_VTT, encoding="utf-8")
+    source = MediaSource(STAND_UP, media_file=recordings[".wav"], transcript_file=vtt)
+    assert [person.name for person in source.scenario.people] == ["Ada Lovelace", "Ken Thompson"]
+    assert source.scenario.people[0] == STAND_UP.people[0]
+    own: dict[str | None, np.ndarray] = {}
+    for packet in source.packets(MediaType.AUDIO, {"data_opt": DataOption.AUDIO_MULTI_STREAMS}):
+        line = own.setdefault(packet.user_name, np.zeros_like(TRUTH))
+        line[packet.at_ms * 16 : packet.at_ms * 16 + 320] = np.frombuffer(packet.data, "<i2")
+    for name, start, end in (("Ada Lovelace", 500, 3_100), ("Ken Thompson", 3_300, 6_200)):
+        assert np.array_equal(own[name][start * 16 : end * 16], TRUTH[start * 16 : end * 16])
+    assert not own["Ken Thompson"][: 3_300 * 16].any()
+    assert np.array_equal(sound_of(source), TRUTH)
+    assert [who.name for _at, who in source.scenario.speakers()] == ["Ada Lovelace", "Ken Thompson", "Ada Lovelace"]
+    assert {packet.user_name for packet in source.video({"fps": 1, "resolution": 1})} == {"Ada Lovelace", "Ken Thompson"}
+
+
+def test_a_transcript_alone_is_spoken_by_generated_voices(tmp_path):
+    vtt = tmp_path / "meeting.vtt"
+    vtt.write_text(ZOOM_VTT, encoding="utf-8")
+    source = MediaSource(STAND_UP, transcript_file=vtt)
+    assert source.scenario.duration_s == 7.0
+    assert [packet.data.decode() for packet in source.transcript({})] == [
+        "Good morning. What did we ship: nothing?",
+        "The hand-off & the moth.",
+        "Right.",
+    ]
+    assert len({packet.user_id for packet in source.audio_multi({})}) == 2
+
+
+def test_what_else_the_scenario_does_stays(tmp_path):
+    srt = tmp_path / "x.srt"
+    srt.write_text("1\n00:00:00,000 --> 00:00:09,000\nHello\n\n", encoding="utf-8")
+    kept = [(a.kind, a.at_s) for a in MediaSource(load("server-fail-over"), transcript_file=srt).scenario.timeline if a.who is None]
+    assert kept == [("fail_over", 6.5), ("end", 9.0)]
+    beyond = [a.kind for a in MediaSource(load("host-stops-and-reallows"), transcript_file=srt).scenario.timeline if a.who is None]
+    assert beyond == ["stop", "reallow", "end"]
+
+
+def test_a_known_person_keeps_their_language(tmp_path):
+    srt = tmp_path / "x.srt"
+    srt.write_text("1\n00:00:00,000 --> 00:00:02,000\nzoë müller: Hallo\n\n", encoding="utf-8")
+    (said,) = MediaSource(STAND_UP, transcript_file=srt).scenario.utterances()
+    assert said.language == LANGUAGES["german"]
+
+
+# --- transcripts
+
+
+def read(tmp_path: Path, name: str, text: str) -> tuple[Cue, ...]:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return read_transcript(path)
+
+
+def test_zooms_webvtt_names_the_speaker_in_the_text(tmp_path):
+    assert read(tmp_path, "x.vtt", ZOOM_VTT) == (
+        Cue(500, 3100, "Ada Lovelace", "Good morning. What did we ship: nothing?"),
+        Cue(3300, 6200, "Ken Thompson", "The hand-off & the moth."),
+        Cue(6250, 7000, "Ada Lovelace", "Right."),
+    )
+
+
+def test_voice_tags_name_the_speaker(tmp_path):
+    vtt = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ada>Good <b>morning</b></v>\n\nNOTE no speech\n\n01:00:00.000 --> 01:00:01.000\nsomebody\n"
+    assert read(tmp_path, "x.vtt", vtt) == (Cue(1000, 2000, "Ada", "Good morning"), Cue(3_600_000, 3_601_000, None, "somebody"))
+
+
+def test_subrip_is_read_too(tmp_path):
+    srt = "1\n00:00:01,250 --> 00:00:02,000\nAda: two\nlines\n\n2\n00:00:02,000 --> 00:00:02,000\nno length\n"
+    assert read(tmp_path, "x.srt", srt) == (Cue(1250, 2000, "Ada", "two lines"), Cue(2000, 2200, None, "no length"))
+
+
+def test_zooms_saved_captions_count_from_their_first_line(tmp_path):
+    assert read(tmp_path, "x.txt", ZOOM_CAPTIONS) == (
+        Cue(0, 1857, "Ada Lovelace", "Good morning. It is early."),
+        Cue(5000, 6000, "Ken Thompson", "Is it?"),
+        Cue(35_000, 36_000, "Ada Lovelace", "Yes."),
+    )
+
+
+def test_captions_that_begin_within_the_first_hour_count_from_the_start(tmp_path):
+    assert [cue.start_ms for cue in read(tmp_path, "x.txt", "[A] 00:00:03\nx\n[B] 00:00:07\ny\n")] == [3000, 7000]
+
+
+def test_captions_may_pass_midnight(tmp_path):
+    assert [cue.start_ms for cue in read(tmp_path, "x.txt", "[A] 23:59:58\nx\n[B] 00:00:02\ny\n")] == [0, 4000]
+
+
+def test_one_person_never_speaks_over_themselves_and_no_word_is_lost(tmp_path):
+    srt = tmp_path / "x.srt"
+    cues = [("00:00:00,000", "00:00:04,000", "one"), ("00:00:02,000", "00:00:05,000", "two"), ("00:00:03,000", "00:00:04,500", "three")]
+    srt.write_text("".join(f"{n}\n{start} --> {end}\nA: {text}\n\n" for n, (start, end, text) in enumerate(cues, 1)), encoding="utf-8")
+    said = MediaSource(STAND_UP, transcript_file=srt).scenario.utterances()
+    assert [(u.start_ms, u.end_ms, u.text) for u in said] == [(0, 4000, "one"), (4000, 5000, "two three")]
+
+
+def test_a_transcript_of_more_than_a_day_is_refused(tmp_path):
+    srt = tmp_path / "x.srt"
+    srt.write_text("1\n00:00:00,000 --> 30:00:00,000\nHello\n\n", encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"duration_s: the files do not fit the scenario: 108000\.0 is not a duration"):
+        MediaSource(STAND_UP, transcript_file=srt)
+
+
+@given(
+    st.text(max_size=120),
+    st.sampled_from(
+        ["", "WEBVTT\n\n", "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n", "[A] 00:00:01\n", "1\n00:00:01,000 --> 00:00:02,000\n"]
+    ),
+)
+def test_any_text_is_a_transcript_or_refused_by_name(tmp_path_factory, text, head):
+    folder = tmp_path_factory.getbasetemp()
+    for suffix in (".vtt", ".srt", ".txt"):
+        path = folder / f"any{suffix}"
+        path.write_text(head + text, encoding="utf-8", newline="")
+        try:
+            source = MediaSource(STAND_UP, transcript_file=path)
+        except UnusableFile as error:
+            assert str(path) in str(error)  # noqa: PT017
+        else:
+            assert source.scenario.utterances()
+
+
+# --- what cannot be used
+
+BAD_FILES = [
+    ("notes.docx", b"x", "files of the kind .docx are not supported", ".vtt, .srt, .txt"),
+    ("noname", b"x", "files of the kind without a suffix are not supported", ".vtt, .srt, .txt"),
+    ("x.vtt", b"hello", "not a .vtt transcript", ".vtt, .srt, .txt"),
+    ("x.vtt", b"", "not a .vtt transcript", ".vtt, .srt, .txt"),
+    ("x.vtt", b"WEBVTT\n\n", "no lines of speech", ".vtt, .srt, .txt"),
+    ("x.srt", b"hello", "not a .srt transcript", ".vtt, .srt, .txt"),
+    ("x.txt", b"hello", "not a .txt transcript: expected lines of the form [Name] hh:mm:ss", ".vtt, .srt, .txt"),
+    ("x.vtt", "WEBVTT".encode("utf-16"), "cannot be read as UTF-8", ".vtt, .srt, .txt"),
+    ("x.mkv", b"x", "files of the kind .mkv are not supported", ".mp4, .m4a, .wav, .mp3"),
+    ("x.mp4", b"", "cannot be decoded", ".mp4, .m4a, .wav, .mp3"),
+    ("x.mp4", b"this is no film", "cannot be decoded", ".mp4, .m4a, .wav, .mp3"),
+    ("x.wav", b"RIFF\x24\x00\x00\x00WAVEfmt ", "cannot be decoded|no sound", ".mp4, .m4a, .wav, .mp3"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "problem", "supported"), BAD_FILES, ids=[f"{row[0]}-{row[2]}" for row in BAD_FILES])
+def test_an_unusable_file_is_named_with_what_is_supported(tmp_path, name, content, problem, supported):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UnusableFile) as caught:
+        read_transcript(path) if "vtt" in supported else read_recording(path)
+    assert re.match(f"{re.escape(str(path))}: ({problem if '|' in problem else re.escape(problem)})", str(caught.value))
+    assert str(caught.value).endswith(f"(supported: {supported})")
+
+
+@pytest.mark.parametrize("name", ["missing.mp4", "missing.vtt"])
+def test_a_missing_file_is_named(tmp_path, name):
+    with pytest.raises(UnusableFile, match="there is no such file"):
+        (read_recording if name.endswith("mp4") else read_transcript)(tmp_path / name)
+
+
+def test_a_cut_off_recording_is_refused_or_played_as_far_as_it_goes(recordings, tmp_path):
+    whole = recordings[".mp4"].read_bytes()
+    for share in (0.1, 0.5, 0.95):
+        path = tmp_path / "cut.mp4"
+        path.write_bytes(whole[: int(len(whole) * share)])
+        try:
+            source = MediaSource(STAND_UP, media_file=path)
+        except UnusableFile:
+            continue
+        assert sound_of(source).size
