@@ -32,6 +32,7 @@ _SPEAKER = re.compile(r"([^\W_][^:<>\n]{0,63}):\s+(\S.*)", re.DOTALL)
 _CAPTION_HEAD = re.compile(r"\[(?P<who>[^\]\n]+)\]\s+(?P<h>\d{1,2}):(?P<m>\d\d):(?P<s>\d\d)\s*")
 _CHARACTERS_PER_S = 14
 _SHORTEST_MS = 200
+_GAP_MS = 100
 
 
 class UnusableFile(ValueError):
@@ -66,19 +67,42 @@ def read_recording(path: Path) -> Recording:
     """Look into a media file and decode its beginning. Raises UnusableFile."""
     _known(path, MEDIA_SUFFIXES)
 
-    kinds: dict[str, bool] = {}
     try:
-        for kind in ("audio", "video"):
-            # Opened afresh for each kind, so that each is decoded from the beginning.
-            with av.open(str(path)) as container:
-                length_ms = (container.duration or 0) // 1000
-                stream = next((stream for stream in container.streams if stream.type == kind), None)
-                kinds[kind] = stream is not None and next(iter(container.decode(stream)), None) is not None
+        with _opened(path) as container:
+            length_ms = (container.duration or 0) // 1000
+        has_audio, has_video = (next(_frames(path, kind, 0), None) is not None for kind in ("audio", "video"))
     except (FFmpegError, OSError) as error:
         raise UnusableFile(path, f"cannot be decoded: {error}", MEDIA_SUFFIXES) from None
-    if not any(kinds.values()) or length_ms <= 0:
+    if not (has_audio or has_video) or length_ms <= 0:
         raise UnusableFile(path, "no sound and no picture in it", MEDIA_SUFFIXES)
-    return Recording(path, length_ms, kinds["audio"], kinds["video"])
+    return Recording(path, length_ms, has_audio, has_video)
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    return av.open(str(path), metadata_errors="replace")
+
+
+def _frames(path: Path, kind: str, start_ms: int) -> Iterator[tuple[float, av.AudioFrame | av.VideoFrame]]:
+    """The frames of the first stream of a kind with their moments in ms, from a little before `start_ms` on, without damaged ones."""
+    with _opened(path) as container:
+        stream = next((stream for stream in container.streams if stream.type == kind), None)
+        if stream is None:
+            return
+        # Where the file's own time begins: an MP3 starts with its encoder's delay.
+        origin_ms = (container.start_time or 0) / 1000
+        if start_ms > 0:
+            container.seek(round((origin_ms + start_ms) * 1000))
+        packets = container.demux(stream)
+        while True:
+            try:
+                decoded = next(packets).decode()
+            except StopIteration:
+                return
+            except FFmpegError:
+                continue
+            for frame in decoded:
+                if isinstance(frame, (av.AudioFrame, av.VideoFrame)) and frame.time is not None:
+                    yield frame.time * 1000 - origin_ms, frame
 
 
 def read_transcript(path: Path) -> tuple[Cue, ...]:
@@ -212,28 +236,24 @@ class FileSound:
             yield block, own
 
     def _decoded(self, sample_rate: int, start_ms: int) -> Iterator[Samples]:
-        """Mono samples from `start_ms` on, in pieces of the decoder's size."""
-        with av.open(str(self._path)) as container:
-            stream = container.streams.audio[0]
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
-            # Where the file's own time begins: an MP3 starts with its encoder's delay.
-            origin_ms = (container.start_time or 0) // 1000
-            if start_ms > 1000:
-                # A second early: compressed sound needs a run-up.
-                container.seek((origin_ms + start_ms - 1000) * 1000)
-            skip: int | None = None
-            for frame in itertools.chain(container.decode(stream), (None,)):
-                if skip is None and frame is not None:
-                    first_ms = 0 if frame.time is None else frame.time * 1000 - origin_ms
-                    skip = round((start_ms - first_ms) * sample_rate / 1000)
-                    if skip < 0:
-                        yield np.zeros(-skip, np.int16)
-                        skip = 0
-                for piece in resampler.resample(frame):
-                    line = np.asarray(piece.to_ndarray(), dtype=np.int16).reshape(-1)
-                    skipped = min(skip or 0, len(line))
-                    skip = (skip or 0) - skipped
-                    yield line[skipped:]
+        """Mono samples from `start_ms` on, in pieces of the decoder's size; what is missing in the file is silent."""
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
+        made: int | None = None
+        # A second early: compressed sound needs a run-up.
+        for at_ms, frame in _frames(self._path, "audio", max(0, start_ms - 1000)):
+            due = round((at_ms - start_ms) * sample_rate / 1000)
+            if made is None or due - made > sample_rate * _GAP_MS // 1000:
+                yield np.zeros(max(0, due) - max(0, made or 0), np.int16)
+                made = due
+            try:
+                pieces = resampler.resample(frame) if isinstance(frame, av.AudioFrame) else []
+            except (ValueError, FFmpegError):
+                # Damage can look like a change of rate or channels.
+                continue
+            for piece in pieces:
+                line = np.asarray(piece.to_ndarray(), dtype=np.int16).reshape(-1)
+                yield line[max(0, -made) :]
+                made += len(line)
 
 
 class FilePictures:
@@ -242,29 +262,27 @@ class FilePictures:
     def __init__(self, recording: Recording, size: Size) -> None:
         self._path = recording.path
         self._size = size
-        self._frames: Iterator[tuple[int, Planes]] | None = None
-        self._now: tuple[int, Planes] | None = None
-        self._next: tuple[int, Planes] | None = None
+        self._frames: Iterator[tuple[float, Planes]] | None = None
+        self._now: tuple[float, Planes] | None = None
+        self._next: tuple[float, Planes] | None = None
 
     def __call__(self, _span: Span, at_ms: int) -> Planes:
         if self._frames is None:
             self._frames = self._decoded(at_ms)
             self._now = next(self._frames, None)
             self._next = next(self._frames, None)
-        while self._next is not None and self._next[0] <= at_ms:
+        # A millisecond of grace, as 30 pictures a second do not fall on whole ones.
+        while self._next is not None and self._next[0] <= at_ms + 1:
             self._now, self._next = self._next, next(self._frames, None)
         if self._now is None:
             # Past the last picture of a file whose sound is longer.
             return planes_of(av.VideoFrame.from_image(Image.new("RGB", self._size)))
         return self._now[1]
 
-    def _decoded(self, start_ms: int) -> Iterator[tuple[int, Planes]]:
-        with av.open(str(self._path)) as container:
-            stream = container.streams.video[0]
-            origin_ms = (container.start_time or 0) // 1000
-            container.seek((origin_ms + start_ms) * 1000)
-            for frame in container.decode(stream):
-                yield round((frame.time or 0.0) * 1000) - origin_ms, self._fitted(frame)
+    def _decoded(self, start_ms: int) -> Iterator[tuple[float, Planes]]:
+        for at_ms, frame in _frames(self._path, "video", start_ms):
+            if isinstance(frame, av.VideoFrame):
+                yield at_ms, self._fitted(frame)
 
     def _fitted(self, frame: av.VideoFrame) -> Planes:
         width, height = self._size
