@@ -36,7 +36,7 @@ def _surface(role: settings.Role) -> Surface:
         known = _loaded.get(role) or _load(role)
         log = logs.Log(known.secrets())
         logs.install(log)
-        project = os.environ.get("GOOGLE_CLOUD_PROJECT", "") or known.tasks_queue.split("/")[1]
+        project = known.tasks_queue.split("/")[1]
         if role == "webhook":
             from rtms_relay.routes.webhook import WebhookRoutes
 

@@ -90,8 +90,8 @@ RETRIEVAL_TRIGGERS: Mapping[RetrievalTrigger, str] = {
     "erased": "nothing of it is left at Recall and in the archive",
 }
 
-GRACE_MS = 15_000
-"""How long after the moment of a task the sweeper takes that task for lost."""
+GRACE_MS = 5_000
+"""How long after the moment of a task the sweeper takes that task for lost. A needless task does nothing."""
 
 KEY_LIFE_MS = 3_000_000
 """An Idempotency-Key is not used after 50 minutes: Recall forgets it after an hour, and would then perform the POST again."""
@@ -511,12 +511,17 @@ def look_later(handoff: HandOff, now: int, retry_after_s: float | None, rules: R
     return replace(handoff, looks=handoff.looks + 1, look_at=now + max(pause, int((retry_after_s or 0) * 1000)))
 
 
+def too_late(handoff: HandOff, now: int, rules: Rules) -> bool:
+    """Whether its recording has been waited for long enough."""
+    end = handoff.created_at + LONGEST_STREAM_MS if handoff.ended_at is None else max(handoff.ended_at, handoff.accepted_at or 0)
+    return now >= end + rules.give_up_ms
+
+
 def judge(handoff: HandOff, now: int, rules: Rules) -> tuple[RetrievalTrigger, str] | None:
     """Whether the retrieval is over, and why; None: look again later."""
     if handoff.retrieval != "awaiting":
         return None
-    end = handoff.created_at + LONGEST_STREAM_MS if handoff.ended_at is None else max(handoff.ended_at, handoff.accepted_at or 0)
-    late = now >= end + rules.give_up_ms
+    late = too_late(handoff, now, rules)
     if not handoff.recordings:
         return ("nothing_made", "no recordings were made; does RECALL_RECORDING_CONFIG ask for one?") if late else None
     codes = [recording.status for recording in handoff.recordings]

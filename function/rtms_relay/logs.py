@@ -52,6 +52,9 @@ _AUTHORIZATION = re.compile(r"(?i)\b(token|bearer|basic)\s+(?=[a-z._~+/=-]*[0-9]
 _QUERY = re.compile(r"(?i)((?:https?|wss?)://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 _SHOWN = "[redacted]"
 
+_IN_MESSAGE = ("name", "state", "outcome", "why", "reason", "what")
+"""The fields that make up a line's `message`, for whoever reads the log rather than queries it."""
+
 _trace: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("trace")
 
 
@@ -94,8 +97,8 @@ class Log:
         self._stream = stream
 
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None:
-        line = {"severity": severity, "event": event, "message": fields.pop("message", None) or EVENTS.get(event, event), **fields}
-        line.update(_trace.get({}))
+        told = [str(fields[name]) for name in _IN_MESSAGE if fields.get(name)]
+        line = {"severity": severity, "message": ": ".join([event, *told]), **fields, "event": event, **_trace.get({})}
         stream = self._stream or sys.stdout
         # JSON escapes line breaks and control characters, so nobody's input can begin a line of its own.
         stream.write(msgspec.json.encode(self._clean(line)).decode() + "\n")

@@ -125,7 +125,7 @@ class Intake(_Desk):
         event, secret = self._verified(headers, body)
         match event:
             case zoom.Challenge(plain_token):
-                return Reply(dict(zoom.challenge_answer(secret, plain_token)), {"event": "endpoint.url_validation", "outcome": "challenge"})
+                return Reply(dict(zoom.challenge_answer(secret, plain_token)), {"name": "endpoint.url_validation", "outcome": "challenge"})
             case zoom.Started():
                 return await self._started(event)
             case zoom.Stopped():
@@ -135,14 +135,14 @@ class Intake(_Desk):
             case zoom.Deauthorized(account_id, user_id, client_id):
                 severity: Severity = "ALERT" if self._settings.zoom_on_deauthorized == "alert" else "NOTICE"
                 self._log(severity, "app_deauthorized", account_id=account_id, user_id=user_id, client_id=client_id)
-                return Reply({"status": "noted"}, {"event": "app_deauthorized", "outcome": "noted"})
+                return Reply({"status": "noted"}, {"name": "app_deauthorized", "outcome": "noted"})
             case zoom.Notice(name, numbers):
                 severity = "WARNING" if name == "rtms.concurrency_near_limit" else "ERROR"
                 self._log(severity, "concurrency", name=name, **numbers)
-                return Reply({"status": "noted"}, {"event": name, "outcome": "noted"})
+                return Reply({"status": "noted"}, {"name": name, "outcome": "noted"})
             case zoom.Unknown(name):
                 self._log("INFO", "event_ignored", name=name[:100], vendor="zoom")
-                return Reply({"status": "ignored"}, {"event": name[:100], "outcome": "ignored"})
+                return Reply({"status": "ignored"}, {"name": name[:100], "outcome": "ignored"})
 
     def _verified(self, headers: list[tuple[str, str]], body: bytes) -> tuple[zoom.Event, str]:
         """The event, and the secret it was signed with. Only an unsigned challenge passes without a signature."""
@@ -222,7 +222,7 @@ class Intake(_Desk):
         )
         if event.server_urls is not None:
             reply = await self._started(zoom.Started(event.product, event.entity_id, event.stream_id, event.server_urls, event.event_ts))
-            return Reply(reply.body, {**reply.notes, "event": f"{event.product}.interrupted"})
+            return Reply(reply.body, {**reply.notes, "name": f"{event.product}.interrupted"})
         return Reply({"status": "noted"}, _notes(event, f"{event.product}.interrupted", "noted", now) | {"stream": stream.key})
 
     async def observe(self, headers: Headers, body: bytes) -> Reply:
@@ -233,7 +233,7 @@ class Intake(_Desk):
         now = self._clock.now_ms()
         message_id = recall.verify_webhook(secrets, headers, body, now_ms=now)
         event = recall.parse_webhook(body)
-        notes = {"event": event.name}
+        notes = {"name": event.name}
         if event.handoff is None:
             self._log("INFO", "event_ignored", name=event.name, vendor="recall", recording=event.recording_id)
             return Reply({"status": "ignored"}, {**notes, "outcome": "ignored"})
@@ -274,7 +274,7 @@ def _new_stream(event: zoom.Started | zoom.Stopped | zoom.Interrupted, now: int)
 
 
 def _notes(event: zoom.Started | zoom.Stopped | zoom.Interrupted, name: str, outcome: str, now: int) -> dict[str, Any]:
-    return {"event": name, "outcome": outcome, "latency_ms": now - event.event_ts}
+    return {"name": name, "outcome": outcome, "latency_ms": now - event.event_ts}
 
 
 class Worker(_Desk):

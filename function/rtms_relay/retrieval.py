@@ -113,8 +113,8 @@ class Retrieval:
             if current.revoked:
                 return states.after_erasure(current, clean=False, now=now)
             current = states.look_later(current, now, answer.retry_after_s, self._rules)
-            # Also a Recall that never answers again is given up some day, in the record's own words.
-            verdict = states.judge(current, now, self._rules)
+            # What only webhooks told is no verdict, artifacts being unread; unless it has been waited for long enough.
+            verdict = states.judge(current, now, self._rules) if states.too_late(current, now, self._rules) else None
             return current if verdict is None else states.finish_retrieval(current, verdict[0], f"{verdict[1]} ({failure})", archived=())
 
         return await self._change(handoff.key, write)
