@@ -207,13 +207,15 @@ class Life:
 
     async def _run(self, mdc: Mdc, recorder: RunsRecording, directory: Path) -> None:
         try:
-            await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+            _make(directory)
             result = await recorder.run()
         except Exception:  # noqa: BLE001 - a crash of the recorder is an end like any other, for the API
             _log.exception("the recorder of %s crashed", mdc.id)
             result = RecordingResult("failed", machine.RECORDER_CRASHED)
         finally:
             self._recorders.pop(mdc.id, None)
+        if mdc.recording is not None and mdc.recording.status.code == "deleted":
+            self._erase(mdc.recording)
         self._later(mdc, result)
 
     def _on_event(self, mdc: Mdc, event: RecorderEvent) -> None:
@@ -298,7 +300,6 @@ class Life:
             return
         self._show(mdc)
         if recording.status.code == "deleted":
-            self._erase(recording)
             return
         if result.started_at is not None:
             recording.started_at = result.started_at
@@ -352,7 +353,10 @@ class Life:
             self.agenda.at(recording.expires_at, lambda: self.delete_recording(recording))
 
     def delete_recording(self, recording: Recording) -> None:
-        """Erase the media; the recording stays as `deleted` with its metadata. Doing it twice changes nothing."""
+        """Erase the media; the recording stays as `deleted` with its metadata. Doing it twice changes nothing.
+
+        A recorder at work is stopped, and what it has written goes when it has.
+        """
         if recording.status.code == "deleted":
             return
         mdc = self._workspace.mdcs[recording.mdc_id]
@@ -361,7 +365,8 @@ class Life:
             self._spawn(recorder.displace())
         for artifact in recording.artifacts:
             self.delete_artifact(artifact)
-        self._erase(recording)
+        if recorder is None:
+            self._erase(recording)
         self._recording_fact(mdc, "deleted", announce="recording.deleted")
 
     def delete_artifact(self, artifact: Artifact) -> None:
@@ -516,6 +521,10 @@ class Life:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
 
 
 def _discard_unserved(recording: Recording, result: RecordingResult) -> None:
