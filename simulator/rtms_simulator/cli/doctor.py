@@ -1,0 +1,292 @@
+"""`rtmskit doctor`: is this endpoint fit for Zoom? Every check says what it found and what to do.
+
+Nothing it sends can start a recording: challenges, and one account notice with signatures that must be refused.
+
+Exit codes: 0 all well (warnings included), 1 a check failed, 2 wrong usage, 3 nobody answers there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import click
+
+from rtms_simulator.cli.outcome import BadInput, Nobody, run
+from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.zoom.events import body, concurrency_near_limit, judge_validation, sign, url_validation
+
+if TYPE_CHECKING:
+    import random
+
+    import httpx
+
+    from rtms_simulator.clock import Clock
+
+ZOOM_PATH = "/zoom-webhook"
+ACK_LIMIT_S = 3.0
+"""Zoom's time limit for an answer (webhooks doc)."""
+SKEW_LIMIT_S = 5.0
+LAST_RETRY_S = 85 * 60
+"""Zoom's last retry. Whether it carries a new timestamp is not documented [inf: it may not]."""
+CERTIFICATE_DAYS = 14
+
+Status = Literal["ok", "warn", "fail", "skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's outcome. `do` is empty when there is nothing to do."""
+
+    check: str
+    status: Status
+    found: str
+    do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with the time it took, in seconds of the clock."""
+
+    status: int
+    content: bytes
+    headers: Any
+    seconds: float
+    sent: float
+    received: float
+    tls: Any
+
+
+class Patient:
+    """The endpoint under examination."""
+
+    def __init__(self, client: httpx.AsyncClient, clock: Clock, chance: random.Random, url: str, secret_token: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._chance = chance
+        self.url = url
+        self.secret_token = secret_token
+
+    def token(self) -> str:
+        """A fresh challenge."""
+        return f"doctor{self._chance.getrandbits(64):016x}"
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    async def send(self, raw: bytes, *, secret: str | None, age_s: float = 0) -> Reply:
+        """POST a body, signed with `secret` (None: unsigned) as of `age_s` seconds ago."""
+        headers = {"content-type": "application/json; charset=utf-8", "user-agent": "rtmskit-doctor"}
+        if secret is not None:
+            timestamp = str(int(self._clock.now() - age_s))
+            headers |= {"x-zm-request-timestamp": timestamp, "x-zm-signature": sign(secret, timestamp, raw)}
+        return await self._timed("POST", self.url, headers, raw)
+
+    async def get(self, path: str) -> Reply:
+        return await self._timed("GET", self.url.removesuffix(ZOOM_PATH) + path, {}, b"")
+
+    async def challenge(self) -> tuple[str, Reply]:
+        """A proper challenge: (plain token, reply)."""
+        token = self.token()
+        return token, await self.send(body(url_validation(token, self.now_ms())), secret=self.secret_token)
+
+    async def _timed(self, method: str, url: str, headers: dict[str, str], raw: bytes) -> Reply:
+        sent = self._clock.now()
+        async with self._client.stream(method, url, headers=headers, content=raw) as response:
+            content = await response.aread()
+            stream = response.extensions.get("network_stream")
+            tls = stream.get_extra_info("ssl_object") if stream is not None else None
+        received = self._clock.now()
+        return Reply(response.status_code, content, response.headers, received - sent, sent, received, tls)
+
+
+async def examine(patient: Patient, count: int) -> list[Finding]:
+    """All checks, in order. Raises httpx.TransportError if nobody answers."""
+    token, first = await patient.challenge()
+    findings = [_tls(patient, first), _challenge(patient, token, first)]
+    findings.append(await _health(patient))
+    notice = body(concurrency_near_limit(2000, 1700, patient.now_ms()))
+    findings.append(
+        _refused("wrong signature", await patient.send(notice, secret=patient.secret_token[::-1] + "x"), "a request with a wrong signature")
+    )
+    findings.append(_refused("no signature", await patient.send(notice, secret=None), "a request without a signature"))
+    findings.append(await _oracle(patient))
+    findings.append(await _late(patient))
+    findings.append(_skew(first))
+    findings.append(await _latency(patient, count))
+    return findings
+
+
+def _tls(patient: Patient, reply: Reply) -> Finding:
+    if patient.url.startswith("http://"):
+        return Finding("tls", "skip", "plain http on this machine; Zoom needs https with a public certificate")
+    if reply.tls is None:
+        return Finding("tls", "warn", "the connection does not say how it is encrypted")
+    import ssl
+
+    version = reply.tls.version()
+    ends = ssl.cert_time_to_seconds(reply.tls.getpeercert()["notAfter"])
+    days = (ends - reply.received) / 86400
+    found = f"{version}, certificate verified, valid for {days:.0f} days"
+    if version not in ("TLSv1.2", "TLSv1.3"):
+        return Finding("tls", "fail", found, "offer TLS 1.2 or newer: Zoom refuses less.")
+    if days < CERTIFICATE_DAYS:
+        return Finding("tls", "warn", found, "renew the certificate.")
+    return Finding("tls", "ok", found)
+
+
+def _challenge(patient: Patient, token: str, reply: Reply) -> Finding:
+    answer = judge_validation(patient.secret_token, token, reply.status, reply.content)
+    if answer.ok:
+        return Finding("challenge", "ok", "answered correctly")
+    if reply.status in (401, 403):
+        do = "compare the Secret Token: Zoom shows it on the app's page Access. 403 from Google means that allUsers may not call it."
+    elif reply.status == 404:
+        do = f"check the path: rtmskit listens on {ZOOM_PATH}."
+    elif answer.found:
+        do = "the endpoint answers with another secret: set the app's Secret Token there."
+    else:
+        do = "look at the endpoint's log; Zoom disables a subscription after six failures in a row."
+    return Finding("challenge", "fail", answer.problem, do)
+
+
+async def _health(patient: Patient) -> Finding:
+    reply = await patient.get("/health")
+    try:
+        told = json.loads(reply.content)
+        version, status = told["version"], told["status"]
+    except (ValueError, KeyError, TypeError):
+        return Finding("version", "skip", f"no /health as rtmskit has it (status {reply.status}): another receiver")
+    if reply.status != 200 or status != "ok":
+        return Finding("version", "fail", f"version {version}, status {status!r} ({reply.status})", "look at the endpoint's log.")
+    return Finding("version", "ok", f"rtmskit {version}, healthy")
+
+
+def _refused(check: str, reply: Reply, what: str) -> Finding:
+    if reply.status == 401:
+        return Finding(check, "ok", "refused with 401")
+    if 400 <= reply.status < 500:
+        return Finding(check, "warn", f"refused with {reply.status}", "401 says more clearly what is wrong.")
+    if reply.status >= 500:
+        return Finding(check, "fail", f"{what} was answered with {reply.status}", "answer 401: Zoom repeats a request that gets 5xx.")
+    return Finding(
+        check, "fail", f"{what} was accepted ({reply.status})", "verify x-zm-signature over the raw body: anybody can send this."
+    )
+
+
+async def _oracle(patient: Patient) -> Finding:
+    """A token that is itself a signed text: whoever gets it hashed can sign any event."""
+    forged = f"v0:{int(patient.now_ms() / 1000)}:{{}}"
+    reply = await patient.send(body(url_validation(forged, patient.now_ms())), secret=None)
+    if judge_validation(patient.secret_token, forged, reply.status, reply.content).ok:
+        do = "refuse challenges whose plainToken holds anything but letters, digits and +/=_- : the answer to this one signs any event."
+        return Finding("signing oracle", "fail", "the endpoint signs whatever a stranger sends as plainToken", do)
+    return Finding("signing oracle", "ok", f"a forged plainToken was not answered ({reply.status})")
+
+
+async def _late(patient: Patient) -> Finding:
+    token = patient.token()
+    raw = body(url_validation(token, patient.now_ms()))
+    reply = await patient.send(raw, secret=patient.secret_token, age_s=LAST_RETRY_S)
+    if judge_validation(patient.secret_token, token, reply.status, reply.content).ok:
+        return Finding("late retry", "ok", "a request stamped 85 minutes ago is accepted")
+    do = "widen the timestamp window to 95 minutes (ZOOM_SIGNATURE_WINDOW_S): retries may keep their first timestamp [inferred]."
+    return Finding("late retry", "warn", f"a request stamped 85 minutes ago is refused ({reply.status})", do)
+
+
+def _skew(reply: Reply) -> Finding:
+    try:
+        there = parsedate_to_datetime(reply.headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return Finding("clock", "skip", "the answer has no Date header")
+    # The header has whole seconds, cut off; it was written at some moment between sending and receiving.
+    skew = max(0.0, there - reply.received, reply.sent - (there + 1))
+    direction = "ahead of" if there > reply.received else "behind"
+    if skew <= SKEW_LIMIT_S:
+        return Finding("clock", "ok", f"agrees with this machine within {SKEW_LIMIT_S:.0f} s")
+    do = "synchronise both clocks (NTP): signatures carry a time, and a start is only good for 60 seconds."
+    return Finding("clock", "fail", f"{skew:.0f} s {direction} this machine's", do)
+
+
+async def _latency(patient: Patient, count: int) -> Finding:
+    times = sorted([(await patient.challenge())[1].seconds for _ in range(count)])
+    p50, p99 = _rank(times, 0.50), _rank(times, 0.99)
+    found = f"{count} challenges: median {p50 * 1000:.0f} ms, 99th percentile {p99 * 1000:.0f} ms; Zoom waits {ACK_LIMIT_S * 1000:.0f} ms"
+    if p99 >= ACK_LIMIT_S:
+        return Finding("latency", "fail", found, "answer before doing the work; keep an instance warm (webhookMinInstances).")
+    if p99 >= ACK_LIMIT_S / 2:
+        return Finding("latency", "warn", found, "keep an instance warm (webhookMinInstances), or move it closer.")
+    return Finding("latency", "ok", found)
+
+
+def _rank(times: Sequence[float], share: float) -> float:
+    """Nearest rank: the smallest value that at least this share does not exceed."""
+    return times[max(0, math.ceil(share * len(times)) - 1)]
+
+
+def endpoint(given: str) -> str:
+    """The webhook's whole URL: a bare host gets rtmskit's path. Raises BadInput."""
+    url = urlsplit(given)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise BadInput(f"{given!r} is not a URL", "write it with https://, as `pulumi stack output webhookUrl` shows it.")
+    if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise BadInput(f"{given!r} is not encrypted", "use https: Zoom accepts nothing else, and plain http is for this machine only.")
+    return given.rstrip("/") + ZOOM_PATH if url.path in ("", "/") else given
+
+
+async def _examined(url: str, secret_token: str, count: int, ca: str | None) -> list[Finding]:
+    import random
+    import ssl
+
+    import httpx
+
+    from rtms_simulator.clock import Clock
+
+    clock = Clock()
+    verify = ssl.create_default_context(cafile=ca) if ca else ssl.create_default_context()
+    async with httpx.AsyncClient(timeout=10, verify=verify, follow_redirects=False) as client:
+        try:
+            return await examine(Patient(client, clock, random.Random(clock.now_ms()), url, secret_token), count)
+        except httpx.TransportError as error:
+            detail = str(error) or type(error).__name__
+            if "CERTIFICATE_VERIFY_FAILED" in detail:
+                raise Nobody(
+                    f"{url} has a certificate that cannot be verified: {detail}",
+                    "serve the whole chain of a public CA; Zoom checks it too. For a CA of your own give --ca FILE.",
+                ) from error
+            raise Nobody(f"{url} does not answer: {detail}", "check the address, and that the endpoint runs.") from error
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--secret-token", metavar="S", envvar="ZOOM_SECRET_TOKEN", show_envvar=True, help="The app's Secret Token, which the endpoint has too."
+)
+@click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="Challenges to measure the latency with.")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="PEM file of a CA to trust instead of the public ones.")
+@as_json_option
+def doctor(url: str, secret_token: str | None, count: int, ca: str | None, as_json: bool) -> None:
+    """Check an endpoint, deployed or local, and say what to fix.
+
+    URL is the webhook's address; without a path, /zoom-webhook is added. Nothing that is sent can start a recording.
+    """
+    whole = endpoint(url)
+    if not secret_token:
+        raise BadInput("--secret-token is missing", "pass the app's Secret Token, or set ZOOM_SECRET_TOKEN.")
+    findings = run(_examined(whole, secret_token, count, ca))
+    failed = any(finding.status == "fail" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"url": whole, "ok": not failed, "checks": [asdict(finding) for finding in findings]}))
+    else:
+        width = max(len(finding.check) for finding in findings)
+        for finding in findings:
+            click.echo(f"{finding.status:<4}  {finding.check:<{width}}  {finding.found}")
+            if finding.do:
+                click.echo(f"{'':<4}  {'':<{width}}  -> {finding.do}")
+    if failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,227 @@
+"""`rtmskit doctor`: one test for each illness, against a real HTTP server that has it; and the real webhook is healthy."""
+
+import hashlib
+import hmac
+import json
+import ssl
+import threading
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trustme
+from click.testing import CliRunner
+
+from rtms_simulator.cli import doctor as module
+from rtms_simulator.cli.doctor import doctor
+
+SECRET = "doctor-secret-token"
+
+
+class Webhook(BaseHTTPRequestHandler):
+    """A correct receiver; each illness overrides one point."""
+
+    window_s = 5700.0
+    skew_s = 0.0
+    delay_s = 0.0
+    answers_with = SECRET
+    verifies = True
+    needs_signature = True
+    checks_token = True
+    health: object = {"status": "ok", "role": "webhook", "version": "1.2.3"}
+    seen: list  # of event names, per test
+
+    def do_GET(self):
+        self.reply(200 if self.health else 404, self.health)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        event = json.loads(body)
+        self.seen.append(event["event"])
+        timestamp, signature = self.headers.get("x-zm-request-timestamp"), self.headers.get("x-zm-signature")
+        if self.verifies:
+            right = signature == "v0=" + hmac.new(SECRET.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
+            in_time = timestamp is not None and abs(time.time() - int(timestamp)) <= self.window_s
+            challenge = event["event"] == "endpoint.url_validation" and signature is None
+            if not (right and in_time) and not (challenge and not self.needs_signature):
+                return self.reply(401, {"error": "not_authentic"})
+        if event["event"] != "endpoint.url_validation":
+            return self.reply(200, {"status": "accepted"})
+        token = event["payload"]["plainToken"]
+        if self.checks_token and not token.isalnum():
+            return self.reply(400, {"error": "bad_request"})
+        time.sleep(self.delay_s)
+        digest = hmac.new(self.answers_with.encode(), token.encode(), hashlib.sha256).hexdigest()
+        return self.reply(200, {"plainToken": token, "encryptedToken": digest})
+
+    def reply(self, status, content):
+        raw = json.dumps(content).encode()
+        self.send_response_only(status)
+        self.send_header("Date", formatdate(time.time() + self.skew_s, usegmt=True))
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def examined():
+    """Run the doctor on a webhook with the given illness: (exit code, check -> finding, events it was sent)."""
+    servers = []
+
+    def run(*arguments, **illness):
+        seen = []
+        handler = type("Ill", (Webhook,), {**illness, "seen": seen})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = CliRunner().invoke(doctor, [url, "--secret-token", SECRET, "--count", "3", "--json", *arguments])
+        report = json.loads(done.stdout)
+        assert report["url"] == url + "/zoom-webhook"
+        assert report["ok"] == (done.exit_code == 0)
+        return done.exit_code, {finding["check"]: finding for finding in report["checks"]}, seen
+
+    yield run
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_healthy_endpoint_passes_every_check(examined):
+    code, found, _ = examined()
+    assert code == 0
+    assert {check: finding["status"] for check, finding in found.items()} == {
+        "tls": "skip",
+        "challenge": "ok",
+        "version": "ok",
+        "wrong signature": "ok",
+        "no signature": "ok",
+        "signing oracle": "ok",
+        "late retry": "ok",
+        "clock": "ok",
+        "latency": "ok",
+    }
+    assert found["version"]["found"] == "rtmskit 1.2.3, healthy"
+    assert "3 challenges: median" in found["latency"]["found"]
+
+
+def test_nothing_that_could_start_a_recording_is_ever_sent(examined):
+    _, _, seen = examined(verifies=False, checks_token=False)
+    assert set(seen) == {"endpoint.url_validation", "rtms.concurrency_near_limit"}
+
+
+@pytest.mark.parametrize(
+    ("illness", "check", "status", "found", "do"),
+    [
+        ({"answers_with": "another"}, "challenge", "fail", "encryptedToken is not", "set the app's Secret Token"),
+        ({"verifies": False}, "wrong signature", "fail", "was accepted (200)", "verify x-zm-signature"),
+        ({"verifies": False}, "no signature", "fail", "was accepted (200)", "anybody can send this"),
+        ({"needs_signature": False, "checks_token": False}, "signing oracle", "fail", "signs whatever", "signs any event"),
+        ({"window_s": 300}, "late retry", "warn", "refused (401)", "95 minutes"),
+        ({"skew_s": 120}, "clock", "fail", "ahead of", "NTP"),
+        ({"skew_s": -3600}, "clock", "fail", "behind", "NTP"),
+        ({"health": {}}, "version", "skip", "another receiver", ""),
+        ({"health": {"status": "degraded", "version": "2"}}, "version", "fail", "degraded", "log"),
+    ],
+)
+def test_each_illness_is_found_and_told_how_to_cure(examined, illness, check, status, found, do):
+    code, findings, _ = examined(**illness)
+    assert findings[check]["status"] == status
+    assert found in findings[check]["found"]
+    assert do in findings[check]["do"]
+    assert code == (1 if status == "fail" else 0)
+
+
+def test_slow_answers_are_measured_against_zooms_limit(examined, monkeypatch):
+    monkeypatch.setattr(module, "ACK_LIMIT_S", 0.2)
+    code, findings, _ = examined(delay_s=0.25)
+    assert findings["latency"]["status"] == "fail"
+    assert "keep an instance warm" in findings["latency"]["do"]
+    assert code == 1
+
+
+def test_a_wrong_secret_token_is_the_first_suspicion_when_everything_is_refused(examined):
+    _, findings, _ = examined("--secret-token", "not-the-one")
+    assert findings["challenge"]["status"] == "fail"
+    assert "Secret Token" in findings["challenge"]["do"]
+
+
+def test_as_text_every_finding_stands_on_a_line_with_its_cure_below():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Open", (Webhook,), {"verifies": False, "seen": []}))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    done = CliRunner().invoke(doctor, [f"http://127.0.0.1:{server.server_port}/zoom-webhook", "--secret-token", SECRET, "--count", "1"])
+    server.shutdown()
+    server.server_close()
+    assert done.exit_code == 1
+    lines = done.output.splitlines()
+    assert any(line.startswith("fail  wrong signature") for line in lines)
+    assert any(line.lstrip().startswith("-> verify x-zm-signature") for line in lines)
+    assert SECRET not in done.output
+
+
+@pytest.fixture
+def encrypted(tmp_path):
+    """A healthy webhook over TLS: (https URL, file of the CA that signed it)."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Encrypted", (Webhook,), {"seen": []}))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # a client that refuses the certificate hangs up
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"https://localhost:{server.server_port}", str(tmp_path / "ca.pem")
+    server.shutdown()
+    server.server_close()
+
+
+def test_encryption_and_the_certificate_are_looked_at(encrypted):
+    url, ca = encrypted
+    done = CliRunner().invoke(doctor, [url, "--secret-token", SECRET, "--count", "1", "--ca", ca, "--json"])
+    [tls] = [finding for finding in json.loads(done.stdout)["checks"] if finding["check"] == "tls"]
+    assert tls["status"] == "ok"
+    assert tls["found"].startswith("TLSv1.3, certificate verified")
+
+
+def test_a_certificate_about_to_expire_is_a_warning(encrypted, monkeypatch):
+    monkeypatch.setattr(module, "CERTIFICATE_DAYS", 10**6)
+    url, ca = encrypted
+    done = CliRunner().invoke(doctor, [url, "--secret-token", SECRET, "--count", "1", "--ca", ca])
+    assert done.exit_code == 0
+    assert "renew the certificate" in done.output
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused_as_zoom_would(encrypted):
+    done = CliRunner().invoke(doctor, [encrypted[0], "--secret-token", SECRET])
+    assert done.exit_code == 3
+    assert "cannot be verified" in done.stderr
+    assert "whole chain of a public CA" in done.stderr
+
+
+def test_nobody_there_is_said_with_an_exit_code_of_its_own():
+    done = CliRunner().invoke(doctor, ["http://127.0.0.1:9", "--secret-token", SECRET])
+    assert done.exit_code == 3
+    assert "does not answer" in done.stderr
+
+
+@pytest.mark.parametrize(("url", "why"), [("rtms.example.com", "not a URL"), ("http://rtms.example.com", "not encrypted")])
+def test_an_unusable_address_is_refused(url, why):
+    done = CliRunner().invoke(doctor, [url, "--secret-token", SECRET])
+    assert done.exit_code == 2
+    assert why in done.stderr
+
+
+def test_a_missing_secret_token_is_refused():
+    done = CliRunner().invoke(doctor, ["https://rtms.example.com"], env={"ZOOM_SECRET_TOKEN": ""})
+    assert done.exit_code == 2
+    assert "--secret-token is missing" in done.stderr
+
+
+def test_the_share_that_a_rank_covers_is_the_nearest_one():
+    assert module._rank([1.0], 0.99) == 1.0
+    assert module._rank([float(n) for n in range(1, 101)], 0.99) == 99.0
+    assert module._rank([float(n) for n in range(1, 101)], 0.5) == 50.0
