@@ -207,7 +207,7 @@ class SqliteStore:
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             if found > _FORMAT:
                 raise StoreUnavailable(
-                    f"the SQLite file {self._path} has format {found}, written by a newer release; this one reads {_FORMAT}"
+                    f"the SQLite file {self._path} was written by a newer release: format {found}, read here is {_FORMAT}"
                 )
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
@@ -242,6 +242,8 @@ class SqliteStore:
 
 
 def _outcome(call: _Call, connection: sqlite3.Connection) -> Any:
+    if call.answer.done():  # given up while the file was locked: what its caller was told has failed should not still happen
+        return None
     try:
         return call.run(connection)
     except StoreError as lost:

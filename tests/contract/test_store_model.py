@@ -1,0 +1,175 @@
+"""Any story of writes and queries ends on every store as it does on a dict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtms_relay.adapters.firestore import FirestoreStore
+from rtms_relay.adapters.sqlite import SqliteStore
+from rtms_relay.errors import AlreadyExists, Stale
+from rtms_relay.ports import Collection, Store
+
+KEYS = st.sampled_from(["a", "B", "-", "_0", "ab"])
+COLLECTIONS = st.sampled_from(["handoffs", "streams"])
+MOMENTS = st.integers(-3, 3) | st.sampled_from([-(2**63), 2**63 - 1])
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+TEXT = st.text(st.characters(), max_size=8)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+DOCUMENTS = st.fixed_dictionaries(
+    {}, optional={"due_at": MOMENTS | st.none() | st.booleans(), "created_at": MOMENTS | st.none() | st.text(max_size=1), "value": VALUES}
+)
+
+
+@dataclass(frozen=True)
+class Create:
+    collection: Collection
+    key: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Replace:
+    collection: Collection
+    key: str
+    fields: dict[str, Any]
+    version: Literal["current", "former", "another's"]
+
+
+@dataclass(frozen=True)
+class Get:
+    collection: Collection
+    key: str
+
+
+@dataclass(frozen=True)
+class Due:
+    collection: Collection
+    before_ms: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Newest:
+    collection: Collection
+    limit: int
+    before_ms: int | None
+
+
+@dataclass(frozen=True)
+class Reopen:
+    pass
+
+
+LIMITS = st.integers(0, 6)
+STEPS = st.one_of(
+    st.builds(Create, COLLECTIONS, KEYS, DOCUMENTS),
+    st.builds(Replace, COLLECTIONS, KEYS, DOCUMENTS, st.sampled_from(["current", "current", "former", "another's"])),
+    st.builds(Get, COLLECTIONS, KEYS),
+    st.builds(Due, COLLECTIONS, MOMENTS, LIMITS),
+    st.builds(Newest, COLLECTIONS, LIMITS, st.none() | MOMENTS),
+    st.builds(Reopen),
+)
+
+
+@dataclass
+class Model:
+    """The store as a dict: fields and every version there was, latest last."""
+
+    documents: dict[tuple[str, str], tuple[dict[str, Any], list[str]]] = field(default_factory=dict)
+
+    def version(self, step: Replace) -> str:
+        versions = self.documents.get((step.collection, step.key), ({}, []))[1]
+        if step.version == "current" and versions:
+            return versions[-1]
+        if step.version == "former" and len(versions) > 1:
+            return versions[-2]
+        others = [found for place, (_, found) in self.documents.items() if place != (step.collection, step.key)]
+        return f"{others[0][-1]}0" if others else "1"
+
+    def query(self, collection: str, moment: str, *, admits: Callable[[int], bool], newest: bool, limit: int) -> list[str]:
+        found = [
+            (fields[moment], key)
+            for (place, key), (fields, _) in self.documents.items()
+            if place == collection and type(fields.get(moment)) is int and admits(fields[moment])
+        ]
+        return [key for _, key in sorted(found, reverse=newest)][:limit]
+
+
+async def carry_out(store: Store, step: object, model: Model) -> None:
+    match step:
+        case Create(collection, key, fields):
+            if (collection, key) in model.documents:
+                with pytest.raises(AlreadyExists):
+                    await store.create(collection, key, fields)
+            else:
+                model.documents[collection, key] = (fields, [await store.create(collection, key, fields)])
+        case Replace(collection, key, fields):
+            version = model.version(step)
+            versions = model.documents.get((collection, key), ({}, []))[1]
+            if versions and version == versions[-1]:
+                versions.append(await store.replace(collection, key, fields, version))
+                model.documents[collection, key] = (fields, versions)
+                assert len(set(versions)) == len(versions)
+            else:
+                with pytest.raises(Stale):
+                    await store.replace(collection, key, fields, version)
+        case Get(collection, key):
+            found = await store.get(collection, key)
+            if (collection, key) not in model.documents:
+                assert found is None
+            else:
+                fields, versions = model.documents[collection, key]
+                assert found is not None
+                assert (found.key, json.dumps(found.fields), found.version) == (key, json.dumps(fields), versions[-1])
+        case Due(collection, before_ms, limit):
+            due = model.query(collection, "due_at", admits=lambda moment: moment <= step.before_ms, newest=False, limit=limit)
+            assert [found.key for found in await store.due(collection, before_ms, limit)] == due
+        case Newest(collection, limit, before_ms):
+            newest = model.query(
+                collection, "created_at", admits=lambda moment: step.before_ms is None or moment < step.before_ms, newest=True, limit=limit
+            )
+            assert [found.key for found in await store.newest(collection, limit, before_ms)] == newest
+        case _:
+            await store.close()
+
+
+async def tell(story: list[object], store: Store) -> None:
+    model = Model()
+    try:
+        for step in story:
+            await carry_out(store, step, model)
+        for collection, key in list(model.documents):
+            await carry_out(store, Get("handoffs" if collection == "handoffs" else "streams", key), model)
+    finally:
+        await store.close()
+
+
+@settings(max_examples=80)
+@given(story=st.lists(STEPS, max_size=25))
+def test_sqlite_behaves_as_a_dict(story: list[object], tmp_path_factory: pytest.TempPathFactory) -> None:
+    asyncio.run(tell(story, SqliteStore(str(tmp_path_factory.mktemp("story") / "state.db"), timeout_s=20)))
+
+
+@pytest.mark.emulator
+@settings(max_examples=30)
+@given(story=st.lists(STEPS, max_size=20))
+def test_firestore_behaves_as_a_dict(story: list[object], firestore_emulator: str, new_firestore_project: Callable[[], str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+        asyncio.run(tell(story, FirestoreStore(new_firestore_project(), "rtmskit", timeout_s=20)))
