@@ -1,4 +1,4 @@
-"""Zoom's transcript languages: one number each (RTMS data types, reference C.6)."""
+"""Zoom's transcript languages: one number each (RTMS data types, C.6)."""
 
 from __future__ import annotations
 

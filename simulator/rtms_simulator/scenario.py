@@ -25,7 +25,7 @@ Product = Literal["meeting", "webinar", "session", "contact_center", "phone"]
 PRODUCTS: tuple[str, ...] = get_args(Product)
 ROLES = ("host", "participant", "panelist", "attendee", "consumer", "agent", "supervisor")
 MAX_USER_ID = 2**31 - 1
-"""Zoom's own client drops participants and packets with a larger one (reference D.5)."""
+"""Zoom's own client drops participants and packets with a larger one (seen on the wire, D.5)."""
 STOP_REASONS = range(27)
 MEDIA_KINDS = ("audio", "video", "deskshare", "transcript", "chat", "all")
 CHAT_OPERATIONS = ("new", "delete", "update", "add_emoji", "remove_emoji")
@@ -95,7 +95,7 @@ class Kind:
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 
-_STOP_REASON = "Zoom's stop reason, 0 to 26 (reference C.9)"
+_STOP_REASON = "Zoom's stop reason, 0 to 26"
 
 KINDS: dict[str, Kind] = {
     "join": Kind("somebody enters; written for everybody who has none, at 0", who=True),
@@ -106,7 +106,7 @@ KINDS: dict[str, Kind] = {
         fields={
             "until_s": Field(float, "seconds, after at_s", required=True),
             "text": Field(str, "what is said; empty is speech that no transcript shows", default=""),
-            "language": Field(int, "a language name of reference C.6; default: the person's"),
+            "language": Field(int, "a language name; default: the person's"),
         },
     ),
     "video_on": Kind("a camera goes on", who=True),
@@ -129,7 +129,7 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "call_event": Kind(
-        "a contact-center event such as CONSUMER_ANSWERED or USER_HOLD (reference C.8)",
+        "a contact-center event such as CONSUMER_ANSWERED or USER_HOLD",
         who=True,
         fields={"event": Field(str, "a name of the contact-center enumeration, such as USER_HOLD", required=True)},
     ),
@@ -445,9 +445,9 @@ def _completed(action: Action) -> Action:
 # --- the library and TOML files -------------------------------------------------------------------------------------------------------
 
 _LIBRARY = files("rtms_simulator") / "scenarios"
-FIRST_USER_ID = 16778240  # what Zoom gives the first participant of a meeting (seen on the wire, reference D.2); later ones are 1024 apart
+FIRST_USER_ID = 16778240  # what Zoom gives the first participant of a meeting (seen on the wire, D.2); later ones are 1024 apart
 
-_SCENARIO_KEYS: dict[str, Field] = {
+SCENARIO_KEYS: dict[str, Field] = {
     "name": Field(str, "a text"),
     "summary": Field(str, "a text", default=""),
     "product": Field(str, "which product holds it", default="meeting", choices=PRODUCTS),
@@ -458,7 +458,7 @@ _SCENARIO_KEYS: dict[str, Field] = {
     "people": Field(list, "tables with a name", required=True),
     "timeline": Field(list, "tables with at_s and kind", default=()),
 }
-_PERSON_KEYS: dict[str, Field] = {
+PERSON_KEYS: dict[str, Field] = {
     "name": Field(str, "a name, each only once", required=True),
     "user_id": Field(int, f"1 to {MAX_USER_ID}"),
     "role": Field(str, "what they are", default="participant", choices=ROLES),
@@ -511,10 +511,10 @@ def parse(source: str, *, file: str = "<text>", name: str = "scenario") -> Scena
 
 
 def _build(document: Mapping[str, Any], name: str) -> Scenario:
-    top = _read(document, _SCENARIO_KEYS, ())
+    top = _read(document, SCENARIO_KEYS, ())
     people: list[Person] = []
     for index, row in enumerate(top["people"]):
-        person = _read(row, _PERSON_KEYS, ("people", index))
+        person = _read(row, PERSON_KEYS, ("people", index))
         person["language"] = LANGUAGES[person["language"]]
         person.setdefault("user_id", FIRST_USER_ID + 1024 * index)
         people.append(Person(**person))

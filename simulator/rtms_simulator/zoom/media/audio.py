@@ -40,7 +40,7 @@ class AudioParams:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> AudioParams:
-        """From Zoom's numbers (reference C.6), absent ones at Zoom's defaults; send_rate above 1000 is clamped."""
+        """From Zoom's numbers (RTMS data types, C.6), absent ones at Zoom's defaults; send_rate above 1000 is clamped."""
         codec = params.get("codec", Codec.L16)
         send_rate = min(int(params.get("send_rate", FRAME_MS)), 1000)
         packet_ms = max(FRAME_MS, send_rate - send_rate % FRAME_MS)
@@ -174,7 +174,7 @@ def encoder(wanted: AudioParams) -> Encode:
 
 
 def _l16(wanted: AudioParams) -> Encode:
-    """Little-endian: Zoom's L16 is s16le, not the RFC's big-endian (reference C.6)."""
+    """Little-endian: Zoom's L16 is s16le, not the RFC's big-endian (RTMS data types, C.6)."""
 
     def encode(rows: Samples) -> list[bytes]:
         return _slices(rows.astype("<i2", copy=False).tobytes(), len(rows))

@@ -41,7 +41,7 @@ class VideoParams:
 
     @classmethod
     def of(cls, params: Mapping[str, Any], media_type: int, switches: MediaSwitches) -> VideoParams:
-        """From Zoom's numbers (reference C.6), absent ones at Zoom's defaults: HD at 5 fps for video, FHD at 1 fps for a share."""
+        """From Zoom's numbers (RTMS data types, C.6), absent ones at Zoom's defaults: HD at 5 fps for video, FHD at 1 fps for a share."""
         share = media_type == MediaType.DESKSHARE
         sizes: dict[int, Size] = {
             Resolution.SD: switches.sd_size,
