@@ -24,7 +24,8 @@ __all__ = ["MediaPacket", "MediaSource", "MediaSwitches", "NoTimeCode", "Unusabl
 class MediaSource:
     """The media of one scenario, or of a person's own files in its place (`scenario` is then the adapted one: use it for everything else).
 
-    Raises files.UnusableFile. `params` are Zoom's confirmed media_params (integers of RTMS data types, C.6); absent ones take Zoom's defaults.
+    Raises files.UnusableFile. `params` are Zoom's confirmed media_params (the integers of RTMS data types, C.6); absent ones take Zoom's
+    defaults.
 
     Every method starts a new run at `start_ms`: audio with the packet interval that holds it, pictures with a keyframe.
     """

@@ -18,8 +18,8 @@ _TO_EVERYONE, _TO_ONE, _TO_HOSTS = 1, 2, 4
 def chat(scenario: Scenario, switches: MediaSwitches, start_ms: int) -> Iterator[MediaPacket]:
     """Messages from `start_ms` on.
 
-    Zoom names the fields (RTMS event reference and data types, C.3, C.6). Inferred: `chat_session` as {"type": n}, the text under `data` (as one of Zoom's samples
-    reads it), and messages and files named by UUIDs, here derived from seed and order.
+    Zoom names the fields (RTMS changelog of July 2026, C.3). Inferred: `chat_session` as {"type": n}, the text under `data` (as one of
+    Zoom's samples reads it), and messages and files named by UUIDs, here derived from seed and order.
     """
     people = {person.user_id: person for person in scenario.people}
     for number, action in enumerate(action for action in scenario.timeline if action.kind == "chat"):
