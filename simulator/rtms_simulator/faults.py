@@ -48,6 +48,7 @@ class Kind:
 
 _TIMES = Param(1, "how often; 0 is always")
 _EVENT = Param("*", "which events, as a pattern: *.rtms_stopped")
+_SOCKET = Param("any", "on which socket", ("any", "signaling", "media"))
 _AT = Param(0.0, "seconds into the meeting")
 _MEDIA = ("audio", "video", "deskshare", "transcript", "chat", "all")
 
@@ -57,7 +58,7 @@ def _delivery(says: str, **params: Param) -> Kind:
 
 
 def _handshake(says: str, **params: Param) -> Kind:
-    return Kind(Where.HANDSHAKE, says, params | {"times": _TIMES})
+    return Kind(Where.HANDSHAKE, says, params | {"socket": _SOCKET, "times": _TIMES})
 
 
 def _stream(says: str, **params: Param) -> Kind:
@@ -81,7 +82,7 @@ FAULTS: Mapping[str, Kind] = {
         ),
     ),
     "refuse": _handshake("the next handshakes get this status", status=Param(3, "0 to 47")),
-    "unreachable": _handshake("the WebSocket upgrade is answered with an HTTP status", status=Param(503, "an HTTP status, 400 to 599")),
+    "unreachable": _handshake("the WebSocket upgrade is answered with an HTTP status", status=Param(503, "an HTTP status")),
     "close-unanswered": _handshake("the socket is closed instead of answering", code=Param(1000, "the close code")),
     "keep-alive-silence": _stream("no keep-alive is sent any more"),
     "slow-close": _stream("at the end the sockets stay open", seconds=Param(5.0, "how long")),
@@ -187,7 +188,7 @@ class FaultBook:
     def listed(self) -> tuple[Armed, ...]:
         return tuple(self._armed)
 
-    def take(self, where: Where, *names: str, event: str = "") -> list[Fault]:
+    def take(self, where: Where, *names: str, event: str = "", socket: str = "any") -> list[Fault]:
         """The waiting faults that act here and now, each counted as used once. `names` narrows to these."""
         taken: list[Fault] = []
         for armed in list(self._armed):
@@ -195,6 +196,8 @@ class FaultBook:
             if fault.where is not where or (names and fault.name not in names):
                 continue
             if where is Where.DELIVERY and not fnmatchcase(event, fault.text("event")):
+                continue
+            if where is Where.HANDSHAKE and fault.params["socket"] not in ("any", socket):
                 continue
             taken.append(fault)
             if armed.left is not None:

@@ -289,6 +289,7 @@ class Meeting:
     async def _eject(self, action: Action) -> None:
         """Whose app it is, is taken to be the first of the people; ejecting that one ends the stream. Inferred from stop reason 4."""
         await self._leave(action)
+        await self._settled()
         if action.who == self.scenario.people[0].user_id:
             self._each(lambda protocol, now: protocol.stop(StopReason.STOP_BC_USER_EJECTED, now))
 
@@ -330,10 +331,12 @@ class Meeting:
         """Seen in the media only."""
 
     async def _stop(self, action: Action) -> None:
+        await self._settled()
         reason = int(action.data.get("stop_reason", StopReason.STOP_BC_HOST_TRIGGERED))
         self._each(lambda protocol, now: protocol.stop(reason, now))
 
     async def _end(self, action: Action) -> None:
+        await self._settled()
         reason = int(action.data.get("stop_reason", StopReason.STOP_BC_MEETING_ENDED))
         self._reallows_left = 0
         self._each(lambda protocol, now: protocol.stop(reason, now))
@@ -348,24 +351,26 @@ class Meeting:
     async def _resume(self, action: Action) -> None:
         self._each(StreamProtocol.resume)
 
-    async def _drained(self) -> None:
-        for stream in self._living():
-            await stream.live.drained()
+    async def _settled(self) -> None:
+        """At `max` nothing but the readers moves time, so an end or a break waits until they have read what came before it."""
+        if self.plan.speed == "max":
+            for stream in self._living():
+                await stream.live.caught_up()
 
     async def _drop_signaling(self, action: Action) -> None:
-        await self._drained()
+        await self._settled()
         self._note("signaling dropped")
         self._each(StreamProtocol.drop_signaling)
 
     async def _drop_media(self, action: Action) -> None:
-        await self._drained()
+        await self._settled()
         media = str(action.data.get("media", "audio"))
         kinds = MediaType(sum(MEDIA_KEYS)) if media == "all" else KINDS[media]
         self._note(f"{media} socket dropped")
         self._each(lambda protocol, now: protocol.drop_media(kinds, now))
 
     async def _fail_over(self, action: Action) -> None:
-        await self._drained()
+        await self._settled()
         for stream in self._living():
             self._place.close_path(stream.paths)
             stream.paths = f"/rtms/{_hex(self._random, 16)}"

@@ -105,6 +105,11 @@ class Zoom:
         """The base URLs of the RTMS servers."""
         return (self._server.base_url,)
 
+    @property
+    def open_connections(self) -> int:
+        """How many sockets are connected, with or without a handshake."""
+        return len(self._server.sockets)
+
     # Meetings
 
     def begin(
@@ -209,7 +214,7 @@ class Zoom:
         """Any path is served, as no documentation names one; only those of a server that died answer 503."""
         if any(path.startswith(dead) for dead in self._dead):
             return 503
-        faults = self.faults.take(Where.HANDSHAKE, "unreachable")
+        faults = self.faults.take(Where.HANDSHAKE, "unreachable", socket=_role_of_path(path).value)
         return int(faults[0].number("status")) if faults else None
 
     def received(self, socket: Socket, raw: bytes) -> None:
@@ -217,7 +222,7 @@ class Zoom:
         if stream is not None:
             stream.received(socket, raw)
             return
-        role = Role.MEDIA if socket.path.rpartition("/")[2] in (*KINDS, "all") else Role.SIGNALING
+        role = _role_of_path(socket.path)
         try:
             message = read_message(raw)
         except Unreadable:
@@ -225,7 +230,7 @@ class Zoom:
             return
         role = _ROLE_OF.get(message["msg_type"], role)
         hello = read_hello(message)
-        for fault in self.faults.take(Where.HANDSHAKE, "refuse", "close-unanswered"):
+        for fault in self.faults.take(Where.HANDSHAKE, "refuse", "close-unanswered", socket=role.value):
             if fault.name == "close-unanswered":
                 socket.close(int(fault.number("code")))
                 return
@@ -244,3 +249,7 @@ class Zoom:
         stream = self._bound.pop(socket.number, None)
         if stream is not None:
             stream.lost(socket)
+
+
+def _role_of_path(path: str) -> Role:
+    return Role.MEDIA if path.rpartition("/")[2] in (*KINDS, "all") else Role.SIGNALING

@@ -6,6 +6,7 @@ The protocol decides, this moves bytes. What went over each socket is kept in a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from rtms_simulator.zoom.states import Flow as StartFlow
 from rtms_simulator.zoom.timeline import Flow, Timeline
 
 _LOG_KEPT = 10_000
+_PATIENCE_S = 10.0
 
 
 class Source(Protocol):
@@ -134,16 +136,11 @@ class LiveStream:
             return True
         return self.protocol.state not in (StreamState.INACTIVE, StreamState.INTERRUPTED) and not self.protocol.awaits_media
 
-    async def drained(self) -> None:
-        """Return when every reader has caught up with what was written."""
-        for socket in list(self._sockets.values()):
-            await socket.drain()
-
     async def caught_up(self) -> None:
-        """Return when the reader on the signaling socket has read everything sent so far."""
-        socket = self._sockets.get(self.protocol.signaling or 0)
-        if socket is not None:
-            await socket.answered()
+        """Return when every reader has read what was sent so far, or is gone, or `_PATIENCE_S` have passed."""
+        answers = [socket.answered() for socket in self._sockets.values()]
+        with contextlib.suppress(TimeoutError):
+            await self._shared.clock.wait_for(asyncio.gather(*answers), _PATIENCE_S)
 
     async def aclose(self) -> None:
         """Stop every task and break what is still connected."""

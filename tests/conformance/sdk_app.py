@@ -1,0 +1,146 @@
+"""An app as Zoom's documentation tells people to write one, on Zoom's own unmodified `rtms` package. Runs in a process of its own.
+
+`python sdk_app.py CONFIG_FILE REPORT_FD`: serves the package's webhook handler on a free loopback port, joins every stream it hears of, and
+writes one JSON line per call-back to REPORT_FD. Media call-backs are counted and hashed; their totals come with `left`. The config is
+read again at each rtms_started: {"media": {kind: params}, "watch": bool, "events": [names of call-backs to register]}.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from http.server import HTTPServer
+from pathlib import Path
+
+import rtms
+
+PARAMS = {
+    "audio": (rtms.AudioParams, "set_audio_params", "on_audio_data", "enable_audio"),
+    "video": (rtms.VideoParams, "set_video_params", "on_video_data", "enable_video"),
+    "deskshare": (rtms.DeskshareParams, "set_deskshare_params", "on_deskshare_data", "enable_deskshare"),
+    "transcript": (rtms.TranscriptParams, "set_transcript_params", "on_transcript_data", "enable_transcript"),
+}
+
+
+class Client(rtms.Client):
+    """Does what a call-back asks for after the poll that called it: the package blocks for ever when asked inside a call-back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.todo: list[tuple] = []
+
+    def afterwards(self, act: Callable[..., object], *args: object) -> None:
+        self.todo.append((act, args))
+
+    def poll(self) -> None:
+        super().poll()
+        while self.todo:
+            act, args = self.todo.pop(0)
+            act(*args)
+
+
+class App:
+    def __init__(self, config: Path, report: int) -> None:
+        self.config = config
+        self.report = os.fdopen(report, "w", buffering=1)
+        self.lock = threading.Lock()
+        self.clients: list[Client] = []
+
+    def say(self, callback: str, *args: object, **more: object) -> None:
+        with self.lock:
+            self.report.write(json.dumps({"callback": callback, "args": args, **more}, default=str) + "\n")
+
+    def webhook(self, payload: dict) -> None:
+        self.say("on_webhook_event", payload["event"])
+        if payload["event"].endswith("rtms_started"):
+            self.join(payload["payload"])
+
+    def join(self, payload: dict) -> None:
+        asked = json.loads(self.config.read_text())
+        stream = payload["rtms_stream_id"]
+        client = Client()
+        totals = {kind: {"packets": 0, "bytes": 0, "digest": hashlib.sha256(), "users": set()} for kind in asked["media"]}
+
+        def say(callback: str, *args: object, **more: object) -> None:
+            self.say(callback, *args, stream=stream, **more)
+
+        def data(kind: str):
+            total, callback = totals[kind], PARAMS[kind][2]
+
+            def on_data(data: bytes, size: int, timestamp: int, metadata: rtms.Metadata) -> None:
+                raw = data if isinstance(data, bytes) else str(data).encode()
+                if total["packets"] == 0:
+                    say(callback, size, timestamp, metadata.userName, metadata.userId)
+                total["packets"] += 1
+                total["bytes"] += len(raw)
+                total["digest"].update(raw)
+                total["users"].add(metadata.userName)
+
+            return on_data
+
+        for kind, params in asked["media"].items():
+            make, set_params, callback, enable = PARAMS[kind]
+            getattr(client, enable)(True)
+            if params is not None:
+                getattr(client, set_params)(make(**params))
+            getattr(client, callback)(data(kind))
+
+        def on_leave(reason: int) -> None:
+            sums = {
+                kind: {
+                    "packets": total["packets"],
+                    "bytes": total["bytes"],
+                    "sha256": total["digest"].hexdigest(),
+                    "users": sorted(total["users"]),
+                }
+                for kind, total in totals.items()
+            }
+            say("on_leave", reason, totals=sums)
+
+        def on_participant_video(users: list[int], on: bool) -> None:
+            say("on_participant_video", users, on)
+            if on and asked.get("watch"):
+                client.afterwards(client.subscribe_video, users[0], True)
+
+        def on_join_confirm(reason: int) -> None:
+            say("on_join_confirm", reason)
+            if reason == 0 and asked.get("events", True):
+                # The package subscribes by itself only to what it has native call-backs for; inside one it would block.
+                client.afterwards(client.subscribe_event, [rtms.EVENT_SHARING_START, rtms.EVENT_SHARING_STOP])
+
+        client.on_join_confirm(on_join_confirm)
+        client.on_leave(on_leave)
+        client.on_session_update(lambda op, session: say("on_session_update", op, session.isActive, session.isPaused))
+        client.on_user_update(lambda op, person: say("on_user_update", op, person.id, person.name))
+        if asked.get("events", True):
+            client.on_participant_video(on_participant_video)
+            client.on_video_subscribed(lambda user, status, error: say("on_video_subscribed", user, status, error))
+            client.on_participant_event(lambda event, _at, people: say("on_participant_event", event, people))
+            client.on_active_speaker_event(lambda _at, user, name: say("on_active_speaker_event", user, name))
+            client.on_sharing_event(lambda event, _at, user, name: say("on_sharing_event", event, user, name))
+            client.on_media_connection_interrupted(lambda at: say("on_media_connection_interrupted", at))
+            client.on_event_ex(lambda raw: say("on_event_ex", json.loads(raw)))
+        self.clients.append(client)
+        client.join(payload)
+
+
+def main() -> None:
+    app = App(Path(sys.argv[1]), int(sys.argv[2]))
+    server = HTTPServer(("127.0.0.1", 0), rtms.WebhookHandler)
+    server.webhook_callback = app.webhook
+    server.webhook_path = "/"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    app.say("listening", f"http://127.0.0.1:{server.server_port}/")
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    rtms.run(poll_interval=0.001)
+
+
+def end_with_parent() -> None:
+    """The test closes our standard input when it is done."""
+    sys.stdin.read()
+    os._exit(0)
+
+
+main()
