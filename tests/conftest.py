@@ -1,4 +1,4 @@
-"""What all tests share: the Firestore emulator, and how long Hypothesis may take."""
+"""What all tests share: the Firestore emulator, a fake Cloud Storage, and how long Hypothesis may take."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import firestore_emulator as official
+from tests.fake_gcs import fake_gcs
 
 # The machines that run this are shared and slow by turns: time limits belong on the whole suite, not on one example.
 settings.register_profile("rtmskit", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -33,3 +34,10 @@ def new_firestore_project() -> Callable[[], str]:
     """Makes up a project id that no other test in this process uses: the emulator keeps each project's data apart."""
     numbers = itertools.count(1)
     return lambda: f"rtmskit-{os.getpid()}-{next(numbers)}"
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Generator[str, None, None]:
+    """The URL of a fake Cloud Storage, for STORAGE_EMULATOR_HOST."""
+    with fake_gcs() as url:
+        yield url

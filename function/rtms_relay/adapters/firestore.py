@@ -45,16 +45,16 @@ class FirestoreStore:
         self._client: AsyncClient | None = None
 
     async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
-        from google.api_core.exceptions import Conflict
+        from google.api_core.exceptions import Aborted, Conflict
 
         check_key(key)
         document = _document(fields, revision=1)
         async with self._mapped("create"):
             try:
                 written = await self._reference(collection, key).create(document, retry=self._retry_aborted(), timeout=self._timeout_s)
+            except Aborted:  # a Conflict as well, but only contention
+                raise
             except Conflict as error:  # gRPC raises its subclass AlreadyExists, REST this itself
-                if _is_aborted(error):
-                    raise
                 raise AlreadyExists(f"{collection}/{key} is there already") from error
         return _version(1, written.update_time)
 
@@ -169,9 +169,3 @@ def _stored(snapshot: DocumentSnapshot) -> Stored:
 def _version(revision: int, update_time: Any) -> str:
     """The revision, and the update time with nanoseconds, as the precondition wants it back exactly."""
     return f"{revision}@{update_time.rfc3339()}"
-
-
-def _is_aborted(error: Exception) -> bool:
-    from google.api_core.exceptions import Aborted
-
-    return isinstance(error, Aborted)

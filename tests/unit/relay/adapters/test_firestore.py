@@ -1,0 +1,189 @@
+"""What is Firestore's own: time-outs, refusals, when the client is made. What every store does is in tests/contract."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from google.api_core import exceptions
+from google.auth.exceptions import DefaultCredentialsError
+from google.cloud.firestore import AsyncClient
+
+from rtms_relay.adapters.firestore import FirestoreStore
+from rtms_relay.errors import AlreadyExists, Stale, StoreUnavailable
+
+Call = Callable[[FirestoreStore], Coroutine[Any, Any, object]]
+
+CALLS: dict[str, Call] = {
+    "create": lambda store: store.create("handoffs", "k1", {"n": 1}),
+    "get": lambda store: store.get("handoffs", "k1"),
+    "replace": lambda store: store.replace("handoffs", "k1", {"n": 1}, "1@2026-11-22T09:00:00Z"),
+    "due": lambda store: store.due("handoffs", 1, 1),
+    "newest": lambda store: store.newest("handoffs", 1),
+}
+
+
+@pytest.fixture
+async def silent_port() -> AsyncGenerator[int, None]:
+    """Something that takes connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_firestore_that_hangs_is_unavailable_in_time(monkeypatch: pytest.MonkeyPatch, silent_port: int, call: str) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{silent_port}")
+    store = FirestoreStore("p", "d", timeout_s=0.4)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=rf"Firestore could not {call}: \w+ within 0\.4 s"):
+        await CALLS[call](store)
+    assert time.monotonic() - began < 2
+    await store.close()
+
+
+async def test_a_firestore_that_cannot_be_reached_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{closed.getsockname()[1]}")
+        store = FirestoreStore("p", "d", timeout_s=1)
+        with pytest.raises(StoreUnavailable, match="ServiceUnavailable"):
+            await store.create("handoffs", "k1", {})
+        await store.close()
+
+
+class Refusing:
+    """Stands in for a document that Firestore refuses to serve, the first `times` times."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def create(self, *_: object, **__: object) -> object:
+        raise self.error
+
+    async def update(self, *_: object, **__: object) -> object:
+        raise self.error
+
+    async def get(self, *_: object, **__: object) -> object:
+        raise self.error
+
+
+REFUSALS = [
+    (exceptions.PermissionDenied("projects/p: secret detail"), "PermissionDenied.*grant the service account roles/datastore.user"),
+    (exceptions.NotFound("The database secret does not exist"), "NotFound.*the database does not exist; check STATE_URL"),
+    (exceptions.Unauthenticated("token secret"), "Unauthenticated.*no valid credentials"),
+    (DefaultCredentialsError("file secret"), "DefaultCredentialsError.*set FIRESTORE_EMULATOR_HOST"),
+    (exceptions.ResourceExhausted("quota of secret"), "ResourceExhausted within"),
+    (exceptions.Aborted("contention on secret"), "Aborted within"),
+    (exceptions.InvalidArgument("field secret"), "InvalidArgument within"),
+]
+
+
+@pytest.mark.parametrize(("error", "message"), REFUSALS, ids=[type(error).__name__ for error, _ in REFUSALS])
+async def test_a_refusal_says_what_to_do_and_repeats_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
+    store = FirestoreStore("p", "d")
+    monkeypatch.setattr(store, "_reference", lambda *_: Refusing(error))
+    for call in ("create", "get"):
+        with pytest.raises(StoreUnavailable, match=message) as raised:
+            await CALLS[call](store)
+        assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("error", [exceptions.Conflict("REST"), exceptions.AlreadyExists("gRPC")], ids=["REST", "gRPC"])
+async def test_both_forms_of_conflict_mean_that_the_document_is_there(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    store = FirestoreStore("p", "d")
+    monkeypatch.setattr(store, "_reference", lambda *_: Refusing(error))
+    with pytest.raises(AlreadyExists):
+        await store.create("handoffs", "k1", {})
+
+
+@pytest.mark.emulator
+async def test_contention_is_tried_again_and_nothing_else_is(
+    monkeypatch: pytest.MonkeyPatch, firestore_emulator: str, new_firestore_project: Callable[[], str]
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+    store = FirestoreStore(new_firestore_project(), "d", timeout_s=10)
+    api = store._connected()._firestore_api
+    commits: list[object] = []
+    failures: list[Exception] = [exceptions.Aborted("contention"), exceptions.Aborted("contention")]
+    commit = api.transport._wrapped_methods[api.transport.commit]
+
+    async def flaky(*args: Any, **kwargs: Any) -> Any:
+        async def once() -> Any:
+            commits.append(args)
+            if failures:
+                raise failures.pop()
+            return await commit(*args, **{**kwargs, "retry": None})
+
+        return await kwargs["retry"](once)()
+
+    monkeypatch.setitem(api.transport._wrapped_methods, api.transport.commit, flaky)
+    await store.create("handoffs", "k1", {})
+    assert len(commits) == 3
+    failures.append(exceptions.ServiceUnavailable("the write may have happened"))
+    with pytest.raises(StoreUnavailable):
+        await store.create("handoffs", "k2", {})
+    assert len(commits) == 4
+    await store.close()
+
+
+@pytest.mark.emulator
+async def test_a_document_has_the_fields_that_the_deployment_indexes_and_expires(
+    monkeypatch: pytest.MonkeyPatch, firestore_emulator: str, new_firestore_project: Callable[[], str]
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+    project = new_firestore_project()
+    store = FirestoreStore(project, "named")
+    version = await store.create("handoffs", "k1", {"due_at": 5, "created_at": 7, "expires_at": 1_700_000_000_500})
+    reader = AsyncClient(project=project, database="named")
+    snapshot = await reader.collection("handoffs").document("k1").get()
+    assert snapshot.to_dict() == {
+        "body": '{"due_at":5,"created_at":7,"expires_at":1700000000500}',
+        "due_at": 5,
+        "created_at": 7,
+        "expires_at": datetime(2023, 11, 14, 22, 13, 20, 500_000, UTC),
+        "revision": 1,
+    }
+    await store.replace("handoffs", "k1", {"expires_at": 2**62}, version)
+    snapshot = await reader.collection("handoffs").document("k1").get()
+    assert (snapshot.get("due_at"), snapshot.get("created_at"), snapshot.get("revision")) == (None, None, 2)
+    assert snapshot.get("expires_at") == datetime(9999, 12, 31, 23, 59, 59, 0, UTC)
+    await reader._firestore_api.transport.close()
+    await store.close()
+
+
+@pytest.mark.emulator
+def test_it_may_be_made_without_a_loop_and_used_in_one_after_another(
+    monkeypatch: pytest.MonkeyPatch, firestore_emulator: str, new_firestore_project: Callable[[], str]
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+    store = FirestoreStore(new_firestore_project(), "d")
+
+    async def once(key: str) -> None:
+        await store.create("handoffs", key, {})
+        await store.close()
+
+    asyncio.run(once("k1"))
+    asyncio.run(once("k2"))
+
+
+@pytest.mark.emulator
+async def test_a_version_of_before_is_stale_even_if_the_document_was_written_back(
+    monkeypatch: pytest.MonkeyPatch, firestore_emulator: str, new_firestore_project: Callable[[], str]
+) -> None:
+    """Firestore keeps the update time of a document that a write does not change; the revision sees to it that each write does."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+    store = FirestoreStore(new_firestore_project(), "d")
+    first = await store.create("handoffs", "k1", {"n": 1})
+    second = await store.replace("handoffs", "k1", {"n": 2}, first)
+    await store.replace("handoffs", "k1", {"n": 1}, second)
+    for version in (first, second):
+        with pytest.raises(Stale):
+            await store.replace("handoffs", "k1", {"n": 1}, version)
+    await store.close()
