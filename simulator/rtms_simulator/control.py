@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.playbill import Unplayable, perform, read
@@ -54,6 +54,7 @@ def control_app(stack: Stack) -> Starlette:
             Route("/_control/reset", _answered(reset), methods=["POST"]),
             Route("/_control/tasks", _answered(tasks)),
             Route("/_control/meetings", _answered(meetings), methods=["POST"]),
+            Mount("/zoom", stack.zoom.control_app),
         ]
     )
 

@@ -116,6 +116,8 @@ class Function:
 
     async def start_one(self, role: str) -> None:
         """Start one role, or start it anew after its end."""
+        if role in self.children:
+            await self.children[role].stop()
         port = self._ports[role]
         child = self.children[role] = self._child(role)
         await child.start()

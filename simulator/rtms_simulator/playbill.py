@@ -47,15 +47,18 @@ def read(asked: Mapping[str, Any]) -> Playbill:
     unknown = set(asked) - KEYS
     if unknown:
         raise Unplayable(f"unknown key {min(unknown)!r} (allowed: {', '.join(sorted(KEYS))})")
+    seed, texts = asked.get("seed"), asked.get("faults") or []
+    if seed is not None and type(seed) is not int:
+        raise Unplayable(f"seed is {seed!r}, a whole number was expected")
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise Unplayable(f"faults is {texts!r}, a list of texts was expected")
     try:
         scenario = load(str(asked.get("scenario") or "stand-up"))
-        if asked.get("seed") is not None:
-            scenario = replace(scenario, seed=int(asked["seed"]))
-        faults = tuple(parse(text) for text in _texts(asked.get("faults")))
+        faults = tuple(parse(text) for text in texts)
     except (ScenarioError, FaultError) as error:
         raise Unplayable(str(error)) from None
-    except (TypeError, ValueError):
-        raise Unplayable(f"seed is {asked['seed']!r}, a whole number was expected") from None
+    if seed is not None:
+        scenario = replace(scenario, seed=seed)
     media, transcript = (Path(found) if (found := asked.get(key)) else None for key in ("media", "transcript"))
     return Playbill(scenario, media, transcript, read_speed(asked.get("speed", 1.0)), faults)
 
@@ -120,11 +123,3 @@ def _notes(report: MeetingReport) -> list[tuple[int, str]]:
             how = f"answered {attempt.status}" if (attempt.status or 0) > 0 else f"not answered: {attempt.problem}"
             notes.append((answered, f"{delivery.event.name} {how} after {attempt.latency_s * 1000:.0f} ms"))
     return notes
-
-
-def _texts(found: Any) -> Sequence[str]:
-    if found is None:
-        return ()
-    if isinstance(found, str) or not isinstance(found, Sequence) or not all(isinstance(text, str) for text in found):
-        raise Unplayable(f"faults is {found!r}, a list of texts was expected")
-    return found

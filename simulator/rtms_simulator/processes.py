@@ -21,6 +21,8 @@ LIFELINE = Path(__file__).with_name("lifeline.py")
 KEPT_LINES = 200
 """How much of a child's output is remembered for the report on its death."""
 
+_LOOK_EVERY_S = 0.05
+
 
 class PortTaken(Exception):
     """Somebody else listens there."""
@@ -105,12 +107,11 @@ class Child:
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def ended(self) -> ChildEnded:
-        """Wait for the end, and all that was said before it."""
-        code = await self._running().wait()
+        """Wait for the end, and all that was said before it. Whatever is left of the group then goes too."""
+        code = await self._exit_code()
+        self.kill()
         if self._reader is not None:
-            # A grandchild may still hold the pipe open; what it says is not waited for.
-            with contextlib.suppress(TimeoutError):
-                await self._clock.wait_for(asyncio.shield(self._reader), 1.0)
+            await asyncio.wait({self._reader}, timeout=1.0)
         return ChildEnded(self.name, code, list(self.lines))
 
     async def answers(self, url: str, within_s: float = 30.0) -> None:
@@ -123,12 +124,15 @@ class Child:
                 with contextlib.suppress(httpx.TransportError):
                     if (await client.get(url, timeout=2.0)).status_code == httpx.codes.OK:
                         return
-                await self._clock.sleep(0.05)
+                await self._clock.sleep(_LOOK_EVERY_S)
         raise TimeoutError(f"the {self.name} process did not answer {url} within {within_s:.0f} s")
 
     def kill(self) -> None:
         """SIGKILL to the whole group, now."""
-        self._signal_group(signal.SIGKILL)
+        if self._process is not None:
+            # The group outlives its leader as long as anyone is in it; when all have gone there is nothing to do.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """SIGTERM, then SIGKILL to whatever of the group is left; returns when it has gone. May be called at any time, repeatedly."""
@@ -139,9 +143,9 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             with contextlib.suppress(TimeoutError):
-                await self._clock.wait_for(process.wait(), grace_s)
-        self._signal_group(signal.SIGKILL)
-        await process.wait()
+                await self._clock.wait_for(self._exit_code(), grace_s)
+        self.kill()
+        await self._exit_code()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
@@ -151,11 +155,12 @@ class Child:
             raise RuntimeError(f"the {self.name} process has not been started")
         return self._process
 
-    def _signal_group(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            # The group outlives its leader as long as anyone is in it; when all have gone there is nothing to do.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+    async def _exit_code(self) -> int:
+        """The leader's. (asyncio's own `wait` goes on for as long as a grandchild holds the pipe open.)"""
+        process = self._running()
+        while process.returncode is None:
+            await self._clock.sleep(_LOOK_EVERY_S)
+        return process.returncode
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         stream = process.stdout

@@ -44,7 +44,9 @@ class Up:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise AssertionError(f"up ended with {self.process.wait(10)}:\n" + "\n".join(self.log))
+            code = self.process.wait(10)
+            self.close()
+            raise AssertionError(f"up ended with {code}:\n" + "\n".join(self.log))
         self.described: dict[str, Any] = json.loads(line)
 
     def end(self, number: signal.Signals = signal.SIGINT, within_s: float = 15) -> int:

@@ -106,6 +106,19 @@ class TestChild:
         assert gone(int(process.lines[0]))
         await process.stop()
 
+    async def test_the_end_of_a_leader_is_seen_although_a_grandchild_lives_and_the_grandchild_goes_too(self):
+        process = child(
+            """
+            import subprocess, sys
+            print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True)
+            sys.exit(3)
+            """
+        )
+        await process.start()
+        end = await asyncio.wait_for(process.ended(), 5)
+        assert end.code == 3
+        assert gone(int(process.lines[0]))
+
     async def test_stop_before_start_does_nothing(self):
         await child("").stop()
         with pytest.raises(RuntimeError, match="has not been started"):

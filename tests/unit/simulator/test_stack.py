@@ -1,0 +1,124 @@
+"""`rtms_simulator.stack`: the fakes wired together, without the functions (tests/e2e starts those)."""
+
+import asyncio
+import socket
+from dataclasses import fields, replace
+
+import httpx
+import pytest
+
+from rtms_simulator.processes import PortTaken
+from rtms_simulator.stack import Plan, Ports, Secrets, Stack
+from rtms_simulator.zoom.meeting import Meeting
+
+
+@pytest.mark.parametrize("part", [field.name for field in fields(Ports)])
+async def test_a_port_that_is_taken_is_refused_before_anything_starts(tmp_path, part):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        stack = Stack(Plan(tmp_path / "files", ports=replace(Ports(), **{part: taken.getsockname()[1]})))
+        with pytest.raises(PortTaken, match=f"the {part} server"):
+            await stack.start()
+        await stack.aclose()
+    assert not (tmp_path / "files").exists()
+
+
+def test_one_seed_one_set_of_secrets():
+    assert Secrets.of_seed(7) == Secrets.of_seed(7)
+    assert not set(fields_of(Secrets.of_seed(7))) & set(fields_of(Secrets.of_seed(8)))
+
+
+def fields_of(secrets: Secrets) -> list[str]:
+    return [getattr(secrets, field.name) for field in fields(secrets)]
+
+
+@pytest.fixture
+async def stack(tmp_path):
+    one = Stack(Plan(tmp_path, function=False, webhook_url="http://127.0.0.1:1/zoom", recall_webhook_url="http://127.0.0.1:1/recall"))
+    await one.start()
+    yield one
+    await one.aclose()
+
+
+@pytest.fixture
+async def control(stack):
+    async with httpx.AsyncClient(base_url=stack.described()["control_url"], trust_env=False, timeout=30) as client:
+        yield client
+
+
+async def test_receivers_of_ones_own_are_what_is_described(stack, control):
+    said = stack.described()
+    assert (said["webhook_url"], said["recall_webhook_url"], said["worker_url"]) == (
+        "http://127.0.0.1:1/zoom",
+        "http://127.0.0.1:1/recall",
+        "",
+    )
+    assert (await control.get(said["control_url"])).json() == said
+
+
+async def test_a_meeting_is_played_on_request_and_reported(stack, control):
+    stack.clock.set_rate(200)  # nobody comes, which Zoom gives up on after a minute
+    answer = await control.post("/meetings", json={"scenario": "stand-up", "speed": 1000, "faults": ["drop:event=*.rtms_started"]})
+    [report] = answer.json()["meetings"]
+    assert {row["event"]: row["outcome"] for row in report["deliveries"]}["meeting.rtms_started"] == "withheld"
+    assert report["joined"] is False
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (b"no json", "a JSON object was expected"),
+        (b"[]", "a JSON object was expected"),
+        (b'{"scenario": "nope"}', "there is no scenario 'nope'"),
+        (b'{"speed": "fast"}', "speed is 'fast'"),
+        (b'{"seed": "x"}', "seed is 'x'"),
+        (b'{"faults": ["nope"]}', "no fault 'nope'"),
+        (b'{"faults": "late"}', "a list of texts was expected"),
+        (b'{"media": "/nowhere.mp4"}', "/nowhere.mp4"),
+        (b'{"more": 1}', "unknown key 'more'"),
+    ],
+)
+async def test_a_meeting_that_cannot_be_is_refused_with_the_reason(control, asked, says):
+    answer = await control.post("/meetings", content=asked)
+    assert answer.status_code == 400
+    assert says in answer.json()["reason"]
+
+
+async def test_who_goes_away_takes_the_meeting_along(control, monkeypatch):
+    broken_off = asyncio.Event()
+    whole = Meeting.aclose
+
+    async def aclose(self):
+        await whole(self)
+        broken_off.set()
+
+    monkeypatch.setattr(Meeting, "aclose", aclose)
+    with pytest.raises(httpx.ReadTimeout):
+        await control.post("/meetings", json={"speed": 1}, timeout=0.5)
+    await asyncio.wait_for(broken_off.wait(), 5)
+
+
+async def test_reset_forgets_what_the_fakes_know(stack, control):
+    stack.clock.set_rate(200)
+    await control.post("/meetings", json={"speed": 1000, "faults": ["drop:times=0"]})
+    assert stack.zoom.meetings
+    assert (await control.post("/reset")).json() == {"records": "forgotten"}
+    assert not stack.zoom.meetings
+    assert (await control.get("/tasks")).json() == {"tasks": []}
+
+
+async def test_the_control_planes_of_zoom_and_recall_are_where_they_are_said_to_be(stack, control):
+    said = stack.described()
+    assert (await control.get(said["zoom"]["control_url"] + "/state")).json()["server_urls"] == [said["zoom"]["server_url"]]
+    assert (await control.get(said["recall"]["control_url"] + "/state")).json()["base_url"] == said["recall"]["base_url"]
+
+
+async def test_with_tls_the_streams_are_wss_and_the_ca_is_named(tmp_path):
+    secure = Stack(Plan(tmp_path, function=False, tls=True))
+    await secure.start()
+    try:
+        zoom = secure.described()["zoom"]
+        assert zoom["server_url"].startswith("wss://localhost:")
+        assert "BEGIN CERTIFICATE" in (tmp_path / "tls/ca.pem").read_text()
+        assert zoom["ca_file"] == str(tmp_path / "tls/ca.pem")
+    finally:
+        await secure.aclose()
