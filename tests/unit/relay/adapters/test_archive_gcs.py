@@ -116,7 +116,8 @@ async def test_an_error_says_its_kind_and_not_its_text(archive: GcsArchive, monk
     def refuse(_: str) -> storage.Blob:
         raise DefaultCredentialsError("secret")
 
-    with monkeypatch.context() as patch, pytest.raises(ArchiveError, match="DefaultCredentialsError") as raised:
+    with monkeypatch.context() as patch:
         patch.setattr(archive, "_blob", refuse)
-        await archive.find("h1/a")
+        with pytest.raises(ArchiveError, match="DefaultCredentialsError") as raised:
+            await archive.find("h1/a")
     assert "secret" not in str(raised.value)
