@@ -98,7 +98,7 @@ class Log:
 
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None:
         told = [str(fields[name]) for name in _IN_MESSAGE if fields.get(name)]
-        line = {"severity": severity, "message": ": ".join([event, *told]), **fields, "event": event, **_trace.get({})}
+        line = {**fields, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
         stream = self._stream or sys.stdout
         # JSON escapes line breaks and control characters, so nobody's input can begin a line of its own.
         stream.write(msgspec.json.encode(self._clean(line)).decode() + "\n")
@@ -127,7 +127,7 @@ class LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         severity: Severity = "CRITICAL" if record.levelno >= 50 else "ERROR" if record.levelno >= 40 else "WARNING"
         when = datetime.fromtimestamp(record.created, UTC).isoformat()
-        self._log(severity, "library", message=self.format(record), logger=record.name, timestamp=when)
+        self._log(severity, "library", what=self.format(record), logger=record.name, timestamp=when)
 
 
 def install(log: Log) -> None:

@@ -60,6 +60,7 @@ _CHALLENGE = "endpoint.url_validation"
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{1,128}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+")
 _URL_TEXT = re.compile(r"[A-Za-z0-9._~:/?#\[\]!$&'()*+;=%-]{1,2000}")
 
 
@@ -297,7 +298,8 @@ def refused_host(server_urls: str, patterns: Sequence[str]) -> str | None:
             _ = parts.port
         except ValueError:
             return "server_urls holds a malformed URL"
-        if not host or not any(_matches(host, pattern) for pattern in patterns):
+        # A stricter alphabet than URL parsers have: on an escaped or underscored host they disagree.
+        if not _HOST.fullmatch(host) or not any(_matches(host, pattern) for pattern in patterns):
             return f"server_urls names the host {host[:100]!r}, which ZOOM_SERVER_HOSTS does not allow"
         if parts.scheme != "wss" and not (parts.scheme == "ws" and _is_loopback(host)):
             return "server_urls must be wss (ws only on loopback)"

@@ -1,0 +1,244 @@
+"""The HTTP surface under the real functions-framework app: every kind of bad input, and what an answer says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from functions_framework import aio
+from tests.unit.relay.fakes import NOW, STREAM, A, Bench, signed, started, webhook_headers
+
+from rtms_relay.errors import QueueUnavailable
+from rtms_relay.handoff import handoff_key
+from rtms_relay.routes import http as surface
+from rtms_relay.routes.webhook import ACK_BUDGET_S, WebhookRoutes
+from rtms_relay.routes.worker import WorkerRoutes
+
+JSON = {"content-type": "application/json"}
+KEY = handoff_key(STREAM, A)
+
+
+def client(bench: Bench, role: str) -> httpx.AsyncClient:
+    routes = (
+        WebhookRoutes(bench.intake, bench.clock, bench.log) if role == "webhook" else WorkerRoutes(bench.worker, bench.clock, bench.log)
+    )
+
+    async def function(request: Any) -> Any:
+        return await routes.surface(request)
+
+    app = aio._create_asgi_app_with_function(function, "http", enable_id_logging=False)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function")
+
+
+def encoded(event: Any) -> bytes:
+    return json.dumps(event, separators=(",", ":")).encode()
+
+
+START = encoded(started())
+NO_FIELDS = b'{"event":"meeting.rtms_started","event_ts":1,"payload":{}}'
+ORACLE = encoded({"event": "endpoint.url_validation", "payload": {"plainToken": "v0:1:{}"}})
+TEXT = {"content-type": "text/plain"}
+
+
+async def chunks(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 65536):
+        yield b" " * 65536
+
+
+BAD_INPUT = [
+    ("unsigned", "POST", "/zoom-webhook", JSON, START, 401, "not_authentic"),
+    ("unsigned and no JSON", "POST", "/zoom-webhook", JSON, b"{", 401, "not_authentic"),
+    ("unsigned and empty", "POST", "/zoom-webhook", JSON, b"", 401, "not_authentic"),
+    ("wrongly signed", "POST", "/zoom-webhook", JSON | dict(signed(START, NOW, "wrong")), START, 401, "not_authentic"),
+    ("signed for another body", "POST", "/zoom-webhook", JSON | dict(signed(b"{}")), START, 401, "not_authentic"),
+    ("stale", "POST", "/zoom-webhook", JSON | dict(signed(START, NOW - 5_702_000)), START, 401, "not_authentic"),
+    ("no JSON", "POST", "/zoom-webhook", JSON | dict(signed(b"{")), b"{", 400, "bad_request"),
+    ("no JSON object", "POST", "/zoom-webhook", JSON | dict(signed(b"[]")), b"[]", 400, "bad_request"),
+    ("missing field", "POST", "/zoom-webhook", JSON | dict(signed(NO_FIELDS)), NO_FIELDS, 400, "bad_request"),
+    ("wrong type", "POST", "/zoom-webhook", JSON | dict(signed(b'{"event":[]}')), b'{"event":[]}', 400, "bad_request"),
+    ("over 1 MiB", "POST", "/zoom-webhook", JSON, b" " * (surface.MAX_BODY + 1), 413, "too_large"),
+    ("over 1 MiB, chunked", "POST", "/zoom-webhook", JSON, None, 413, "too_large"),
+    ("wrong content type", "POST", "/zoom-webhook", TEXT | dict(signed(START)), START, 415, "unsupported_content_type"),
+    ("no content type", "POST", "/zoom-webhook", dict(signed(START)), START, 415, "unsupported_content_type"),
+    ("wrong method", "GET", "/zoom-webhook", {}, b"", 405, "method_not_allowed"),
+    ("wrong method", "PUT", "/zoom-webhook", JSON, START, 405, "method_not_allowed"),
+    ("wrong path", "POST", "/zoom-webhook/", JSON | dict(signed(START)), START, 404, "not_found"),
+    ("wrong path", "POST", "/", JSON | dict(signed(START)), START, 404, "not_found"),
+    ("oracle", "POST", "/zoom-webhook", JSON, ORACLE, 400, "bad_request"),
+    ("recall unsigned", "POST", "/recall-webhook", JSON, b"{}", 401, "not_authentic"),
+    ("recall no JSON", "POST", "/recall-webhook", JSON | dict(webhook_headers(b"{")), b"{", 400, "bad_request"),
+    ("recall wrong type", "POST", "/recall-webhook", TEXT | dict(webhook_headers(b"{}")), b"{}", 415, "unsupported_content_type"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "method", "path", "headers", "body", "status", "code"), BAD_INPUT, ids=[row[0] for row in BAD_INPUT])
+async def test_bad_input_has_its_answer_and_changes_nothing(
+    kind: str, method: str, path: str, headers: dict[str, str], body: bytes | None, status: int, code: str
+) -> None:
+    bench = Bench()
+    async with client(bench, "webhook") as http:
+        answer = await http.request(method, path, headers=headers, content=chunks(2 * surface.MAX_BODY) if body is None else body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    said = answer.json()
+    assert said["error"] == code
+    assert said["reason"]
+    assert "\n" not in said["reason"]
+    assert (bench.store.writes, bench.queue.tasks, bench.recall.creates) == (0, [], [])
+    assert [line["status"] for line in bench.log.of("delivery_refused")] == [status]
+    if status == 405:
+        assert answer.headers["allow"] == "POST"
+
+
+async def test_an_unknown_event_is_acknowledged() -> None:
+    bench = Bench()
+    body = encoded({"event": "meeting.created", "event_ts": NOW, "payload": {}})
+    async with client(bench, "webhook") as http:
+        answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(body)), content=body)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
+    assert bench.store.writes == 0
+
+
+async def test_a_repeated_header_is_refused_in_any_case_and_order() -> None:
+    bench = Bench()
+    stamp, signature = signed(START)
+    async with client(bench, "webhook") as http:
+        for extra in (("X-Zm-Signature", "v0=" + "0" * 64), ("X-ZM-REQUEST-TIMESTAMP", "1"), signature, stamp):
+            for headers in ([extra, stamp, signature], [stamp, signature, extra]):
+                answer = await http.post("/zoom-webhook", headers=[*JSON.items(), *headers], content=START)
+                assert answer.status_code == 401
+    assert bench.store.writes == 0
+
+
+async def test_a_challenge_cannot_forge_a_start() -> None:
+    """The attack: have the service sign `v0:<ts>:<start>` as a plainToken, and send the start with that signature."""
+    bench = Bench()
+    stamp = str(NOW // 1000)
+    async with client(bench, "webhook") as http:
+        for token in (f"v0:{stamp}:{START.decode()}", f"v0:{stamp}:", START.decode()):
+            challenge = encoded({"event": "endpoint.url_validation", "event_ts": NOW, "payload": {"plainToken": token}})
+            for headers in ({}, dict(signed(challenge))):
+                answer = await http.post("/zoom-webhook", headers=JSON | headers, content=challenge)
+                assert answer.status_code == 400
+                assert "encryptedToken" not in answer.text
+        good = encoded({"event": "endpoint.url_validation", "event_ts": NOW, "payload": {"plainToken": "abc"}})
+        digest = (await http.post("/zoom-webhook", headers=JSON, content=good)).json()["encryptedToken"]
+        forged = {"x-zm-request-timestamp": stamp, "x-zm-signature": f"v0={digest}"}
+        assert (await http.post("/zoom-webhook", headers=JSON | forged, content=START)).status_code == 401
+        assert (await http.post("/zoom-webhook", headers=JSON | forged, content=good)).status_code == 401
+    assert bench.store.writes == 0
+
+
+async def test_charset_and_typo_of_the_content_type_pass() -> None:
+    bench = Bench()
+    async with client(bench, "webhook") as http:
+        for value in ("application/json; charset=utf-8", "application/json; charset-utf-8", "Application/JSON"):
+            answer = await http.post("/zoom-webhook", headers={"content-type": value} | dict(signed(START)), content=START)
+            assert answer.status_code == 200
+
+
+async def test_a_queue_that_is_down_is_a_500_so_that_zoom_comes_again() -> None:
+    bench = Bench()
+    bench.queue.down = True
+    async with client(bench, "webhook") as http:
+        answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(START)), content=START)
+    assert (answer.status_code, answer.json()["error"]) == (500, QueueUnavailable.code)
+
+
+async def test_whatever_breaks_is_a_500_without_a_traceback_and_is_told() -> None:
+    bench = Bench()
+
+    def broken(_: str) -> None:
+        raise ZeroDivisionError("inside")
+
+    bench.store.failing = broken
+    async with client(bench, "webhook") as http:
+        answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(START)), content=START)
+    assert (answer.status_code, answer.json()) == (500, {"error": "internal", "reason": "an unexpected error; see the log"})
+    assert "ZeroDivisionError: inside at test_routes.py" in bench.log.of("error")[0]["what"]
+
+
+async def test_a_store_that_hangs_gets_its_500_in_time() -> None:
+    bench = Bench()
+
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    bench.store.create = hang  # ty: ignore[invalid-assignment]
+    async with client(bench, "webhook") as http:
+        answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(START)), content=START)
+    assert answer.status_code == 500
+    assert bench.clock.now - NOW == int(ACK_BUDGET_S * 1000)
+
+
+async def test_the_rest_of_the_public_surface() -> None:
+    bench = Bench()
+    async with client(bench, "webhook") as http:
+        health = await http.get("/health")
+        page = await http.get("/oauth-callback/zoom?code=c0de")
+        head = await http.head("/health")
+    assert health.json()["role"] == "webhook"
+    assert page.headers["content-type"].startswith("text/html")
+    assert "c0de" not in page.text + json.dumps(bench.log.lines)
+    assert head.status_code == 200
+
+
+async def test_without_secrets_recalls_webhooks_are_refused() -> None:
+    bench = Bench(RECALL_WEBHOOK_SECRETS="")
+    async with client(bench, "webhook") as http:
+        answer = await http.post("/recall-webhook", headers=JSON | dict(webhook_headers(b"{}")), content=b"{}")
+    assert answer.status_code == 401
+    assert "RECALL_WEBHOOK_SECRETS" in answer.json()["reason"]
+
+
+async def test_tasks_sweep_and_recordings_over_http() -> None:
+    bench = Bench()
+    await bench.zoom(started())
+    async with client(bench, "worker") as http:
+        task = {"X-CloudTasks-TaskName": "t1", "X-CloudTasks-TaskRetryCount": "0"}
+        assert (await http.post("/handoff", json={"id": KEY}, headers=task)).json() == {"status": "accepted"}
+        assert bench.log.of("request")[0]["task"] == "t1"
+        bench.recall.record("mdc-1")
+        bench.clock.now += 1_800_000
+        assert (await http.post("/sweep")).json() == {"due": 1, "enqueued": 1, "inline": 0}
+        assert (await http.post("/retrieve", json={"id": KEY})).json() == {"status": "done"}
+        listed = (await http.get("/recordings?limit=1")).json()
+        assert [row["id"] for row in listed["recordings"]] == [KEY]
+        assert listed["next"] is None
+        shown = (await http.get(f"/recordings/{KEY}")).json()
+        moved = await http.get(f"/recordings/{KEY}/download?artifact=video_mixed")
+    assert moved.status_code == 302
+    assert moved.headers["location"] == shown["links"]["rec-1"]["video_mixed"]
+    assert moved.headers["cache-control"] == "no-store"
+    assert "s3cr3tlink" not in json.dumps(bench.log.lines)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status"),
+    [
+        ("POST", "/handoff", b"{", 400),
+        ("POST", "/handoff", b'{"id":7}', 400),
+        ("POST", "/retrieve", b"", 400),
+        ("GET", "/handoff", b"", 405),
+        ("GET", "/sweep", b"", 405),
+        ("POST", "/recordings", b"{}", 405),
+        ("GET", "/recordings?limit=0", b"", 400),
+        ("GET", "/recordings?limit=x", b"", 400),
+        ("GET", "/recordings?limit=1&limit=2", b"", 400),
+        ("GET", "/recordings?cursor=x", b"", 400),
+        ("GET", f"/recordings/{'f' * 64}", b"", 404),
+        ("GET", "/recordings/nothing/download", b"", 404),
+        ("GET", f"/recordings/{KEY}/download?artifact=zzz", b"", 400),
+        ("GET", "/zoom-webhook", b"", 404),
+    ],
+)
+async def test_bad_input_to_the_worker(method: str, path: str, content: bytes, status: int) -> None:
+    bench = Bench()
+    async with client(bench, "worker") as http:
+        answer = await http.request(method, path, content=content, headers=JSON if method == "POST" else {})
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error", "reason"}

@@ -1,0 +1,130 @@
+"""The configuration: one object, all problems at once, no secret shown."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from tests.unit.relay.fakes import ENVIRON, TOKEN, WHSEC
+
+from rtms_relay import settings
+from rtms_relay.errors import SettingsError
+from rtms_relay.settings import VARIABLES, ArchivePlace, Role, Settings, State
+
+ROLES: tuple[Role, ...] = ("webhook", "worker")
+BAD = {
+    "ZOOM_SECRET_TOKEN": " padded-secret ",
+    "ZOOM_SECRET_TOKEN_PREVIOUS": "bad\x00secret",
+    "ZOOM_CLIENT_ID": "id\n",
+    "ZOOM_CLIENT_SECRET": "sécret-value",
+    "ZOOM_SIGNATURE_WINDOW_S": "-1",
+    "ZOOM_CONNECT_WINDOW_S": "3001",
+    "ZOOM_SERVER_HOSTS": "*.zoom.us,https://x",
+    "ZOOM_ON_DEAUTHORIZED": "panic",
+    "RECALL_API_KEY": "key with\ttab",
+    "RECALL_REGION": "mars-1",
+    "RECALL_BASE_URL": "http://recall.example/api/v1",
+    "RECALL_RECORDING_CONFIG": "[]",
+    "RECALL_WEBHOOK_SECRETS": "whsec_hidden-but-short,plain-hidden",
+    "RECALL_ENTITY_FIELD": "theirs",
+    "RECALL_TIMEOUT_S": "51",
+    "RETRIEVAL_POLL_S": "0",
+    "RETRIEVAL_GIVE_UP_S": "1e9",
+    "STATE_URL": "mysql://x",
+    "TASKS_QUEUE": "queue",
+    "TASKS_ENDPOINT": "http://127.0.0.1:1",
+    "WORKER_URL": "ftp://x",
+    "TASKS_INVOKER": "nobody",
+    "ARCHIVE_URL": "s3://bucket",
+}
+
+
+def test_every_variable_has_a_field_a_meaning_and_a_bad_value_here() -> None:
+    names = {field.name for field in dataclasses.fields(Settings)}
+    assert {variable.attribute for variable in VARIABLES} == names - {"role"}
+    assert {variable.name for variable in VARIABLES} == set(BAD)
+    assert all(variable.meaning.endswith(".") and variable.allowed for variable in VARIABLES)
+    assert all(not field.repr for field in dataclasses.fields(Settings) for v in VARIABLES if v.secret and v.attribute == field.name)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_allowed_values_and_those_of_the_object(role: Role) -> None:
+    loaded = settings.load(ENVIRON, role)
+    for variable in VARIABLES:
+        if role in variable.roles and not variable.required and variable.name not in ENVIRON and variable.name != "RECALL_BASE_URL":
+            default = next(f for f in dataclasses.fields(Settings) if f.name == variable.attribute)
+            expected = default.default if default.default is not dataclasses.MISSING else default.default_factory()  # ty: ignore[not-callable]
+            assert getattr(loaded, variable.attribute) == expected, variable.name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_all_problems_are_told_at_once_by_name_and_no_secret_is_shown(role: Role) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(BAD, role)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [v.name for v in VARIABLES if role in v.roles]
+    whole = str(caught.value)
+    for variable in VARIABLES:
+        if variable.secret:
+            assert BAD[variable.name].strip() not in whole
+            assert "hidden" not in whole
+        elif role in variable.roles:
+            assert variable.allowed in whole
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_is_missing_is_told_at_once(role: Role) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load({}, role)
+    assert [problem.split()[0] for problem in caught.value.problems] == [v.name for v in VARIABLES if role in v.roles and v.required]
+
+
+def test_the_public_function_neither_needs_nor_holds_the_private_ones_secrets() -> None:
+    loaded = settings.load(ENVIRON, "webhook")
+    assert set(loaded.secrets()) == {TOKEN, WHSEC}
+    assert "RECALL_API_KEY" not in {v.name for v in VARIABLES if "webhook" in v.roles}
+    worker = settings.load(ENVIRON, "worker")
+    assert set(worker.secrets()) == {ENVIRON["ZOOM_CLIENT_SECRET"], ENVIRON["RECALL_API_KEY"]}
+    for one in (loaded, worker):
+        assert not any(secret in repr(one) for secret in one.secrets())
+
+
+@pytest.mark.parametrize(
+    ("url", "state"),
+    [
+        ("sqlite://", State("sqlite", ":memory:")),
+        ("sqlite:///var/lib/x.db", State("sqlite", "/var/lib/x.db")),
+        ("sqlite:////var/lib/x.db", State("sqlite", "/var/lib/x.db")),
+        ("sqlite:///a%20b.db", State("sqlite", "/a b.db")),
+        ("firestore://my-project/(default)", State("firestore", project="my-project", database="(default)")),
+        ("firestore://my-project/relay", State("firestore", project="my-project", database="relay")),
+    ],
+)
+def test_state_urls(url: str, state: State) -> None:
+    assert settings.load(ENVIRON | {"STATE_URL": url}, "webhook").state_url == state
+
+
+@pytest.mark.parametrize(
+    ("url", "place"), [("gs://b-1", ArchivePlace("gs", bucket="b-1")), ("file:///a/b/", ArchivePlace("file", path="/a/b"))]
+)
+def test_archive_urls(url: str, place: ArchivePlace) -> None:
+    assert settings.load(ENVIRON | {"ARCHIVE_URL": url}, "worker").archive_url == place
+
+
+def test_recalls_address_follows_the_region_unless_given() -> None:
+    assert settings.load(ENVIRON | {"RECALL_REGION": "eu-central-1"}, "worker").recall_base_url == "https://eu-central-1.recall.ai/api/v1"
+    local = "http://127.0.0.1:9301/api/v1"
+    assert settings.load(ENVIRON | {"RECALL_BASE_URL": local + "/"}, "worker").recall_base_url == local
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["{", '{"metadata":{"a":1}}', '{"metadata":{"rtmskit_handoff":"x"}}', '{"metadata":[]}', '{"metadata":{"a":"%s"}}' % ("x" * 501)],
+)
+def test_recording_configs_that_recall_would_refuse(config: str) -> None:
+    with pytest.raises(SettingsError, match="RECALL_RECORDING_CONFIG"):
+        settings.load(ENVIRON | {"RECALL_RECORDING_CONFIG": config}, "worker")
+
+
+def test_a_previous_secret_must_be_another() -> None:
+    with pytest.raises(SettingsError, match="PREVIOUS"):
+        settings.load(ENVIRON | {"ZOOM_SECRET_TOKEN_PREVIOUS": TOKEN}, "webhook")
