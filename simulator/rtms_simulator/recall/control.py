@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rtms_simulator.recall.faults import FaultSyntaxError, Script
+from rtms_simulator.recall.signing import secret_bytes
 from rtms_simulator.recall.switches import RecallSwitches, switch_table
 from rtms_simulator.recall.webhooks import Endpoint, Message, WebhookEndpoint
 
@@ -242,9 +243,10 @@ def _endpoint(recall: Recall, request: Request) -> Endpoint:
 def _new_secret(recall: Recall, body: dict[str, Any]) -> str:
     secret = body.get("secret") or recall.webhooks.new_secret()
     try:
-        return msgspec.convert(secret, str)
-    except msgspec.ValidationError as error:
+        secret_bytes(msgspec.convert(secret, str))
+    except (msgspec.ValidationError, ValueError) as error:
         raise RefusedError("secret", str(error)) from None
+    return secret
 
 
 def _shown_switches(switches: RecallSwitches) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class Story:
     """What a scripted recorder does: joins after `joins_after` clock seconds, then records for `lasts` (None: until displaced).
 
     `status`, `sub_code`: how it ends; "failed" with `joins_after` None never joins. `broken`: artifact kinds that fail alone.
-    `events`: reported after the first packet. `contents`: bytes of an artifact by kind; a few bytes are made up for the others.
+    `events`: reported after the first packet, `spacing` clock seconds apart. `contents`: bytes of an artifact by kind; a few bytes
+    are made up for the others.
     """
 
     joins_after: float | None = 0.0
@@ -39,6 +40,7 @@ class Story:
     sub_code: str | None = None
     broken: frozenset[str] = frozenset()
     events: Sequence[RecorderEvent] = ()
+    spacing: float = 0.0
     contents: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -68,6 +70,7 @@ class ScriptedRecorder:
         if story.status != "empty":
             self._on_event(FirstPacket(started))
             for event in story.events:
+                await self._pause(story.spacing)
                 self._on_event(event)
         await self._pause(story.lasts)
         ended = self._clock.now()

@@ -31,6 +31,15 @@ def body(stream: str = RTMS["rtms_stream_id"], **more: Any) -> dict[str, Any]:
     return {"zoom_rtms": {**RTMS, "rtms_stream_id": stream}, **more}
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait in real time, for what happens on sockets."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came")
+
+
 @dataclass
 class Received:
     """One webhook request."""
