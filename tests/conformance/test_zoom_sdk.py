@@ -171,7 +171,8 @@ async def test_keep_alives_are_answered_for_longer_than_three_misses(tmp_path: P
     try:
         async with sdk_app(tmp_path, "keep-alive", client_id=ID, client_secret=SECRET) as app:
             app.ask(media={"audio": L16, "transcript": None})
-            meeting = here.begin(replace(SHORT, duration_s=2.4, timeline=()), app.url)
+            speech = Action(0.1, "speak", PEOPLE[0].user_id, {"until_s": 0.6, "text": "Still here?"})
+            meeting = here.begin(replace(SHORT, duration_s=2.4, timeline=(speech,)), app.url)
             report = await meeting.finished()
             assert await app.left(report.streams[0].stream_id) == StopReason.STOP_BC_MEETING_ENDED
             assert report.streams[0].keep_alives >= 3 * 5

@@ -105,7 +105,12 @@ class Meeting:
         )
 
     def start(self) -> None:
-        """Begin: rtms_started goes out."""
+        """Begin: rtms_started goes out, or that no stream may start."""
+        limited = next((fault for fault in self.plan.faults if fault.name == "concurrency-limited"), None)
+        if limited is None:
+            self._open_streams()
+        else:
+            self._limited(int(limited.number("limit")))
         self._run = asyncio.create_task(self._take_place())
 
     async def finished(self) -> MeetingReport:
@@ -171,15 +176,10 @@ class Meeting:
     # The course of it
 
     async def _take_place(self) -> None:
-        limited = next((fault for fault in self.plan.faults if fault.name == "concurrency-limited"), None)
-        if limited is not None:
-            self._limited(int(limited.number("limit")))
-        else:
-            self._open_streams()
-            for action in self._actions:
-                if not await self._timeline.act_at(to_ms(action.at_s), over=self._over):
-                    break
-                await self.act(action)
+        for action in self._actions if self.streams else ():
+            if not await self._timeline.act_at(to_ms(action.at_s), over=self._over):
+                break
+            await self.act(action)
         for stream in self._living():
             stream.live.act(stream.live.protocol.stop(StopReason.STOP_BC_MEETING_ENDED, self._place.clock.now()))
         self.ended_at = self._place.clock.now()

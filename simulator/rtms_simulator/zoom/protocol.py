@@ -45,6 +45,7 @@ from rtms_simulator.zoom.states import (
     Subscribed,
     Switches,
     Trigger,
+    Watch,
     refusal,
 )
 
@@ -403,9 +404,8 @@ class StreamProtocol:
 
     def _on_video_subscription(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
         user_id, subscribe = message.get("user_id"), message.get("subscribe")
-        status = self._video_subscription_status(user_id, subscribe)
-        if status is StatusCode.OK:
-            self.watched = user_id if subscribe else None
+        media = self._individual_video()
+        status = self._video_subscription_status(user_id, subscribe, media)
         answer = {
             "msg_type": int(MessageType.VIDEO_SUBSCRIPTION_RESP),
             "user_id": user_id if type(user_id) is int else 0,
@@ -413,13 +413,28 @@ class StreamProtocol:
             "reason": status.name,
             "timestamp": _ms(now),
         }
-        return [Send(conn, answer)]
+        effects: list[Effect] = [Send(conn, answer)]
+        if status is StatusCode.OK and media is not None:
+            assert type(user_id) is int
+            # Unsubscribing from somebody else than the one who is watched changes nothing.
+            watched = user_id if subscribe else None if user_id == self.watched else self.watched
+            if watched != self.watched:
+                self.watched = watched
+                effects.append(Watch(media, watched))
+        return effects
 
-    def _video_subscription_status(self, user_id: object, subscribe: object) -> StatusCode:
+    def _individual_video(self) -> int | None:
+        """The connection whose video is one chosen participant's."""
+        individual = DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM
+        for conn, socket in self._sockets.items():
+            if MediaType.VIDEO in socket.kinds and socket.params["video"]["data_opt"] == individual:
+                return conn
+        return None
+
+    def _video_subscription_status(self, user_id: object, subscribe: object, media: int | None) -> StatusCode:
         if type(user_id) is not int or not 0 <= user_id < 2**32 or type(subscribe) is not bool:
             return StatusCode.INVALID_PAYLOAD
-        video = [socket.params["video"] for socket in self._sockets.values() if MediaType.VIDEO in socket.kinds]
-        if not any(params["data_opt"] == DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM for params in video):
+        if media is None:
             # Inferred: the documentation says individual video needs data_opt 4, not what happens without it.
             return StatusCode.INVALID_MEDIA_VIDEO_DATA_OPT
         return StatusCode.DUPLICATE_VIDEO_SUBSCRIPTION if subscribe and user_id == self.watched else StatusCode.OK

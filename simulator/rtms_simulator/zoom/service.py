@@ -141,6 +141,7 @@ class Zoom:
         )
         if source is None:
             source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file)
+            scenario = source.scenario
         plan = Plan(scenario, source, apps, speed, tuple(fault for fault in faults if fault.where is Where.STREAM), form)
         number = next(self._numbers)
         meeting = Meeting(number, plan, self, Random(f"{self.seed}/{number}/{scenario.seed}"))

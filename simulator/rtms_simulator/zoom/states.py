@@ -137,7 +137,15 @@ class Subscribed:
     event_types: tuple[int, ...]
 
 
-Effect = Send | Close | Flow | Announce | Complaint | Subscribed
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Send individual video of this participant on that connection from now on, instead of whoever it was; None sends nobody's."""
+
+    conn: int
+    user_id: int | None
+
+
+Effect = Send | Close | Flow | Announce | Complaint | Subscribed | Watch
 
 
 @dataclass(frozen=True, slots=True)

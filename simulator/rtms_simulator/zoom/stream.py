@@ -21,7 +21,7 @@ from rtms_simulator.zoom.media import MediaPacket
 from rtms_simulator.zoom.messages import media_message
 from rtms_simulator.zoom.protocol import StreamProtocol
 from rtms_simulator.zoom.server import Socket
-from rtms_simulator.zoom.states import Announce, Close, Complaint, Effect, Send, Subscribed
+from rtms_simulator.zoom.states import Announce, Close, Complaint, Effect, Send, Subscribed, Watch
 from rtms_simulator.zoom.states import Flow as StartFlow
 from rtms_simulator.zoom.timeline import Flow, Timeline
 
@@ -32,7 +32,9 @@ _PATIENCE_S = 10.0
 class Source(Protocol):
     """Where media comes from; `rtms_simulator.zoom.media.MediaSource` is one."""
 
-    def packets(self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]: ...
+    def packets(
+        self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0, user_id: int | None = None
+    ) -> Iterator[MediaPacket]: ...
 
 
 @dataclass(slots=True)
@@ -96,7 +98,8 @@ class LiveStream:
         self._announce = announce
         self._sockets: dict[int, Socket] = {}
         self._resume_ms: dict[MediaType, int] = {}
-        self._flows: dict[int, list[asyncio.Task[None]]] = {}
+        self._flows: dict[int, dict[MediaType, asyncio.Task[None]]] = {}
+        self._video_params: Mapping[str, Any] = {}
         self._timer: asyncio.Task[None] | None = None
         self._armed_for: float | None = None
         self._chores: set[asyncio.Task[None]] = set()
@@ -144,7 +147,7 @@ class LiveStream:
 
     async def aclose(self) -> None:
         """Stop every task and break what is still connected."""
-        tasks = [task for flows in self._flows.values() for task in flows] + list(self._chores)
+        tasks = [task for flows in self._flows.values() for task in flows.values()] + list(self._chores)
         if self._timer is not None:
             tasks.append(self._timer)
         for task in tasks:
@@ -170,6 +173,8 @@ class LiveStream:
                     self._announce(announcement)
                 case Complaint() as complaint:
                     self._complain(complaint)
+                case Watch(conn, user_id):
+                    self._watch(conn, user_id)
                 case Subscribed(event_types):
                     self._shared.subscribed(self, event_types)
         self._arm()
@@ -217,30 +222,42 @@ class LiveStream:
         if self.joined_at is None:
             self.joined_at = self._shared.clock.now()
         timeline = self._shared.timeline
-        tasks = self._flows.setdefault(conn, [])
         for kind in SINGLE_MEDIA_TYPES:
             if kind not in kinds:
                 continue
             start_ms = max(self._resume_ms.get(kind, 0), timeline.at_clock(buffered_from))
             if kind not in self.protocol.switches.buffered:
                 start_ms = max(start_ms, timeline.position_ms)
-            flow = timeline.join(start_ms)
-            tasks.append(asyncio.create_task(self._flow(self._sockets[conn], kind, params[MEDIA_KEYS[kind]], flow, start_ms)))
+            self._start_flow(conn, kind, params[MEDIA_KEYS[kind]], start_ms)
         self._spawn(self._begin())
 
-    async def _flow(self, socket: Socket, kind: MediaType, params: Mapping[str, Any], flow: Flow, start_ms: int) -> None:
-        shared, protocol = self._shared, self.protocol
+    def _start_flow(self, conn: int, kind: MediaType, params: Mapping[str, Any], start_ms: int, user_id: int | None = None) -> None:
+        self._video_params = params if kind is MediaType.VIDEO else self._video_params
+        flow = self._shared.timeline.join(start_ms)
+        packets = self._shared.source.packets(int(kind), params, start_ms=start_ms, user_id=user_id)
+        self._flows.setdefault(conn, {})[kind] = asyncio.create_task(self._flow(self._sockets[conn], kind, packets, flow))
+
+    def _watch(self, conn: int, user_id: int | None) -> None:
+        """Individual video: one participant at a time, each subscription a fresh run of pictures."""
+        running = self._flows.get(conn, {}).pop(MediaType.VIDEO, None)
+        if running is not None:
+            running.cancel()
+        if user_id is not None:
+            self._start_flow(conn, MediaType.VIDEO, self._video_params, self._shared.timeline.position_ms, user_id)
+
+    async def _flow(self, socket: Socket, kind: MediaType, packets: Iterator[MediaPacket], flow: Flow) -> None:
+        epoch_ms, protocol = self._shared.epoch_ms, self.protocol
         sent = self.sent.setdefault(MEDIA_KEYS[kind], Sent())
-        individual = kind is MediaType.VIDEO and params["data_opt"] == 4
         try:
-            for packet in shared.source.packets(int(kind), params, start_ms=start_ms):
+            for packet in packets:
                 await flow.reach(packet.at_ms)
                 if not socket.open:
                     return
-                self._resume_ms[kind] = packet.at_ms + 1
-                if not protocol.flowing or (individual and packet.user_id != protocol.watched):
+                # A run begins with the packet that holds its first moment, so sound must not be asked for twice.
+                self._resume_ms[kind] = packet.at_ms + (packet.duration_ms if kind is MediaType.AUDIO else 1)
+                if not protocol.flowing:
                     continue
-                socket.send(media_message(packet, shared.epoch_ms))
+                socket.send(media_message(packet, epoch_ms))
                 sent.count(packet.data)
                 if socket.congested:
                     await socket.drain()
@@ -253,7 +270,7 @@ class LiveStream:
         self._shared.timeline.begin()
 
     def _stop_flows(self, conn: int) -> None:
-        for task in self._flows.pop(conn, []):
+        for task in self._flows.pop(conn, {}).values():
             task.cancel()
 
     # Time
