@@ -25,6 +25,9 @@ from rtms_simulator.cloud_tasks.rules import DEFAULT_DEADLINE_S, RETENTION_S, TH
 TaskState = Literal["waiting", "done", "exhausted", "expired", "deleted", "purged", "lost"]
 """`waiting` is the only state of a live task; it may be `running` at the same time. The others are ends."""
 
+_CLEAN_NAMES = 4096
+"""How many taken names are held before those that have become free are looked for."""
+
 
 @dataclass(slots=True)
 class TaskRecord:
@@ -79,6 +82,7 @@ class Broker:
         self._queues: dict[str, QueueRecord] = {}
         self._finished: deque[TaskRecord] = deque(maxlen=history)
         self._taken_names: dict[str, float] = {}
+        self._clean_names_at = _CLEAN_NAMES
         self._taken_queues: dict[str, float] = {}
         self._sequence = itertools.count(1)
         self._changed = asyncio.Event()
@@ -101,7 +105,7 @@ class Broker:
         """Return when no attempt is under way and none is due, at the clock's present time."""
         while self._attempts or self._any_ready():
             if self._attempts:
-                await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(set(self._attempts))
             await self._clock.sleep(0)
 
     def reset(self) -> None:
@@ -371,8 +375,9 @@ class Broker:
         now = self._clock.now()
         self._taken_names[record.name] = now + self._switches.dedup_s
         self._finished.append(record)
-        if len(self._taken_names) > 2 * (len(self._finished) + 1000):
+        if len(self._taken_names) > self._clean_names_at:
             self._taken_names = {name: until for name, until in self._taken_names.items() if until > now}
+            self._clean_names_at = max(_CLEAN_NAMES, 2 * len(self._taken_names))
 
     def _purge(self, queue: QueueRecord, state: TaskState) -> None:
         for record in list(queue.tasks.values()):
