@@ -20,11 +20,7 @@ settings.load_profile("rtmskit")
 @pytest.fixture(scope="session")
 def firestore_emulator() -> Generator[str, None, None]:
     """`host:port` of the official emulator. Skips where there is none, unless RTMSKIT_REQUIRE_EMULATOR=1."""
-    reason = official.unavailable()
-    if reason is not None:
-        if os.environ.get("RTMSKIT_REQUIRE_EMULATOR") == "1":
-            pytest.fail(f"RTMSKIT_REQUIRE_EMULATOR=1, but {reason}")
-        pytest.skip(reason)
+    official.require()
     with official.emulator() as address:
         yield address
 

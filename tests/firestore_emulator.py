@@ -1,6 +1,6 @@
 """The official Firestore emulator, started by the tests themselves.
 
-`unavailable()` says why it cannot run here (None: it can), `emulator()` runs one for a `with` block. It is found where gcloud keeps
+`require()` skips or fails a test where it cannot run, `emulator()` runs one for a `with` block. It is found where gcloud keeps
 it, or by RTMSKIT_FIRESTORE_EMULATOR_JAR, and started as plain Java with a small heap: faster and smaller than through gcloud.
 """
 
@@ -20,6 +20,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 _MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 _JVM_FLAGS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _START_S = 40.0
@@ -34,6 +36,16 @@ def unavailable() -> str | None:
     if _jar() is None:
         return "the Firestore emulator is not installed (gcloud components install cloud-firestore-emulator)"
     return None
+
+
+def require() -> None:
+    """Skip the test if no emulator can run here; fail it if RTMSKIT_REQUIRE_EMULATOR=1 says that one must."""
+    reason = unavailable()
+    if reason is None:
+        return
+    if os.environ.get("RTMSKIT_REQUIRE_EMULATOR") == "1":
+        pytest.fail(f"RTMSKIT_REQUIRE_EMULATOR=1, but {reason}")
+    pytest.skip(reason)
 
 
 @contextmanager
