@@ -71,15 +71,19 @@ class Script:
         per_ms = sample_rate // 1000
         silence = np.zeros(block_ms * per_ms, np.int16)
         sweep = Sweep(self._utterances)
+        # Kept by each run: hundreds of meetings at once must not push each other's voices out of the cache.
+        voices: dict[int, Samples] = {}
         for block_start in range(start_ms, self._duration_ms, block_ms):
             own: dict[int, Samples] = {}
             for utterance in sweep.between(block_start, block_start + block_ms):
-                line = own.setdefault(utterance.who.user_id, silence.copy())
+                user_id = utterance.who.user_id
+                line = own.setdefault(user_id, silence.copy())
                 begin, end = max(utterance.start_ms, block_start), min(utterance.end_ms, block_start + block_ms)
                 at, count = (begin - block_start) * per_ms, (end - begin) * per_ms
                 rows = syllables(utterance.text, utterance.end_ms - utterance.start_ms)
-                table = voice(self._seed, utterance.who.user_id, sample_rate)
-                line[at : at + count] = render(table, rows, (begin - utterance.start_ms) * per_ms, count)
+                if user_id not in voices:
+                    voices[user_id] = voice(self._seed, user_id, sample_rate)
+                line[at : at + count] = render(voices[user_id], rows, (begin - utterance.start_ms) * per_ms, count)
             yield mix(own.values(), silence), own
 
 

@@ -32,7 +32,7 @@ _VOWELS = (
 )
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=128)
 def voice(seed: int, user_id: int, sample_rate: int) -> Samples:
     """One person's syllables at a sample rate: shape (17, samples per syllable); the last row is silence. Read-only."""
     # Two sources, as how much noise is drawn depends on the rate, and a voice must be the same at every rate.
@@ -48,7 +48,11 @@ def voice(seed: int, user_id: int, sample_rate: int) -> Samples:
         phase = 2 * np.pi * np.cumsum(glide) / sample_rate
         tones = np.arange(1, int(3_400.0 / pitch))  # within what the lowest rate can carry
         gains = sum(1.0 / (1.0 + ((tones * pitch - formant) / (60.0 + 20.0 * n)) ** 2) / (n + 1) for n, formant in enumerate(formants))
-        vowel = (gains / np.sqrt(tones)) @ np.sin(np.outer(tones, phase) + np.array([[rng.uniform(0.0, 6.28)] for _ in tones]))
+        # Every tone is the one before it turned on by the pitch: far cheaper than a sine for each.
+        turns = np.cumprod(np.broadcast_to(np.exp(1j * phase), (len(tones), count)), axis=0)
+        starts = np.exp(1j * np.array([rng.uniform(0.0, 6.28) for _ in tones]))
+        # einsum and not @, which may add in another order on another machine.
+        vowel = np.einsum("t,tn->n", gains / np.sqrt(tones) * starts, turns).imag
         noise = np.diff(np.frombuffer(hiss.randbytes(2 * count + 2), dtype="<i2").astype(np.float64))
         onset = np.exp(-((seconds * 1000 - _CONSONANT_MS / 2) ** 2) / 120.0) * rng.uniform(0.02, 0.25)
         swell = np.sin(np.pi * np.clip((seconds * 1000 - _CONSONANT_MS / 2) / (SYLLABLE_MS - _CONSONANT_MS / 2), 0.0, 1.0)) ** 0.8

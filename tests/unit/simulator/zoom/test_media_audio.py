@@ -153,6 +153,7 @@ def test_a_voice_is_the_same_at_every_rate():
 # --- determinism
 
 DIGEST = """
+import hashlib
 from rtms_simulator.scenario import load
 from rtms_simulator.zoom.media import MediaSource
 source, digest = MediaSource(load("stand-up")), hashlib.sha256()
