@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rtms_simulator.recall.operations import ROOT, Filter, Operation, schema_name
+from rtms_simulator.recall.schema import Where, problems
 from rtms_simulator.recall.workspace import ARTIFACT_KINDS, SHORTCUT_KINDS
 
 _S: dict[str, Any] = {"type": "string"}
@@ -155,11 +156,12 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 
 def _parameter(given: Filter) -> dict[str, Any]:
+    """A filter; an empty one is as good as none."""
     schema: dict[str, Any] = dict(_S)
     if given.format in ("uuid", "date-time"):
-        schema["format"] = given.format
+        schema = {"anyOf": [{**_S, "format": given.format}, {**_S, "maxLength": 0}]}
     if given.choices:
-        schema["enum"] = list(given.choices)
+        schema["enum"] = [*given.choices, ""]
     return {"name": given.name, "in": "query", "required": False, "schema": schema}
 
 
@@ -168,8 +170,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     if "{id}" in operation.path:
         parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
     if operation.method in ("POST", "PATCH"):
-        schema = {"type": "string", "minLength": 1, "maxLength": 255}
-        parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema})
+        parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": _S})
     found: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
@@ -178,7 +179,9 @@ def _described(operation: Operation) -> dict[str, Any]:
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body.schema()}}}
+        # No body is an empty object, which is fine where nothing is required.
+        empty_will_do = problems(operation.body, {}, Where(operation.id, "")) is None
+        found["requestBody"] = {"required": not empty_will_do, "content": {"application/json": {"schema": operation.body.schema()}}}
     return found
 
 
