@@ -32,6 +32,9 @@ KEPT_FROM_BOTH = (
 """What would change where the functions are, or whose Recall they call."""
 
 
+_LOOK_EVERY_S = 0.05
+
+
 class NoFunctionSource(Exception):
     """`main.py`, which functions-framework loads, is neither beside the package nor in the wheel."""
 
@@ -109,6 +112,7 @@ class Function:
         self._on_line = on_line
         self._ports = {"webhook": webhook, "worker": worker}
         self.children: dict[str, Child] = {}
+        self._watched: set[str] = set()
 
     async def start(self) -> None:
         """Raises `ChildEnded` (settings refused: code 2), TimeoutError or `NoFunctionSource`; then `aclose` is still due."""
@@ -116,25 +120,26 @@ class Function:
 
     async def start_one(self, role: str) -> None:
         """Start one role, or start it anew after its end."""
+        self._watched.discard(role)
         if role in self.children:
             await self.children[role].stop()
         port = self._ports[role]
         child = self.children[role] = self._child(role)
         await child.start()
         await child.answers(f"http://{port.host}:{port.number}/health")
+        self._watched.add(role)
 
     async def ended(self) -> ChildEnded:
-        """Wait until either process ends, which neither should."""
-        waiting = [asyncio.create_task(child.ended()) for child in self.children.values()]
-        try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
-        finally:
-            for task in waiting:
-                task.cancel()
+        """Wait until a process ends that nobody has stopped."""
+        while True:
+            for role in self._watched:
+                if not self.children[role].alive:
+                    return await self.children[role].ended()
+            await self._clock.sleep(_LOOK_EVERY_S)
 
     async def aclose(self) -> None:
         """Stop both. The ports stay whose they were, so `start` may follow."""
+        self._watched.clear()
         await asyncio.gather(*(child.stop() for child in self.children.values()))
 
     def _child(self, role: str) -> Child:

@@ -13,6 +13,9 @@ from rtms_simulator.cli.outcome import BadInput
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.running import ask, find, of_up
 
+TOLERATED_S = 300.0
+"""How far ahead the functions let Recall's signatures be (Standard Webhooks)."""
+
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -39,7 +42,17 @@ def show(up_file: Path, as_json: bool) -> None:
 @as_json_option
 def advance(by: str, up_file: Path, as_json: bool) -> None:
     """Jump forward BY seconds, or as 90s, 5m, 6h, 2d; what was due by then happens, in order."""
-    _say(ask(f"{find(up_file)['recall']['control_url']}/clock", "POST", {"advance": seconds(by)}), as_json)
+    from rtms_simulator.clock import Clock
+
+    found = ask(f"{find(up_file)['recall']['control_url']}/clock", "POST", {"advance": seconds(by)})
+    _say(found, as_json)
+    ahead = found["now"] - Clock().now()
+    if ahead > TOLERATED_S:
+        click.echo(
+            f"The fakes are {ahead:,.0f} s ahead now. The functions keep real time: what Recall signs from now on they refuse (5 minutes), "
+            "beyond 95 minutes Zoom's events too, until `up` is started again.",
+            err=True,
+        )
 
 
 @clock.command()

@@ -1,0 +1,137 @@
+"""The commands that look at and change a running `up`, one after the other on one: play, look, break, replay, download, forget."""
+
+import contextlib
+import hashlib
+import json
+
+import pytest
+from click.testing import CliRunner
+from tests.e2e.processes import up
+
+from rtms_simulator.cli import cli
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with up(tmp_path_factory.mktemp("up")) as one:
+        yield one
+
+
+def commands(running):
+    """Call a command (in this process: starting Python for each would take longer than all they do), expecting an exit code."""
+
+    def call(*argv: object, code: int = 0):
+        with contextlib.chdir(running.cwd):
+            done = CliRunner().invoke(cli, [str(part) for part in argv], catch_exceptions=False)
+        assert done.exit_code == code, done.output
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def command(running):
+    return commands(running)
+
+
+def said(done):
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def played(command):
+    """One meeting whose hand-off met two 503s first and whose end was told twice."""
+    command("faults", "add", "recall.create: 503 retry-after 1 x2 then ok")
+    command("faults", "add", "duplicate:event=*.rtms_stopped")
+    assert [row["fault"] for row in said(command("faults", "list", "--json"))["armed"]] == [
+        "duplicate:event=*.rtms_stopped",
+        "recall.create: 503 retry-after 1 x2 then ok",
+    ]
+    [report] = said(command("meeting", "play", "--speed", "max", "--json"))["meetings"]
+    return report
+
+
+def home(command, running, stream_id):
+    """The recording's row once it is done."""
+    for _ in range(100):
+        [row] = [row for row in said(command("recordings", "list", "--json"))["recordings"] if row["rtms_stream_id"] == stream_id]
+        if row["retrieval"] == "done":
+            return row
+    raise AssertionError("\n".join(running.log[-40:]))
+
+
+def test_the_meeting_is_joined_although_recall_failed_twice(played, command, running):
+    [stream] = played["streams"]
+    assert stream["joined_ms"] is not None
+    whole = said(command("recordings", "show", home(command, running, stream["stream_id"])["id"], "--json"))
+    assert (whole["state"], whole["attempts"]) == ("accepted", 3)
+    assert "no recording" not in command("recordings", "list").stdout
+
+
+def test_the_sound_comes_home_as_it_was_played(played, command, running, tmp_path):
+    [stream] = played["streams"]
+    row = home(command, running, stream["stream_id"])
+    file = tmp_path / "sound.raw"
+    done = said(command("recordings", "download", row["id"], "--artifact", "audio_mixed", "-o", file, "--json"))
+    assert done["sha256"] == stream["sent"]["audio"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    named = said(command("recordings", "download", row["id"], "--json"))
+    assert named["path"] == f"{row['id']}.mp4"
+
+
+def test_every_delivery_can_be_listed_shown_and_sent_again(played, command):
+    rows = said(command("events", "list", "--json"))["events"]
+    assert {row["of"] for row in rows} == {"zoom", "recall"}
+    [stopped] = [row for row in rows if row["event"] == "meeting.rtms_stopped"]
+    assert stopped["statuses"] == [200, 200]
+    assert json.loads(said(command("events", "show", str(stopped["id"]), "--json"))["body"])["event"] == "meeting.rtms_stopped"
+    assert said(command("events", "replay", str(stopped["id"]), "--json"))["statuses"] == [200]
+    done = next(row for row in rows if row["event"] == "recording.done")
+    assert said(command("events", "show", done["id"], "--json"))["body"]["event"] == "recording.done"
+    command("events", "replay", done["id"])
+    assert "recording.done" in command("events", "list").stdout
+    assert len(said(command("recordings", "list", "--json"))["recordings"]) == 1
+    command("events", "show", "msg_nothing", code=2)
+    command("events", "show", "9999", code=2)
+
+
+def test_what_is_sent_without_a_webhook_goes_to_the_running_one(command):
+    assert json.loads(said(command("send", "rtms.concurrency_near_limit", "--json"))["answer"])
+    command("send", "meeting.rtms_started", "--fault", "wrong-signature", code=1)
+
+
+def test_faults_can_be_cleared_and_mistakes_are_explained(command):
+    command("faults", "add", "late:seconds=4")
+    assert [row["fault"] for row in said(command("faults", "clear", "--json"))["cleared"]] == ["late:seconds=4.0"]
+    assert said(command("faults", "list", "--json"))["armed"] == []
+    assert "(nothing)" in command("faults", "list").stdout
+    assert "no fault 'sometimes'" in command("faults", "add", "sometimes", code=2).stderr
+    assert "status is one of" in command("faults", "add", "recall.create: 999", code=2).stderr
+
+
+def test_links_die_with_the_clock_and_a_download_gets_a_fresh_one(played, command, running, tmp_path):
+    row = home(command, running, played["streams"][0]["stream_id"])
+    before = said(command("clock", "show", "--json"))["now"]
+    advanced = command("clock", "advance", "7h", "--json")
+    assert said(advanced)["now"] >= before + 7 * 3600
+    assert "keep real time" in advanced.stderr
+    command("recordings", "download", row["id"], "--artifact", "transcript", "-o", tmp_path / "t.json")
+    assert said(command("clock", "freeze", "--json"))["rate"] == 0
+    assert "frozen" in command("clock", "show").stdout
+    command("clock", "freeze", "--rate", "1")
+    command("clock", "advance", "soon", code=2)
+
+
+def test_a_meeting_that_cannot_be_played_is_refused(command):
+    assert "there is no scenario 'nope'" in command("meeting", "play", "nope", code=2).stderr
+    assert "supported" in command("meeting", "play", "--media", "pyproject.toml", code=2).stderr
+
+
+def test_reset_forgets_everything_and_the_functions_still_work(tmp_path):
+    with up(tmp_path) as running:
+        command = commands(running)
+        assert said(command("meeting", "play", "--speed", "max", "--json"))["meetings"][0]["joined"]
+        assert said(command("reset", "--json")) == {"records": "forgotten"}
+        assert said(command("recordings", "list", "--json")) == {"recordings": []}
+        assert said(command("events", "list", "--json")) == {"events": []}
+        [report] = said(command("meeting", "play", "--speed", "max", "--json"))["meetings"]
+        assert report["joined"]
