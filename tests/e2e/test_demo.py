@@ -1,0 +1,110 @@
+"""`rtmskit demo`: one meeting's whole way through real processes, on both stores, and the recording equals what was played."""
+
+import array
+import hashlib
+import json
+import sys
+
+import av
+import pytest
+from tests.e2e.processes import rtmskit
+
+from rtms_simulator.scenario import load
+from rtms_simulator.zoom.media import MediaSource
+
+ORDER = ("started", "acked", "accepted", "joined", "stopped", "recorded", "downloaded")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A demo's summary, its directory and what it said on stderr."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = rtmskit("demo", "--json", "--keep", "--logs", "--speed", "max", cwd=folder, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout), folder, done.stderr
+
+
+def check(summary):
+    """What holds for every demo's summary, whatever the store."""
+    assert summary["ok"] is True
+    ids = summary["ids"]
+    assert all(ids[name] for name in ("meeting_uuid", "rtms_stream_id", "handoff", "meeting_direct_connect", "recording"))
+    assert set(ids["artifacts"]) >= {"video_mixed", "audio_mixed", "transcript", "participant_events"}
+    times = [summary["timeline_ms"][name] for name in ORDER]
+    assert times == sorted(times)
+    assert times[0] == 0
+    assert summary["timeline_ms"]["acked"] < 3000, "Zoom would have tried again"
+    assert [row["status"] for row in summary["webhooks"]] == [200, 200]
+    assert summary["posts"] == 1
+    assert len(summary["recording"]["sha256"]) == 64
+    assert summary["recording"]["duration_s"] == pytest.approx(12.0, abs=0.3)
+    assert summary["samples"] == {
+        "count": 192_000,
+        "duration_s": 12.0,
+        "played_sha256": summary["artifacts"]["audio_mixed"]["sha256"],
+        "equal": True,
+    }
+    assert summary["transcript"] == {"utterances": 4, "equal": True}
+
+
+def test_the_summary_carries_every_id_the_timeline_and_the_recording(kept):
+    check(kept[0])
+
+
+def test_every_downloaded_sample_equals_the_played_one(kept):
+    summary, folder, _ = kept
+    recorded = array.array("h", (folder / summary["artifacts"]["audio_mixed"]["path"]).read_bytes())
+    if sys.byteorder == "big":
+        recorded.byteswap()
+    played = array.array("h")
+    for second in MediaSource(load("stand-up")).mixed_samples(16_000):
+        played.extend(second.tolist())
+    assert len(recorded) == len(played) == 192_000
+    assert [at for at, (found, wanted) in enumerate(zip(recorded, played, strict=True)) if found != wanted] == []
+    assert max(played) > 1000, "silence would prove nothing"
+
+
+def test_the_film_decodes_from_end_to_end(kept):
+    summary, folder, _ = kept
+    file = folder / summary["recording"]["path"]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == summary["recording"]["sha256"]
+    with av.open(str(file)) as film:
+        assert {stream.type for stream in film.streams} == {"audio", "video"}
+        assert sum(1 for _ in film.decode(video=0)) > 50
+
+
+def test_it_went_through_both_functions_under_functions_framework(kept):
+    _, folder, log = kept
+    for line in ("webhook: NOTICE", "event=handoff_created", "worker: NOTICE", "event=handoff_accepted", "event=recall_event"):
+        assert line in log
+    assert (folder / ".rtmskit/demo/state.sqlite").exists()
+
+
+@pytest.mark.emulator
+def test_on_firestore_it_comes_out_the_same(tmp_path, firestore_emulator, new_firestore_project, kept):
+    url = f"firestore://{new_firestore_project()}/demo"
+    done = rtmskit(
+        "demo", "--json", "--speed", "max", "--state", url, cwd=tmp_path, timeout=110, FIRESTORE_EMULATOR_HOST=firestore_emulator
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(done.stdout)
+    check(summary)
+    assert summary["state_url"] == url
+    assert summary["samples"] == kept[0]["samples"]
+    assert set(summary["ids"]["artifacts"]) == set(kept[0]["ids"]["artifacts"])
+
+
+def test_for_people_it_shows_the_way_as_it_goes_a_table_at_the_end_and_leaves_nothing(tmp_path):
+    done = rtmskit("demo", "--speed", "max", cwd=tmp_path, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "192,000 samples (12.0 s) played, recorded and compared: all equal. 4 sentences: all equal." in done.stdout
+    assert "the worker had handed it on: Recall accepted" in done.stdout
+    assert "meeting.rtms_started answered 200" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_url_that_the_functions_refuse_is_explained(tmp_path):
+    done = rtmskit("demo", "--state", "mysql://x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "STATE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
