@@ -42,6 +42,7 @@ from rtms_simulator.recall.rtms_codes import (
     KIND_OF_MESSAGE,
     KINDS,
     LATEST_MS,
+    LONGEST_UTTERANCE_MS,
     MEDIA_CONNECTION_INTERRUPTED,
     SIGNALING,
     STATUS_NAMES,
@@ -656,7 +657,7 @@ def _span(content: Mapping[str, Any], timestamp: int) -> tuple[int, int]:
     offsets that only tell how long it took [inf: their unit is undocumented]; without them it took no time.
     """
     start, end = _int(content.get("start_time")), _int(content.get("end_time"))
-    if start is None or end is None or not 0 <= start <= end < LATEST_MS:
+    if start is None or end is None or not 0 <= start <= end < LATEST_MS or end - start > LONGEST_UTTERANCE_MS:
         return timestamp, timestamp
     if start < 10**11:  # before 1973: no moment, so an offset
         return timestamp, timestamp + end - start

@@ -103,6 +103,9 @@ class Recorder:
                 await self._finished.wait()
                 timer.cancel()
             return self._result()
+        except BaseException:
+            self._tape.abandon()
+            raise
         finally:
             self._stopped.set()
 

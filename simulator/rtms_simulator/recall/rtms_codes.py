@@ -96,4 +96,5 @@ HAPPENINGS: Mapping[int, str] = {
     9: "webcam_off",
 }
 
+LONGEST_UTTERANCE_MS = 600_000  # nobody speaks for longer without a pause: such a span is garbage
 LATEST_MS = 4_102_444_800_000  # the year 2100: a "timestamp" beyond is garbage, and dates break further out

@@ -20,8 +20,8 @@ SAMPLE = 2  # bytes
 
 # Zoom's timestamps advance by whole packets; a difference below this is jitter of the sender's clock, not a gap [inf].
 JITTER_MS = 10
-# A packet further ahead than this is garbage: filling the gap would keep the recorder busy for hours [inf].
-LONGEST_GAP_MS = 4 * 3600 * 1000
+# A packet further ahead than this is garbage: there is no end to the silence that such timestamps could ask for [inf].
+LONGEST_GAP_MS = 3600 * 1000
 # How long the mix waits for the packets of other participants.
 MIX_SLACK = RATE  # samples: 1 s
 MIX_STEP = RATE // 10  # samples: written at least this many at once

@@ -23,25 +23,25 @@ class PictureDecoder:
     """Decodes the pictures of one socket: JPG, PNG or H.264 in Annex B, told apart by their first bytes."""
 
     def __init__(self) -> None:
-        self._decoders: dict[str, av.VideoCodecContext] = {}
+        self._h264 = _decoder("h264")
 
     def decode(self, data: bytes, timestamp_ms: int) -> list[tuple[av.VideoFrame, int]]:
         """The frames that come out, each with its moment. H.264 may hold one back. Raises av.FFmpegError for what is no picture."""
-        decoder = self._decoder("mjpeg" if data[:2] == b"\xff\xd8" else "png" if data[:4] == b"\x89PNG" else "h264")
+        still = "mjpeg" if data[:2] == b"\xff\xd8" else "png" if data[:4] == b"\x89PNG" else None
+        # A still stands alone, so it gets a decoder of its own: FFmpeg's PNG decoder adds a picture to the one before.
+        decoder = _decoder(still) if still else self._h264
         packet = av.Packet(data)
         packet.pts = timestamp_ms
         return [(frame, timestamp_ms if frame.pts is None else frame.pts) for frame in decoder.decode(packet)]
 
-    def _decoder(self, name: str) -> av.VideoCodecContext:
-        decoder = self._decoders.get(name)
-        if decoder is None:
-            decoder = av.CodecContext.create(name, "r")
-            assert isinstance(decoder, av.VideoCodecContext)
-            decoder.thread_count = 1  # a thread per core would hold a frame per core back
-            decoder.flags |= av.codec.context.Flags.low_delay
-            decoder.options = {"max_pixels": str(LARGEST_PICTURE)}
-            self._decoders[name] = decoder
-        return decoder
+
+def _decoder(name: str) -> av.VideoCodecContext:
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_count = 1  # a thread per core would hold a frame per core back
+    decoder.flags |= av.codec.context.Flags.low_delay
+    decoder.options = {"max_pixels": str(LARGEST_PICTURE)}
+    return decoder
 
 
 def black(size: tuple[int, int]) -> Planes:

@@ -115,6 +115,11 @@ class Tape:
             return
         self._write(item)
 
+    def abandon(self) -> None:
+        """Let go of all files; the recording was given up."""
+        if self._timeline is not None:
+            self.finish()
+
     def finish(self) -> dict[str, ArtifactFile]:
         """No more will come: complete the files."""
         if self._timeline is None:

@@ -1,0 +1,241 @@
+"""A recording is a function of its packets: fed by hand here, without sockets."""
+
+import io
+import json
+import resource
+import signal
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from rtms_simulator.recall.artifacts.tape import Tape
+from rtms_simulator.recall.recording import (
+    AudioChunk,
+    FirstPacket,
+    ParticipantEvent,
+    RecordingConfig,
+    StreamRequest,
+    Utterance,
+    VideoImage,
+)
+from rtms_simulator.recall.rtms_actions import Caption, Happening, Packet
+
+T0 = 1_795_334_284_858
+REQUEST = StreamRequest("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c", "wss://x", "sig")
+EVERYTHING = RecordingConfig(
+    audio_mixed=("raw", "mp3"),
+    audio_separate=("raw",),
+    video_separate=True,
+    transcript=True,
+    live_audio_mixed=True,
+    live_audio_separate=True,
+    live_video_png=True,
+)
+PACKET = 320  # samples in 20 ms
+SOUND = np.random.default_rng(7).integers(-9000, 9000, 100 * PACKET).astype("<i2")
+
+
+def sound(index, user=0, name=None, kind="audio"):
+    piece = SOUND[index % 100 * PACKET : (index % 100 + 1) * PACKET]
+    return Packet(kind, user, name, piece.tobytes(), T0 + 20 * index)
+
+
+def picture(moment, level=100, user=7, kind="video"):
+    target = io.BytesIO()
+    Image.new("RGB", (64, 36), (level,) * 3).save(target, "JPEG")
+    return Packet(kind, user, "Ada", target.getvalue(), T0 + moment)
+
+
+def record(directory, items, config=EVERYTHING, unavailable=None):
+    told = []
+    tape = Tape(config, REQUEST, directory, told.append, unavailable if unavailable is not None else {})
+    for item in items:
+        tape.take(item)
+    return tape, tape.finish(), told
+
+
+def test_what_was_asked_for_is_there(tmp_path):
+    items = [
+        Happening("join", 7, "Ada", T0 - 500),
+        *(sound(index, user=7, name="Ada") for index in range(50)),
+        *(picture(moment) for moment in range(0, 1000, 200)),
+        Caption(7, "Ada", "hello", T0 + 100, T0 + 400, 9, 0),
+    ]
+    tape, artifacts, told = record(tmp_path, items)
+    assert {kind: artifact.format for kind, artifact in artifacts.items()} == {
+        "video_mixed": "mp4",
+        "video_separate": "mp4",
+        "audio_mixed": "mp3",
+        "audio_mixed_raw": "raw",
+        "audio_separate": "raw",
+        "transcript": "json",
+        "participant_events": "json",
+        "speaker_timeline": "json",
+        "participants": "json",
+        "meeting_metadata": "json",
+    }
+    assert all(artifact.status == "done" for artifact in artifacts.values())
+    assert artifacts["meeting_metadata"].meta == {"title": None, "zoom": {"meeting_uuid": REQUEST.meeting_uuid}}
+    assert (tape.started_at, tape.completed_at) == (T0 / 1000, T0 / 1000 + 1)
+    [part] = artifacts["audio_separate"].parts
+    assert (part.participant.name, part.start, part.duration) == ("Ada", T0 / 1000, 1.0)
+    assert part.path.read_bytes() == artifacts["audio_mixed_raw"].path.read_bytes() == SOUND[: 50 * PACKET].tobytes()
+    assert json.loads(artifacts["participants"].path.read_bytes())[0]["name"] == "Ada"
+    kinds = {type(event) for event in told}
+    assert kinds == {FirstPacket, ParticipantEvent, Utterance, AudioChunk, VideoImage}
+
+
+def test_by_default_it_is_an_mp4_and_the_participants(tmp_path):
+    _, artifacts, _ = record(tmp_path, [sound(0)], RecordingConfig())
+    assert set(artifacts) == {"video_mixed", "participant_events", "speaker_timeline", "participants", "meeting_metadata"}
+
+
+def test_real_time_audio_is_the_sound_with_its_times(tmp_path):
+    _, _, told = record(tmp_path, [sound(index) for index in (0, 1, 2, 10)], RecordingConfig(live_audio_mixed=True))
+    chunks = [event for event in told if isinstance(event, AudioChunk)]
+    assert [chunk.relative for chunk in chunks] == [0, 0.02, 0.04, 0.2]
+    assert b"".join(chunk.data for chunk in chunks) == b"".join(sound(index).data for index in (0, 1, 2, 10))
+
+
+def test_real_time_pictures_come_twice_a_second(tmp_path):
+    config = RecordingConfig(live_video_png=True)
+    _, _, told = record(tmp_path, [picture(moment) for moment in range(0, 3000, 100)], config)
+    images = [event for event in told if isinstance(event, VideoImage)]
+    assert [round(image.relative, 3) for image in images] == [0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert {(image.kind, image.participant.name) for image in images} == {("webcam", "Ada")}
+
+
+def test_the_recording_begins_with_the_sound_from_before_the_join(tmp_path):
+    """Zoom delivers buffered audio after the join, but no older video: the first packet to come need not be the earliest."""
+    items = [picture(1000), picture(1200), *(sound(index) for index in range(100))]
+    tape, artifacts, told = record(tmp_path, items, RecordingConfig(audio_mixed=("raw",)))
+    assert tape.started_at == T0 / 1000
+    assert artifacts["audio_mixed"].path.read_bytes() == SOUND.tobytes()
+    assert isinstance(told[0], FirstPacket)
+
+
+def test_pictures_alone_begin_after_a_while(tmp_path):
+    tape, _, told = record(tmp_path, [picture(moment) for moment in range(0, 4000, 200)])
+    assert tape.started_at == T0 / 1000
+    assert FirstPacket(T0 / 1000) in told
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations([("video", moment) for moment in (0, 200, 400, 600)] + [("deskshare", 100), ("deskshare", 500), ("off", 300)]))
+def test_sockets_out_of_step_by_less_than_a_second_make_the_same_film(tmp_path_factory, order):
+    def item(kind, moment):
+        return Happening("webcam_off", 7, None, T0 + moment) if kind == "off" else picture(moment, moment // 4 + 20, kind=kind)
+
+    def film(items):
+        _, artifacts, _ = record(tmp_path_factory.mktemp("film"), [sound(0), *items, sound(200)], RecordingConfig())
+        with av.open(str(artifacts["video_mixed"].path)) as container:
+            return [(frame.pts, frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
+
+    by_kind = sorted(order, key=lambda pair: pair[0])  # each socket in order, one after the other
+    assert film([item(*pair) for pair in by_kind]) == film([item(*pair) for pair in sorted(order, key=lambda pair: pair[1])])
+
+
+def test_audio_only_has_no_pictures(tmp_path):
+    _, artifacts, _ = record(tmp_path, [sound(index) for index in range(50)], RecordingConfig(layout="audio_only"))
+    with av.open(str(artifacts["video_mixed"].path)) as container:
+        assert [stream.type for stream in container.streams] == ["audio"]
+
+
+def test_a_meeting_without_cameras_is_a_black_film_of_its_length(tmp_path):
+    _, artifacts, _ = record(tmp_path, [sound(index) for index in range(150)], RecordingConfig())
+    with av.open(str(artifacts["video_mixed"].path)) as container:
+        durations = {stream.type: float(stream.duration * stream.time_base) for stream in container.streams}
+        assert durations["video"] == pytest.approx(3, abs=0.2)
+        assert durations["audio"] == pytest.approx(3, abs=0.07)
+        assert max(frame.to_ndarray(format="gray").max() for frame in container.decode(video=0)) < 20
+
+
+def test_without_anything_there_is_nothing(tmp_path):
+    tape, artifacts, told = record(tmp_path, [])
+    assert (tape.started_at, tape.completed_at, tape.has_content, told) == (None, None, False, [])
+    assert {artifacts[kind].sub_code for kind in ("video_mixed", "audio_mixed", "audio_separate", "video_separate")} == {
+        "zoom_rtms_no_media"
+    }
+
+
+def test_a_kind_that_could_not_be_had_fails_its_artifact_alone(tmp_path):
+    lacking = {"transcript": "zoom_rtms_media_type_transcript_not_support", "video": "zoom_rtms_media_not_offered"}
+    _, artifacts, _ = record(tmp_path, [sound(index, 7) for index in range(9)], unavailable=lacking)
+    assert (artifacts["transcript"].status, artifacts["transcript"].sub_code) == ("failed", lacking["transcript"])
+    assert artifacts["video_separate"].sub_code == lacking["video"]
+    assert (artifacts["video_mixed"].status, artifacts["audio_mixed"].status) == ("done", "done")
+
+
+def test_impossible_timestamps_and_pictures_are_counted_and_left_out(tmp_path):
+    garbage = Packet("video", 7, None, b"\xff\xd8 this is no picture", T0 + 40)
+    items = [sound(0), Packet("audio", 0, None, b"\x01\x02", T0 + 10**11), garbage, sound(1)]
+    tape, artifacts, _ = record(tmp_path, items, RecordingConfig(audio_mixed=("raw",)))
+    assert tape.counts == {"impossible_timestamp": 1, "undecodable": 1}
+    assert artifacts["audio_mixed"].path.read_bytes() == SOUND[: 2 * PACKET].tobytes()
+
+
+def test_when_the_disk_is_full_what_fits_is_kept(tmp_path):
+    """The kernel refuses to let files grow beyond 20 kB: pictures and sound fail, with the reason; the texts are complete."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    items = [Happening("join", 7, "Ada", T0), *(sound(index, 7) for index in range(1000)), Caption(7, None, "hello", T0, T0 + 9, 9, 0)]
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        _, artifacts, _ = record(tmp_path, items)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    failed = {kind: artifact.sub_code for kind, artifact in artifacts.items() if artifact.status == "failed"}
+    full = dict.fromkeys(("video_mixed", "audio_mixed", "audio_mixed_raw", "audio_separate"), "storage_full")
+    assert failed == full | {"video_separate": "zoom_rtms_no_media"}
+    assert json.loads(artifacts["transcript"].path.read_bytes())[0]["words"][0]["text"] == "hello"
+    assert not (tmp_path / "audio_mixed.raw").exists()
+
+
+MOMENTS = st.integers(T0 - 10_000, T0 + 60_000) | st.sampled_from([1, T0 + 10**10])  # near, or impossible
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.builds(
+                Packet,
+                st.sampled_from(["audio", "video", "deskshare"]),
+                st.integers(0, 3),
+                st.sampled_from([None, "Ada"]),
+                st.binary(max_size=700),
+                MOMENTS,
+            ),
+            st.builds(
+                lambda user, text, start, length, attribute: Caption(user, None, text, start, start + length, None, attribute),
+                st.integers(0, 3),
+                st.text(),
+                MOMENTS,
+                st.integers(0, 600_000),
+                st.integers(0, 3),
+            ),
+            st.builds(
+                Happening,
+                st.sampled_from(["join", "leave", "active_speaker", "webcam_on", "webcam_off", "screenshare_on", "screenshare_off"]),
+                st.none() | st.integers(0, 3),
+                st.none(),
+                MOMENTS,
+            ),
+        ),
+        max_size=30,
+    )
+)
+def test_any_packets_make_a_recording(tmp_path_factory, items):
+    """Garbage never raises, and what is called done can be opened."""
+    _, artifacts, _ = record(tmp_path_factory.mktemp("any"), items)
+    for kind, artifact in artifacts.items():
+        if artifact.path and artifact.format == "json":
+            json.loads(artifact.path.read_bytes())
+        elif artifact.path and kind == "video_mixed":
+            with av.open(str(artifact.path)) as container:
+                assert container.streams
