@@ -711,63 +711,87 @@ def _unknown(values: Mapping[str, str]) -> list[str]:
     return problems
 
 
-_CONFLICTS: tuple[tuple[tuple[str, ...], Callable[[dict[str, Any]], bool], str], ...] = (
-    (
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What two keys must fulfil together; `fix` are the commands of one way out."""
+
+    names: tuple[str, str]
+    holds: Callable[[dict[str, Any]], bool]
+    allowed: str
+    fix: str
+
+
+_RULES = (
+    _Rule(
         ("webhookMinInstances", "webhookMaxInstances"),
         lambda c: c["webhookMinInstances"] <= c["webhookMaxInstances"],
         "a minimum that is not above the maximum",
+        "pulumi config set rtmskit:webhookMinInstances 0",
     ),
-    (
+    _Rule(
         ("workerMinInstances", "workerMaxInstances"),
         lambda c: c["workerMinInstances"] <= c["workerMaxInstances"],
         "a minimum that is not above the maximum",
+        "pulumi config set rtmskit:workerMinInstances 0",
     ),
-    (("memory", "cpu"), lambda c: c["cpu"] != "4" or c["memory"] in ("2Gi", "4Gi"), "at least 2Gi of memory with 4 CPUs"),
-    (
+    _Rule(
+        ("memory", "cpu"),
+        lambda c: c["cpu"] != "4" or c["memory"] in ("2Gi", "4Gi"),
+        "at least 2Gi of memory with 4 CPUs",
+        "pulumi config set rtmskit:memory 2Gi",
+    ),
+    _Rule(
         ("archiveColdAfterDays", "archiveDeleteAfterDays"),
         lambda c: not c["archiveDeleteAfterDays"] or c["archiveColdAfterDays"] < c["archiveDeleteAfterDays"],
         "moving to Coldline before deletion: `archiveColdAfterDays` below `archiveDeleteAfterDays`",
+        "pulumi config set rtmskit:archiveColdAfterDays 0",
     ),
-    (
+    _Rule(
         ("monthlyBudget", "billingAccount"),
         lambda c: bool(c["monthlyBudget"]) == bool(c["billingAccount"]),
         "both `monthlyBudget` and `billingAccount`, or neither",
+        "pulumi config set rtmskit:monthlyBudget 50; pulumi config set rtmskit:billingAccount 012345-6789AB-CDEF01",
     ),
-    (
+    _Rule(
         ("githubOwnerId", "githubRepository"),
         lambda c: bool(c["githubOwnerId"]) == bool(c["githubRepository"]),
         "both `githubRepository` and `githubOwnerId`, or neither",
+        "pulumi config set rtmskit:githubRepository acme/rtms; pulumi config set rtmskit:githubOwnerId 1234567",
     ),
-    (
+    _Rule(
         ("uptimeCheck", "publicWebhook"),
         lambda c: not c["uptimeCheck"] or c["publicWebhook"],
         "an uptime check of a public webhook only: without `publicWebhook` Google's checkers are refused",
+        "pulumi config set rtmskit:uptimeCheck false",
     ),
-    (
+    _Rule(
         ("webhookUrl", "webhookIngress"),
         lambda c: c["webhookIngress"] == "ALLOW_ALL" or bool(c["webhookUrl"]),
         "the load balancer's address as `webhookUrl`, since with ALLOW_INTERNAL_AND_GCLB nothing else can reach the webhook",
+        "pulumi config set rtmskit:webhookUrl https://rtms.example.com",
     ),
-    (
+    _Rule(
         ("zoomSecretTokenPrevious", "zoomSecretToken"),
         lambda c: c["zoomSecretTokenPrevious"] != c["zoomSecretToken"],
-        "a previous token that differs from the current one; without a rotation leave it empty",
+        "a previous token that differs from the current one; without a rotation none",
+        "pulumi config rm rtmskit:zoomSecretTokenPrevious",
     ),
-    (
+    _Rule(
         ("zoomClientSecret", "zoomSecretToken"),
         lambda c: c["zoomClientSecret"] != c["zoomSecretToken"],
         "two different values: Client Secret (Basic Information) and Secret Token (Access) are not the same thing",
+        "pulumi config set --secret rtmskit:zoomClientSecret",
     ),
 )
 
 
-def _conflicts(found: dict[str, Any]) -> list[str]:
+def _broken_rules(found: dict[str, Any]) -> list[str]:
     problems = []
-    for names, holds, allowed in _CONFLICTS:
-        if all(name in found for name in names) and not holds(found):
-            keys = [BY_NAME[name] for name in names]
+    for rule in _RULES:
+        if all(name in found for name in rule.names) and not rule.holds(found):
+            keys = [BY_NAME[name] for name in rule.names]
             shown = ", ".join(f"{key.name} = {'(secret)' if key.secret else found[key.name]!r}" for key in keys)
-            problems.append(_problem(" with ".join(key.full_name for key in keys), shown, allowed, keys[0].fix()))
+            problems.append(_problem(" with ".join(key.full_name for key in keys), shown, rule.allowed, rule.fix))
     return problems
 
 
@@ -795,7 +819,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
     if "name" in found and not NAME.fullmatch(name):
         key = BY_NAME["name"]
         problems.append(_problem(key.full_name, f"nothing, and the stack's name makes it {name!r}", key.allowed, key.fix()))
-    problems += _conflicts(found)
+    problems += _broken_rules(found)
     problems += _unknown(values)
     if problems:
         raise ConfigError(problems)

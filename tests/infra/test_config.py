@@ -1,0 +1,180 @@
+"""The configuration: one error lists every problem with its fix, no secret is ever shown, nothing is registered before."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtms_infra.config import BY_NAME, KEYS, NAME, PAIRED_REGION, REGIONS, REQUIRED, ConfigError, Key, Secret, parse
+from rtms_relay import settings
+from tests.infra.deployment import SECRET_NAMES, SECRETS, Runner, configured
+
+
+def problems(config: dict[str, str], secrets: tuple[str, ...] = SECRET_NAMES, stack: str = "prod") -> dict[str, str]:
+    """Key -> its paragraph."""
+    with pytest.raises(ConfigError) as caught:
+        parse(config, secrets, stack)
+    return {paragraph.splitlines()[0]: paragraph for paragraph in caught.value.problems}
+
+
+def test_the_least_configuration_is_enough_and_takes_the_paired_region() -> None:
+    for recall, google in PAIRED_REGION.items():
+        config = parse(configured(recallRegion=recall), SECRET_NAMES, "prod")
+        assert config.place.region == config.place.database_location == google
+        assert config.place.name == "rtmskit-prod"
+        assert google in REGIONS
+
+
+def test_nothing_at_all_lists_every_required_key_with_the_command_that_sets_it() -> None:
+    found = problems({})
+    required = {key.full_name for key in KEYS if key.default is REQUIRED}
+    assert set(found) == required | {"gcp:project"}
+    for name, paragraph in found.items():
+        assert re.search(rf"fix:     pulumi config set (--secret )?{name}", paragraph)
+
+
+BAD: dict[str, str] = {
+    "name": "x", "region": "mars-1", "databaseLocation": "nam99", "protect": "yes", "zoomClientId": "a b",
+    "zoomSecretToken": "short", "zoomSecretTokenPrevious": "é" * 20, "zoomClientSecret": "new\nline-inside", "zoomServerHosts": "zoom",
+    "zoomSignatureWindowSeconds": "5", "zoomConnectWindowSeconds": "soon", "zoomOnDeauthorized": "ignore", "recallRegion": "us-east-9",
+    "recallApiKey": "a key", "recallWebhookSecrets": "whsec_!", "recallRecordingConfig": "[]", "recallEntityField": "theirs",
+    "runtime": "python27", "cpu": "0.5", "memory": "256Mi", "webhookMinInstances": "-1", "webhookMaxInstances": "0",
+    "webhookConcurrency": "1001", "workerMinInstances": "1.5", "workerMaxInstances": "many", "workerConcurrency": "0",
+    "queueDispatchesPerSecond": "501", "backupDays": "99", "archive": "1", "archiveColdAfterDays": "-1", "archiveDeleteAfterDays": "x",
+    "publicWebhook": "True", "webhookIngress": "ALL", "webhookUrl": "https://x.example.com/path", "workerCallers": '["allUsers"]',
+    "alertEmails": '"a@example.com"', "ackLatencyAlertMs": "3000", "uptimeCheck": "on", "monthlyBudget": "-5", "billingAccount": "1",
+    "budgetCurrency": "dollars", "githubRepository": "acme", "githubOwnerId": "acme", "githubRef": "main",
+}  # fmt: skip
+
+
+def test_every_key_refuses_a_bad_value_and_all_are_reported_at_once() -> None:
+    assert set(BAD) == set(BY_NAME)
+    found = problems({"gcp:project": "UPPER", **{f"rtmskit:{name}": value for name, value in BAD.items()}})
+    assert set(found) == {"gcp:project", *(key.full_name for key in KEYS)}
+    for key in KEYS:
+        paragraph = found[key.full_name]
+        assert key.allowed in paragraph
+        assert key.fix() in paragraph
+        assert (BAD[key.name] in paragraph) != key.secret
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if not key.secret], ids=lambda key: key.name)
+def test_the_example_of_a_key_is_a_value_that_it_takes(key: Key) -> None:
+    example = shlex.split(key.example)[0]
+    value = {"integer": int, "boolean": lambda text: text == "true", "array": lambda text: (text,), "string": str}[key.kind](example)
+    assert key.check(value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"webhookMinInstances": 9, "webhookMaxInstances": 3}, "rtmskit:webhookMinInstances with rtmskit:webhookMaxInstances"),
+        ({"workerMinInstances": 9, "workerMaxInstances": 3}, "rtmskit:workerMinInstances with rtmskit:workerMaxInstances"),
+        ({"cpu": "4", "memory": "1Gi"}, "rtmskit:memory with rtmskit:cpu"),
+        ({"archive": True, "archiveDeleteAfterDays": 30}, "rtmskit:archiveColdAfterDays with rtmskit:archiveDeleteAfterDays"),
+        ({"monthlyBudget": 50}, "rtmskit:monthlyBudget with rtmskit:billingAccount"),
+        ({"billingAccount": "012345-6789AB-CDEF01"}, "rtmskit:monthlyBudget with rtmskit:billingAccount"),
+        ({"githubRepository": "acme/rtms"}, "rtmskit:githubOwnerId with rtmskit:githubRepository"),
+        ({"publicWebhook": False}, "rtmskit:uptimeCheck with rtmskit:publicWebhook"),
+        ({"webhookIngress": "ALLOW_INTERNAL_AND_GCLB"}, "rtmskit:webhookUrl with rtmskit:webhookIngress"),
+        ({"zoomSecretTokenPrevious": "zoom-secret-token-0"}, "rtmskit:zoomSecretTokenPrevious with rtmskit:zoomSecretToken"),
+        ({"zoomClientSecret": "zoom-secret-token-0"}, "rtmskit:zoomClientSecret with rtmskit:zoomSecretToken"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused_together(changes: dict[str, object], names: str) -> None:
+    found = problems(configured(**changes))
+    assert set(found) == {names}
+    for command in found[names].split("fix:     ")[1].split("; "):
+        words = shlex.split(command)
+        assert words[:2] == ["pulumi", "config"]
+        assert any(word.removeprefix("rtmskit:") in BY_NAME for word in words)
+
+
+def test_a_secret_that_is_stored_in_clear_text_is_refused() -> None:
+    found = problems(configured(), secrets=("rtmskit:zoomSecretToken",))
+    assert set(found) == set(SECRETS) - {"rtmskit:zoomSecretToken"}
+    assert all("stored as plain text" in paragraph for paragraph in found.values())
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest_one() -> None:
+    found = problems({**configured(), "rtmskit:webhookMinInstnces": "1"})
+    assert "did you mean `webhookMinInstances`?" in found["rtmskit:webhookMinInstnces"]
+    assert "pulumi config rm rtmskit:webhookMinInstnces" in found["rtmskit:webhookMinInstnces"]
+
+
+def test_keys_of_other_namespaces_are_left_alone() -> None:
+    parse({**configured(), "gcp:billingProject": "acme", "aws:region": "x"}, SECRET_NAMES, "prod")
+
+
+@pytest.mark.parametrize("stack", ["Prod", "a_b", "x" * 30, "dev.1"])
+def test_a_stack_whose_name_cannot_be_a_prefix_needs_a_name(stack: str) -> None:
+    assert "the stack's name makes it" in problems(configured(), stack=stack)["rtmskit:name"]
+    assert parse(configured(name="rtms"), SECRET_NAMES, stack).place.name == "rtms"
+
+
+@given(st.from_regex(NAME, fullmatch=True))
+def test_every_name_that_is_taken_fits_everything_that_is_named_after_it(name: str) -> None:
+    """Limits: service account 6-30, Firestore database 4-63, bucket 63 with a project of 30, Run's address 63, pool 4-32, role 64."""
+    assert 4 <= len(name) <= 21
+    assert len(f"{name}-build") >= 6
+    assert len(f"{name}-deployer") <= 30
+    assert len(f"{'p' * 30}-{name}-archive") <= 63
+    assert len(f"{name}-webhook-123456789012") <= 63
+    assert len(f"{name}-github") <= 32
+    assert len(f"{name}_webhook_records") <= 64
+    assert re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", name)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([key.full_name for key in KEYS]), st.text(string.printable, min_size=9, max_size=30).filter(str.strip), max_size=12
+    )
+)
+def test_whatever_is_given_the_answer_is_a_config_or_one_error_without_secrets(given_values: dict[str, str]) -> None:
+    values = {**configured(), **given_values}
+    try:
+        parse(values, SECRET_NAMES, "prod")
+    except ConfigError as error:
+        text = str(error)
+        for name in SECRET_NAMES:
+            shown = values.get(name, "")
+            elsewhere = [value for other, value in values.items() if other not in SECRET_NAMES and shown in value]
+            documented = [key.allowed + key.fix() for key in KEYS if shown in key.allowed + key.fix()]
+            assert not shown or shown not in text or elsewhere or documented
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    config = parse(configured(), SECRET_NAMES, "prod")
+    assert not any(secret in repr(config) for secret in SECRETS.values())
+    assert repr(Secret("x")) == "Secret(***)"
+
+
+def test_the_program_stops_with_that_error_and_registers_nothing(runner: Runner) -> None:
+    deployment = runner.run({"rtmskit:region": "mars", "rtmskit:typo": "1"})
+    assert deployment.custom == ()
+    assert deployment.error.startswith("The configuration has 8 problems; nothing was changed.")
+    assert "Traceback" not in deployment.error
+    for name in ("gcp:project", "rtmskit:region", "rtmskit:typo", "rtmskit:recallApiKey"):
+        assert f"\n{name}\n  found:" in deployment.error
+
+
+def test_limits_agree_with_the_functions_own() -> None:
+    """What is allowed here is allowed there: the edges of each number and list are parsed by the function's settings."""
+    there = {variable.name: variable for variable in settings.VARIABLES}
+    for value in ("60", "86400"):
+        there["ZOOM_SIGNATURE_WINDOW_S"].parse(value)
+    for value in ("10", "3000"):
+        there["ZOOM_CONNECT_WINDOW_S"].parse(value)
+    for value in ("audit", "alert"):
+        there["ZOOM_ON_DEAUTHORIZED"].parse(value)
+    for value in ("meeting_uuid", "own"):
+        there["RECALL_ENTITY_FIELD"].parse(value)
+    assert tuple(PAIRED_REGION) == settings.REGIONS
+    for name, key in (("ZOOM_SERVER_HOSTS", "zoomServerHosts"), ("ZOOM_SIGNATURE_WINDOW_S", "zoomSignatureWindowSeconds")):
+        assert there[name].default == str(BY_NAME[key].default)
+    assert there["ZOOM_CONNECT_WINDOW_S"].default == str(BY_NAME["zoomConnectWindowSeconds"].default)

@@ -1,0 +1,122 @@
+"""What is generated is up to date; the golden inventories say what each example stack registers."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rtms_infra.config import KEYS, REQUIRED, parse
+from rtms_infra.costs import PRICES, SECRETS_ALWAYS, Load, estimate
+from rtms_infra.secrets import READER
+from rtms_infra.stack import OUTPUTS
+from tests.infra import schema
+from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Runner, as_text, configured, example
+from tests.infra.policies import violations
+from tests.infra.purposes import purposes
+from tests.infra.regenerate import COMMAND, generated
+
+
+@pytest.fixture(scope="module")
+def wanted(runner: Runner) -> dict[Path, str]:
+    return generated(runner)
+
+
+FILES = ["Pulumi.yaml", "docs/configuration-infra.md", "docs/costs.md", "docs/permissions.md"]
+
+
+@pytest.mark.parametrize("name", [*FILES, *(f"tests/infra/inventory/{example}.yaml" for example in EXAMPLES)])
+def test_the_file_is_what_the_program_makes_it(wanted: dict[Path, str], name: str) -> None:
+    path = ROOT / name
+    found = path.read_text() if path.exists() else ""
+    difference = "\n".join(difflib.unified_diff(found.splitlines(), wanted[path].splitlines(), name, "the program", lineterm="", n=1))
+    assert found == wanted[path], f"{name} is not up to date; if the change is meant, run: {COMMAND}\n{difference}"
+
+
+def test_nothing_generated_is_left_behind(wanted: dict[Path, str]) -> None:
+    assert {path.relative_to(ROOT).as_posix() for path in wanted} == {*FILES, *(f"tests/infra/inventory/{e}.yaml" for e in EXAMPLES)}
+    assert {path.stem for path in (ROOT / "tests/infra/inventory").iterdir()} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_stack_violates_no_policy(runner: Runner, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    deployment = runner.run(example(name))
+    assert not deployment.error
+    assert violations(deployment) == {}
+    assert set(deployment.outputs) == set(OUTPUTS)
+    count = schema.Count.empty()
+    for resource in deployment.custom:
+        count.add(schema.resource_type(resource.type))
+    kinds = len({resource.type for resource in deployment.custom})
+    with capsys.disabled():
+        print(f"\ninfra: {name}: {len(deployment.custom)} resources of {kinds} types checked against {count}")
+
+
+def test_pulumis_own_defaults_are_the_programs(runner: Runner) -> None:
+    """Pulumi's command line fills in the defaults of Pulumi.yaml before the program sees the configuration."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert list(declared) == [key.name for key in KEYS]
+    filled = {f"rtmskit:{name}": as_text(entry["default"]) for name, entry in declared.items()} | configured()
+    assert parse(filled, SECRET_NAMES, "prod") == parse(configured(), SECRET_NAMES, "prod")
+
+
+def test_every_key_has_a_default_there_and_no_secret_has_a_type() -> None:
+    """Otherwise Pulumi's command line would stop with an error of its own before ours can list everything."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    for key in KEYS:
+        entry = declared[key.name]
+        assert "default" in entry
+        assert entry.get("secret", False) == key.secret
+        assert ("type" in entry) != key.secret
+        assert entry["description"].startswith("Required.") == (key.default is REQUIRED)
+
+
+def test_every_documented_resource_is_in_some_example(runner: Runner) -> None:
+    """A line in a docstring's Creates that nothing fulfils is a lie."""
+    names = {resource.name for name in EXAMPLES for resource in runner.run(example(name)).custom}
+    names |= {resource.name for resource in runner.run(configured(zoomSecretTokenPrevious="former-secret-token")).custom}
+    for _, pattern, _ in purposes():
+        assert any(Path(name).match(pattern) for name in names), pattern
+
+
+BILLED = {"Function", "Database", "Queue", "Job", "Secret", "SecretVersion", "Bucket", "Metric"}
+FREE = {
+    "Account", "AlertPolicy", "BackupSchedule", "BucketIAMMember", "BucketObject", "Budget", "Dashboard", "Field", "IAMCustomRole",
+    "IAMMember", "NotificationChannel", "QueueIamMember", "Repository", "RepositoryIamMember", "SecretIamMember", "Service",
+    "ServiceIamMember", "UptimeCheckConfig", "WorkloadIdentityPool", "WorkloadIdentityPoolProvider",
+}  # fmt: skip
+"""Nothing, or cents by stored size: images, sources, backups."""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_bill_has_a_line_for_every_billed_resource(runner: Runner, name: str) -> None:
+    kinds = {resource.kind for resource in runner.run(example(name)).custom}
+    assert kinds <= BILLED | FREE, "a new type: say whether it is billed"
+    config = parse(example(name), SECRET_NAMES, "prod")
+    caused = {kind for line in estimate(config, Load(1000)) for kind in line.types}
+    without_archive = set() if config.archive else {"Bucket"}  # the other bucket holds some MiB of sources
+    assert kinds & (BILLED - without_archive) == caused - {"Field"}
+
+
+def test_the_bill_of_a_million_meetings_is_the_references() -> None:
+    """gcp-pulumi reference, section 7: the table per million meetings, before free tiers."""
+    config = parse(configured(recallWebhookSecrets=None), SECRET_NAMES, "prod")
+    alone = {line.name: round(line.dollars, 2) for line in estimate(config, Load(1_000_000))}
+    together = {line.name: round(line.dollars, 2) for line in estimate(config, Load(1_000_000, overlap=5))}
+    assert (alone["webhook, busy"], together["webhook, busy"]) == (8.38, 2.31 + 0.01)  # the reference cuts off where this rounds
+    assert (alone["worker, busy"], together["worker, busy"]) == (20.60, 4.44)
+    assert alone["records"] == 4.30
+    assert alone["tasks"] == 0.82
+    assert alone["secrets"] == round(SECRETS_ALWAYS * PRICES["secret"].dollars, 2)
+    assert len(READER) == SECRETS_ALWAYS + 2
+
+
+def test_a_multi_region_doubles_the_records_and_deleting_sooner_costs_less() -> None:
+    def bill(**changes: object) -> dict[str, float]:
+        return {line.name: line.dollars for line in estimate(parse(configured(**changes), SECRET_NAMES, "prod"), Load(10_000))}
+
+    assert bill(databaseLocation="nam5")["records"] == pytest.approx(2 * bill()["records"])
+    assert bill(archive=True, archiveDeleteAfterDays=90)["archive"] < bill(archive=True, archiveDeleteAfterDays=365)["archive"]
+    assert bill(archive=True, archiveColdAfterDays=30)["archive"] < bill(archive=True, archiveColdAfterDays=0)["archive"]
