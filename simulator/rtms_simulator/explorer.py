@@ -5,13 +5,16 @@ are tried, depth first. A coroutine cannot be copied, so a branch is reached aga
 state met before is not entered twice. Two states are the same if the world's own fingerprint is, the time is, and each process
 stands at the same await having heard the same things, since what a deterministic coroutine does next depends on nothing else.
 
-A process that sleeps may go on at any time, which moves the clock to its deadline: so every process can be slower than any
-time-out, which is how leases come to be broken.
+Steps that touch nothing shared (the first step of a process, the return from a wait, and those after an await that the scene
+calls local) commute with everybody else's, so one order of them stands for all; a crash is still tried before and after each.
+
+Time passes when nothing else can move: then the earliest deadline comes. Besides, a bounded number of `stalls` lets a deadline
+come although others could move: so a process can be slower than any time-out, which is how leases come to be broken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -71,6 +74,7 @@ class Branch:
         self._ready_at: dict[Process, int] = {}
         self._fallen: list[Process] = []
         self._crashes_left = explorer.crashes
+        self._stalls_left = explorer.stalls
         self._faults_left = dict(explorer.faults)
         self._current: Process | None = None
         self.scene: Scene | None = None
@@ -107,17 +111,30 @@ class Branch:
     def play(self) -> None:
         """Follow the prefix, then always the first choice, leaving the others to the explorer. Raises `_Pruned`."""
         while True:
-            ready = [process for process in self._processes if process.outcome is None and self._is_ready(process)]
-            if not ready:
+            ready = [process for process in self._processes if self._is_ready(process)]
+            timed = sorted((self._ready_at[process], number) for number, process in enumerate(self._processes) if self._is_timed(process))
+            waiting = [self._processes[number] for when, number in timed if when == timed[0][0]]
+            # A deadline that has come is as good as ready; one to come needs nobody else to move, or a stall.
+            if timed and timed[0][0] <= self.now_ms:
+                ready += waiting
+                waiting = []
+            if not ready and not waiting:
                 return
+            local = next((process for process in ready if self._is_local(process)), None)
+            if local is not None:
+                ready, waiting = [local], []
             killable = self._killable() if self._crashes_left else []
-            choice = self._choose(len(ready) + len(killable))
+            overtaking = waiting if not ready or self._stalls_left else []
+            choice = self._choose(len(ready) + len(overtaking) + len(killable))
             if choice < len(ready):
                 self._step(ready[choice])
+            elif choice < len(ready) + len(overtaking):
+                self._stalls_left -= bool(ready)
+                self._step(overtaking[choice - len(ready)])
             else:
                 self._crashes_left -= 1
                 self._explorer.findings.crashes += 1
-                self._crash(killable[choice - len(ready)])
+                self._crash(killable[choice - len(ready) - len(overtaking)])
 
     def close(self) -> None:
         for process in [*self._fallen, *self._processes]:
@@ -125,10 +142,17 @@ class Branch:
 
     def _is_ready(self, process: Process) -> bool:
         trap = self._traps[process]
-        if trap is None or trap.process is None:
+        if trap is None:
             return True
-        # Who waits with a time-out may give up at any moment; that is a way for the world to go, too.
-        return trap.process.outcome is not None or trap.delay_ms is not None
+        return trap.process.outcome is not None if trap.process is not None else trap.delay_ms is None
+
+    def _is_local(self, process: Process) -> bool:
+        trap = self._traps[process]
+        return trap is None or trap.process is not None or trap.label in self._explorer.local
+
+    def _is_timed(self, process: Process) -> bool:
+        trap = self._traps[process]
+        return trap is not None and trap.delay_ms is not None and not self._is_ready(process)
 
     def _killable(self) -> list[Instance]:
         instances = {
@@ -138,8 +162,7 @@ class Branch:
 
     def _step(self, process: Process) -> None:
         trap = self._traps[process]
-        waited_out = trap is not None and trap.process is not None and trap.process.outcome is None
-        if trap is not None and trap.delay_ms is not None and (trap.process is None or waited_out):
+        if trap is not None and self._is_timed(process):
             self.now_ms = max(self.now_ms, self._ready_at[process])
         self._current = process
         self._explorer.findings.steps += 1
@@ -175,9 +198,13 @@ class Branch:
     def _fingerprint(self) -> Hashable:
         assert self.scene is not None
         places = frozenset(
-            (process.name, process.at, process.heard, self._ready_at.get(process), self._awaited(process)) for process in self._processes
+            (process.name, process.at, process.heard, self._deadline(process), self._awaited(process)) for process in self._processes
         )
-        return (self.scene.fingerprint(), self.now_ms, places, self._crashes_left, tuple(sorted(self._faults_left.items())))
+        budgets = (self._crashes_left, self._stalls_left, tuple(sorted(self._faults_left.items())))
+        return (self.scene.fingerprint(), self.now_ms, places, budgets)
+
+    def _deadline(self, process: Process) -> int | None:
+        return self._ready_at[process] if self._is_timed(process) else None
 
     def _awaited(self, process: Process) -> Hashable:
         trap = self._traps[process]
@@ -212,12 +239,16 @@ class Explorer:
         build: Callable[[Branch], Scene],
         *,
         crashes: int = 1,
+        stalls: int = 0,
         faults: Mapping[str, int] | None = None,
+        local: Collection[str] = (),
         limit: int = 1_000_000,
         start_ms: int = 1_700_000_000_000,
     ) -> None:
         self.crashes = crashes
+        self.stalls = stalls
         self.faults = dict(faults or {})
+        self.local = frozenset(local)
         self.findings = Findings()
         self._build = build
         self._limit = limit

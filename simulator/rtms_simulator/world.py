@@ -148,12 +148,12 @@ class World:
     def __init__(self, seed: int, chances: Chances, start_ms: int = 1_700_000_000_000) -> None:
         self.seed = seed
         self.chances = chances
-        self.random = Random(seed)  # noqa: S311 - a simulation wants reproducible chance
+        self.random = Random(seed)
         self.now_ms = start_ms
         self.history: list[Event] = []
         self.injected: dict[str, int] = {}
         self.steps = 0
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[float, int, Callable[[], object]]] = []
         self._order = 0
         self._clock = float(start_ms)
         self._fallen: list[Process] = []
@@ -202,6 +202,15 @@ class World:
             self.steps += 1
             action()
 
+    @property
+    def next_at(self) -> float | None:
+        """When the next thing happens, ms; None if nothing is left to do."""
+        return self._agenda[0][0] if self._agenda else None
+
+    def at(self, when_ms: float, action: Callable[[], object]) -> None:
+        """Have something done from outside at a moment (now, if that is past)."""
+        self._at(max(when_ms, self._clock), action)
+
     def close(self) -> None:
         """Close what crashed or never ended. After this the world is history only."""
         for process in self._fallen:
@@ -209,7 +218,7 @@ class World:
         self._fallen.clear()
         self._agenda.clear()
 
-    def _at(self, when: float, action: Callable[[], None]) -> None:
+    def _at(self, when: float, action: Callable[[], object]) -> None:
         self._order += 1
         heapq.heappush(self._agenda, (when, self._order, action))
 
@@ -225,7 +234,7 @@ class World:
             self._leave(process, ("raised", error))
             return
         chances = self.chances
-        if chances.crash_rate and trap.process is None and self.random.random() < chances.crash_rate and process.instance.name != "world":
+        if chances.crash_rate and process.instance.name != "world" and self.random.random() < chances.crash_rate:
             label = f"crash:{trap.label}"
             self.injected[label] = self.injected.get(label, 0) + 1
             self.crash(process.instance)

@@ -1,0 +1,115 @@
+"""Many seeds, added up: what was played, what went wrong on purpose, and whether anything was lost or doubled."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from tests.simulation.coverage import SOMETIMES, met
+from tests.simulation.relay_world import HOSTILE, run, secrets_in
+
+STREAMS = 24
+CHUNK = 8
+YEAR_MS = 365.25 * 86_400_000
+
+
+@dataclass(slots=True)
+class Figures:
+    """The sum over the seeds played so far. `broken`: (seed, promise and how) for each violation."""
+
+    seeds: int = 0
+    deliveries: int = 0
+    simulated_ms: int = 0
+    steps: int = 0
+    starts: int = 0
+    lost: int = 0
+    doubled: int = 0
+    leaks: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
+    broken: list[tuple[int, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, other: Figures) -> None:
+        for name in ("seeds", "deliveries", "simulated_ms", "steps", "starts", "lost", "doubled", "leaks"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.outcomes += other.outcomes
+        self.faults += other.faults
+        self.met += other.met
+        self.broken += other.broken
+
+    @property
+    def unmet(self) -> list[str]:
+        """Rare states that no seed came to: a campaign that is silent about them proves nothing of them."""
+        return [name for name in SOMETIMES if not self.met[name]]
+
+    def report(self) -> str:
+        crashes = sum(count for name, count in self.faults.items() if name.startswith("crash:"))
+        lines = [
+            f"seeds            {self.seeds:,}",
+            f"deliveries       {self.deliveries:,} ({self.deliveries / max(self.seconds, 1e-9):,.0f} per second)",
+            f"awaits           {self.steps:,}",
+            f"simulated years  {self.simulated_ms / YEAR_MS:,.1f}",
+            "faults injected  "
+            + ", ".join(f"{name} {count:,}" for name, count in sorted(self.faults.items()) if not name.startswith("crash:")),
+            f"crashes          {crashes:,} at {sum(name.startswith('crash:') for name in self.faults)} kinds of await",
+            "hand-offs        " + ", ".join(f"{name} {count:,}" for name, count in self.outcomes.most_common()),
+            f"rare states      {len(SOMETIMES) - len(self.unmet)} of {len(SOMETIMES)} met"
+            + "".join(f"; never: {name}" for name in self.unmet),
+            f"secrets leaked   {self.leaks}",
+            f"lost {self.lost}, doubled {self.doubled}, broken promises {len(self.broken)}",
+        ]
+        return "\n".join(lines)
+
+
+def play(seeds: Iterable[int]) -> Figures:
+    """Play these seeds in this process."""
+    figures = Figures()
+    for seed in seeds:
+        finished = run(seed, streams=STREAMS, chances=HOSTILE)
+        figures.seeds += 1
+        figures.deliveries += finished.deliveries
+        figures.simulated_ms += finished.simulated_ms
+        figures.steps += finished.world.steps
+        figures.starts += finished.verdict.starts
+        figures.lost += finished.verdict.lost
+        figures.doubled += finished.verdict.doubled
+        figures.outcomes += finished.verdict.outcomes
+        figures.faults.update(finished.world.injected)
+        figures.met += met(finished)
+        figures.broken += [(seed, line) for line in finished.verdict.broken]
+        leaked = secrets_in(finished)
+        figures.leaks += len(leaked)
+        figures.broken += [(seed, f"G6: {text[:300]}") for text in leaked]
+    return figures
+
+
+def campaign(first: int, seeds: int, *, jobs: int = 2, deliveries: int | None = None) -> Iterator[Figures]:
+    """Play seeds `first`, `first + 1`, ... over `jobs` processes; yields the sum after each chunk.
+
+    Ends after `seeds` seeds, or earlier once `deliveries` were made.
+    """
+    total = Figures()
+    begun = time.monotonic()
+    chunks = _chunks(first, seeds)
+    with ProcessPoolExecutor(jobs) as pool:
+        pending = [pool.submit(play, chunk) for chunk in itertools.islice(chunks, jobs * 2)]
+        while pending:
+            total.add(pending.pop(0).result())
+            total.seconds = time.monotonic() - begun
+            yield total
+            if deliveries is not None and total.deliveries >= deliveries:
+                for future in pending:
+                    future.cancel()
+                return
+            pending += [pool.submit(play, chunk) for chunk in itertools.islice(chunks, 1)]
+
+
+def _chunks(first: int, seeds: int) -> Iterator[range]:
+    for start in range(first, first + seeds, CHUNK):
+        yield range(start, min(start + CHUNK, first + seeds))

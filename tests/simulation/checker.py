@@ -1,0 +1,173 @@
+"""Judges a finished world by its history and what was left in the store. Knows the promises, not the implementation.
+
+Of the service it uses only the states' names and four fields of a hand-off record: `state`, `reason`, `mdc_id` and the
+stream's ids. Everything else comes from what Zoom and Recall saw.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtms_simulator.world import Event
+
+FINAL = {"accepted", "cancelled", "superseded", "failed", "expired"}
+CONNECT_WINDOW_MS = 60_000
+REVOKED = 8
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a run amounted to, and every promise it broke."""
+
+    broken: list[str] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    doubled: int = 0
+    starts: int = 0
+
+    def breaks(self, promise: str, what: str) -> None:
+        self.broken.append(f"{promise}: {what}")
+
+
+def judge(
+    history: Sequence[Event], handoffs: Mapping[str, Mapping[str, Any]], *, archive: Iterable[str] = (), kept: Iterable[str] = ()
+) -> Verdict:
+    """Check G1, G2, G3, G5 and G8 on a world that has come to rest.
+
+    `handoffs`: key -> fields of each hand-off record. `archive`: names of archived objects. `kept`: ids of the recordings that
+    Recall still has, as `rec-<mdc id>`.
+    """
+    verdict = Verdict()
+    acked: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    heard_stop: dict[str, int] = {}
+    heard_start: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    revoked: set[str] = set()
+    genuine: set[tuple[str, str]] = set()
+    for event in history:
+        if event.who != "zoom" or event.what != "answered":
+            continue
+        facts = event.facts
+        if not facts["authentic"]:
+            if facts["status"] < 400:
+                verdict.breaks("G5", f"a forged {facts['event']} was answered {facts['status']}")
+            continue
+        if _is_start(facts):
+            genuine.add((facts["stream"], facts["urls"]))
+            # A start may have had its effect though its answer got lost or late, so it counts as possibly heard.
+            heard_start[facts["stream"]].append((facts["ts"], facts["urls"]))
+            if 200 <= facts["status"] < 300:
+                acked[(facts["stream"], facts["urls"])].append(event)
+        elif facts["event"].endswith("rtms_stopped"):
+            heard_stop[facts["stream"]] = max(heard_stop.get(facts["stream"], 0), facts["ts"])
+            if facts["reason"] == REVOKED and 200 <= facts["status"] < 300:
+                revoked.add(facts["stream"])
+
+    by_stream_and_urls = {
+        (fields["stream_id"], fields["server_urls"]): (key, fields) for key, fields in handoffs.items() if fields.get("stream_id")
+    }
+    by_key = dict(handoffs)
+    made: dict[str, list[Event]] = defaultdict(list)
+    refused: dict[str, list[int]] = defaultdict(list)
+    for event in history:
+        if event.who == "recall" and event.what == "made":
+            made[event.facts["handoff"]].append(event)
+        elif event.who == "recall" and event.what == "refused":
+            refused[event.facts["handoff"]].append(event.facts["status"])
+
+    _nothing_lost(verdict, acked, by_stream_and_urls, revoked)
+    for key, events in made.items():
+        if len(events) > 1:
+            verdict.doubled += 1
+            verdict.breaks("G2", f"hand-off {key[:8]} made {len(events)} MDCs: {[event.facts['mdc'] for event in events]}")
+        if key not in by_key:
+            verdict.breaks("G5", f"an MDC was made for {key[:8]}, which no record knows")
+    for (stream, urls), (key, fields) in by_stream_and_urls.items():
+        if (stream, urls) not in genuine:
+            verdict.breaks("G5", f"hand-off {key[:8]} exists, but no authentic delivery asked for it")
+        _is_justified(verdict, key, fields, made.get(key, []), refused.get(key, []), heard_start[stream], heard_stop.get(stream), revoked)
+    _nothing_left(verdict, revoked, made, archive, kept)
+    return verdict
+
+
+def _is_start(facts: Mapping[str, Any]) -> bool:
+    event = facts["event"]
+    return event.endswith("rtms_started") or (event.endswith("rtms_interrupted") and facts["urls"] is not None)
+
+
+def _nothing_lost(
+    verdict: Verdict,
+    acked: Mapping[tuple[str, str], list[Event]],
+    records: Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]],
+    revoked: set[str],
+) -> None:
+    """G1 and G3: each acknowledged start, the fail-overs among them, has a record of its own that came to an end with a reason."""
+    for (stream, urls), _ in acked.items():
+        verdict.starts += 1
+        found = records.get((stream, urls))
+        if found is None:
+            if stream in revoked:  # a tombstone has no ids any more
+                verdict.outcomes["forgotten"] += 1
+                continue
+            verdict.lost += 1
+            verdict.breaks("G1", f"acknowledged start of {stream[:8]} at {urls} has no record")
+            continue
+        key, fields = found
+        state = fields["state"]
+        verdict.outcomes[state] += 1
+        if state not in FINAL:
+            verdict.lost += 1
+            verdict.breaks("G1", f"hand-off {key[:8]} came to rest as {state}")
+        elif not fields.get("reason") and state != "accepted":
+            verdict.breaks("G1", f"hand-off {key[:8]} is {state} without a reason")
+        elif state == "accepted" and not (fields.get("mdc_id") or fields.get("recordings")):
+            verdict.breaks("G1", f"hand-off {key[:8]} is accepted with neither an MDC nor a recording")
+
+
+def _is_justified(
+    verdict: Verdict,
+    key: str,
+    fields: Mapping[str, Any],
+    made: Sequence[Event],
+    refused: Sequence[int],
+    starts: Sequence[tuple[int, str]],
+    stop: int | None,
+    revoked: set[str],
+) -> None:
+    """An end must have its cause in what Zoom and Recall did: nobody may give up on a stream for no reason."""
+    state, urls = fields["state"], fields["server_urls"]
+    own = max((ts for ts, their in starts if their == urls), default=None)
+    if state == "accepted" and not _claims(fields) <= {event.facts["mdc"] for event in made}:
+        verdict.breaks("G1", f"hand-off {key[:8]} claims {_claims(fields)}, which Recall never made for it")
+    elif state == "cancelled" and (stop is None or (own is not None and stop < own)) and fields["stream_id"] not in revoked:
+        verdict.breaks("G1", f"hand-off {key[:8]} is cancelled, but nothing stopped its stream after {own}")
+    elif state == "superseded" and not any(ts >= (own or 0) and their != urls for ts, their in starts):
+        verdict.breaks("G3", f"hand-off {key[:8]} is superseded, but no newer start named other servers")
+    elif state == "failed" and not any(status in (400, 401, 402, 403, 404, 405) for status in refused):
+        verdict.breaks("G1", f"hand-off {key[:8]} failed, but Recall never refused it for good ({fields.get('reason')})")
+    elif state != "superseded" and own is not None and state not in ("cancelled", "failed", "expired"):
+        newer = [ts for ts, their in starts if ts > own and their != urls]
+        if newer and state == "pending":
+            verdict.breaks("G3", f"hand-off {key[:8]} is still {state} though the stream moved on")
+
+
+def _claims(fields: Mapping[str, Any]) -> set[str]:
+    """The MDCs that a record speaks of: by id, or through a recording of which it was told after the answer got lost."""
+    named = {fields["mdc_id"]} if fields.get("mdc_id") else set()
+    return named | {recording["id"].removeprefix("rec-") for recording in fields.get("recordings", ())}
+
+
+def _nothing_left(
+    verdict: Verdict, revoked: set[str], made: Mapping[str, list[Event]], archive: Iterable[str], kept: Iterable[str]
+) -> None:
+    """G8: of a revoked stream no recording stays at Recall and no byte in the archive."""
+    stream_of = {event.facts["mdc"]: event.facts["stream"] for events in made.values() for event in events}
+    keys = {key for key, events in made.items() for event in events if event.facts["stream"] in revoked}
+    for recording in kept:
+        if stream_of.get(recording.removeprefix("rec-")) in revoked:
+            verdict.breaks("G8", f"{recording} of a revoked stream is still at Recall")
+    for name in archive:
+        if name.partition("/")[0] in keys:
+            verdict.breaks("G8", f"archived {name} of a revoked stream is still there")

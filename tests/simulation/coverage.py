@@ -1,0 +1,118 @@
+"""What a hostile run must have met for its silence to mean anything: each rare state, recognised from outside."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rtms_simulator.world import Event
+from tests.simulation.relay_world import Run
+
+Records = Mapping[str, Mapping[str, Any]]
+
+
+def _recall(run: Run, what: str, status: int) -> bool:
+    return any(event.who == "recall" and event.what == what and event.facts.get("status") == status for event in run.world.history)
+
+
+def _crash_during_post(run: Run) -> bool:
+    return run.world.injected.get("crash:wait", 0) > 0
+
+
+def _lease_broken(run: Run) -> bool:
+    """An attempt whose end nobody wrote down, and another after it."""
+    ended: dict[str, set[int]] = defaultdict(set)
+    for _, event, fields in run.lines.kept:
+        if event == "attempt":
+            ended[fields["handoff"]].add(fields["number"])
+    return any(set(range(1, max(numbers))) - numbers for numbers in ended.values())
+
+
+def _new_key_after_507(run: Run) -> bool:
+    refused = {event.facts["handoff"] for event in run.world.history if event.who == "recall" and event.facts.get("status") == 507}
+    return any(event.what == "made" and event.facts["handoff"] in refused for event in run.world.history if event.who == "recall")
+
+
+def _stop_before_start(run: Run) -> bool:
+    started: set[str] = set()
+    stopped: set[str] = set()
+    for event in _acked(run.world.history):
+        stream = event.facts["stream"]
+        if event.facts["event"].endswith("rtms_stopped"):
+            stopped.add(stream)
+        elif event.facts["event"].endswith("rtms_started"):
+            if stream in stopped and stream not in started:
+                return True
+            started.add(stream)
+    return False
+
+
+def _acked(history: Sequence[Event]) -> list[Event]:
+    return [e for e in history if e.who == "zoom" and e.what == "answered" and e.facts["status"] < 300 and e.facts["authentic"]]
+
+
+def _sweep_healed(run: Run) -> bool:
+    """A task that never came to be, and a hand-off that was accepted all the same."""
+    lost = {e.facts["handoff"] for e in run.world.history if e.what == "task lost" and e.facts["kind"] == "handoff"}
+    return any(key[:8] in lost and fields["state"] == "accepted" for key, fields in _handoffs(run).items())
+
+
+def _zoom_retry(run: Run) -> bool:
+    failed: set[tuple[Any, ...]] = set()
+    for event in run.world.history:
+        if event.what == "answered" and event.facts["authentic"]:
+            happening = (event.facts["event"], event.facts["stream"], event.facts["ts"])
+            if event.facts["status"] >= 500:
+                failed.add(happening)
+            elif happening in failed:
+                return True
+    return False
+
+
+def _handoffs(run: Run) -> Records:
+    return {key: fields for key, (_, fields) in run.store.documents["handoffs"].items()}
+
+
+def _logged(event: str, **facts: Any) -> Callable[[Run], bool]:
+    return lambda run: any(name == event and facts.items() <= fields.items() for _, name, fields in run.lines.kept)
+
+
+def _any(condition: Callable[[Mapping[str, Any]], bool]) -> Callable[[Run], bool]:
+    return lambda run: any(condition(fields) for fields in _handoffs(run).values())
+
+
+SOMETIMES: Mapping[str, Callable[[Run], bool]] = {
+    "a worker crashed while its POST was under way": _crash_during_post,
+    "a lease was broken and the hand-off attempted again": _lease_broken,
+    "Recall answered 409, the key being in flight": lambda run: _recall(run, "refused", 409),
+    "Recall answered 507 and a new key made the MDC": _new_key_after_507,
+    "a 201 was lost and its replay told the id": lambda run: _recall(run, "replayed", 201),
+    "a 201 was lost for good and its recording found by metadata or webhook": _any(
+        lambda fields: fields["state"] == "accepted" and fields.get("mdc_id") is None and bool(fields.get("recordings"))
+    ),
+    "a fail-over overtook an attempt": _any(lambda fields: fields["state"] == "superseded" and fields.get("mdc_id") is not None),
+    "a fail-over came before the attempt": _any(lambda fields: fields["state"] == "superseded" and not fields.get("attempts")),
+    "a stop was heard before its start": _stop_before_start,
+    "a hand-off was cancelled": _any(lambda fields: fields["state"] == "cancelled"),
+    "a hand-off expired": _any(lambda fields: fields["state"] == "expired"),
+    "a hand-off failed for good": _any(lambda fields: fields["state"] == "failed"),
+    "a sweep healed a lost task": _sweep_healed,
+    "two workers met at one hand-off": _logged("attempt_skipped", why="another attempt is under way"),
+    "a lease was given back because the stream had moved on": lambda run: any(
+        event == "attempt_skipped" and str(fields.get("why", "")).startswith("it became") for _, event, fields in run.lines.kept
+    ),
+    "Zoom's retry brought what the first delivery could not": _zoom_retry,
+    "no recording was made, and that was found out": _any(lambda fields: fields["retrieval"] == "none_made"),
+    "a recording was retrieved": _any(lambda fields: fields["retrieval"] == "done"),
+    "a download was cut and made again": _logged("archive_failed"),
+    "a revoked stream's recording was deleted at Recall": lambda run: any(
+        e.who == "recall" and e.what == "deleted" for e in run.world.history
+    ),
+    "a revoked stream was forgotten": _any(lambda fields: fields["retrieval"] == "forgotten"),
+}
+"""Each must come true in at least one run of a session, or the session fails for lack of coverage."""
+
+
+def met(run: Run) -> Counter[str]:
+    return Counter(name for name, condition in SOMETIMES.items() if condition(run))

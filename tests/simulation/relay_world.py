@@ -1,0 +1,314 @@
+"""The relay's real use cases among the models of the far side: one seed, one life of several streams."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import msgspec
+
+from rtms_relay.errors import RelayError
+from rtms_relay.relay import Intake, Worker
+from rtms_relay.settings import Settings
+from rtms_simulator.world import Chances, Ground, Instance, World, sleep
+from tests.simulation.checker import REVOKED, Verdict, judge
+from tests.simulation.far_side import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    RECALL_KEY,
+    SECRET_TOKEN,
+    WEBHOOK_SECRET,
+    Fleet,
+    MemoryArchive,
+    MemoryStore,
+    RecallModel,
+    TaskQueue,
+    ZoomEvent,
+    ZoomModel,
+)
+
+SECRETS = (SECRET_TOKEN, CLIENT_SECRET, RECALL_KEY, WEBHOOK_SECRET)
+MINUTE_MS = 60_000
+HORIZON_MS = 20 * 86_400_000
+
+HOSTILE = Chances(
+    faults={
+        "store slow": 0.004,
+        "store unavailable": 0.01,
+        "store answer lost": 0.01,
+        "queue unavailable": 0.01,
+        "queue answer lost": 0.01,
+        "task lost": 0.02,
+        "task duplicated": 0.05,
+        "task late": 0.03,
+        "recall unreachable": 0.02,
+        "recall answer lost": 0.03,
+        "recall hangs": 0.03,
+        "recall works long": 0.03,
+        "recall 503": 0.05,
+        "recall 429": 0.03,
+        "recall 507": 0.03,
+        "recall 400": 0.003,
+        "recall 401": 0.003,
+        "recall webhook lost": 0.05,
+        "recall webhook doubled": 0.05,
+        "nothing recorded": 0.05,
+        "download cut": 0.02,
+        "ack lost": 0.02,
+        "retry re-stamped": 0.5,
+    },
+    delays={"recall.works": (20.0, 3_000.0), "zoom sends": (5.0, 2_000.0), "recall.webhook": (50.0, 5_000.0)},
+    crash_rate=0.002,
+)
+"""What a bad month looks like, all at once."""
+
+CALM = Chances()
+"""Nothing goes wrong; only the order of things is drawn."""
+
+
+def webhook_settings() -> Settings:
+    return Settings(
+        role="webhook",
+        zoom_secret_token=SECRET_TOKEN,
+        recall_webhook_secrets=(WEBHOOK_SECRET,),
+        tasks_queue="projects/p/locations/l/queues/q",
+        worker_url="https://worker.example",
+    )
+
+
+def worker_settings() -> Settings:
+    return Settings(
+        role="worker",
+        zoom_client_id=CLIENT_ID,
+        zoom_client_secret=CLIENT_SECRET,
+        recall_api_key=RECALL_KEY,
+        recall_base_url="https://us-east-1.recall.ai/api/v1",
+        recall_timeout_s=10.0,
+        retrieval_give_up_s=7_200.0,
+        tasks_queue="projects/p/locations/l/queues/q",
+        worker_url="https://worker.example",
+    )
+
+
+@dataclass(slots=True)
+class InstanceClock:
+    """The Clock port of one instance: the world's time, off by the instance's skew."""
+
+    ground: Ground
+    instance: Instance
+
+    def now_ms(self) -> int:
+        return self.ground.now_ms + self.instance.skew_ms
+
+    async def sleep(self, seconds: float) -> None:
+        await sleep(seconds * 1000)
+
+
+@dataclass(slots=True)
+class Seeded:
+    """The Randomness port."""
+
+    random: Random
+
+    def token(self) -> str:
+        return f"{self.random.getrandbits(128):032x}"
+
+    def uniform(self, low: float, high: float) -> float:
+        return self.random.uniform(low, high)
+
+
+@dataclass(slots=True)
+class Lines:
+    """The Log port: lines are kept as they came, counted by event."""
+
+    kept: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, severity: str, event: str, /, **fields: Any) -> None:
+        self.counts[f"{severity} {event}"] += 1
+        self.kept.append((severity, event, fields))
+
+
+class RelayService:
+    """The service under test: what functions-framework runs, less HTTP."""
+
+    def __init__(self, ground: Ground, store: MemoryStore, randomness: Any, log: Any) -> None:
+        self.ground = ground
+        self.store = store
+        self.randomness = randomness
+        self.log = log
+        self.queue: TaskQueue | None = None
+        self.recall: RecallModel | None = None
+        self.archive: MemoryArchive | None = None
+        self._intakes: dict[str, Intake] = {}
+        self._workers: dict[str, Worker] = {}
+
+    async def webhook(self, instance: Instance, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        intake = self._intakes.get(instance.name)
+        if intake is None:
+            assert self.queue is not None
+            clock = InstanceClock(self.ground, instance)
+            intake = Intake(webhook_settings(), self.store, self.queue, clock, self.randomness, self.log)
+            self._intakes[instance.name] = intake
+        try:
+            await (intake.receive if path == "/zoom-webhook" else intake.observe)(headers.items(), body)
+        except RelayError as error:
+            return error.status
+        return 200
+
+    async def worker(self, instance: Instance, path: str, body: bytes) -> int:
+        worker = self._workers.get(instance.name)
+        if worker is None:
+            assert self.queue is not None
+            assert self.recall is not None
+            clock = InstanceClock(self.ground, instance)
+            worker = Worker(worker_settings(), self.store, self.queue, clock, self.randomness, self.log, self.recall, self.archive)
+            self._workers[instance.name] = worker
+        try:
+            if path == "/sweep":
+                await worker.sweep()
+            else:
+                await (worker.attempt if path == "/handoff" else worker.retrieve)(json.loads(body)["id"])
+        except RelayError as error:
+            return error.status
+        return 200
+
+
+@dataclass(slots=True)
+class Plan:
+    """What happens at Zoom in one run, and when each stream's meeting ends (ms)."""
+
+    events: list[ZoomEvent]
+    ends: dict[str, int]
+
+
+def plan(random: Random, start_ms: int, streams: int) -> Plan:
+    """Lives of streams: starts, fail-overs, interruptions, stops, revocations, forgeries; late, doubled and out of order."""
+    events: list[ZoomEvent] = []
+    ends: dict[str, int] = {}
+    for number in range(streams):
+        stream = f"{random.getrandbits(128):032x}"
+        begin = start_ms + 1_000 + int(random.random() * 60_000) + number
+        length = random.choice((20_000, 90_000, 600_000, 3_600_000))
+        end = begin + length
+        ends[stream] = end
+        entity = "4444AAAiAAAA/AiAi+iiAii=="
+        product = random.choice(("meeting", "meeting", "webinar", "session", "contact_center.voice", "phone"))
+        id_field = {"meeting": "meeting_uuid", "webinar": "webinar_uuid", "session": "session_id", "phone": "call_id"}.get(
+            product, "engagement_id"
+        )
+
+        def happen(name: str, at: int, urls: str | None = None, reason: int | None = None, *, authentic: bool = True) -> None:
+            payload: dict[str, Any] = {id_field: entity, "rtms_stream_id": stream}  # noqa: B023 - called within this turn only
+            if urls is not None:
+                payload["server_urls"] = urls
+            if reason is not None:
+                payload["stop_reason"] = reason
+            event = f"{product}.rtms_{name}" if product != "contact_center.voice" else f"contact_center.voice_rtms_{name}"  # noqa: B023
+            body = msgspec.json.encode({"event": event, "event_ts": at, "payload": payload})
+            copies = 1 + (random.random() < 0.3) + (random.random() < 0.2)
+            late = random.random() ** 6 * random.choice((0, 1_000, 120_000, 7_200_000))
+            replays, forgeries = (int(random.random() ** 2 * 24), int(random.random() ** 2 * 24)) if random.random() < 0.6 else (0, 0)
+            events.append(
+                ZoomEvent(event, at, stream, body, urls, reason, authentic, copies, late_ms=late, replays=replays, forgeries=forgeries)  # noqa: B023
+            )
+
+        servers = [f"wss://rtms-{random.getrandbits(32):08x}.zoom.us/{name}" for name in "abcd"]
+        happen("started", begin, servers[0])
+        moment = begin
+        for server in servers[1:]:
+            if random.random() > 0.25:
+                break
+            moment += 1 + int(random.random() ** 2 * 40_000)
+            if moment >= end:
+                break
+            if random.random() < 0.5:
+                happen("interrupted", moment - 1)
+            happen("interrupted" if random.random() < 0.2 else "started", moment, server)
+        if random.random() < 0.9:
+            happen("stopped", end, reason=REVOKED if random.random() < 0.1 else random.choice((1, 2, 6, 10, 19, 24)))
+        if random.random() < 0.15:
+            happen("started", begin, "wss://evil.zoom.us/", authentic=False)
+    return Plan(events, ends)
+
+
+@dataclass(slots=True)
+class Run:
+    """A finished world and its verdict."""
+
+    seed: int
+    world: World
+    verdict: Verdict
+    store: MemoryStore
+    lines: Lines
+    deliveries: int
+    simulated_ms: int
+
+    def story(self) -> str:
+        """Who did what when, one line an event."""
+        return "\n".join(str(event) for event in self.world.history)
+
+
+def run(seed: int, *, streams: int = 12, chances: Chances = HOSTILE, plan_of: Plan | None = None, archive: bool = True) -> Run:
+    """Play one seed to its rest and judge it."""
+    world = World(seed, chances)
+    random = world.random
+    store = MemoryStore(world)
+    lines = Lines()
+    service = RelayService(world, store, Seeded(random), lines)
+    skews = [int(random.uniform(-2_000, 2_000)) for _ in range(4)]
+    fleet = Fleet(
+        world,
+        service,
+        [Instance("webhook-1", skews[0]), Instance("webhook-2", skews[1])],
+        [Instance("worker-1", skews[2]), Instance("worker-2", skews[3])],
+    )
+    outside = Instance("world")
+    service.queue = TaskQueue(world, fleet, outside)
+    service.recall = RecallModel(world, fleet, outside)
+    service.archive = MemoryArchive(world) if archive else None
+    # A generator of its own, so that a story's shortened plan leaves the world's draws alone.
+    script = plan_of or plan(Random(f"plan {seed}"), world.now_ms, streams)
+    service.recall.ends = script.ends
+    zoom = ZoomModel(world, fleet, outside)
+    for event in script.events:
+        zoom.happen(event)
+    start = world.now_ms
+    _play(world, fleet, store, start)
+    verdict = judge(
+        world.history,
+        {key: fields for key, (_, fields) in store.documents["handoffs"].items()},
+        archive=service.archive.objects if service.archive else (),
+        kept=_kept(service.recall),
+    )
+    world.close()
+    return Run(seed, world, verdict, store, lines, zoom.deliveries, world.now_ms - start)
+
+
+def _play(world: World, fleet: Fleet, store: MemoryStore, start: int) -> None:
+    """Until nothing moves and nothing is due; Cloud Scheduler sweeps every minute in which there is something to sweep."""
+    while world.now_ms - start < HORIZON_MS:
+        ahead = [at for at in (world.next_at, store.next_due()) if at is not None]
+        if not ahead:
+            return
+        tick = int(max(world.now_ms, min(ahead))) // MINUTE_MS * MINUTE_MS + MINUTE_MS
+        world.run(until_ms=tick)
+        world.now_ms = max(world.now_ms, tick)
+        if store.due_now():
+            world.at(tick, lambda tick=tick: fleet.worker(f"at {tick}", "/sweep", b"{}"))
+
+
+def _kept(recall: RecallModel) -> Sequence[str]:
+    return [recording["id"] for mdc in recall.mdcs.values() for recording in mdc.recordings if recording["id"] not in recall.deleted]
+
+
+def secrets_in(run: Run) -> list[str]:
+    """Every log line, record and note of history that holds 8 or more characters in a row of a secret (G6)."""
+    pieces = {secret[i : i + 8] for secret in SECRETS for i in range(len(secret) - 7)}
+    texts = [repr(line) for line in run.lines.kept]
+    texts += [repr(fields) for collection in run.store.documents.values() for _, fields in collection.values()]
+    return [text for text in texts if any(piece in text for piece in pieces)]

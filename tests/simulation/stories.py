@@ -1,0 +1,125 @@
+"""A failing seed made small: fewer streams, fewer events, fewer kinds of fault, as long as some promise still breaks.
+
+A story is a file: its plan, its chances and its seed replay the run exactly (`replay`), and its requests can be sent to any
+receiver (`rtmskit events replay FILE`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rtms_simulator.world import Chances
+from tests.simulation.far_side import SECRET_TOKEN, ZoomEvent, sign
+from tests.simulation.relay_world import HOSTILE, Plan, Run, plan, run
+
+START_MS = 1_700_000_000_000
+TRIES = 25
+"""Seeds tried for each smaller plan: a smaller world draws differently, so the bug needs another chance to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A run that breaks a promise: everything needed to play it again, and what it looked like."""
+
+    seed: int
+    plan: Plan
+    chances: Chances
+    broken: tuple[str, ...]
+    told: str
+
+
+def replay(story: Story) -> Run:
+    """Play a story again."""
+    return run(story.seed, plan_of=story.plan, chances=story.chances)
+
+
+def shortest(seed: int, *, streams: int = 24, chances: Chances = HOSTILE, budget_s: float = 60.0) -> Story:
+    """The smallest failing run found around a failing seed within the budget. Raises ValueError if the seed does not fail."""
+    script = plan(Random(f"plan {seed}"), START_MS, streams)
+    best = _fails(seed, script, chances)
+    if best is None:
+        raise ValueError(f"seed {seed} breaks no promise")
+    until = time.monotonic() + budget_s
+    shrunk = True
+    while shrunk and time.monotonic() < until:
+        shrunk = False
+        for smaller_plan, smaller_chances in _smaller(best):
+            found = next((story for k in range(TRIES) if (story := _fails(best.seed + k, smaller_plan, smaller_chances)) is not None), None)
+            if found is not None:
+                best, shrunk = found, True
+                break
+            if time.monotonic() >= until:
+                break
+    return best
+
+
+def _fails(seed: int, script: Plan, chances: Chances) -> Story | None:
+    finished = run(seed, plan_of=script, chances=chances)
+    if not finished.verdict.broken:
+        return None
+    return Story(seed, script, chances, tuple(finished.verdict.broken), finished.story())
+
+
+def _smaller(story: Story) -> Iterator[tuple[Plan, Chances]]:
+    events, ends, chances = story.plan.events, story.plan.ends, story.chances
+    streams = sorted({event.stream for event in events})
+    if len(streams) > 1:
+        for stream in streams:
+            yield Plan([event for event in events if event.stream == stream], ends), chances
+    for fault in chances.faults:
+        yield story.plan, dataclasses.replace(chances, faults={name: rate for name, rate in chances.faults.items() if name != fault})
+    if chances.crash_rate:
+        yield story.plan, dataclasses.replace(chances, crash_rate=0.0)
+    for index, event in enumerate(events):
+        yield Plan([*events[:index], *events[index + 1 :]], ends), chances
+        plain = dataclasses.replace(event, copies=1, replays=0, forgeries=0, late_ms=0.0)
+        if plain != event:
+            yield Plan([*events[:index], plain, *events[index + 1 :]], ends), chances
+
+
+def write(story: Story, path: Path) -> None:
+    """Save a story. Its `requests` are what Zoom sent, signed, in the order of their times."""
+    document = {
+        "seed": story.seed,
+        "broken": list(story.broken),
+        "chances": {
+            "faults": dict(story.chances.faults),
+            "delays": {label: list(delay) for label, delay in story.chances.delays.items()},
+            "crash_rate": story.chances.crash_rate,
+        },
+        "ends": story.plan.ends,
+        "events": [{**dataclasses.asdict(event), "body": event.body.decode()} for event in story.plan.events],
+        "requests": [_request(event) for event in sorted(story.plan.events, key=lambda event: event.event_ts)],
+        "told": story.told.splitlines(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _request(event: ZoomEvent) -> dict[str, Any]:
+    headers = sign(event.body, event.event_ts // 1000, SECRET_TOKEN if event.authentic else "not the secret")
+    return {"at_ms": event.event_ts, "headers": headers, "body": event.body.decode()}
+
+
+def read(path: Path) -> Story:
+    """Load what `write` saved."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    chances = document["chances"]
+    return Story(
+        seed=document["seed"],
+        plan=Plan([ZoomEvent(**{**event, "body": event["body"].encode()}) for event in document["events"]], document["ends"]),
+        chances=Chances(
+            faults=chances["faults"],
+            delays={label: (low, high) for label, (low, high) in chances["delays"].items()},
+            crash_rate=chances["crash_rate"],
+        ),
+        broken=tuple(document["broken"]),
+        told="\n".join(document["told"]),
+    )
