@@ -42,6 +42,8 @@ COMMANDS: dict[str, Row] = {
     "faults": Row("rtms_simulator.cli.faults:faults", "Make a running `up` misbehave on purpose."),
     "clock": Row("rtms_simulator.cli.clock:clock", "Read, advance or freeze the clock of a running `up`."),
     "reset": Row("rtms_simulator.cli.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
+    "zoom-app": Row("rtms_simulator.cli.zoom_app:zoom_app", "Show what to enter at Zoom, step by step."),
+    "doctor": Row("rtms_simulator.cli.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix."),
     "recordings": Row("rtms_simulator.cli.recordings:recordings", "List, show and download recordings."),
 }
 

@@ -18,16 +18,21 @@ from rtms_simulator.cli.starting import explained, state_option
 if TYPE_CHECKING:
     from rtms_simulator.stack import Plan
 
-PORTS = ("webhook", "worker", "zoom", "recall", "tasks", "control")
+PORTS = {
+    "webhook": "the webhook",
+    "worker": "the worker",
+    "zoom": "Zoom's RTMS servers",
+    "recall": "Recall's API",
+    "tasks": "Cloud Tasks",
+    "control": "the control plane",
+}
 RECEIVERS = {"webhook_url": "--webhook", "recall_webhook_url": "--recall-webhook", "worker_url": "--worker"}
 
 
 def _ports(command: Any) -> Any:
-    for name in reversed(PORTS):
-        text = (
-            f"Port of {'Cloud Tasks' if name == 'tasks' else f'the {name}' if name in ('webhook', 'worker', 'control') else name.title()}."
-        )
-        command = click.option(f"--{name}-port", type=click.IntRange(0, 65535), default=0, help=f"{text} Default: a free one.")(command)
+    for name, whose in reversed(PORTS.items()):
+        text = f"Port of {whose}. Default: a free one."
+        command = click.option(f"--{name}-port", type=click.IntRange(0, 65535), default=0, help=text)(command)
     return command
 
 
