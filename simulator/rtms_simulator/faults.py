@@ -189,11 +189,11 @@ class FaultBook:
         return tuple(self._armed)
 
     def take(self, where: Where, *names: str, event: str = "", socket: str = "any") -> list[Fault]:
-        """The waiting faults that act here and now, each counted as used once. `names` narrows to these."""
+        """The waiting faults that act here and now, the oldest of each name, each counted as used once. `names` narrows to these."""
         taken: list[Fault] = []
         for armed in list(self._armed):
             fault = armed.fault
-            if fault.where is not where or (names and fault.name not in names):
+            if fault.where is not where or (names and fault.name not in names) or any(one.name == fault.name for one in taken):
                 continue
             if where is Where.DELIVERY and not fnmatchcase(event, fault.text("event")):
                 continue

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,7 @@ class SdkApp:
 
 
 @asynccontextmanager
-async def sdk_app(tmp_path: Path, name: str, *, client_id: str, client_secret: str, ca_file: Path | None = None) -> AsyncIterator[SdkApp]:
+async def sdk_app(tmp_path: Path, name: str, *, client_id: str, client_secret: str, ca_file: Path | None = None) -> AsyncGenerator[SdkApp]:
     require_sdk()
     config = tmp_path / "sdk.json"
     config.write_text(json.dumps({"media": {"audio": None}}))

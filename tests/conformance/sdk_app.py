@@ -6,15 +6,18 @@ read again at each rtms_started: {"media": {kind: params}, "watch": bool, "event
 """
 
 import hashlib
+import importlib
 import json
 import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from http.server import HTTPServer
 from pathlib import Path
+from typing import Any
 
-import rtms
+rtms: Any = importlib.import_module("rtms")  # native, and its stubs lack half of it
 
 PARAMS = {
     "audio": (rtms.AudioParams, "set_audio_params", "on_audio_data", "enable_audio"),
@@ -24,12 +27,40 @@ PARAMS = {
 }
 
 
+@dataclass
+class Total:
+    packets: int = 0
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    users: set[str] = field(default_factory=set)
+
+    def add(self, raw: bytes, user: str) -> None:
+        self.packets += 1
+        self.size += len(raw)
+        self.digest.update(raw)
+        self.users.add(user)
+
+
+@dataclass
+class Totals:
+    """What one client got, by kind of media."""
+
+    kinds: dict[str, Total] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, dict[str, Any]]:
+        return {
+            kind: {"packets": total.packets, "bytes": total.size, "sha256": total.digest.hexdigest(), "users": sorted(total.users)}
+            for kind, total in self.kinds.items()
+        }
+
+
 class Client(rtms.Client):
     """Does what a call-back asks for after the poll that called it: the package blocks for ever when asked inside a call-back."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.todo: list[tuple] = []
+        self.todo: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+        self.totals = Totals()
 
     def afterwards(self, act: Callable[..., object], *args: object) -> None:
         self.todo.append((act, args))
@@ -52,31 +83,27 @@ class App:
         with self.lock:
             self.report.write(json.dumps({"callback": callback, "args": args, **more}, default=str) + "\n")
 
-    def webhook(self, payload: dict) -> None:
+    def webhook(self, payload: dict[str, Any]) -> None:
         self.say("on_webhook_event", payload["event"])
         if payload["event"].endswith("rtms_started"):
             self.join(payload["payload"])
 
-    def join(self, payload: dict) -> None:
+    def join(self, payload: dict[str, Any]) -> None:
         asked = json.loads(self.config.read_text())
         stream = payload["rtms_stream_id"]
         client = Client()
-        totals = {kind: {"packets": 0, "bytes": 0, "digest": hashlib.sha256(), "users": set()} for kind in asked["media"]}
 
         def say(callback: str, *args: object, **more: object) -> None:
             self.say(callback, *args, stream=stream, **more)
 
-        def data(kind: str):
-            total, callback = totals[kind], PARAMS[kind][2]
+        def data(kind: str) -> Callable[..., None]:
+            total, callback = client.totals.kinds.setdefault(kind, Total()), PARAMS[kind][2]
 
-            def on_data(data: bytes, size: int, timestamp: int, metadata: rtms.Metadata) -> None:
+            def on_data(data: bytes, size: int, timestamp: int, metadata: Any) -> None:
                 raw = data if isinstance(data, bytes) else str(data).encode()
-                if total["packets"] == 0:
+                if total.packets == 0:
                     say(callback, size, timestamp, metadata.userName, metadata.userId)
-                total["packets"] += 1
-                total["bytes"] += len(raw)
-                total["digest"].update(raw)
-                total["users"].add(metadata.userName)
+                total.add(raw, metadata.userName)
 
             return on_data
 
@@ -88,16 +115,9 @@ class App:
             getattr(client, callback)(data(kind))
 
         def on_leave(reason: int) -> None:
-            sums = {
-                kind: {
-                    "packets": total["packets"],
-                    "bytes": total["bytes"],
-                    "sha256": total["digest"].hexdigest(),
-                    "users": sorted(total["users"]),
-                }
-                for kind, total in totals.items()
-            }
-            say("on_leave", reason, totals=sums)
+            say("on_leave", reason, totals=client.totals.plain())
+            # The package reports a broken connection only 10 s later, so nobody waits for that one's on_leave.
+            say("totals", [every.totals.plain() for every in self.clients])
 
         def on_participant_video(users: list[int], on: bool) -> None:
             say("on_participant_video", users, on)
@@ -129,8 +149,7 @@ class App:
 def main() -> None:
     app = App(Path(sys.argv[1]), int(sys.argv[2]))
     server = HTTPServer(("127.0.0.1", 0), rtms.WebhookHandler)
-    server.webhook_callback = app.webhook
-    server.webhook_path = "/"
+    vars(server).update(webhook_callback=app.webhook, webhook_path="/")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     app.say("listening", f"http://127.0.0.1:{server.server_port}/")
     threading.Thread(target=end_with_parent, daemon=True).start()

@@ -69,10 +69,13 @@ def same_bytes(app: SdkApp, report: MeetingReport) -> None:
 async def test_a_whole_meeting_with_every_kind_of_media(scheme: str, binary: bool, tmp_path: Path) -> None:
     require_sdk()
     tls = Tls(tmp_path) if scheme == "wss" else None
+    ca_file = tls.ca_file if tls else None
     here = zoom(tls=tls, binary_frames=binary)
     await here.start()
     try:
-        async with sdk_app(tmp_path, f"{scheme}, every kind", client_id=ID, client_secret=SECRET, ca_file=tls and tls.ca_file) as app:
+        async with sdk_app(
+            tmp_path, f"{scheme}, every kind", client_id=ID, client_secret=SECRET, ca_file=tls.ca_file if tls else None
+        ) as app:
             app.ask(media=EVERYTHING)
             report = await play(here, app)
             assert report.streams[0].server_urls[0].startswith(f"{scheme}://")
@@ -111,7 +114,7 @@ async def test_every_product_the_package_knows(product: str, tmp_path: Path) -> 
     try:
         async with sdk_app(tmp_path, product, client_id=ID, client_secret=SECRET) as app:
             app.ask(media={"audio": L16, "transcript": None})
-            same_bytes(app, await play(here, app, replace(SHORT, product=product)))  # ty: ignore[invalid-argument-type]
+            same_bytes(app, await play(here, app, replace(SHORT, product=product)))
     finally:
         await here.aclose()
 
@@ -125,7 +128,7 @@ async def test_every_stop_reason_reaches_on_leave(tmp_path: Path) -> None:
             for reason in StopReason:
                 scenario = replace(SHORT, timeline=(Action(0.2, "stop", data={"stop_reason": int(reason)}),))
                 report = await play(here, app, scenario)
-                assert app.heard("on_leave", stream=report.streams[0].stream_id) == [[reason]]
+                assert app.heard("on_leave", stream=report.streams[0].stream_id) == [[int(reason)]]
     finally:
         await here.aclose()
 
@@ -137,14 +140,14 @@ async def test_every_handshake_status_reaches_on_join_confirm(socket: str, tmp_p
     try:
         async with sdk_app(tmp_path, "handshake status", client_id=ID, client_secret=SECRET) as app:
             app.ask(media={"audio": L16}, events=False)
-            for status in StatusCode:
-                if status is StatusCode.OK:
-                    continue
-                here.faults.add(parse(f"refuse:status={int(status)},socket={socket}"))
-                meeting = here.begin(SHORT, app.url, speed="max")
-                await meeting.announced()
-                assert await app.confirmed(meeting.streams[0].ids.stream_id) == status
-                await meeting.aclose()
+            refusals = [status for status in StatusCode if status is not StatusCode.OK]
+            codes: list[int] = []
+            for some in range(0, len(refusals), 4):  # the package's webhook server has a backlog of five
+                for status in refusals[some : some + 4]:
+                    here.faults.add(parse(f"refuse:status={int(status)},socket={socket}"))
+                meetings = [here.begin(SHORT, app.url, speed="max") for _ in refusals[some : some + 4]]
+                codes += sorted([await app.confirmed(meeting.streams[0].ids.stream_id) for meeting in meetings])
+            assert codes == refusals
     finally:
         await here.aclose()
 
@@ -205,9 +208,8 @@ async def test_fail_over_to_a_new_server(tmp_path: Path) -> None:
             stream = report.streams[0]
             assert len(stream.server_urls) == 2
             assert len(set(stream.server_urls)) == 2
-            await app.until(lambda: len(app.heard("on_leave")) == 2)
-            assert sorted(reason for (reason,) in app.heard("on_leave")) == [StopReason.STOP_BC_MEETING_ENDED, 502]
-            both = [line["totals"]["audio"] for line in app.said if line["callback"] == "on_leave"]
+            both = [client["audio"] for client in (await app.until(lambda: app.heard("totals")))[0][0]]
+            assert len(both) == 2
             assert sum(total["bytes"] for total in both) == stream.sent["audio"]["bytes"]
             assert stream.sent["audio"]["packets"] == load("server-fail-over").duration_ms // 20
             assert min(total["packets"] for total in both) > 0

@@ -64,6 +64,7 @@ class Timeline:
         self._attended = attended
         self._origin: float | None = clock.now() if speed == 1 else None
         self._action_ms = -1
+        self._acted_ms = 0
         self._past_ms: int | None = None
         self._flows: set[Flow] = set()
         self._blocked: list[tuple[int, asyncio.Future[None]]] = []
@@ -73,7 +74,7 @@ class Timeline:
     def position_ms(self) -> int:
         """How far the meeting is."""
         if self._speed == "max":
-            return max(0, self._action_ms)
+            return self._acted_ms
         return 0 if self._origin is None else self.at_clock(self._clock.now())
 
     def at_clock(self, when: float) -> int:
@@ -164,6 +165,7 @@ class Timeline:
                 self._action_ms = max(self._action_ms, at_ms)
                 self._release()
                 if self._all_past(at_ms):
+                    self._acted_ms = max(self._acted_ms, at_ms)
                     return True
             await self._change(None)
         return False
