@@ -139,8 +139,7 @@ class Recorder:
                     self.on_event(Paused(self.clock.now()) if paused else Resumed(self.clock.now()))
                 case Lost():
                     pass
-                case Finished(sub_code, stop_reason):
-                    self.on_event(Ended(self.clock.now(), stop_reason, sub_code))
+                case Finished():
                     self._finished.set()
             self._rearm.set()
 
@@ -232,6 +231,8 @@ class Recorder:
     def _result(self) -> RecordingResult:
         finished = self._receiver.finished
         assert finished is not None
+        self._tape.stop()
+        self.on_event(Ended(self.clock.now(), finished.stop_reason, finished.sub_code))
         artifacts = self._tape.finish()
         counts: Mapping[str, int] = dict(self._receiver.counts + self._tape.counts)
         sub_code = finished.sub_code

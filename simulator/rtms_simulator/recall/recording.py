@@ -164,7 +164,9 @@ class ParticipantEvent:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Something said. `partial` ones may be replaced by a later utterance of the same participant."""
+    """Something said. `partial` ones may be replaced by a later utterance of the same participant; Zoom's captions are whole, so a
+    Recorder reports none.
+    """
 
     participant: Participant
     words: tuple[Word, ...]
@@ -195,7 +197,7 @@ class VideoImage:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Nothing more will come; the artifacts are being closed. `stop_reason` is Zoom's number (reference C.9), if it gave one."""
+    """Nothing more will be reported; the artifacts are being completed. `stop_reason` is Zoom's number (reference C.9), if it gave one."""
 
     at: float
     stop_reason: int | None = None

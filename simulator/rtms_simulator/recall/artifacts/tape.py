@@ -120,13 +120,17 @@ class Tape:
         if self._timeline is not None:
             self.finish()
 
-    def finish(self) -> dict[str, ArtifactFile]:
-        """No more will come: complete the files."""
+    def stop(self) -> None:
+        """No more will come: write, and report, what was held back."""
         if self._timeline is None:
             self._start(min((_moment(item) for item in self._held), default=0))
-        timeline = self._started()
         self._show_until(None)
         self._mixer.close()
+
+    def finish(self) -> dict[str, ArtifactFile]:
+        """Complete the files. Reports nothing more if `stop` was called before."""
+        self.stop()
+        timeline = self._started()
         end_ms = max(self._end_ms, timeline.origin_ms)
         artifacts: dict[str, ArtifactFile] = {}
         artifacts |= self._finish_video(end_ms)

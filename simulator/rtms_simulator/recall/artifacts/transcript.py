@@ -54,7 +54,7 @@ LANGUAGE_CODES = {
     35: "uk",
     36: "vi",
 }
-NEW, UPDATE, DELETE = 1, 2, 3  # Caption.attribute; 0 is a caption that stays as it is
+UPDATE, DELETE = 2, 3  # Caption.attribute
 
 
 def words_of(text: str, start_ms: int, end_ms: int, timeline: Timeline) -> tuple[Word, ...]:
@@ -74,47 +74,40 @@ def words_of(text: str, start_ms: int, end_ms: int, timeline: Timeline) -> tuple
 class Transcript:
     """Writes `transcript.json` (unless `path` is None) and reports each utterance, also when writing failed.
 
-    A caption marked NEW may be followed by UPDATEs, each replacing it, or a DELETE, all of the same participant; the last
-    form is written. How Zoom ties an update to its caption is undocumented: here to the participant's latest [inf].
+    A caption marked NEW may be followed by UPDATEs, each replacing it, or a DELETE, all of the same participant. Each form is reported
+    as it comes, the last one is written. How Zoom ties an update to its caption is undocumented: here to the participant's latest [inf].
     """
 
     def __init__(self, path: Path | None, timeline: Timeline, report: Callable[[Utterance], None]) -> None:
         self.output = Output(path, Spill) if path else None
         self._timeline = timeline
         self._report = report
-        self._open: dict[int, tuple[Participant, Caption]] = {}
+        self._open: dict[int, tuple[Utterance, int]] = {}  # each participant's latest, and when it began
 
     def add(self, participant: Participant, caption: Caption) -> None:
         """Take one caption."""
         held = self._open.pop(participant.id, None)
+        if held is not None and caption.attribute not in (UPDATE, DELETE):
+            self._keep(*held)
         if caption.attribute == DELETE:
             return
-        if caption.attribute == UPDATE and held is None:
-            held = (participant, caption)
-        if held is not None and caption.attribute != UPDATE:
-            self._keep(*held)
-        if caption.attribute in (NEW, UPDATE):
-            self._open[participant.id] = (participant, caption)
-            self._report(self._utterance(participant, caption, partial=True))
-        else:
-            self._keep(participant, caption)
+        utterance = self._utterance(participant, caption)
+        if utterance.words:
+            self._report(utterance)
+            self._open[participant.id] = utterance, caption.start_ms
 
     def close(self) -> None:
         """Write what is still open, then the file."""
-        for participant, caption in list(self._open.values()):
-            self._keep(participant, caption)
+        for utterance, start_ms in self._open.values():
+            self._keep(utterance, start_ms)
         self._open.clear()
         if self.output:
             self.output.close()
 
-    def _keep(self, participant: Participant, caption: Caption) -> None:
-        utterance = self._utterance(participant, caption, partial=False)
-        if not utterance.words:
-            return
-        self._report(utterance)
+    def _keep(self, utterance: Utterance, start_ms: int) -> None:
         if self.output:
             item = {
-                "participant": participant.as_json(),
+                "participant": utterance.participant.as_json(),
                 "language_code": utterance.language_code,
                 "words": [
                     {
@@ -125,8 +118,8 @@ class Transcript:
                     for word in utterance.words
                 ],
             }
-            self.output.attempt(lambda spill: spill.add(caption.start_ms, item))
+            self.output.attempt(lambda spill: spill.add(start_ms, item))
 
-    def _utterance(self, participant: Participant, caption: Caption, *, partial: bool) -> Utterance:
+    def _utterance(self, participant: Participant, caption: Caption) -> Utterance:
         language = LANGUAGE_CODES.get(caption.language) if caption.language is not None else None
-        return Utterance(participant, words_of(caption.text, caption.start_ms, caption.end_ms, self._timeline), language, partial)
+        return Utterance(participant, words_of(caption.text, caption.start_ms, caption.end_ms, self._timeline), language)

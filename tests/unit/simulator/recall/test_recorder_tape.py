@@ -148,7 +148,7 @@ def test_audio_only_has_no_pictures(tmp_path):
 def test_a_meeting_without_cameras_is_a_black_film_of_its_length(tmp_path):
     _, artifacts, _ = record(tmp_path, [sound(index) for index in range(150)], RecordingConfig())
     with av.open(str(artifacts["video_mixed"].path)) as container:
-        durations = {stream.type: float(stream.duration * stream.time_base) for stream in container.streams}
+        durations = {stream.type: float((stream.duration or 0) * (stream.time_base or 0)) for stream in container.streams}
         assert durations["video"] == pytest.approx(3, abs=0.2)
         assert durations["audio"] == pytest.approx(3, abs=0.07)
         assert max(frame.to_ndarray(format="gray").max() for frame in container.decode(video=0)) < 20
