@@ -468,7 +468,7 @@ def _newer(one: Recording, other: Recording) -> Recording:
         # Another id is another artifact (a transcript made anew): then what was read last holds.
         if before is None or before.id != artifact.id or _FINAL.get(artifact.status, 0) >= _FINAL.get(before.status, 0):
             artifacts[name] = artifact
-    return replace(newest, artifacts=artifacts)
+    return replace(newest, artifacts=artifacts, read=one.read or other.read)
 
 
 def _moment(stamp: str) -> float:
@@ -527,6 +527,7 @@ def judge(handoff: HandOff, now: int, rules: Rules) -> tuple[RetrievalTrigger, s
     codes = [recording.status for recording in handoff.recordings]
     artifacts = [a.status for r in handoff.recordings if r.status == "done" for a in r.artifacts.values()]
     waiting = [code for code in (*codes, *artifacts) if not _FINAL.get(code)]
+    waiting += [r.status for r in handoff.recordings if r.status == "done" and not r.read]  # its artifacts are not known yet
     if waiting and not late:
         return None
     if "done" in codes:
@@ -589,7 +590,7 @@ def _bury(handoff: HandOff) -> HandOff:
     return replace(handoff, look_at=None, mdc_id=None, idempotency_key=None, recordings=[], seen=[])
 
 
-def diagram(table: Mapping[tuple[str, str], str], start: str) -> str:
+def diagram(table: Mapping[Any, str], start: str) -> str:
     """A Mermaid state diagram of a table, for the docs."""
     lines = ["stateDiagram-v2", f"    [*] --> {start}"]
     lines += [f"    {before} --> {after}: {trigger}" for (before, trigger), after in table.items()]

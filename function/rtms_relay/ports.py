@@ -137,6 +137,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a recording: ids and statuses, never links. `status`: processing, paused, done, failed, deleted, or unknown.
 
     `updated_at` is Recall's own stamp of the status, ISO 8601; "" if it gave none. `artifacts` by the names of `media_shortcuts`.
+    `read`: it was seen at Recall, not only announced by a webhook.
     """
 
     id: str
@@ -144,6 +145,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     sub_code: str | None = None
     updated_at: str = ""
     artifacts: dict[str, Artifact] = {}
+    read: bool = False
 
 
 class RecallApi(Protocol):

@@ -268,7 +268,7 @@ def _view(item: Any) -> View | None:
         if url and url.startswith(("https://", "http://")):
             told = _text(shortcut.get("format")) if key == "download_url" else None
             links[name] = Link(url, told if told and re.fullmatch(r"[a-z0-9]{1,8}", told) else extension)
-    recording = Recording(id=recording_id, status=code, sub_code=sub_code, updated_at=updated_at, artifacts=artifacts)
+    recording = Recording(id=recording_id, status=code, sub_code=sub_code, updated_at=updated_at, artifacts=artifacts, read=True)
     return View(recording, links)
 
 

@@ -144,7 +144,7 @@ class Retrieval:
                 views.setdefault(view.recording.id, view)
         for known in handoff.recordings:
             if known.id not in views and known.status != "deleted":
-                views[known.id] = await self._recording(known.id)
+                views[known.id] = await self._recording(known)
         return list(views.values())
 
     async def _with_metadata(self, key: str) -> list[View]:
@@ -161,10 +161,11 @@ class Retrieval:
             cursor = following
         return views
 
-    async def _recording(self, recording_id: str) -> View:
-        answer = await self._api.recording(recording_id)
+    async def _recording(self, known: Recording) -> View:
+        answer = await self._api.recording(known.id)
         if answer.status == 404:
-            return View(Recording(id=recording_id, status="deleted"), {})
+            # Gone, if it was read before; else a webhook was faster than what it announces.
+            return View(msgspec.structs.replace(known, status="deleted") if known.read else known, {})
         view = recall.read_recording(answer.body) if answer.status == 200 else None
         if view is None:
             raise _Failed(answer)
