@@ -36,7 +36,7 @@ lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
 	$(BIN)/bandit -q -c pyproject.toml -r function simulator
 
 docs: $(VENV)/.test  ## Write the generated parts of the docs anew
-	$(BIN)/cog -r $$(grep -l '\[\[\[cog' README.md docs/*.md)
+	$(BIN)/cog -r -P $$(grep -l '\[\[\[cog' README.md docs/*.md)
 
 bench: $(VENV)/.test  ## Run the benchmarks (never part of `make test`)
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs/cli.md"
 
 
 def test_the_reference_is_what_the_commands_say():
-    done = subprocess.run([sys.executable, "-m", "cogapp", "--check", str(PAGE)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "cogapp", "--check", "-P", str(PAGE)], capture_output=True, text=True)
     assert done.returncode == 0, f"docs/cli.md is out of date; `make docs` writes it anew\n{done.stdout}{done.stderr}"
 
 
