@@ -1,0 +1,138 @@
+"""`rtmskit meeting play` against a receiver that is not ours: signed webhooks, RTMS for whoever joins, own files, and the verdict."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import ssl
+import struct
+import threading
+import wave
+
+import pytest
+import websockets
+
+APP = ("client", "client-secret", "hooksecret")
+
+
+@pytest.fixture
+def joins(receiver):
+    """The receiver joins every stream it hears of (on a thread) and keeps the L16 audio it is sent, by stream."""
+    heard: dict[str, bytearray] = {}
+    threads: list[threading.Thread] = []
+
+    async def join(payload: dict, context: ssl.SSLContext | None = None) -> None:
+        uuid, stream = payload["meeting_uuid"], payload["rtms_stream_id"]
+        signature = hmac.new(APP[1].encode(), f"{APP[0]},{uuid},{stream}".encode(), hashlib.sha256).hexdigest()
+        whoami = {"protocol_version": 1, "meeting_uuid": uuid, "rtms_stream_id": stream, "signature": signature, "sequence": 1}
+        async with websockets.connect(payload["server_urls"], ssl=context) as signaling:
+            await signaling.send(json.dumps({"msg_type": 1, **whoami}))
+            greeting = json.loads(await signaling.recv())
+            assert greeting["status_code"] == 0, greeting
+            async with websockets.connect(greeting["media_server"]["server_urls"]["audio"], ssl=context) as media:
+                audio = {"content_type": 2, "sample_rate": 1, "channel": 1, "codec": 1, "data_opt": 1, "send_rate": 20}
+                await media.send(json.dumps({"msg_type": 3, "media_type": 1, "media_params": {"audio": audio}, **whoami}))
+                assert json.loads(await media.recv())["status_code"] == 0
+                await signaling.send(json.dumps({"msg_type": 7, "rtms_stream_id": stream}))
+                async for message in media:
+                    found = json.loads(message)
+                    if found["msg_type"] == 14:
+                        heard.setdefault(stream, bytearray()).extend(base64.b64decode(found["content"]["data"]))
+                    elif found["msg_type"] == 12:
+                        await media.send(json.dumps({"msg_type": 13, "timestamp": found["timestamp"], "sequence": found["sequence"]}))
+
+    def answer(body: bytes) -> object:
+        event = json.loads(body)
+        if event["event"].endswith("rtms_started"):
+            thread = threading.Thread(target=lambda: asyncio.run(join(event["payload"])))
+            thread.start()
+            threads.append(thread)
+        return {}
+
+    receiver.answer = answer
+    yield heard
+    for thread in threads:
+        thread.join(10)
+
+
+def arguments(receiver, *more):
+    return ["meeting", "play", *more, "--webhook", receiver.url, "--client-id", APP[0], "--client-secret", APP[1], "--secret-token", APP[2]]
+
+
+def test_a_receiver_of_ones_own_is_told_joined_with_and_sent_every_sample(rtmskit, receiver, joins):
+    done = rtmskit(*arguments(receiver, "--speed", "max", "--json"))
+    assert done.exit_code == 0, done.output
+    [report] = json.loads(done.stdout)["meetings"]
+    [stream] = report["streams"]
+    assert hashlib.sha256(joins[stream["stream_id"]]).hexdigest() == stream["sent"]["audio"]["sha256"]
+    assert [json.loads(body)["event"] for _, _, _, body in receiver.requests] == ["meeting.rtms_started", "meeting.rtms_stopped"]
+    for _, _, headers, body in receiver.requests:
+        signed = b"v0:" + headers["x-zm-request-timestamp"].encode() + b":" + body
+        assert headers["x-zm-signature"] == "v0=" + hmac.new(APP[2].encode(), signed, hashlib.sha256).hexdigest()
+
+
+def test_a_persons_own_files_are_what_is_played(rtmskit, receiver, joins, tmp_path):
+    samples = struct.pack("<16000h", *(((n * 37) % 20001) - 10000 for n in range(16000)))
+    with wave.open(str(tmp_path / "talk.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples)
+    (tmp_path / "talk.vtt").write_text("WEBVTT\n\n00:00:00.100 --> 00:00:00.900\nAda Lovelace: Hello, all of you.\n")
+    done = rtmskit(*arguments(receiver, "--speed", "max", "--media", "talk.wav", "--transcript", "talk.vtt", "--json"))
+    assert done.exit_code == 0, done.output
+    [report] = json.loads(done.stdout)["meetings"]
+    assert bytes(joins[report["streams"][0]["stream_id"]])[: len(samples)] == samples
+
+
+def test_for_people_it_tells_who_joined_what_was_sent_and_how_it_was_answered(rtmskit, receiver, joins):
+    done = rtmskit(*arguments(receiver, "--speed", "max"))
+    assert "joined after" in done.stdout
+    assert "600 packets" in done.stdout
+    assert "200 in" in done.stdout
+    assert "stopped with reason 6" in done.stderr
+
+
+def test_nobody_joining_is_a_failure_that_says_what_the_webhook_answered(rtmskit, receiver, tmp_path):
+    (tmp_path / "brief.toml").write_text('duration_s = 0.5\npeople = [{ name = "Ada" }]\n')
+    receiver.status = 403
+    done = rtmskit(*arguments(receiver, "brief.toml"))
+    assert done.exit_code == 1
+    assert "nobody joined stream" in done.stderr
+    assert "rtms_started ended refused: 403" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["nope"], "there is no scenario 'nope'"),
+        (["--speed", "fast"], "speed is 'fast'"),
+        (["--fault", "nope"], "no fault 'nope'"),
+        (["--media", "nowhere.wav"], "nowhere.wav"),
+        (["--media", "odd.xyz"], "supported: .mp4"),
+        (["--transcript", "odd.xyz"], "supported: .vtt"),
+        (["bad.toml"], "bad.toml:1: duration_s"),
+    ],
+)
+def test_what_cannot_be_played_is_explained_before_anything_is_sent(rtmskit, receiver, tmp_path, more, says):
+    (tmp_path / "odd.xyz").write_text("nothing")
+    (tmp_path / "bad.toml").write_text('duration_s = "long"\npeople = [{ name = "Ada" }]\n')
+    done = rtmskit(*arguments(receiver, *more))
+    assert done.exit_code == 2, done.output
+    assert says in done.stderr
+    assert receiver.requests == []
+
+
+def test_the_apps_credentials_are_needed(rtmskit, receiver, monkeypatch):
+    for name in ("ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    done = rtmskit("meeting", "play", "--webhook", receiver.url, "--secret-token", "s")
+    assert done.exit_code == 2
+    assert "--client-id and --client-secret are missing" in done.stderr
+
+
+def test_options_of_an_own_zoom_do_not_go_with_a_running_up(rtmskit):
+    done = rtmskit("meeting", "play", "--tls")
+    assert done.exit_code == 2
+    assert "go with --webhook" in done.stderr
