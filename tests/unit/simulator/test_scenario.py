@@ -119,6 +119,7 @@ MISTAKES = [
     ("", 1, "duration_s: missing", "seconds, above 0"),
     ("duration_s = 'x'\npeople = []", 1, "duration_s: found 'x'", "a number"),
     ("duration_s = true\npeople = []", 1, "duration_s: found True", "a number"),
+    ("duration_s = 1\nseed = true\npeople = [{ name = 'A' }]", 2, "seed: found True", "a whole number"),
     ("people = [{ name = 'A' }]\n\nduration_s = -1", 3, "duration_s: -1.0 is not a duration", "above 0, at most 86400"),
     ("people = [{ name = 'A' }]\nduration_s = nan", 2, "duration_s: nan is not a duration", "above 0, at most 86400"),
     ("duration_s = 1\npeople = []", 2, "people: nobody is there", "at least one"),

@@ -18,6 +18,7 @@ from rtms_simulator.scenario import Action, Person, Scenario, load
 from rtms_simulator.zoom.enums import Channel, Codec, DataOption, MediaType, SampleRate
 from rtms_simulator.zoom.media import MediaPacket, MediaSource
 from rtms_simulator.zoom.media.audio import HERTZ
+from rtms_simulator.zoom.media.speech import voice
 
 STAND_UP = load("stand-up")
 MIXED = {"data_opt": DataOption.AUDIO_MIXED_STREAM}
@@ -116,6 +117,13 @@ def test_speech_is_loud_and_silence_is_silent():
 def test_sound_begins_and_ends_without_a_click():
     for step in np.abs(np.diff(truth_of(MediaSource(STAND_UP)).astype(int)))[8_000 - 5 : 8_000 + 5]:
         assert step < 200
+
+
+@pytest.mark.parametrize("rate", HERTZ.values())
+def test_syllables_join_without_a_click(rate):
+    table = voice(0, 1, rate)
+    assert not table[:, [0, -1]].any()
+    assert np.abs(np.diff(table.reshape(-1)[: table.shape[1] * 16].astype(int))).max() < 6_000
 
 
 def test_five_people_at_once_are_not_distorted():

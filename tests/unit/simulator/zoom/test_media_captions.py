@@ -86,7 +86,9 @@ def chat_of(name: str) -> list[dict]:
 
 
 def test_a_message_names_sender_session_and_text():
-    message = chat_of("stand-up")[0]
+    (packet,) = MediaSource(STAND_UP).chat()
+    assert "both – see".encode() in packet.data  # noqa: RUF001
+    message = json.loads(packet.data)
     assert message.pop("message_id")
     assert message == {
         "operation_type": 1,

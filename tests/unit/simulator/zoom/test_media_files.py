@@ -113,6 +113,13 @@ def test_a_compressed_file_is_heard_at_the_right_moment(recordings, kind, start_
     assert np.corrcoef(part, got[: len(part)])[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("kind", [".m4a", ".mp3", ".mp4"])
+def test_a_late_start_is_right_from_its_first_moment(recordings, kind):
+    whole = sound_of(MediaSource(STAND_UP, media_file=recordings[kind]))
+    late = sound_of(MediaSource(STAND_UP, media_file=recordings[kind]), start_ms=5_040)
+    assert np.corrcoef(whole[5_040 * 16 :][:480].astype(float), late[:480].astype(float))[0, 1] > 0.9
+
+
 def test_the_first_person_speaks_when_no_transcript_says_who(recordings):
     source = MediaSource(STAND_UP, media_file=recordings[".wav"])
     multi = list(source.audio_multi({}))
@@ -245,6 +252,10 @@ def test_zooms_saved_captions_count_from_their_first_line(tmp_path):
 
 def test_captions_that_begin_within_the_first_hour_count_from_the_start(tmp_path):
     assert [cue.start_ms for cue in read(tmp_path, "x.txt", "[A] 00:00:03\nx\n[B] 00:00:07\ny\n")] == [3000, 7000]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    assert read(tmp_path, "x.txt", "\ufeff[A] 00:00:03\nx\n")[0].text == "x"
 
 
 def test_captions_may_pass_midnight(tmp_path):

@@ -34,6 +34,11 @@ def test_it_survives_scaling_blurring_and_compression(ms, size, other, quality):
     assert read_time_code(Image.open(out)) == ms
 
 
+@given(MOMENTS, st.integers(-8, 8), st.integers(0, 6))
+def test_it_survives_being_a_little_out_of_place(ms, right, down):
+    assert read_time_code(np.roll(picture(ms), (down, right), axis=(0, 1))) == ms
+
+
 @given(MOMENTS)
 def test_pictures_arrays_and_colours_are_all_read(ms):
     luma = picture(ms)
