@@ -10,7 +10,7 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import AsyncIterator, Callable, Generator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from rtms_relay.adapters.objects import check_name, check_prefix
@@ -167,7 +167,7 @@ class _Source:
         self._given = 0
         self._ended = False
         self._abandoned = False
-        self._pull: Future[bytes | None] | None = None
+        self._pulling: asyncio.Task[bytes | None] | None = None
         self.failure: BaseException | None = None
 
     @property
@@ -183,9 +183,8 @@ class _Source:
         while len(self._buffer) < size and not self._ended:
             if self._abandoned:
                 raise _SourceFailed
-            self._pull = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
             try:
-                chunk = self._pull.result()
+                chunk = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
             except CancelledError as error:
                 raise _SourceFailed from error
             if self.failure is not None:
@@ -203,12 +202,14 @@ class _Source:
     def abandon(self) -> None:
         """In the event loop: nobody waits for the upload any more."""
         self._abandoned = True
-        if self._pull is not None:
-            self._pull.cancel()
+        if self._pulling is not None:
+            self._pulling.cancel()
 
     async def _next(self) -> bytes | None:
         if self._abandoned:
             raise asyncio.CancelledError
+        # Noted here, in the event loop, where `abandon` runs too: the thread could note it too late.
+        self._pulling = asyncio.current_task()
         try:
             return await anext(self._chunks, None)
         except Exception as error:  # noqa: BLE001  # whatever it is, `put` raises it
