@@ -72,6 +72,7 @@ class MemoryStore:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.documents: dict[str, dict[str, tuple[int, Mapping[str, Any]]]] = {"handoffs": {}, "streams": {}}
+        self.down_until = 0
 
     async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
         await self._reach("store.create")
@@ -136,7 +137,9 @@ class MemoryStore:
         await pause(label)
         if self.ground.fault("store slow"):
             await sleep(self.ground.delay(500, 4000), "store slow")
-        if self.ground.fault("store unavailable"):
+        if self.ground.fault("store outage"):
+            self.down_until = self.ground.now_ms + int(self.ground.delay(2_000, 120_000))
+        if self.ground.now_ms < self.down_until or self.ground.fault("store unavailable"):
             raise StoreUnavailable(f"{label}: injected")
 
     def _lose(self, label: str) -> None:

@@ -38,6 +38,7 @@ HORIZON_MS = 20 * 86_400_000
 HOSTILE = Chances(
     faults={
         "store slow": 0.004,
+        "store outage": 0.0003,
         "store unavailable": 0.01,
         "store answer lost": 0.01,
         "queue unavailable": 0.01,
@@ -218,6 +219,8 @@ def plan(random: Random, start_ms: int, streams: int) -> Plan:
             )
 
         servers = [f"wss://rtms-{random.getrandbits(32):08x}.zoom.us/{name}" for name in "abcd"]
+        if random.random() < 0.15:  # what an earlier life of the stream left on its way
+            happen("stopped", begin - 1 - int(random.random() * 600_000), reason=14)
         happen("started", begin, servers[0])
         moment = begin
         for server in servers[1:]:

@@ -1,0 +1,63 @@
+"""Each planted bug is caught: what the other tests are worth."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.planted import BUGS, Bug
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS = 40
+HUNTERS = {
+    "simulation": f"from tests.simulation.campaign import play; sys.exit(3 if any(play([seed]).broken for seed in range({SEEDS})) else 0)",
+    "small scope": """
+from rtms_simulator.explorer import Violation
+from tests.simulation.small_scope import SCENES, explore
+try:
+    for name in [name for name in SCENES if not name.startswith("five")]:
+        explore(name)
+except Violation:
+    sys.exit(3)
+""",
+}
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
+    function = tmp_path / "function"
+    shutil.copytree(ROOT / "function", function, ignore=shutil.ignore_patterns("__pycache__"))
+    module = function / "rtms_relay" / bug.module
+    source = module.read_text(encoding="utf-8")
+    assert source.count(bug.source) == 1, f"the source that {bug.name!r} replaces is no longer in {bug.module}: mend the patch"
+    patched = source.replace(bug.source, bug.instead)
+    if "_KEPT" in bug.instead:
+        patched += "\n_KEPT: dict[tuple[str, str], Link] = {}\n"
+    module.write_text(patched, encoding="utf-8")
+    env = {**os.environ, "PYTHONPATH": f"{function}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    if bug.hunter in HUNTERS:
+        command = [sys.executable, "-c", f"import sys, rtms_relay; assert {str(function)!r} in rtms_relay.__file__\n{HUNTERS[bug.hunter]}"]
+        caught = 3
+    else:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "addopts=--import-mode=importlib",
+            bug.hunter,
+        ]
+        caught = 1
+    found = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=110, check=False)
+    assert found.returncode == caught, f"{bug.name}: not caught by {bug.hunter}\n{found.stdout[-2000:]}{found.stderr[-2000:]}"
+
+
+def test_there_are_twelve() -> None:
+    assert len(BUGS) == len({bug.name for bug in BUGS}) == 12
