@@ -1,1 +1,44 @@
-"""Fixtures for people who test their own receiver against the fakes."""
+"""Fixtures for people who test their own receiver against the fakes (`rtms_simulator.proving_ground`).
+
+::
+
+    def test_a_meeting_is_handed_on(rtms_world, my_receiver):
+        my_receiver.start(**rtms_world.environment())
+        report = rtms_world.play(my_receiver.url)
+        assert report.joined
+
+At the end of each test the world's invariants are asserted: nothing lost, nothing doubled, nobody let in. A test that means to
+break one says so with `rtms_world.allow("lost")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from rtms_simulator.proving_ground import World
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rtms(seed=0, tls=False): how `rtms_world` is made")
+
+
+@pytest.fixture
+def rtms_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
+    """A Zoom, a Recall and a Cloud Tasks of this test's own. Fails the test afterwards if an invariant was broken."""
+    # Late, so that a test run which does not use it pays nothing.
+    from rtms_simulator.proving_ground import World
+
+    marker = request.node.get_closest_marker("rtms")
+    world = World(tmp_path_factory.mktemp("rtms"), **(marker.kwargs if marker else {}))
+    world.start()
+    try:
+        yield world
+        problems = world.problems()
+    finally:
+        world.close()
+    if problems:
+        pytest.fail("the receiver broke what must hold:\n" + "\n".join(f"  {problem}" for problem in problems), pytrace=False)

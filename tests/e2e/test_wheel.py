@@ -1,6 +1,7 @@
 """The built wheel, outside the checkout: it carries everything, its command starts, its pytest plugin works."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -61,3 +62,10 @@ def test_its_code_is_used_and_its_command_starts(installed, tmp_path):
     assert shown.returncode == 0, shown.stderr
     source = run(installed, "-c", "from rtms_simulator.function import source; print(source())", cwd=tmp_path)
     assert source.stdout.strip().endswith("site-packages/rtmskit_function/main.py"), source.stderr
+
+
+def test_its_pytest_plugin_gives_people_a_world(installed, tmp_path):
+    page = (ROOT / "docs/test-your-receiver.md").read_text()
+    (tmp_path / "test_receiver.py").write_text(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0])
+    done = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-W", "error", str(tmp_path), cwd=tmp_path)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

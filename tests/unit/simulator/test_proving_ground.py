@@ -1,0 +1,101 @@
+"""`rtms_simulator.proving_ground`: each invariant is found broken when it is, and only then."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from rtms_simulator.proving_ground import INVARIANTS, World, judge
+from rtms_simulator.recall.api import Exchange
+from rtms_simulator.zoom.delivery import Attempt, Delivery
+from rtms_simulator.zoom.events import EVENTS, Event
+
+STREAM, SERVER = "s" * 32, "ws://127.0.0.1:1/rtms/1"
+STARTED = Event("meeting.rtms_started", {**EVENTS["meeting.rtms_started"].payload, "rtms_stream_id": STREAM, "server_urls": SERVER}, 1)
+
+
+def delivery(status, *, faults=(), event=STARTED, outcome="delivered"):
+    return Delivery(1, event, "http://receiver", b"", [Attempt(0.0, {}, status, "ReadTimeout", 0.1, b"why")], outcome, faults)
+
+
+def meeting(deliveries, joined_ms=5):
+    stream = SimpleNamespace(stream_id=STREAM, joined_ms=joined_ms, state="TERMINATED", stop_reason=18)
+    return SimpleNamespace(deliveries=deliveries, streams=[stream])
+
+
+def mdc(server=SERVER):
+    return SimpleNamespace(body={"zoom_rtms": {"rtms_stream_id": STREAM, "server_urls": server}})
+
+
+def names(deliveries=(), meetings=(), mdcs=(), requests=()):
+    return [problem.name for problem in judge(deliveries, meetings, mdcs, requests)]
+
+
+def test_a_start_that_was_taken_handed_on_once_and_joined_is_all_well():
+    one = delivery(200)
+    assert names([one], [meeting([one])], [mdc()]) == []
+
+
+@pytest.mark.parametrize(("status", "name"), [(401, "refused"), (404, "refused"), (500, "failed"), (-2, "failed"), (-1, "slow")])
+def test_a_genuine_event_that_is_not_taken(status, name):
+    assert names([delivery(status, outcome="refused")]) == [name]
+
+
+@pytest.mark.parametrize("fault", ["wrong-signature", "unsigned:times=0", "stale:seconds=9000.0"])
+def test_a_forged_event_may_be_refused_but_not_taken(fault):
+    assert names([delivery(401, faults=(fault,), outcome="refused")]) == []
+    assert names([delivery(200, faults=(fault,))]) == ["forged"]
+
+
+def test_a_start_that_was_taken_and_never_reached_recall_names_the_nearest_miss():
+    one = delivery(200)
+    [problem] = judge([one], [meeting([one], None)], [], [])
+    assert problem.name == "lost"
+    assert "no request at all" in str(problem)
+    tried = [Exchange(0.0, "POST", "/api/v1/meeting_direct_connect", "", None, authorized, None, "", 401) for authorized in (True, False)]
+    [problem] = judge([one], [meeting([one], None)], [], tried[1:])
+    assert "POST /api/v1/meeting_direct_connect was answered 401, without an Authorization header" in str(problem)
+
+
+def test_twice_the_same_target_is_doubled_and_another_server_is_a_fail_over():
+    one = delivery(200)
+    assert names([one], [meeting([one])], [mdc(), mdc()]) == ["doubled"]
+    assert names([one], [meeting([one])], [mdc(), mdc("ws://127.0.0.1:1/rtms/2")]) == []
+
+
+def test_reaching_recall_without_being_joined_means_a_wrong_signature():
+    one = delivery(200)
+    assert names([one], [meeting([one], None)], [mdc()]) == ["unjoined"]
+
+
+@pytest.fixture
+def world(tmp_path):
+    one = World(tmp_path)
+    one.start()
+    yield one
+    one.close()
+
+
+def test_the_world_sends_arms_and_judges(world):
+    nowhere = "http://127.0.0.1:1/zoom-webhook"
+    assert not world.validate(nowhere).ok
+    assert world.send(nowhere, "meeting.rtms_stopped", {"stop_reason": 8}).event.payload["stop_reason"] == 8
+    assert [problem.name for problem in world.problems()] == ["failed"]
+    world.allow("failed")
+    assert world.problems() == []
+    assert world.handed_on() == []
+    world.fault("recall.create: 503 x2 then ok")
+    world.fault("late:seconds=1")
+    world.recall_webhooks("http://127.0.0.1:1/recall")
+    world.advance(3600)
+    for wrong in ("recall.create: nonsense", "nonsense"):
+        with pytest.raises(ValueError, match="nonsense"):
+            world.fault(wrong)
+    with pytest.raises(KeyError):
+        world.allow("everything")
+    with pytest.raises(KeyError):
+        world.send(nowhere, "no.such.event")
+
+
+def test_every_invariant_can_be_broken():
+    """Each name of the table is one of those above."""
+    assert set(INVARIANTS) == {"refused", "failed", "slow", "forged", "lost", "doubled", "unjoined"}
