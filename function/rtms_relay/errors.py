@@ -7,6 +7,7 @@
     |-- RequestRefused              the caller is at fault: 4xx, nothing was stored, nothing enqueued
     |   |-- NotAuthentic            401: signature missing, wrong, stale or ambiguous
     |   |-- BadRequest              400: not JSON, wrong type, missing field, refused challenge
+    |   |-- TooSlow                 408: the body did not arrive in time
     |   |-- TooLarge                413: the body is over the limit
     |   |-- UnsupportedContentType  415
     |   |-- MethodNotAllowed        405
@@ -62,6 +63,11 @@ class NotAuthentic(RequestRefused):
 
 class BadRequest(RequestRefused):
     code = "bad_request"
+
+
+class TooSlow(RequestRefused):
+    code = "too_slow"
+    status = 408
 
 
 class TooLarge(RequestRefused):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from rtms_relay import logs
-from rtms_relay.errors import BadRequest, MethodNotAllowed, NotFound, RelayError, RequestRefused, TooLarge, UnsupportedContentType
+from rtms_relay.errors import BadRequest, MethodNotAllowed, NotFound, RelayError, RequestRefused, TooLarge, TooSlow, UnsupportedContentType
 from rtms_relay.ports import Clock, Log
 
 MAX_BODY = 1_048_576
 """1 MiB. Zoom's and Recall's webhooks are a few kilobytes, tasks less."""
+
+BODY_BUDGET_S = 10.0
+"""How long a body may take to arrive. Vendors and queue send theirs at once; whoever drips it holds no connection for long."""
+
+T = TypeVar("T")
 
 Handler = Callable[[Request, dict[str, str]], Awaitable["Done"]]
 
@@ -111,14 +117,35 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error} at {' < '.join(reversed(frames[-6:]))}"
 
 
-async def read_json_body(request: Request) -> bytes:
-    """The raw bytes of a JSON request. Raises `UnsupportedContentType`, `TooLarge` (without reading on), `BadRequest` if empty."""
+async def within(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
+    """Its result, or TimeoutError once `seconds` have passed; it is cancelled then."""
+    task = asyncio.ensure_future(work)
+    timer = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
+        timer.cancel()
+
+
+async def read_json_body(request: Request, clock: Clock) -> bytes:
+    """The raw bytes of a JSON request. Raises `UnsupportedContentType`, `TooLarge` (without reading on), `TooSlow`."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedContentType("content-type must be application/json")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > MAX_BODY:
         raise TooLarge(f"the body is over {MAX_BODY} bytes")
+    try:
+        return await within(clock, BODY_BUDGET_S, _read(request))
+    except TimeoutError:
+        raise TooSlow(f"the body did not arrive within {BODY_BUDGET_S:g} s") from None
+
+
+async def _read(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from rtms_relay import __version__
 from rtms_relay.errors import NotAuthentic, RelayError
 from rtms_relay.ports import Clock, Log
 from rtms_relay.relay import Intake, Reply
-from rtms_relay.routes.http import Done, Surface, as_json, header_pairs, read_json_body
+from rtms_relay.routes.http import Done, Surface, as_json, header_pairs, read_json_body, within
 
 ACK_BUDGET_S = 2.7
 """Zoom takes an answer after 3 s for none (Zoom docs, "Using webhooks"): whatever hangs, it gets its 500 before, and the log a line."""
@@ -48,7 +47,7 @@ class WebhookRoutes:
         )
 
     async def _zoom(self, request: Request, _: dict[str, str]) -> Done:
-        body = await read_json_body(request)
+        body = await read_json_body(request, self._clock)
         try:
             reply = await self._within_budget(self._intake.receive(header_pairs(request), body))
         except NotAuthentic as error:
@@ -61,7 +60,7 @@ class WebhookRoutes:
         return Done(as_json(reply.body), "delivery", {**reply.notes, "vendor": "zoom"})
 
     async def _recall(self, request: Request, _: dict[str, str]) -> Done:
-        body = await read_json_body(request)
+        body = await read_json_body(request, self._clock)
         reply = await self._within_budget(self._intake.observe(header_pairs(request), body))
         return Done(as_json(reply.body), "delivery", {**reply.notes, "vendor": "recall"})
 
@@ -75,13 +74,7 @@ class WebhookRoutes:
 
     async def _within_budget(self, work: Awaitable[Reply]) -> Reply:
         """The reply, or an error once the budget is spent. What was being written then may have been written: every step is repeatable."""
-        task = asyncio.ensure_future(work)
-        timer = asyncio.ensure_future(self._clock.sleep(ACK_BUDGET_S))
         try:
-            await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise RelayError(f"not durable within {ACK_BUDGET_S} s; the store or the queue is slow")
-            return task.result()
-        finally:
-            task.cancel()
-            timer.cancel()
+            return await within(self._clock, ACK_BUDGET_S, work)
+        except TimeoutError:
+            raise RelayError(f"not durable within {ACK_BUDGET_S} s; the store or the queue is slow") from None

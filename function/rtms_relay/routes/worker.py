@@ -28,6 +28,7 @@ class WorkerRoutes:
 
     def __init__(self, worker: Worker, clock: Clock, log: Log, project: str = "") -> None:
         self._worker = worker
+        self._clock = clock
         self.surface = Surface(
             [
                 ("POST", "/handoff", self._handoff),
@@ -45,10 +46,16 @@ class WorkerRoutes:
         )
 
     async def _handoff(self, request: Request, _: dict[str, str]) -> Done:
-        return _done(request, await self._worker.attempt(await _task_key(request)))
+        return _done(request, await self._worker.attempt(await self._task_key(request)))
 
     async def _retrieve(self, request: Request, _: dict[str, str]) -> Done:
-        return _done(request, await self._worker.retrieve(await _task_key(request)))
+        return _done(request, await self._worker.retrieve(await self._task_key(request)))
+
+    async def _task_key(self, request: Request) -> str:
+        try:
+            return _decoder.decode(await read_json_body(request, self._clock)).id
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            raise BadRequest('the body must be {"id": "<hand-off key>"}') from None
 
     async def _sweep(self, request: Request, _: dict[str, str]) -> Done:
         return _done(request, await self._worker.sweep())
@@ -71,13 +78,6 @@ class WorkerRoutes:
 
     async def _health(self, request: Request, _: dict[str, str]) -> Done:
         return Done(as_json({"status": "ok", "role": "worker", "version": __version__}), event=None)
-
-
-async def _task_key(request: Request) -> str:
-    try:
-        return _decoder.decode(await read_json_body(request)).id
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise BadRequest('the body must be {"id": "<hand-off key>"}') from None
 
 
 def _done(request: Request, reply: Reply) -> Done:

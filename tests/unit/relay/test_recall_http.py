@@ -1,0 +1,157 @@
+"""Recall over real HTTP: what is sent, and what each kind of failure becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from email.utils import formatdate
+
+import httpx
+import pytest
+from tests.unit.relay.fakes import NOW, Clock
+
+from rtms_relay.adapters.recall_http import HttpRecall
+from rtms_relay.errors import RecallUnavailable
+
+BASE = "https://us-east-1.recall.ai/api/v1"
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def recall(handler: Handler) -> HttpRecall:
+    return HttpRecall(BASE, "the-key", Clock(), transport=httpx.MockTransport(handler))
+
+
+async def test_a_create_carries_the_key_and_the_idempotency_key() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(201, json={"id": "m"})
+
+    api = recall(answer)
+    result = await api.create(b'{"a":1}', "idem")
+    await api.close()
+    assert (result.status, json.loads(result.body)) == (201, {"id": "m"})
+    [request] = seen
+    assert str(request.url) == f"{BASE}/meeting_direct_connect/"
+    assert request.content == b'{"a":1}'
+    assert request.headers["authorization"] == "Token the-key"
+    assert request.headers["idempotency-key"] == "idem"
+    assert request.headers["content-type"] == "application/json"
+
+
+async def test_reads_have_no_body_and_ids_stay_in_their_place() -> None:
+    """Recall's firewall refuses any body on a GET."""
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={})
+
+    api = recall(answer)
+    calls: list[Awaitable[object]] = [
+        api.retrieve("a/../b?c"),
+        api.recording("r"),
+        api.recordings_with_metadata("k", "v w"),
+        api.recordings_with_metadata("k", "v", "cur="),
+        api.delete_recording("r"),
+    ]
+    for call in calls:
+        await call
+    await api.close()
+    assert all(request.content == b"" for request in seen)
+    assert [(request.method, request.url.raw_path.decode()) for request in seen] == [
+        ("GET", "/api/v1/meeting_direct_connect/a%2F..%2Fb%3Fc/"),
+        ("GET", "/api/v1/recording/r/"),
+        ("GET", "/api/v1/recording/?metadata__k=v+w"),
+        ("GET", "/api/v1/recording/?metadata__k=v&cursor=cur%3D"),
+        ("DELETE", "/api/v1/recording/r/"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (httpx.ConnectError("x"), "unreachable"),
+        (httpx.ConnectTimeout("x"), "unreachable"),
+        (httpx.ReadTimeout("x"), "timeout"),
+        (httpx.WriteTimeout("x"), "timeout"),
+        (httpx.ReadError("x"), "reset"),
+        (httpx.RemoteProtocolError("x"), "reset"),
+    ],
+)
+async def test_a_failure_is_an_answer(error: Exception, failure: str) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    api = recall(fail)
+    answer = await api.create(b"{}", "k")
+    await api.close()
+    assert (answer.status, answer.failure) == (0, failure)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("999999", 3600.0),
+        (formatdate(NOW / 1000 + 30, usegmt=True), 30.0),
+        (formatdate(NOW / 1000 - 30, usegmt=True), 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("\u0667", None),
+    ],
+)
+async def test_retry_after(header: str, seconds: float | None) -> None:
+    api = recall(lambda _: httpx.Response(429, headers=[(b"retry-after", header.encode())]))
+    assert (await api.retrieve("m")).retry_after_s == seconds
+    await api.close()
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    api = recall(lambda _: httpx.Response(301, headers={"location": "https://evil.example/"}))
+    assert (await api.create(b"{}", "k")).status == 301
+    await api.close()
+
+
+async def test_a_body_without_end_is_cut_off() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1_000_000
+
+    api = recall(lambda _: httpx.Response(200, content=endless()))
+    assert len((await api.retrieve("m")).body) == 10_000_000
+    await api.close()
+
+
+async def test_a_download_takes_no_key_along() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200 if request.url.path == "/ok" else 403, content=b"bytes")
+
+    api = recall(answer)
+    assert b"".join([chunk async for chunk in api.download("https://bucket.example/ok?Signature=x")]) == b"bytes"
+    with pytest.raises(RecallUnavailable, match="403"):
+        [chunk async for chunk in api.download("https://bucket.example/gone")]
+    await api.close()
+    assert all("authorization" not in request.headers for request in seen)
+
+
+async def test_a_download_that_breaks_off_is_no_finished_one() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    api = HttpRecall(BASE, "the-key", Clock())
+    with pytest.raises(RecallUnavailable, match="broke off"):
+        [chunk async for chunk in api.download(f"http://127.0.0.1:{port}/x")]
+    await api.close()
+    server.close()
+    await server.wait_closed()
