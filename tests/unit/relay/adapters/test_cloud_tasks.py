@@ -10,12 +10,12 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import httpx
 import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.simulator.cloud_tasks.worker import Worker
 
 from rtms_relay.adapters.cloud_tasks import DISPATCH_DEADLINE_S, CloudTasksQueue, task_id
 from rtms_relay.errors import QueueUnavailable
@@ -24,16 +24,6 @@ from rtms_simulator.cloud_tasks import CloudTasks
 
 EPOCH = 1_700_000_000.0
 KEY = "ab" * 32
-
-
-class Worker:
-    def __init__(self) -> None:
-        self.requests: list[httpx.Request] = []
-        self.transport = httpx.MockTransport(self._answer)
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return httpx.Response(200)
 
 
 @pytest.fixture
