@@ -35,8 +35,8 @@ class Switches:
     """Where the documentation leaves room, or contradicts itself.
 
     - `dedup_s`: how long the name of a finished or deleted task stays taken. CreateTask says "up to 24 hours"; older pages say one hour.
-    - `queue_tombstone_s`: how long the name of a deleted queue stays taken. DeleteQueue
-      says "up to 3 days".
+    - `queue_tombstone_s`: how long the name of a deleted queue stays taken. DeleteQueue says
+      "up to 3 days"; [inf]: all of it.
     - `truncate_backoff`: whole seconds only for a queue's own durations, as RetryConfig says. The default min_backoff stays 0.1 s.
     - `attempts_end_unlimited_duration` [inf]: with max_retry_duration 0 (unlimited), max_attempts alone ends a task. Read to the letter,
       both limits must be met, and such a task would live for the whole retention.

@@ -1,6 +1,6 @@
 """The gRPC face: google.cloud.tasks.v2.CloudTasks, as the unmodified google-cloud-tasks clients call it.
 
-Methods that are not in `_METHODS` (IAM, BufferTask, batches) answer UNIMPLEMENTED.
+Methods that are not in `RPCS` (IAM, BufferTask, batches) answer UNIMPLEMENTED.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Service:
         return self._broker.task(name)
 
 
-_METHODS: dict[str, tuple[str, Any, Any]] = {
+RPCS: dict[str, tuple[str, Any, Any]] = {
     "ListQueues": ("list_queues", tasks_v2.ListQueuesRequest, tasks_v2.ListQueuesResponse),
     "GetQueue": ("get_queue", tasks_v2.GetQueueRequest, tasks_v2.Queue),
     "CreateQueue": ("create_queue", tasks_v2.CreateQueueRequest, tasks_v2.Queue),
@@ -132,7 +132,7 @@ _METHODS: dict[str, tuple[str, Any, Any]] = {
 def add_to(server: grpc.aio.Server, service: Service) -> None:
     """Register the service with a gRPC server of the running loop."""
     handlers = {}
-    for rpc, (method, request, answer) in _METHODS.items():
+    for rpc, (method, request, answer) in RPCS.items():
         handlers[rpc] = grpc.unary_unary_rpc_method_handler(
             _answering(getattr(service, method)),
             request_deserializer=request.deserialize,
