@@ -120,8 +120,8 @@ MISTAKES = [
     ("duration_s = 'x'\npeople = []", 1, "duration_s: found 'x'", "a number"),
     ("duration_s = true\npeople = []", 1, "duration_s: found True", "a number"),
     ("duration_s = 1\nseed = true\npeople = [{ name = 'A' }]", 2, "seed: found True", "a whole number"),
-    ("people = [{ name = 'A' }]\n\nduration_s = -1", 3, "duration_s: -1.0 is not a duration", "above 0, at most 86400"),
-    ("people = [{ name = 'A' }]\nduration_s = nan", 2, "duration_s: nan is not a duration", "above 0, at most 86400"),
+    ("people = [{ name = 'A' }]\n\nduration_s = -1", 3, "duration_s: -1.0 is not a duration", "above 0, at most 64800"),
+    ("people = [{ name = 'A' }]\nduration_s = nan", 2, "duration_s: nan is not a duration", "above 0, at most 64800"),
     ("duration_s = 1\npeople = []", 2, "people: nobody is there", "at least one"),
     ("duration_s = 1\npeople = [\n 3,\n]", 3, "people[0]: not a table", "a table with name"),
     ("duration_s = 1\npeople = [{ nam = 'A' }]", 2, "people[0].nam: unknown key", "name, user_id, role"),
@@ -162,6 +162,18 @@ MISTAKES = [
     (in_timeline("{ at_s = 5, kind = 'chat', who = 'Ada', reply_to = 'x' }"), 8, "timeline[1].reply_to: no earlier message 'x'", "id"),
     (in_timeline("{ at_s = 5, kind = 'chat', who = 'Ada', files = [1] }"), 8, "timeline[1].files: found [1]", "names"),
     (in_timeline("{ at_s = 5, kind = 'call_event', who = 'Ada', event = 'x' }"), 8, "timeline[1].event: found 'x'", "CONSUMER_ANSWERED"),
+    (
+        in_timeline("{ at_s = 5, kind = 'call_event', who = 'Ada', event = 'USER_HOLD' }"),
+        8,
+        "timeline[1].kind: its numbers mean something else",
+        "only in a contact_center",
+    ),
+    (
+        in_timeline("{ at_s = 5, kind = 'fault', name = 'drop-media', with = { at = 1 } }"),
+        8,
+        "timeline[1].with: at_s says when",
+        "other than at",
+    ),
     (in_timeline("{ at_s = 5, kind = 'fault', name = 'x' }"), 8, "timeline[1].name: no fault 'x'", "late, duplicate"),
     (
         in_timeline("{ at_s = 5, kind = 'fault', name = 'late', with = { hour = 1 } }"),
@@ -339,7 +351,7 @@ def test_every_kind_says_what_it_means_and_every_field_what_is_allowed():
 
 @pytest.mark.parametrize("event", list(ContactCenterEventType.__members__))
 def test_every_contact_center_event_can_be_scripted(event):
-    meeting(Action(1.0, "call_event", ADA.user_id, {"event": event}))
+    meeting(Action(1.0, "call_event", ADA.user_id, {"event": event}), product="contact_center")
 
 
 @pytest.mark.parametrize("name", list(faults.FAULTS))

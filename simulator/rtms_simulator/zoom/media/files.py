@@ -262,27 +262,24 @@ class FilePictures:
     def __init__(self, recording: Recording, size: Size) -> None:
         self._path = recording.path
         self._size = size
-        self._frames: Iterator[tuple[float, Planes]] | None = None
-        self._now: tuple[float, Planes] | None = None
-        self._next: tuple[float, Planes] | None = None
+        self._frames: Iterator[tuple[float, av.VideoFrame]] | None = None
+        self._now: av.VideoFrame | None = None
+        self._next: tuple[float, av.VideoFrame] | None = None
+        self._planes: Planes | None = None
 
     def __call__(self, _span: Span, at_ms: int) -> Planes:
         if self._frames is None:
-            self._frames = self._decoded(at_ms)
-            self._now = next(self._frames, None)
+            self._frames = ((moment, frame) for moment, frame in _frames(self._path, "video", at_ms) if isinstance(frame, av.VideoFrame))
+            first = next(self._frames, None)
+            self._now = first[1] if first else None
             self._next = next(self._frames, None)
         # A millisecond of grace, as 30 pictures a second do not fall on whole ones.
         while self._next is not None and self._next[0] <= at_ms + 1:
-            self._now, self._next = self._next, next(self._frames, None)
-        if self._now is None:
-            # Past the last picture of a file whose sound is longer.
-            return planes_of(av.VideoFrame.from_image(Image.new("RGB", self._size)))
-        return self._now[1]
-
-    def _decoded(self, start_ms: int) -> Iterator[tuple[float, Planes]]:
-        for at_ms, frame in _frames(self._path, "video", start_ms):
-            if isinstance(frame, av.VideoFrame):
-                yield at_ms, self._fitted(frame)
+            self._now, self._next, self._planes = self._next[1], next(self._frames, None), None
+        if self._planes is None:
+            # None at all: asked for a moment after the last picture of a file whose sound is longer.
+            self._planes = self._fitted(self._now or av.VideoFrame.from_image(Image.new("RGB", self._size)))
+        return self._planes
 
     def _fitted(self, frame: av.VideoFrame) -> Planes:
         width, height = self._size
