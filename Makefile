@@ -33,7 +33,7 @@ lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ty check
 	$(BIN)/lint-imports
-	$(BIN)/bandit -q -c pyproject.toml -r function simulator
+	$(BIN)/bandit -q -ll -ii -r function simulator
 
 docs: $(VENV)/.test  ## Write the generated parts of the docs anew
 	$(BIN)/cog -r -P $$(grep -l '\[\[\[cog' README.md docs/*.md)

@@ -126,8 +126,9 @@ def test_a_meeting_that_cannot_be_played_is_refused(command):
     assert "supported" in command("meeting", "play", "--media", "pyproject.toml", code=2).stderr
 
 
-def test_reset_forgets_everything_and_the_functions_still_work(tmp_path):
-    with up(tmp_path) as running:
+def test_reset_forgets_everything_and_the_functions_still_work_also_over_tls(tmp_path):
+    with up(tmp_path, "--tls") as running:
+        assert running.described["zoom"]["server_url"].startswith("wss://localhost:")
         command = commands(running)
         assert said(command("meeting", "play", "--speed", "max", "--json"))["meetings"][0]["joined"]
         assert said(command("reset", "--json")) == {"records": "forgotten"}
