@@ -73,9 +73,7 @@ async def test_a_whole_meeting_with_every_kind_of_media(scheme: str, binary: boo
     here = zoom(tls=tls, binary_frames=binary)
     await here.start()
     try:
-        async with sdk_app(
-            tmp_path, f"{scheme}, every kind", client_id=ID, client_secret=SECRET, ca_file=tls.ca_file if tls else None
-        ) as app:
+        async with sdk_app(tmp_path, f"{scheme}, every kind", client_id=ID, client_secret=SECRET, ca_file=ca_file) as app:
             app.ask(media=EVERYTHING)
             report = await play(here, app)
             assert report.streams[0].server_urls[0].startswith(f"{scheme}://")
