@@ -80,25 +80,26 @@ class Track:
 class Mixer:
     """Adds the participants' tracks sample by sample, clipped to 16 bit. Holds about a second, whatever the meeting's length.
 
-    As long as there is a single track, which is how mixed audio comes, nothing is held back.
+    A track that is mixed already waits for nobody.
     """
 
     def __init__(self, sinks: Sequence[AudioSink]) -> None:
         self.late = 0  # samples that came after their part of the mix was written
         self._sinks = sinks
-        self._tracks = 0
         self._base = 0  # position of _window[0]; everything before is written
         self._window = np.zeros(4 * RATE, np.int32)
         self._held = 0  # samples of _window in use
 
-    def track(self, position: int) -> AudioSink:
-        """The input for one more participant, to be used as a sink of their Track; their first sample is at `position`."""
-        self._tracks += 1
-        return _MixInput(self, position)
+    def track(self, position: int, *, mixed: bool = False) -> AudioSink:
+        """The input for one more participant, or for what Zoom has `mixed`, to be used as a sink of their Track.
 
-    def add(self, position: int, data: bytes) -> None:
+        Its first sample is at `position`.
+        """
+        return _MixInput(self, position, mixed)
+
+    def add(self, position: int, data: bytes, mixed: bool) -> None:
         """Add samples at `position` (samples since the start)."""
-        if self._tracks == 1 and not self._held and position >= self._base:
+        if mixed and not self._held and position >= self._base:
             self._leap(position)
             self._send(data)
             return
@@ -151,12 +152,13 @@ class Mixer:
 class _MixInput:
     """One participant's way into the mix: knows where their run of samples has got to."""
 
-    def __init__(self, mixer: Mixer, position: int) -> None:
+    def __init__(self, mixer: Mixer, position: int, mixed: bool) -> None:
         self._mixer = mixer
         self._position = position
+        self._mixed = mixed
 
     def audio(self, data: bytes) -> None:
-        self._mixer.add(self._position, data)
+        self._mixer.add(self._position, data, self._mixed)
         self._position += len(data) // SAMPLE
 
     def silence(self, samples: int) -> None:

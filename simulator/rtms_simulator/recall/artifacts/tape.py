@@ -225,7 +225,7 @@ class Tape:
             directory = self._directory / "audio_separate"
             formats = self._config.audio_separate
             outputs = {form: AudioOutput(directory / f"{packet.user_id}.{form}", AUDIO_WRITERS[form]) for form in formats}
-        mix = self._mixer.track((origin_ms - timeline.origin_ms) * SAMPLES_PER_MS)
+        mix = self._mixer.track((origin_ms - timeline.origin_ms) * SAMPLES_PER_MS, mixed=packet.user_id == MIXED)
         voice = self._voices[packet.user_id] = _Voice(Participant(packet.user_id, packet.user_name), origin_ms, outputs, mix)
         return voice
 

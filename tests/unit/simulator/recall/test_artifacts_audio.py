@@ -119,11 +119,19 @@ class TestMixer:
         assert np.array_equal(sink.samples[: len(expected)], np.clip(expected, -32768, 32767))
         assert not sink.samples[len(expected) :].any()
 
-    def test_a_single_track_is_passed_on_at_once(self):
+    def test_what_is_mixed_already_is_passed_on_at_once(self):
         sink = Memory()
-        track = Mixer([sink]).track(0)
+        track = Mixer([sink]).track(0, mixed=True)
         track.audio(b"\x01\x02")
         assert sink.data == b"\x01\x02"
+
+    def test_somebody_who_joins_in_is_in_the_mix_from_their_first_sample(self):
+        sink = Memory()
+        mixer = Mixer([sink])
+        mixer.track(0).audio(b"\x01\x00" * 640)
+        mixer.track(320).audio(b"\x02\x00" * 320)
+        mixer.close()
+        assert sink.samples.tolist() == [1] * 320 + [3] * 320
 
     def test_an_hour_of_silence_is_not_held_in_memory(self):
         class Lengths(Memory):

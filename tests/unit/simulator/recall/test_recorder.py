@@ -99,7 +99,7 @@ class Server:
 class Run:
     """A recorder of a server, its events and its result."""
 
-    def __init__(self, server, directory, *, config=CONFIG, rate=1.0, url=None, ssl_context=None):
+    def __init__(self, server, directory, *, config=CONFIG, rate=20.0, url=None, ssl_context=None):
         self.events = []
         self.clock = Clock(rate=rate)
         request = StreamRequest("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c", url or f"{server.base}/signaling", "sig")
