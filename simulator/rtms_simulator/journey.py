@@ -68,6 +68,8 @@ async def travel(
 
 
 def _played(report: MeetingReport) -> StreamReport:
+    if len(report.streams) != 1:
+        raise Lost(f"the meeting had {len(report.streams)} streams, and one is followed here; `rtmskit meeting play` shows such meetings")
     [stream] = report.streams
     for delivery in report.deliveries:
         if delivery.outcome != "delivered":

@@ -33,7 +33,7 @@ RECORDING_CONFIG: Mapping[str, Any] = {
     "audio_mixed_raw": {},
     "transcript": {"provider": {"meeting_captions": {}}},
 }
-"""What is recorded unless the environment's RECALL_RECORDING_CONFIG says otherwise: a film, every sample, and who said what."""
+"""What is recorded unless a plan says otherwise: a film, every sample, and who said what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to start. `directory` takes the fakes' files, and the records unless `state_url` names another store.
+    """What to start. `directory` takes the fakes' files, and the records unless `state_url` names another store. `recording_config` is
+    JSON, as the service takes it in RECALL_RECORDING_CONFIG.
 
     Without `function` no functions are started: `webhook_url` and `recall_webhook_url` are then the receivers under test ("" = none).
     """
@@ -82,6 +83,7 @@ class Plan:
     webhook_url: str = ""
     recall_webhook_url: str = ""
     worker_url: str = ""
+    recording_config: str = json.dumps(RECORDING_CONFIG)
     tls: bool = False
     seed: int = 0
     ports: Ports = field(default_factory=Ports)
@@ -225,7 +227,6 @@ class Stack:
         await part.start()
 
     async def _start_function(self) -> None:
-        config = os.environ.get("RECALL_RECORDING_CONFIG")
         wiring = Wiring(
             client_id=self.secrets.client_id,
             client_secret=self.secrets.client_secret,
@@ -236,7 +237,7 @@ class Stack:
             tasks_endpoint=self.tasks.endpoint,
             tasks_queue=self.tasks.queue,
             state_url=self.state_url,
-            recording_config=config or json.dumps(RECORDING_CONFIG),
+            recording_config=self.plan.recording_config,
         )
         self.function = Function(wiring, self._ports["webhook"], self._ports["worker"], self._real_time, self._on_line)
         self._running.push_async_callback(self.function.aclose)

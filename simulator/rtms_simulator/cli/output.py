@@ -54,7 +54,9 @@ def log_line(who: str, line: str) -> None:
         click.echo(f"{who}: {line}", err=True)
         return
     facts = " ".join(f"{key}={_plain(value)}" for key, value in entry.items() if key not in _FRAME and "/" not in key)
-    click.echo(f"{who}: {entry.get('severity', 'DEFAULT'):<8} {entry.get('message', '')}  {facts}".rstrip(), err=True)
+    message = str(entry.get("message", ""))
+    shown = message if message.isprintable() else json.dumps(message, ensure_ascii=False)
+    click.echo(f"{who}: {entry.get('severity', 'DEFAULT')!s:<8} {shown}  {facts}".rstrip(), err=True)
 
 
 def _plain(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,9 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, **options: 
 
     Zoom's RTMS servers, Recall's API, Cloud Tasks with a scheduler, and the functions under the real functions-framework, all on
     loopback. Addresses and secrets are printed, and left in .rtmskit/up.json where the other commands find them. Ctrl-C ends it all.
+
+    The environment's settings of the service reach the functions (RECALL_RECORDING_CONFIG, ARCHIVE_URL, time limits), except addresses and
+    credentials, which are the fakes'.
     """
     from rtms_simulator.stack import Plan, Ports
 
@@ -71,6 +75,8 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, **options: 
     with contextlib.suppress(Nobody):
         other = running.find(up_file)
         raise BadInput(f"an `rtmskit up` is running here already (process {other['pid']})", "end it, or give this one another --up FILE.")
+    if wanted := os.environ.get("RECALL_RECORDING_CONFIG"):
+        options["recording_config"] = wanted
     plan = Plan(function=not no_function, ports=ports, **options)
     with explained():
         run(_serve(plan, up_file, as_json, quiet))

@@ -1,0 +1,52 @@
+"""Log lines and troubles as a person sees them."""
+
+import json
+
+import pytest
+
+from rtms_simulator.cli.outcome import BadInput, Failed
+from rtms_simulator.cli.output import log_line, table
+from rtms_simulator.cli.starting import explained
+from rtms_simulator.function import NoFunctionSource
+from rtms_simulator.processes import ChildEnded, PortTaken
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('{"severity":"INFO","message":"Done.","event":"x","n":1,"time":"t","a/b":"left out"}', "webhook: INFO     Done.  event=x n=1"),
+        ('{"message":"two words","why":"a b","what":"ü\\n"}', 'webhook: DEFAULT  two words  why="a b" what="ü\\n"'),
+        ("plain", "webhook: plain"),
+        ("[1]", "webhook: [1]"),
+        ("{broken", "webhook: {broken"),
+    ],
+)
+def test_a_line_of_a_function(capsys, line, shown):
+    log_line("webhook", line)
+    assert capsys.readouterr().err == shown + "\n"
+
+
+def test_a_table_shows_what_looks_like_markup_as_it_is(capsys):
+    table(("a", "b"), [("[bold]x[/bold]", "[/nonsense]")])
+    assert capsys.readouterr().out.split() == ["a", "b", "[bold]x[/bold]", "[/nonsense]"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "says"),
+    [
+        (PortTaken("127.0.0.1", 80, "the webhook"), BadInput, "port 80 on 127.0.0.1 is taken"),
+        (ChildEnded("worker", 2, ["  - STATE_URL is not set"]), BadInput, "STATE_URL is not set"),
+        (ChildEnded("worker", 1, ["Traceback", "last words"]), Failed, "last words"),
+        (ChildEnded("worker", -9, []), Failed, "killed by SIGKILL"),
+        (NoFunctionSource("install it"), Failed, "install it"),
+        (TimeoutError("did not answer"), Failed, "did not answer"),
+    ],
+)
+def test_what_goes_wrong_while_running_is_explained(trouble, kind, says):
+    with pytest.raises(kind, match=says), explained():
+        raise trouble
+
+
+def test_a_log_line_is_one_line_whatever_it_says(capsys):
+    log_line("worker", json.dumps({"message": "a\nwebhook: INFO forged", "evil": "x\nwebhook: INFO forged"}))
+    assert len(capsys.readouterr().err.splitlines()) == 1

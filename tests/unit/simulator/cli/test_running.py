@@ -1,0 +1,73 @@
+"""How commands find the running `up`, and what they say when there is none."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from rtms_simulator.cli import running
+from rtms_simulator.cli.outcome import BadInput, Failed, Nobody
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "deep/up.json"
+
+
+def test_what_is_written_is_found_again_by_its_owner_only_and_taken_back(file):
+    running.write(file, {"pid": os.getpid(), "webhook_url": "http://x"})
+    assert running.find(file)["webhook_url"] == "http://x"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["up.json"]
+    running.remove(file)
+    assert not file.exists()
+    running.remove(file)
+
+
+def test_one_that_has_ended_is_nobody(file):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    running.write(file, {"pid": gone.pid})
+    with pytest.raises(Nobody, match="has ended"):
+        running.find(file)
+
+
+def test_anothers_file_is_not_taken_away(file):
+    running.write(file, {"pid": os.getppid()})
+    running.remove(file)
+    assert file.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "x"}', "\x00"])
+def test_a_file_that_is_no_description_is_explained(file, text):
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(BadInput, match="is not what `rtmskit up` writes"):
+        running.find(file)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "kind", "says"),
+    [
+        (400, {"error": "x", "reason": "so it is"}, BadInput, "so it is"),
+        (404, b"plain words", BadInput, "plain words"),
+        (500, b"", Failed, "Internal Server Error"),
+    ],
+)
+def test_a_refusal_is_told_with_its_reason(receiver, status, answer, kind, says):
+    receiver.status, receiver.answer = status, lambda _body: answer
+    with pytest.raises(kind, match=says):
+        running.ask(receiver.url, "POST", {})
+
+
+def test_an_answer_is_json(receiver):
+    receiver.answer = lambda body: {"asked": json.loads(body)}
+    assert running.ask(receiver.url, "POST", {"a": 1}) == {"asked": {"a": 1}}
+
+
+def test_no_answer_is_nobody():
+    with pytest.raises(Nobody, match="does not answer"):
+        running.ask("http://127.0.0.1:1/_control")
