@@ -132,8 +132,8 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what is waiting and close the file. Repeatable."""
-        if self._drain is not None:
-            await self._drain
+        if self._drain is not None and not self._drain.done():
+            await asyncio.wait({self._drain})
         if self._thread is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
             self._thread.shutdown(wait=False)

@@ -31,13 +31,17 @@ _CLEAN_NAMES = 4096
 
 @dataclass(slots=True)
 class TaskRecord:
-    """One task and all that happened to it. `task` is the message as created, with its name and schedule time filled in."""
+    """One task and all that happened to it. `task` is the message as created, with its name filled in.
+
+    `ticket` is its valid place in the queue's line, None while it has none: it is under way, or has ended.
+    """
 
     task: tasks_v2.Task
     sequence: int
     created_at: float
     due_at: float
     state: TaskState = "waiting"
+    ticket: int | None = None
     running: int = 0
     failures: int = 0
     attempts: list[Attempt] = field(default_factory=list)
@@ -58,7 +62,8 @@ class QueueRecord:
     message: tasks_v2.Queue
     bucket: Bucket
     tasks: dict[str, TaskRecord] = field(default_factory=dict)
-    line: list[tuple[float, int, TaskRecord]] = field(default_factory=list)
+    line: list[tuple[float, int, int, TaskRecord]] = field(default_factory=list)
+    """When, in which order of creation, by which ticket, who. Entries whose ticket is no longer their task's do not count."""
     running: int = 0
 
     @property
@@ -104,6 +109,8 @@ class Broker:
     async def settled(self) -> None:
         """Return when no attempt is under way and none is due, at the clock's present time."""
         while self._attempts or self._any_ready():
+            if self._pump is None or self._pump.done():
+                return
             if self._attempts:
                 await asyncio.wait(set(self._attempts))
             await self._clock.sleep(0)
@@ -246,10 +253,9 @@ class Broker:
         limits = queue.bucket.limits
         if queue.paused:
             return None
-        while self._next_due(queue) is not None:
-            due_at, _, record = queue.line[0]
-            if due_at > now:
-                return due_at
+        while (head := self._next_due(queue)) is not None:
+            if head.due_at > now:
+                return head.due_at
             if queue.running >= limits.concurrent:
                 return None
             ready_at = queue.bucket.ready_at(now)
@@ -271,22 +277,19 @@ class Broker:
     def _next_due(self, queue: QueueRecord) -> TaskRecord | None:
         """The task at the head of the line, once entries that no longer count have been thrown away."""
         while queue.line:
-            due_at, _, record = queue.line[0]
-            if record.state == "waiting" and record.due_at == due_at:
+            _, _, ticket, record = queue.line[0]
+            if record.ticket == ticket:
                 return record
             heapq.heappop(queue.line)
         return None
 
     def _pick(self, queue: QueueRecord, now: float) -> TaskRecord:
-        """Take the next task out of the line: the earliest, or any that is due if so scripted."""
+        """The task to go next: the earliest, or any that is due if so scripted."""
         if self.faults.scripted("reorder"):
-            due = sorted(entry for entry in queue.line if entry[0] <= now and entry[2].state == "waiting" and entry[2].due_at == entry[0])
-            if len(due) > 1 and self.faults.take("reorder", *(record.name for _, _, record in due)) is not None:
-                chosen = self._rng.choice(due)
-                queue.line.remove(chosen)
-                heapq.heapify(queue.line)
-                return chosen[2]
-        return heapq.heappop(queue.line)[2]
+            due = sorted(entry for entry in queue.line if entry[0] <= now and entry[2] == entry[3].ticket)
+            if len(due) > 1 and self.faults.take("reorder", *(entry[3].name for entry in due)) is not None:
+                return self._rng.choice(due)[3]
+        return queue.line[0][3]
 
     def _any_ready(self) -> bool:
         now = self._clock.now()
@@ -302,12 +305,17 @@ class Broker:
         return False
 
     def _line_up(self, queue: QueueRecord, record: TaskRecord) -> None:
-        heapq.heappush(queue.line, (record.due_at, record.sequence, record))
+        record.ticket = next(self._sequence)
+        heapq.heappush(queue.line, (record.due_at, record.sequence, record.ticket, record))
         self._changed.set()
 
     def _start(self, queue: QueueRecord, record: TaskRecord) -> None:
-        attempt = Attempt(number=len(record.attempts) + 1, scheduled_at=record.due_at, dispatched_at=self._clock.now())
-        dispatch = self._dispatch(record, attempt)
+        earlier = [one for one in record.attempts if not one.duplicate]
+        attempt = Attempt(number=len(earlier) + 1, scheduled_at=record.due_at, dispatched_at=self._clock.now())
+        deadline = record.task.dispatch_deadline
+        deadline_s = deadline.total_seconds() if deadline else DEFAULT_DEADLINE_S
+        dispatch = Dispatch(record.task, attempt.scheduled_at, attempt.dispatched_at, earlier, deadline_s)
+        record.ticket = None
         record.attempts.append(attempt)
         record.running += 1
         queue.running += 1
@@ -316,12 +324,6 @@ class Broker:
             twin = Attempt(attempt.number, attempt.scheduled_at, attempt.dispatched_at, duplicate=True)
             record.attempts.append(twin)
             self._spawn(self._deliver(dispatch, twin))
-
-    def _dispatch(self, record: TaskRecord, attempt: Attempt) -> Dispatch:
-        earlier = [one for one in record.attempts if not one.duplicate]
-        deadline = record.task.dispatch_deadline
-        deadline_s = deadline.total_seconds() if deadline else DEFAULT_DEADLINE_S
-        return Dispatch(record.task, attempt.scheduled_at, attempt.dispatched_at, earlier, deadline_s)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -371,6 +373,7 @@ class Broker:
 
     def _finish(self, queue: QueueRecord, record: TaskRecord, state: TaskState) -> None:
         record.state = state
+        record.ticket = None
         queue.tasks.pop(record.name, None)
         now = self._clock.now()
         self._taken_names[record.name] = now + self._switches.dedup_s

@@ -247,3 +247,19 @@ def test_it_may_be_made_without_a_loop_and_used_in_one_after_another(tmp_path: P
 
     asyncio.run(once("k1"))
     asyncio.run(once("k2"))
+
+
+def test_a_loop_that_ended_in_the_middle_of_a_call_leaves_the_store_usable(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "state.db"))
+
+    async def leave() -> None:
+        asyncio.ensure_future(store.create("handoffs", "k1", {}))  # noqa: RUF006  # left behind on purpose
+        await asyncio.sleep(0)
+
+    async def go_on() -> None:
+        await store.close()
+        await store.create("handoffs", "k2", {})
+        await store.close()
+
+    asyncio.run(leave())
+    asyncio.run(go_on())

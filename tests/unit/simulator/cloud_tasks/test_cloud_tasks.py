@@ -275,6 +275,19 @@ async def test_a_forced_run_that_fails_is_scheduled_again(
     assert len(worker.requests) == 2
 
 
+async def test_two_forced_runs_that_fail_at_one_moment_are_one_retry(clock: Clock) -> None:
+    worker = Worker(answers=[500, 500])
+    flat = Retry(min_backoff_s=10, max_backoff_s=10)
+    async with CloudTasks(clock, transport=worker.transport, retry=flat) as fake, connected(fake) as client:
+        created = await client.create_task(parent=fake.queue, task=post(schedule_time=at(3600)))
+        await asyncio.gather(client.run_task(name=created.name), client.run_task(name=created.name))
+        await fake.settled()
+        assert len(worker.requests) == 2
+        await step(clock, fake, 10)
+        await step(clock, fake, 3600)
+        assert len(worker.requests) == 3
+
+
 async def test_deleted_and_purged_tasks_never_go_out(
     clock: Clock, fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker
 ) -> None:
