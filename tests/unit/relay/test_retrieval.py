@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from tests.unit.relay.fakes import MEETING, NOW, STREAM, WHSEC, A, B, Bench, started, stopped, webhook_headers
@@ -25,13 +26,18 @@ async def accepted(bench: Bench) -> dict[str, object]:
     return bench.handoffs()[KEY]
 
 
-async def test_a_webhook_of_recalls_brings_the_recording_home() -> None:
-    bench = Bench()
+async def recorded(bench: Bench) -> dict[str, Any]:
+    """Handed on, recorded, announced, and looked at."""
     await accepted(bench)
     bench.recall.record("mdc-1")
     assert (await bench.recall_says("recording.done", "rec-1", KEY))["status"] == "noted"
     await bench.run()
-    record = bench.handoffs()[KEY]
+    return bench.handoffs()[KEY]
+
+
+async def test_a_webhook_of_recalls_brings_the_recording_home() -> None:
+    bench = Bench()
+    record = await recorded(bench)
     assert record["retrieval"] == "done"
     [recording] = record["recordings"]
     assert recording["artifacts"]["video_mixed"]["status"] == "done"
@@ -145,11 +151,7 @@ async def test_a_key_that_recall_refuses_is_an_alert() -> None:
 
 async def test_finished_artifacts_are_archived_once() -> None:
     bench = Bench(archive=True, ARCHIVE_URL="file:///unused")
-    await accepted(bench)
-    bench.recall.record("mdc-1")
-    await bench.recall_says("recording.done", "rec-1", KEY)
-    await bench.run()
-    record = bench.handoffs()[KEY]
+    record = await recorded(bench)
     assert record["retrieval"] == "done"
     assert bench.archive is not None
     assert bench.archive.objects == {f"{KEY}/rec-1/video_mixed.mp4": b"mp4 of rec-1"}
@@ -188,10 +190,7 @@ async def test_a_worker_that_died_after_a_copy_is_followed_by_one_that_finds_it(
 
 async def test_a_revoked_stream_leaves_nothing_behind() -> None:
     bench = Bench(archive=True, ARCHIVE_URL="file:///unused")
-    await accepted(bench)
-    bench.recall.record("mdc-1")
-    await bench.recall_says("recording.done", "rec-1", KEY)
-    await bench.run()
+    await recorded(bench)
     assert bench.archive is not None
     assert bench.archive.objects
     await bench.zoom(stopped(NOW + 1000, 8))
