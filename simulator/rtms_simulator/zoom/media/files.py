@@ -148,14 +148,16 @@ def _captions(text: str) -> list[Cue]:
         raise ValueError("expected lines of the form [Name] hh:mm:ss")
     seconds = [int(head["h"]) * 3600 + int(head["m"]) * 60 + int(head["s"]) for head in heads]
     origin = seconds[0] if seconds[0] >= 3600 else 0
-    # Past midnight the clock on the wall starts again.
-    starts = list(itertools.accumulate((second - origin for second in seconds), lambda last, now: now if now >= last else now + 86_400))
+    # Past midnight the clock on the wall starts again; captions a little out of order do not make a day.
+    starts = list(
+        itertools.accumulate((second - origin for second in seconds), lambda last, now: now if now > last - 43_200 else now + 86_400)
+    )
     spoken = [
         " ".join(text[head.end() : after].split())
         for head, after in zip(heads, [head.start() for head in heads[1:]] + [len(text)], strict=True)
     ]
     cues: list[Cue] = []
-    lines = list(zip(starts, heads, spoken, strict=True))
+    lines = sorted(zip(starts, heads, spoken, strict=True), key=lambda line: line[0])
     groups = [(start, list(group)) for start, group in itertools.groupby(lines, key=lambda line: line[0])]
     for number, (start, group) in enumerate(groups):
         room = (groups[number + 1][0] - start) * 1000 if number + 1 < len(groups) else 60_000
@@ -176,15 +178,17 @@ def cast(scenario: Scenario, recording: Recording | None, cues: tuple[Cue, ...])
     """
     duration_ms = max(recording.duration_ms if recording else 0, max((cue.end_ms for cue in cues), default=0))
     known = {person.name.casefold(): person for person in scenario.people}
-    names = list(dict.fromkeys(cue.speaker for cue in cues if cue.speaker is not None))
+    names: dict[str, str] = {}
+    for cue in cues:
+        if cue.speaker is not None:
+            names.setdefault(cue.speaker.casefold(), cue.speaker)
     free = (user_id for user_id in itertools.count(FIRST_USER_ID, 1024) if all(person.user_id != user_id for person in scenario.people))
-    people = tuple(known.get(name.casefold()) or Person(next(free), name) for name in names) or scenario.people
-    by_name = dict(zip(names, people, strict=False))
-    ids = {person.user_id for person in people}
+    by_name = {key: known.get(key) or Person(next(free), name) for key, name in names.items()}
+    people = tuple(by_name.values()) or scenario.people
 
     spoken: dict[int, list[Cue]] = {person.user_id: [] for person in people}
     for cue in cues or (Cue(0, duration_ms, None, ""),):
-        own = spoken[(people[0] if cue.speaker is None else by_name[cue.speaker]).user_id]
+        own = spoken[(people[0] if cue.speaker is None else by_name[cue.speaker.casefold()]).user_id]
         busy_ms = own[-1].end_ms if own else 0
         if busy_ms < cue.end_ms:
             own.append(replace(cue, start_ms=max(cue.start_ms, busy_ms)))
@@ -197,15 +201,28 @@ def cast(scenario: Scenario, recording: Recording | None, cues: tuple[Cue, ...])
         for cue in own
     )
     kept = tuple(
-        action
-        for action in scenario.timeline
-        if action.kind not in _OVERRULED and (action.who is None or action.who in ids) and action.at_s * 1000 <= duration_ms
+        action for action in _without(people, scenario.timeline) if action.kind not in _OVERRULED and action.at_s * 1000 <= duration_ms
     )
     cameras = tuple(Action(0.0, "video_on", person.user_id) for person in people)
     try:
         return replace(scenario, people=people, timeline=(*cameras, *speech, *kept), duration_s=duration_ms / 1000)
     except ScenarioError as error:
         raise ScenarioError(f"the files do not fit the scenario: {error.problem}", path=error.path, allowed=error.allowed) from None
+
+
+def _without(people: tuple[Person, ...], timeline: tuple[Action, ...]) -> Iterator[Action]:
+    """What does not need anybody who is not among the people: nobody acts who is away, is written to, or answered."""
+    ids = {person.user_id for person in people}
+    receivers = {"everyone", "hosts"} | {person.name for person in people}
+    messages = {""}
+    for action in timeline:
+        if action.who is not None and action.who not in ids:
+            continue
+        if action.kind == "chat":
+            if action.data["to"] not in receivers or action.data["reply_to"] not in messages:
+                continue
+            messages.add(action.data["id"])
+        yield action
 
 
 _OVERRULED = {"join", "leave", "eject", "speak", "video_on", "video_off", "end"}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rtms_simulator.languages import LANGUAGES
-from rtms_simulator.scenario import ScenarioError, load
+from rtms_simulator.scenario import ScenarioError, load, names
 from rtms_simulator.zoom.enums import Codec, DataOption, MediaType, Resolution
 from rtms_simulator.zoom.media import MediaSource, UnusableFile, read_time_code
 from rtms_simulator.zoom.media.files import Cue, read_recording, read_transcript
@@ -208,6 +208,36 @@ def test_what_else_the_scenario_does_stays(tmp_path):
     assert beyond == ["stop", "reallow", "end"]
 
 
+def test_what_needs_somebody_who_is_not_there_goes(tmp_path):
+    srt = tmp_path / "x.srt"
+    srt.write_text("1\n00:00:00,000 --> 00:01:29,000\nMargaret Hamilton: Hello\n\n", encoding="utf-8")
+    scenario = MediaSource(load("all-hands-webinar"), transcript_file=srt).scenario
+    # The question that is answered at 20 s was an attendee's.
+    assert [a.kind for a in scenario.timeline if a.kind in ("chat", "share_start")] == ["share_start"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_scenario_takes_anybodys_files(tmp_path, recordings, name):
+    vtt = tmp_path / "x.vtt"
+    vtt.write_text(ZOOM_VTT, encoding="utf-8")
+    for one in load(name).each()[:1]:
+        for files in (
+            {"transcript_file": vtt},
+            {"media_file": recordings[".wav"]},
+            {"media_file": recordings[".wav"], "transcript_file": vtt},
+        ):
+            assert MediaSource(one, **files).scenario.utterances()
+
+
+def test_a_name_in_other_letters_is_the_same_person(tmp_path):
+    srt = tmp_path / "x.srt"
+    cues = ["ADA LOVELACE: One", "Ada Lovelace: Two", "ken: Three", "Ken: Four"]
+    srt.write_text("".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{text}\n\n" for n, text in enumerate(cues)), encoding="utf-8")
+    scenario = MediaSource(STAND_UP, transcript_file=srt).scenario
+    assert [person.name for person in scenario.people] == ["Ada Lovelace", "ken"]
+    assert [said.who.name for said in scenario.utterances()] == ["Ada Lovelace", "Ada Lovelace", "ken", "ken"]
+
+
 def test_a_known_person_keeps_their_language(tmp_path):
     srt = tmp_path / "x.srt"
     srt.write_text("1\n00:00:00,000 --> 00:00:02,000\nzoë müller: Hallo\n\n", encoding="utf-8")
@@ -260,6 +290,11 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
 
 def test_captions_may_pass_midnight(tmp_path):
     assert [cue.start_ms for cue in read(tmp_path, "x.txt", "[A] 23:59:58\nx\n[B] 00:00:02\ny\n")] == [0, 4000]
+
+
+def test_captions_out_of_order_are_put_in_order(tmp_path):
+    cues = read(tmp_path, "x.txt", "[A] 10:00:00\nx\n[B] 10:00:09\nz\n[C] 10:00:07\ny\n")
+    assert [(cue.start_ms, cue.text) for cue in cues] == [(0, "x"), (7000, "y"), (9000, "z")]
 
 
 def test_one_person_never_speaks_over_themselves_and_no_word_is_lost(tmp_path):
