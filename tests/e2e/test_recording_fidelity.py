@@ -232,7 +232,7 @@ def broken_meeting(kind, **data):
 async def test_a_broken_connection_is_a_gap_at_most(tmp_path, kind, data):
     scenario = broken_meeting(kind, **data)
     config = RecordingConfig(audio_mixed=("raw",))
-    report, [result] = await Stage(tmp_path, config, clock=Clock(rate=6)).play(scenario, speed=1.0)
+    report, [result] = await Stage(tmp_path, config, clock=Clock(rate=4)).play(scenario, speed=1.0)
     assert (result.status, result.sub_code, result.counts["lost"]) == ("done", None, 1)
     truth, recorded = played(scenario), samples(result.artifacts["audio_mixed"].path)
     begin = round((result.started_at * 1000 - report.started_ms) * RATE / 1000)
@@ -243,7 +243,7 @@ async def test_a_broken_connection_is_a_gap_at_most(tmp_path, kind, data):
     assert not recorded[different].any()  # nothing but silence differs, ...
     if len(different):  # ... in one stretch that begins at the break
         assert different[0] + begin > 2.5 * RATE
-        assert different[-1] - different[0] < 3 * RATE
+        assert different[-1] - different[0] < 6 * RATE
 
 
 async def test_after_a_fail_over_two_recordings_make_the_meeting(tmp_path):
