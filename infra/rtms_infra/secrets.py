@@ -71,7 +71,8 @@ class Secrets(pulumi.ComponentResource):
             f"version-{short}",
             secret=secret.id,
             secret_data=pulumi.Output.secret(value.value),
-            opts=pulumi.ResourceOptions(parent=self),
+            # A rotation replaces it: the new version is made and deployed before the old one goes.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         grant = secretmanager.SecretIamMember(
             f"access-{short}",

@@ -21,6 +21,8 @@ RECOVERY_DAYS = 7
 class State(pulumi.ComponentResource):
     """The database of records.
 
+    No composite index: the two queries (`due_at`, `created_at`) order by the field they filter on, which Firestore indexes by itself.
+
     Creates:
         database: Firestore in Native mode, a database of its own, protected, with point-in-time recovery
         field-*: per collection: no index on the record's body; expiry by `expires_at` without an index on it

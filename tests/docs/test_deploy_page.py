@@ -12,6 +12,8 @@ from tests.docs.shell import CLOUD, DOCS, LOCAL, Account, blocks, commands
 from tests.infra.conftest import runner  # noqa: F401  # the engine is a fixture there
 from tests.infra.deployment import ROOT, SECRETS, Runner
 
+pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+
 PAGE = DOCS / "deploy.md"
 
 

@@ -15,6 +15,8 @@ from tests.infra.deployment import ROOT, Runner, configured
 from rtms_infra.config import BY_NAME
 from rtms_infra.stack import OUTPUTS
 
+pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+
 PAGES = [DOCS / f"{name}.md" for name in INFRA_PAGES]
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from tests.infra.deployment import PROGRAM, ROOT, Runner
+from tests.infra.deployment import Runner, copy_program, warm
 
 
 @pytest.fixture(scope="session")
 def runner() -> Generator[Runner, None, None]:
-    """Runs the program; one process for all tests."""
-    warm = Runner()
-    yield warm
-    warm.close()
+    """Runs the program; one engine process for all tests."""
+    yield warm()
+    warm().close()
 
 
 Plant = Callable[..., Path]
@@ -25,13 +23,9 @@ Plant = Callable[..., Path]
 @pytest.fixture
 def plant(tmp_path: Path) -> Plant:
     """`plant("functions.py", old, new)` copies the program with one edit and returns the copy. Fails if `old` is not there."""
+    program = copy_program(tmp_path)
 
     def planted(file: str, old: str, new: str) -> Path:
-        program = tmp_path / "infra"
-        if not program.exists():
-            left_out = shutil.ignore_patterns("__pycache__", ".venv")
-            shutil.copytree(PROGRAM, program, ignore=left_out)
-            shutil.copytree(ROOT / "function", tmp_path / "function", ignore=left_out)
         path = program / "rtms_infra" / file
         text = path.read_text()
         assert old in text, f"{file} has changed: there is no {old!r} to replace"

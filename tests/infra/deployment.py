@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,10 @@ SECRET_NAMES = (*SECRETS, "rtmskit:zoomSecretTokenPrevious")
 
 @dataclass(frozen=True)
 class Resource:
-    """One registration. Secrets in `inputs` are `{"$secret": value}`, assets `{"$asset": sha256}`."""
+    """One registration. Secrets in `inputs` are `{"$secret": value}`, assets `{"$asset": sha256}`.
+
+    `new_first`: a replacement is made before the old one goes, whatever the provider thinks.
+    """
 
     urn: str
     type: str
@@ -40,6 +45,7 @@ class Resource:
     inputs: Mapping[str, Any]
     dependencies: list[str]
     protect: bool
+    new_first: bool
 
     def __str__(self) -> str:
         return f"{self.name} ({self.type})"
@@ -105,11 +111,15 @@ class Deployment:
 
 
 class Runner:
-    """The warm engine process. What the program itself registered for a configuration is remembered; `again` asks anew."""
+    """The warm engine process. What the program itself registered for a configuration is remembered; `again` asks anew.
+
+    It runs a copy of the program and the functions, made once, so that two answers never differ by an edit in between.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._known: dict[str, Deployment] = {}
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
 
     def run(
         self,
@@ -118,12 +128,12 @@ class Runner:
         secrets: tuple[str, ...] = SECRET_NAMES,
         stack: str = "prod",
         preview: bool = False,
-        program: Path = PROGRAM,
+        program: Path | None = None,
         again: bool = False,
     ) -> Deployment:
-        """Run the program with this raw configuration (full names -> text)."""
+        """Run the program (or an altered copy of it) with this raw configuration (full names -> text)."""
         key = json.dumps([dict(config), secrets, stack, preview], sort_keys=True)
-        if program == PROGRAM and not again and key in self._known:
+        if program is None and not again and key in self._known:
             return self._known[key]
         if self._process is None:
             command = [sys.executable, "-m", "tests.infra.engine"]
@@ -131,7 +141,16 @@ class Runner:
             self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {"program": str(program), "config": dict(config), "secrets": list(secrets), "stack": stack, "preview": preview}
+        if self._copy is None:
+            self._copy = tempfile.TemporaryDirectory(prefix="rtmskit-infra-")
+            copy_program(Path(self._copy.name))
+        request = {
+            "program": str(program or Path(self._copy.name) / "infra"),
+            "config": dict(config),
+            "secrets": list(secrets),
+            "stack": stack,
+            "preview": preview,
+        }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
@@ -139,7 +158,7 @@ class Runner:
         answer = json.loads(line)
         resources = tuple(Resource(**entry) for entry in answer["resources"])
         deployment = Deployment(resources, answer["outputs"], answer["error"], dict(config))
-        if program == PROGRAM:
+        if program is None:
             self._known[key] = deployment
         return deployment
 
@@ -150,6 +169,23 @@ class Runner:
             self._process.stdin.close()
             self._process.wait(10)
             self._process.stdout.close()
+            self._process = None
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._copy = None
+
+
+def copy_program(into: Path) -> Path:
+    """Copy the program and the functions that it deploys into a folder; returns the program's."""
+    left_out = shutil.ignore_patterns("__pycache__", ".venv")
+    shutil.copytree(ROOT / "function", into / "function", ignore=left_out)
+    return Path(shutil.copytree(PROGRAM, into / "infra", ignore=left_out))
+
+
+@cache
+def warm() -> Runner:
+    """The one runner of this process: the pages' tests ask for what the program's tests have asked already."""
+    return Runner()
 
 
 def configured(**changes: object) -> dict[str, str]:

@@ -142,6 +142,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             "inputs": inputs,
             "dependencies": sorted({*request.dependencies, *(u for d in request.propertyDependencies.values() for u in d.urns)}),
             "protect": request.protect,
+            "new_first": request.deleteBeforeReplaceDefined and not request.deleteBeforeReplace,
         }
         with self._lock:
             if urn in self.resources:

@@ -9,6 +9,8 @@ from tests.infra.conftest import Plant
 from tests.infra.deployment import EXAMPLES, Runner, configured, example
 from tests.infra.schema import resource_type
 
+pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+
 STATE = {"database", "queue", "archive"}
 
 
@@ -59,6 +61,7 @@ def test_a_rotated_secret_is_a_new_version_and_a_new_revision(runner: Runner, ke
     result = planned(runner, configured(), configured(**{key: value}))
     assert result.replaced == {f"version-{short}"}
     assert result.touched == {f"version-{short}", function}
+    assert runner.run(configured()).named(f"version-{short}").new_first
 
 
 def test_keeping_the_former_token_during_a_rotation_adds_one_secret(runner: Runner) -> None:

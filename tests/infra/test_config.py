@@ -14,6 +14,8 @@ from rtms_infra.config import BY_NAME, KEYS, NAME, PAIRED_REGION, REGIONS, REQUI
 from rtms_relay import settings
 from tests.infra.deployment import SECRET_NAMES, SECRETS, Runner, configured
 
+pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+
 
 def problems(config: dict[str, str], secrets: tuple[str, ...] = SECRET_NAMES, stack: str = "prod") -> dict[str, str]:
     """Key -> its paragraph."""

@@ -18,6 +18,8 @@ from tests.infra.policies import violations
 from tests.infra.purposes import purposes
 from tests.infra.regenerate import COMMAND, generated
 
+pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+
 
 @pytest.fixture(scope="module")
 def wanted(runner: Runner) -> dict[Path, str]:

@@ -10,6 +10,8 @@ from tests.infra.conftest import Plant
 from tests.infra.deployment import Deployment, Runner, configured
 from tests.infra.policies import violations
 
+pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+
 
 def caught(runner: Runner, program: Path) -> dict[str, list[str]]:
     deployment = runner.run(configured(archive=True), program=program)

@@ -16,6 +16,8 @@ from tests.infra.engine import bare
 from tests.infra.policies import violations
 from tests.infra.space import AXES, Choice, choices, chosen, covering
 
+pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+
 ROLES: tuple[Role, ...] = ("webhook", "worker")
 STATE = {"database", "queue", "archive"}
 
@@ -76,13 +78,13 @@ def test_no_change_of_settings_replaces_state(covered: list[tuple[Choice, Deploy
 
 
 @given(choices)
-@settings(max_examples=12)
+@settings(max_examples=10)
 def test_everything_holds_for_any_configuration(runner: Runner, choice: Choice) -> None:
     everything_holds(runner.run(chosen(choice)))
 
 
 @given(choices)
-@settings(max_examples=6)
+@settings(max_examples=4)
 def test_a_preview_registers_the_same_resources(runner: Runner, choice: Choice) -> None:
     preview, update = runner.run(chosen(choice), preview=True), runner.run(chosen(choice))
     assert not preview.error, preview.error

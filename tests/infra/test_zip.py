@@ -29,7 +29,7 @@ from rtms_simulator.cloud_tasks import CloudTasks
 from rtms_simulator.zoom.events import Ids, body, sign, started
 from tests.infra.deployment import ROOT, Runner, configured
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("zip")]
 SECRET = "zip-secret-token"
 
 
