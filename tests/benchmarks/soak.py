@@ -151,6 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=240)
     parser.add_argument("--people", type=int, default=10)
+    parser.add_argument("--every", type=float, default=10, help="seconds between two looks at the memory")
     parser.add_argument("--zoom", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.zoom:
@@ -158,7 +159,7 @@ def main() -> None:
         return
     directory = Path(tempfile.mkdtemp(prefix="rtmskit-soak-"))
     try:
-        run = asyncio.run(soak(options.minutes, options.people, directory, every_s=10, progress=True))
+        run = asyncio.run(soak(options.minutes, options.people, directory, every_s=options.every, progress=True))
     finally:
         shutil.rmtree(directory)
     allowed = ALLOWANCE_MIB + GROWTH_MIB_PER_HOUR * options.minutes / 60
