@@ -14,9 +14,9 @@ Time is in milliseconds since the epoch.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from random import Random
 from typing import Any, Protocol
 
@@ -106,14 +106,20 @@ class Ground(Protocol):
         ...
 
 
-async def pause(label: str) -> None:
-    """A point where the world may do anything else first."""
-    await Trap(label)
+_pauses: dict[str, Trap] = {}
 
 
-async def sleep(delay_ms: float, label: str = "sleep") -> None:
-    """Let virtual time pass."""
-    await Trap(label, delay_ms=delay_ms)
+def pause(label: str) -> Trap:
+    """To be awaited: a point where the world may do anything else first."""
+    trap = _pauses.get(label)
+    if trap is None:
+        trap = _pauses[label] = Trap(label)
+    return trap
+
+
+def sleep(delay_ms: float, label: str = "sleep") -> Trap:
+    """To be awaited: let virtual time pass."""
+    return Trap(label, delay_ms=delay_ms)
 
 
 async def outcome_of(process: Process, timeout_ms: float | None = None) -> Any:
@@ -153,7 +159,8 @@ class World:
         self.history: list[Event] = []
         self.injected: dict[str, int] = {}
         self.steps = 0
-        self._agenda: list[tuple[float, int, Callable[[], object]]] = []
+        # What is next: a process to go on (the frequent case, without a closure), or something to call.
+        self._agenda: list[tuple[float, int, Process | Callable[[], object]]] = []
         self._order = 0
         self._clock = float(start_ms)
         self._fallen: list[Process] = []
@@ -161,7 +168,7 @@ class World:
     def spawn(self, name: str, coroutine: Coroutine[Trap, Any, Any], instance: Instance) -> Process:
         process = Process(name, coroutine, instance)
         instance.processes.add(process)
-        self._at(self._clock, lambda: self._resume(process))
+        self._at(self._clock, process)
         return process
 
     def fault(self, label: str) -> bool:
@@ -195,12 +202,15 @@ class World:
         """Play on until nothing is left to do, or everything before `until_ms` has happened."""
         agenda = self._agenda
         while agenda and (until_ms is None or agenda[0][0] < until_ms):
-            when, _, action = heapq.heappop(agenda)
+            when, _, following = heappop(agenda)
             if when > self._clock:
                 self._clock = when
                 self.now_ms = int(when)
             self.steps += 1
-            action()
+            if isinstance(following, Process):
+                self._resume(following)
+            else:
+                following()
 
     @property
     def next_at(self) -> float | None:
@@ -218,9 +228,9 @@ class World:
         self._fallen.clear()
         self._agenda.clear()
 
-    def _at(self, when: float, action: Callable[[], object]) -> None:
+    def _at(self, when: float, following: Process | Callable[[], object]) -> None:
         self._order += 1
-        heapq.heappush(self._agenda, (when, self._order, action))
+        heappush(self._agenda, (when, self._order, following))
 
     def _resume(self, process: Process) -> None:
         if process.outcome is not None:
@@ -242,10 +252,10 @@ class World:
         if trap.process is not None:
             self._wait(process, trap)
         elif trap.delay_ms is not None:
-            self._at(self._clock + trap.delay_ms, lambda: self._resume(process))
+            self._at(self._clock + trap.delay_ms, process)
         else:
             low, high = chances.delays.get(trap.label, chances.default_delay)
-            self._at(self._clock + self.delay(low, high), lambda: self._resume(process))
+            self._at(self._clock + self.delay(low, high), process)
 
     def _wait(self, process: Process, trap: Trap) -> None:
         awaited = trap.process
