@@ -10,24 +10,38 @@ from typing import Any
 
 import uvicorn
 
-from rtms_simulator.clock import Clock
 from rtms_simulator.processes import Port
 
 
 class _Guest(uvicorn.Server):
     """uvicorn takes SIGINT and SIGTERM for itself; here they belong to whoever runs the loop."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
 
 class HttpServer:
-    """Serve `app` on `host`:`port` (0: any free port) until `aclose`. `clock` must run in real time."""
+    """Serve `app` on `host`:`port` (0: any free port) until `aclose`. `protocol` is another uvicorn protocol class than its own."""
 
-    def __init__(self, app: Any, clock: Clock, *, host: str = "127.0.0.1", port: int = 0, purpose: str = "the HTTP server") -> None:
-        self._app, self._clock = app, clock
-        self._host, self._number, self._purpose = host, port, purpose
+    def __init__(
+        self,
+        app: Any,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        purpose: str = "the HTTP server",
+        protocol: type[asyncio.Protocol] | None = None,
+    ) -> None:
+        self._app, self._host, self._number, self._purpose, self._protocol = app, host, port, purpose, protocol
         self._server: _Guest | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -44,16 +58,26 @@ class HttpServer:
         listener.bind((self._host, held.number))
         held.release()
         self._number = held.number
-        config = uvicorn.Config(self._app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            self._app,
+            http=self._protocol or "auto",
+            ws="none",
+            lifespan="off",
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
         self._server = _Guest(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-        while not self._server.started:
-            if self._serving.done():
-                return self._serving.result()
-            await self._clock.sleep(0.002)
-        return None
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._serving.done():
+            self._serving.result()
 
     async def aclose(self) -> None:
+        """Stop listening, and cut what is still open after a second. Repeatable."""
         if self._server is None or self._serving is None:
             return
         self._server.should_exit = True

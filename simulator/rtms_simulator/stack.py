@@ -148,7 +148,7 @@ class Stack:
             await self._begin(Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S))
         from rtms_simulator.control import control_app
 
-        self.control = HttpServer(control_app(self), self._real_time, port=ports.control, purpose="the control server")
+        self.control = HttpServer(control_app(self), port=ports.control, purpose="the control server")
         await self._begin(self.control)
 
     async def aclose(self) -> None:

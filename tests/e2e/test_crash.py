@@ -1,6 +1,7 @@
 """SIGKILL between the ack and the hand-off: the acked start is handed on exactly once, by real processes on SQLite."""
 
 import asyncio
+import contextlib
 
 import grpc.aio
 import pytest
@@ -10,6 +11,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 from rtms_simulator.playbill import read
 from rtms_simulator.retrieval import Recordings
 from rtms_simulator.stack import Plan, Stack
+from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.delivery import Delivery
 
 
@@ -53,23 +55,25 @@ async def queue(stack):
         yield tasks_v2.CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=channel))
 
 
-async def test_the_webhook_process_dies_after_its_ack_and_the_hand_off_is_accepted_exactly_once(stack, queue):
-    """The queue is held until the webhook is dead, so the ack is all that has happened when it dies."""
-    assert stack.function is not None
-    await queue.pause_queue(name=stack.tasks.queue)
-    [(scenario, source)] = read({"speed": 1}).meetings()
+@contextlib.asynccontextmanager
+async def taking_place(stack: Stack):
+    """A meeting that goes on as fast as it is read, and is broken off if the test fails."""
+    [(scenario, source)] = read({}).meetings()
     meeting = stack.zoom.begin(scenario, stack.webhook_url, speed="max", source=source)
     try:
-        delivery = await eventually(lambda: acked(meeting))
-        assert delivery.status == 200
-        stack.function.children["webhook"].kill()
-        assert str(await stack.function.ended()) == "the webhook process was killed by SIGKILL"
-        assert creates(stack) == []
-        await stack.function.start_one("webhook")
-        await queue.resume_queue(name=stack.tasks.queue)
-        report = await meeting.finished()
+        yield meeting
     finally:
         await meeting.aclose()
+
+
+async def kill(stack: Stack, role: str) -> None:
+    assert stack.function is not None
+    stack.function.children[role].kill()
+    assert str(await stack.function.ended()) == f"the {role} process was killed by SIGKILL"
+
+
+async def home(stack: Stack, report: MeetingReport) -> dict:
+    """The row of the meeting's one stream, once its recording is done."""
     [stream] = report.streams
     assert stream.joined_ms is not None
 
@@ -77,7 +81,20 @@ async def test_the_webhook_process_dies_after_its_ack_and_the_hand_off_is_accept
         row = await row_of(stack, stream.stream_id)
         return row if row and row["retrieval"] == "done" else None
 
-    row = await eventually(done)
+    return await eventually(done)
+
+
+async def test_the_webhook_process_dies_after_its_ack_and_the_hand_off_is_accepted_exactly_once(stack, queue):
+    """The queue is held until the webhook is dead, so the ack is all that has happened when it dies."""
+    await queue.pause_queue(name=stack.tasks.queue)
+    async with taking_place(stack) as meeting:
+        delivery = await eventually(lambda: acked(meeting))
+        assert delivery.status == 200
+        await kill(stack, "webhook")
+        assert creates(stack) == []
+        await stack.function.start_one("webhook")
+        await queue.resume_queue(name=stack.tasks.queue)
+        row = await home(stack, await meeting.finished())
     assert row["state"] == "accepted"
     assert [exchange.status for exchange in creates(stack)] == [201]
     assert len(stack.recall.workspace.mdcs) == 1
@@ -85,31 +102,17 @@ async def test_the_webhook_process_dies_after_its_ack_and_the_hand_off_is_accept
 
 async def test_the_worker_dies_in_the_middle_of_its_post_and_there_is_still_one_recording(stack):
     """Recall does what it was asked, but the worker is dead before the answer: the same Idempotency-Key makes the next POST harmless."""
-    assert stack.function is not None
     stack.recall.faults.add("recall.create: slow 2s then ok")
-    [(scenario, source)] = read({}).meetings()
-    meeting = stack.zoom.begin(scenario, stack.webhook_url, speed="max", source=source)
 
     async def posted():
         return creates(stack)
 
-    try:
+    async with taking_place(stack) as meeting:
         await eventually(posted)
-        stack.function.children["worker"].kill()
-        await stack.function.ended()
+        await kill(stack, "worker")
         await stack.function.start_one("worker")
-        report = await meeting.finished()
-    finally:
-        await meeting.aclose()
-    [stream] = report.streams
-    assert stream.joined_ms is not None
-
-    async def done():
-        row = await row_of(stack, stream.stream_id)
-        return row if row and row["retrieval"] == "done" else None
-
-    # By the second POST's answer, or by Recall's webhook about the recording, whichever came first.
-    row = await eventually(done)
+        row = await home(stack, await meeting.finished())
+    # Accepted by the second POST's answer, or by Recall's webhook about the recording, whichever came first.
     assert row["state"] == "accepted"
     assert len(stack.recall.workspace.mdcs) == len(stack.recall.workspace.recordings) == len(row["recordings"]) == 1
     assert len({exchange.idempotency_key for exchange in creates(stack)}) == 1

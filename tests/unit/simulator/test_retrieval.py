@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from tests.unit.simulator.fake_worker import DATA, KEY, Worker
 
-from rtms_simulator.clock import Clock
 from rtms_simulator.http_server import HttpServer
 from rtms_simulator.retrieval import Recordings, Refused, Unreachable, part_file
 
@@ -14,7 +13,7 @@ from rtms_simulator.retrieval import Recordings, Refused, Unreachable, part_file
 @pytest.fixture
 async def worker():
     fake = Worker()
-    server = HttpServer(fake.app, Clock())
+    server = HttpServer(fake.app)
     await server.start()
     fake.url = server.url
     yield fake

@@ -8,7 +8,6 @@ import threading
 import pytest
 from tests.unit.simulator.fake_worker import DATA, KEY, Worker
 
-from rtms_simulator.clock import Clock
 from rtms_simulator.http_server import HttpServer
 from rtms_simulator.retrieval import part_file
 
@@ -19,7 +18,7 @@ def worker():
     fake, started, done = Worker(), threading.Event(), threading.Event()
 
     async def serve():
-        server = HttpServer(fake.app, Clock())
+        server = HttpServer(fake.app)
         await server.start()
         fake.url = server.url
         started.set()
