@@ -29,6 +29,7 @@ from rtms_simulator.recall.recording import (
     StreamRequest,
 )
 from rtms_simulator.recall.rtms_actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
+from rtms_simulator.recall.rtms_codes import SIGNALING
 
 LARGEST_MESSAGE = 16 * 2**20  # bytes; a QHD picture in base64 with room to spare
 ABNORMAL_CLOSURE = 1006
@@ -52,6 +53,13 @@ def wanted_media(config: RecordingConfig) -> dict[str, dict[str, int | bool]]:
     if config.transcript:
         wanted["transcript"] = {"content_type": 5}
     return wanted
+
+
+class _Connect(connect):
+    """Follows no redirects, as Zoom's own client does not: the signature goes where Zoom said and nowhere else."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
 
 
 @dataclass(slots=True, eq=False)
@@ -132,6 +140,7 @@ class Recorder:
                 case Close(role):
                     self._close(role)
                 case Ready():
+                    self._progress = {role: 0 for role in self._links if role != SIGNALING}
                     if not self._joined:
                         self._joined = True
                         self.on_event(Joined(self.clock.now()))
@@ -161,7 +170,7 @@ class Recorder:
         assert self._group is not None
         try:
             secure = (self.ssl or True) if url.lower().startswith("wss:") else None
-            connection = await connect(
+            connection = await _Connect(
                 url,
                 ssl=secure,
                 max_size=LARGEST_MESSAGE,

@@ -181,6 +181,50 @@ async def test_a_url_that_leads_nowhere_fails(tmp_path, url):
     assert result.artifacts == {}
 
 
+async def test_a_redirect_is_not_followed(tmp_path):
+    async with Server() as server:
+
+        def elsewhere(connection, _):
+            response = connection.respond(302, "")
+            response.headers["Location"] = f"{server.base}/signaling"
+            return response
+
+        async with serve(server.handle, "127.0.0.1", 0, process_request=elsewhere) as redirecting:
+            port = redirecting.sockets[0].getsockname()[1]
+            result = await Run(server, tmp_path, rate=100, url=f"ws://127.0.0.1:{port}/").result()
+        assert server.connections == 0
+    assert (result.status, result.sub_code) == ("failed", "zoom_rtms_connection_failed")
+
+
+async def test_when_the_buffers_hold_minutes_what_was_sent_first_is_read_first(tmp_path, monkeypatch):
+    """Both sockets are filled as fast as they take it: the one with few messages is not read ahead of the one with many."""
+    silence = base64.b64encode(bytes(4)).decode()
+
+    async def flood(server):
+        for moment in range(0, 60_000, 20):
+            content = {"user_id": 0, "data": silence, "timestamp": T0 + moment}
+            await server.send("audio", {"msg_type": 14, "content": content})
+            if moment % 200 == 0:
+                await server.send("video", {"msg_type": 15, "content": content})
+        await server.send("signaling", TERMINATED)
+
+    async with Server(flood, kinds=("audio", "video")) as server:
+        run = Run(server, tmp_path, config=RecordingConfig())
+        newest, apart = {}, []
+        take = run.recorder._tape.take
+
+        def look(packet):
+            newest[packet.kind] = packet.timestamp_ms
+            if len(newest) == 2:
+                apart.append(abs(newest["video"] - newest["audio"]))
+            take(packet)
+
+        monkeypatch.setattr(run.recorder._tape, "take", look)
+        await run.result(20)
+    assert len(apart) > 2900
+    assert max(apart) < 1500
+
+
 async def test_a_refused_signature_fails(tmp_path):
     async with Server(signaling_status=3) as server:
         result = await Run(server, tmp_path).result()
