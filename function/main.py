@@ -1,7 +1,8 @@
 """What functions-framework loads: the two functions, `webhook` and `worker`.
 
-Settings are checked while this module is loaded, so that an unusable environment stops the process (exit code 2) instead of
-failing requests. Clients are made on the first request, inside the running loop: the module is loaded before the fork.
+Settings are checked and libraries imported while this module is loaded, so that an unusable environment stops the process (exit
+code 2) instead of failing requests, and the first request waits for no import. Clients are made on the first request, inside the
+running loop: the module is loaded before the fork.
 """
 
 import os
@@ -11,7 +12,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rtms_relay import logs, settings
+from rtms_relay import logs, settings, wiring
 from rtms_relay.adapters.system import SystemClock
 from rtms_relay.errors import SettingsError
 from rtms_relay.routes.http import Surface
@@ -31,8 +32,6 @@ def _load(role: settings.Role) -> settings.Settings:
 def _surface(role: settings.Role) -> Surface:
     """The routes of a role, on the adapters its settings name; made once per process."""
     if role not in _surfaces:
-        from rtms_relay import wiring
-
         known = _loaded.get(role) or _load(role)
         log = logs.Log(known.secrets())
         logs.install(log)
@@ -74,3 +73,5 @@ def _target() -> str | None:
 
 
 _loaded: dict[settings.Role, settings.Settings] = {role: _load(role) for role in ("webhook", "worker") if _target() == role}
+for _known in _loaded.values():
+    wiring.preload(_known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from rtms_relay.adapters.system import SystemClock, SystemRandomness
@@ -9,6 +10,20 @@ from rtms_relay.logs import Log
 from rtms_relay.ports import Archive, Queue, Store
 from rtms_relay.relay import Intake, Worker
 from rtms_relay.settings import Settings
+
+
+def preload(settings: Settings) -> None:
+    """Import the libraries of the chosen adapters, connecting nothing, so that no request has to wait for it.
+
+    Adapters import theirs on first use; on a small or busy machine that takes longer than Zoom waits for its first ack.
+    """
+    names = ["google.cloud.tasks_v2", "google.cloud.firestore" if settings.state_url.kind == "firestore" else "sqlite3"]
+    if settings.role == "worker":
+        names.append("httpx")
+    if settings.archive_url is not None and settings.archive_url.kind == "gs":
+        names.append("google.cloud.storage")
+    for name in names:
+        import_module(name)
 
 
 def store(settings: Settings) -> Store:

@@ -203,8 +203,9 @@ async def test_a_201_lost_at_the_end_of_the_window_is_found_by_its_metadata() ->
     bench = Bench()
     bench.recall.script = [lambda: Answer(0, failure="timeout")] * 50
     await bench.zoom(started())
-    await bench.live(70)
+    await bench.run(NOW + 60_000)
     assert bench.state(KEY_A) == "expired"
+    assert [task[0] for task in bench.queue.tasks] == ["retrieve"]  # not left to the sweeper
     assert "looked for" in bench.handoffs()[KEY_A]["reason"]
     bench.recall.record("mdc-1")
     bench.recall.record("mdc-1", "rec-2")
@@ -455,3 +456,23 @@ async def test_a_wrong_secret_changes_nothing() -> None:
     with pytest.raises(NotAuthentic):
         await bench.intake.receive(signed(body, NOW, "another"), body)
     assert bench.store.writes == 0
+
+
+async def test_a_fail_over_whose_webhook_died_late_still_supersedes() -> None:
+    bench = Bench()
+    await bench.zoom(started(A))
+    await bench.run()
+    replaces: list[str] = []
+
+    def die(name: str) -> None:
+        replaces.append(name)
+        if replaces.count("replace") == 2:  # the first notes the start on the stream, the second would supersede
+            raise KeyboardInterrupt
+
+    bench.store.failing = die
+    with pytest.raises(KeyboardInterrupt):
+        await bench.zoom(started(B, NOW + 1))
+    bench.store.failing = lambda _: None
+    assert bench.state(KEY_A) == "accepted"
+    await bench.run()
+    assert (bench.state(KEY_A), bench.state(KEY_B)) == ("superseded", "accepted")

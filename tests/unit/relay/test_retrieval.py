@@ -57,6 +57,15 @@ async def test_a_repeated_webhook_is_noted_once() -> None:
     assert bench.recall.reads == ["mdc-1"]
 
 
+async def test_a_webhook_whose_task_was_lost_is_enqueued_again_when_it_comes_again() -> None:
+    bench = Bench()
+    await accepted(bench)
+    await bench.recall_says("recording.done", "rec-1", KEY)
+    bench.queue.tasks.clear()
+    assert (await bench.recall_says("recording.done", "rec-1", KEY))["status"] == "duplicate"
+    assert [task[:2] for task in bench.queue.tasks] == [("retrieve", KEY)]
+
+
 @pytest.mark.parametrize("name", ["recording.done", "video_mixed.done", "transcript.failed", "zzz.new"])
 async def test_any_event_with_our_key_is_worth_a_look(name: str) -> None:
     bench = Bench()
@@ -194,6 +203,7 @@ async def test_a_revoked_stream_leaves_nothing_behind() -> None:
     assert bench.archive is not None
     assert bench.archive.objects
     await bench.zoom(stopped(NOW + 1000, 8))
+    assert bench.log.of("stream_revoked")
     await bench.run()
     assert bench.recall.recordings == {}
     assert bench.archive.objects == {}
