@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtms_infra.config import MULTI_REGIONS, Config
+from rtms_infra.config import Config
+from rtms_infra.keys import MULTI_REGIONS
 
 SECONDS_PER_MONTH = 730 * 3600
 SECRETS_ALWAYS = 3

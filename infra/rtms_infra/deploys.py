@@ -37,7 +37,7 @@ class Deploys(pulumi.ComponentResource):
             "account-deployer",
             account_id=f"{place.name}-deployer",
             display_name=f"{place.name} deployer",
-            description=f"Deploys from GitHub: {config.repository} on {config.ref}",
+            description="Deploys new code from GitHub Actions",
             opts=opts,
         )
         member = account.email.apply("serviceAccount:{}".format)
@@ -53,7 +53,7 @@ class Deploys(pulumi.ComponentResource):
             workload_identity_pool_id=pool.workload_identity_pool_id,
             workload_identity_pool_provider_id="github-actions",
             display_name="GitHub Actions",
-            description=f"{config.repository} on {config.ref}",
+            description="Runs of one repository on one ref",
             attribute_mapping={
                 "google.subject": "assertion.sub",
                 "attribute.repository": "assertion.repository",

@@ -16,7 +16,7 @@ RECORD_PERMISSIONS = {
 }
 """Firestore's IAM page: create-if-absent needs `create`, a preconditioned write `update`, a read `get`, a query `get` and `list`.
 
-Nobody deletes records: expiry does. The webhook cannot even list them.
+Nobody deletes records; Firestore removes those whose `expires_at` has passed. The webhook cannot even list them.
 """
 
 _PURPOSE = {

@@ -65,8 +65,10 @@ class Condition:
 
 
 def _counted(place: Place, metric: str, events: tuple[str, ...]) -> str:
-    wanted = " OR ".join(f'metric.labels.event = "{event}"' for event in events)
-    return f'resource.type = "cloud_run_revision" AND metric.type = "{_metric_type(place, metric)}" AND ({wanted})'
+    wanted = ", ".join(f'"{event}"' for event in events)
+    return (
+        f'resource.type = "cloud_run_revision" AND metric.type = "{_metric_type(place, metric)}" AND metric.labels.event = one_of({wanted})'
+    )
 
 
 def _metric_type(place: Place, metric: str) -> str:

@@ -76,9 +76,7 @@ class Sweep(pulumi.ComponentResource):
             description="Enqueues what was recorded but not enqueued, retrieves what no webhook announced",
             schedule="* * * * *",
             time_zone="Etc/UTC",
-            attempt_deadline="60s",
-            # The next one comes within a minute anyway.
-            retry_config={"retry_count": 0},
+            attempt_deadline="60s",  # and no retries, the default: the next one comes within a minute anyway
             http_target={
                 "http_method": "POST",
                 "uri": pulumi.Output.concat(worker_url, "/sweep"),

@@ -14,9 +14,6 @@ COLLECTIONS = ("handoffs", "streams")
 UNINDEXED = ("body", "expires_at")
 """Fields that no query uses. The body is large; timestamps that only ever rise would make one hot spot of the index."""
 
-RECOVERY_DAYS = 7
-"""Point-in-time recovery of Firestore: seven days, not configurable."""
-
 
 class State(pulumi.ComponentResource):
     """The database of records.
@@ -25,10 +22,10 @@ class State(pulumi.ComponentResource):
 
     Creates:
         database: Firestore in Native mode, a database of its own, protected, with point-in-time recovery
-        field-*: per collection: no index on the record's body; expiry by `expires_at` without an index on it
+        field-*: per collection: no index on the record's body; removal of records whose `expires_at` has passed, without an index on it
         backups: one backup a day
 
-    Costs: per million meetings about 4 M writes, 2 M reads, 1 M expiries (costs.md); recovery and backups by the stored GiB.
+    Costs: per million meetings about 4 M writes and 2 M reads (costs.md); recovery and backups by the stored GiB.
     """
 
     def __init__(self, place: Place, backup_days: int, apis: Apis) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pulumi import runtime
 
-from rtms_infra.config import KEYS
+from rtms_infra.keys import KEYS
 
 
 def values() -> dict[str, str]:

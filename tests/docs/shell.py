@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from tests.infra.deployment import ROOT, SECRET_NAMES, SECRETS, Deployment, Runner
 from tests.infra.policies import violations
 
-from rtms_infra.config import BY_NAME
+from rtms_infra.keys import BY_NAME
 from rtms_simulator.cli.doctor import doctor
 from rtms_simulator.cli.zoom_app import zoom_app
 

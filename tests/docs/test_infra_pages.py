@@ -12,7 +12,7 @@ from tests.docs.shell import CLOUD, DOCS, INFRA_PAGES, LOCAL, Account, blocks, c
 from tests.infra.conftest import runner  # noqa: F401  # the engine is a fixture there
 from tests.infra.deployment import ROOT, Runner, configured
 
-from rtms_infra.config import BY_NAME
+from rtms_infra.keys import BY_NAME
 from rtms_infra.stack import OUTPUTS
 
 pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all

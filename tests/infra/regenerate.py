@@ -1,6 +1,6 @@
 """Everything about the infrastructure that is generated: `python -m tests.infra.regenerate` writes it, the tests compare.
 
-Pulumi.yaml and the tables in docs/ come from `rtms_infra.config.KEYS`, the components' docstrings, the stack's outputs and the
+Pulumi.yaml and the tables in docs/ come from `rtms_infra.keys.KEYS`, the components' docstrings, the stack's outputs and the
 prices; the inventories are what the program registers for each example in infra/stacks.
 """
 
@@ -15,9 +15,10 @@ from typing import Any
 
 import yaml
 
-from rtms_infra.config import KEYS, PAIRED_REGION, REQUIRED, Key, parse
+from rtms_infra.config import parse
 from rtms_infra.costs import PRICES, Load, estimate
 from rtms_infra.identity import RECORD_PERMISSIONS
+from rtms_infra.keys import KEYS, PAIRED_REGION, REQUIRED, Key
 from rtms_infra.stack import OUTPUTS
 from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Deployment, Runner, configured, example
 from tests.infra.purposes import costs, purposes
@@ -34,7 +35,7 @@ def project_file() -> str:
     reports what is missing. A secret must not be typed there: an untouched default would be refused for not being encrypted.
     """
     lines = [
-        f"# Generated from infra/rtms_infra/config.py: {COMMAND}",
+        f"# Generated from infra/rtms_infra/keys.py: {COMMAND}",
         "name: rtmskit",
         "description: Zoom RTMS to Recall.ai on Google Cloud",
         "main: infra",

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_infra.config import BY_NAME, KEYS, NAME, PAIRED_REGION, REGIONS, REQUIRED, ConfigError, Key, Secret, parse
+from rtms_infra.config import ConfigError, Secret, parse
+from rtms_infra.keys import BY_NAME, KEYS, NAME, PAIRED_REGION, REGIONS, REQUIRED, Key
 from rtms_relay import settings
 from tests.infra.deployment import SECRET_NAMES, SECRETS, Runner, configured
 

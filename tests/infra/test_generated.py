@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rtms_infra.config import KEYS, REQUIRED, parse
+from rtms_infra.config import parse
 from rtms_infra.costs import PRICES, SECRETS_ALWAYS, Load, estimate
+from rtms_infra.keys import KEYS, REQUIRED
 from rtms_infra.secrets import READER
 from rtms_infra.stack import OUTPUTS
 from tests.infra import schema

@@ -1,0 +1,522 @@
+"""The table of configuration keys: each key's type, default, limits and meaning, written once.
+
+`Pulumi.yaml` and `docs/configuration-infra.md` are generated from it (`python -m tests.infra.regenerate`), `config.parse` checks
+against it. Pure data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+NAMESPACE = "rtmskit"
+"""The project's name in Pulumi.yaml, and so the prefix of each key."""
+
+PAIRED_REGION = {
+    "us-east-1": "us-east4",
+    "us-west-2": "us-west1",
+    "eu-central-1": "europe-west3",
+    "ap-northeast-1": "asia-northeast1",
+}
+"""Recall's region -> the Google region next to it (a hand-off should not cross an ocean)."""
+
+REGIONS = (
+    "asia-east1",
+    "asia-east2",
+    "asia-northeast1",
+    "asia-northeast2",
+    "asia-northeast3",
+    "asia-south1",
+    "asia-southeast1",
+    "asia-southeast2",
+    "australia-southeast1",
+    "europe-central2",
+    "europe-west1",
+    "europe-west2",
+    "europe-west3",
+    "europe-west6",
+    "northamerica-northeast1",
+    "southamerica-east1",
+    "us-central1",
+    "us-east1",
+    "us-east4",
+    "us-west1",
+    "us-west2",
+    "us-west3",
+    "us-west4",
+)
+"""Regions that have all of Cloud Run, Firestore, Cloud Tasks, Cloud Scheduler and Artifact Registry.
+
+[inf] Kept by hand and conservative: Google publishes one list per product and none for all five.
+"""
+
+MULTI_REGIONS = ("eur3", "nam5", "nam7")
+"""Firestore's multi-regions: twice the price, survive the loss of a region."""
+
+NAME = re.compile(r"(?!gcp-)[a-z][a-z0-9-]{2,19}[a-z0-9]")
+"""4 to 21 characters: `<name>-deployer` is a service account id (at most 30), `<name>` a Firestore database id (at least 4)."""
+
+REQUIRED = object()
+"""The default of a key that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One configuration key: `allowed` is the sentence for people, `check` the same as code."""
+
+    name: str
+    kind: Literal["string", "integer", "boolean", "array"]
+    default: Any
+    allowed: str
+    meaning: str
+    example: str
+    check: Callable[[Any], bool] = lambda value: True
+    secret: bool = False
+
+    @property
+    def full_name(self) -> str:
+        return f"{NAMESPACE}:{self.name}"
+
+    def fix(self) -> str:
+        """The command that sets it. Secrets are asked for by the command line, so that they stay out of the shell's history."""
+        if self.secret:
+            return f"pulumi config set --secret {self.full_name}"
+        if self.kind == "array":
+            return f"pulumi config set --path '{self.full_name}[0]' {self.example}"
+        return f"pulumi config set {self.full_name} {self.example}"
+
+
+def _between(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: low <= value <= high
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: re.fullmatch(pattern, value) is not None
+
+
+def _one_of(*values: str) -> Callable[[Any], bool]:
+    return lambda value: value in values
+
+
+def _json_object_or_empty(value: str) -> bool:
+    if not value:
+        return True
+    try:
+        return isinstance(json.loads(value), dict)
+    except ValueError:
+        return False
+
+
+_MEMBER = r"(user|group|serviceAccount):[^@\s]+@[^@\s]+|(principal|principalSet)://\S+"
+_HOST_PATTERN = r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+"
+_VISIBLE = r"[\x21-\x7e]{8,512}"
+
+KEYS: tuple[Key, ...] = (
+    # Place
+    Key(
+        "name",
+        "string",
+        "",
+        "4-21 lower-case letters, digits and hyphens, beginning with a letter, not `gcp-`; empty = `rtmskit-<stack>`",
+        "Prefix of every resource's name. Changing it replaces everything, the records included.",
+        "rtmskit-prod",
+        lambda value: not value or NAME.fullmatch(value) is not None,
+    ),
+    Key(
+        "region",
+        "string",
+        "",
+        f"empty = the one next to `recallRegion`, or one of: {', '.join(REGIONS)}",
+        "Google region of functions, queue, schedule, images and buckets.",
+        "us-east4",
+        lambda value: not value or value in REGIONS,
+    ),
+    Key(
+        "databaseLocation",
+        "string",
+        "",
+        f"empty = the same as `region`, a region, or a multi-region: {', '.join(MULTI_REGIONS)}",
+        "Where the records live. A multi-region costs twice as much and survives the loss of a region. Cannot be changed later.",
+        "nam5",
+        lambda value: not value or value in REGIONS or value in MULTI_REGIONS,
+    ),
+    Key(
+        "protect",
+        "boolean",
+        True,
+        "true or false",
+        "Refuse to delete or replace what holds state: database, queue, archive. Set to false before a tear-down only.",
+        "true",
+    ),
+    # Zoom
+    Key(
+        "zoomClientId",
+        "string",
+        REQUIRED,
+        "the Client ID of your Zoom app: letters, digits, `_` and `-`",
+        "Client ID of the Zoom app. Part of the RTMS signature.",
+        "AbCdEfGhIjKlMnOpQrStUv",
+        _matches(r"[A-Za-z0-9_-]{4,64}"),
+    ),
+    Key(
+        "zoomSecretToken",
+        "string",
+        REQUIRED,
+        "the Secret Token of your Zoom app: 8-512 visible ASCII characters",
+        "Secret Token of the Zoom app: verifies each webhook. The webhook alone can read it.",
+        "",
+        _matches(_VISIBLE),
+        secret=True,
+    ),
+    Key(
+        "zoomSecretTokenPrevious",
+        "string",
+        "",
+        "empty, or the Secret Token before the last rotation; not the current one",
+        "The former Secret Token, accepted as well while Zoom changes over.",
+        "",
+        lambda value: not value or re.fullmatch(_VISIBLE, value) is not None,
+        secret=True,
+    ),
+    Key(
+        "zoomClientSecret",
+        "string",
+        REQUIRED,
+        "the Client Secret of your Zoom app: 8-512 visible ASCII characters; not the Secret Token",
+        "Client Secret of the Zoom app: signs the RTMS handshake. The worker alone can read it.",
+        "",
+        _matches(_VISIBLE),
+        secret=True,
+    ),
+    Key(
+        "zoomServerHosts",
+        "string",
+        "*.zoom.us",
+        "host names or `*.domain`, separated by commas",
+        "RTMS servers that a stream may be on. A start that names another host is refused, since the stream's signature would go there.",
+        "*.zoom.us",
+        lambda value: all(re.fullmatch(_HOST_PATTERN, host.strip()) for host in value.split(",")),
+    ),
+    Key(
+        "zoomSignatureWindowSeconds",
+        "integer",
+        5700,
+        "60-86400",
+        "How old a webhook's timestamp may be. 95 minutes, because Zoom tries again after 5, 25 and 85 minutes "
+        "and may keep the first timestamp [inf].",
+        "5700",
+        _between(60, 86400),
+    ),
+    Key(
+        "zoomConnectWindowSeconds",
+        "integer",
+        60,
+        "10-3000",
+        "How long after `rtms_started` a stream can still be joined. Zoom: 60 seconds.",
+        "60",
+        _between(10, 3000),
+    ),
+    Key(
+        "zoomOnDeauthorized",
+        "string",
+        "audit",
+        "audit or alert",
+        "How an account's removal of the app is logged: as a NOTICE (an app with many accounts) or as an ALERT (your own account only).",
+        "audit",
+        _one_of("audit", "alert"),
+    ),
+    # Recall
+    Key(
+        "recallRegion",
+        "string",
+        REQUIRED,
+        f"one of: {', '.join(PAIRED_REGION)}",
+        "The region your Recall.ai account and key belong to.",
+        "us-east-1",
+        _one_of(*PAIRED_REGION),
+    ),
+    Key(
+        "recallApiKey",
+        "string",
+        REQUIRED,
+        "the API key of your Recall.ai workspace: 8-512 visible ASCII characters",
+        "Recall.ai API key. The worker alone can read it.",
+        "",
+        _matches(_VISIBLE),
+        secret=True,
+    ),
+    Key(
+        "recallWebhookSecrets",
+        "string",
+        "",
+        "empty, or one or more `whsec_...`, separated by commas",
+        "Secrets that sign Recall's webhooks (Recall dashboard); two during a rotation. "
+        "Empty: Recall's webhooks are refused, and recordings are found by polling only.",
+        "",
+        lambda value: all(re.fullmatch(r"whsec_[A-Za-z0-9+/=_-]{8,256}", secret.strip()) for secret in value.split(",")),
+        secret=True,
+    ),
+    Key(
+        "recallRecordingConfig",
+        "string",
+        "",
+        "empty, or a JSON object as Recall's Create Bot takes for `recording_config`",
+        "What Recall records. Empty: the function's own default.",
+        """'{"video_mixed_mp4": {}}'""",
+        _json_object_or_empty,
+    ),
+    Key(
+        "recallEntityField",
+        "string",
+        "meeting_uuid",
+        "meeting_uuid or own",
+        "[inf] The field of `zoom_rtms` that carries the id of a webinar, session, engagement or call. Recall documents meeting_uuid only; "
+        "`own` sends webinar_uuid, session_id, engagement_id, call_id.",
+        "meeting_uuid",
+        _one_of("meeting_uuid", "own"),
+    ),
+    # Functions
+    Key(
+        "runtime",
+        "string",
+        "python313",
+        "one of: python312, python313, python314",
+        "Python runtime of both functions.",
+        "python313",
+        _one_of("python312", "python313", "python314"),
+    ),
+    Key(
+        "cpu",
+        "string",
+        "1",
+        "1, 2 or 4; less than one whole CPU would start too slowly for Zoom's 3 seconds and allow one request at a time",
+        "CPUs of one instance of either function.",
+        "1",
+        _one_of("1", "2", "4"),
+    ),
+    Key(
+        "memory",
+        "string",
+        "512Mi",
+        "one of: 512Mi, 1Gi, 2Gi, 4Gi; at least 2Gi with 4 CPUs",
+        "Memory of one instance of either function.",
+        "512Mi",
+        _one_of("512Mi", "1Gi", "2Gi", "4Gi"),
+    ),
+    Key(
+        "webhookMinInstances",
+        "integer",
+        1,
+        "0-100, not above `webhookMaxInstances`",
+        "Webhook instances kept warm. 0 costs nothing while idle, and lets the first event after a pause meet a cold start.",
+        "1",
+        _between(0, 100),
+    ),
+    Key(
+        "webhookMaxInstances",
+        "integer",
+        20,
+        "1-1000",
+        "Webhook instances at most.",
+        "20",
+        _between(1, 1000),
+    ),
+    Key(
+        "webhookConcurrency",
+        "integer",
+        40,
+        "1-1000",
+        "Requests that one webhook instance handles at once.",
+        "40",
+        _between(1, 1000),
+    ),
+    Key(
+        "workerMinInstances",
+        "integer",
+        0,
+        "0-100, not above `workerMaxInstances`",
+        "Worker instances kept warm. A cold start delays a hand-off by about a second of its 60.",
+        "0",
+        _between(0, 100),
+    ),
+    Key("workerMaxInstances", "integer", 10, "1-1000", "Worker instances at most.", "10", _between(1, 1000)),
+    Key(
+        "workerConcurrency",
+        "integer",
+        16,
+        "1-1000",
+        "Tasks that one worker instance handles at once; it mostly waits for Recall.",
+        "16",
+        _between(1, 1000),
+    ),
+    # Retries
+    Key(
+        "queueDispatchesPerSecond",
+        "integer",
+        6,
+        "1-500",
+        "Tasks sent to the worker per second. 6 = Recall's documented 60 creates and 300 retrievals a minute; raise it with your limits.",
+        "6",
+        _between(1, 500),
+    ),
+    # State
+    Key(
+        "backupDays",
+        "integer",
+        7,
+        "0-98; 0 = no backups",
+        "Days that a daily backup of the records is kept, besides 7 days of point-in-time recovery.",
+        "7",
+        _between(0, 98),
+    ),
+    Key(
+        "archive",
+        "boolean",
+        False,
+        "true or false",
+        "Copy each finished recording into a bucket of yours.",
+        "true",
+    ),
+    Key(
+        "archiveColdAfterDays",
+        "integer",
+        30,
+        "0-3650; 0 = never; below `archiveDeleteAfterDays` if both are set",
+        "Days until an archived recording moves to the cheaper Coldline class.",
+        "30",
+        _between(0, 3650),
+    ),
+    Key(
+        "archiveDeleteAfterDays",
+        "integer",
+        0,
+        "0-36500; 0 = never",
+        "Days until an archived recording is deleted.",
+        "365",
+        _between(0, 36500),
+    ),
+    # Access
+    Key(
+        "publicWebhook",
+        "boolean",
+        True,
+        "true or false; false leaves it to you to let Zoom and Recall in (see org-policies.md)",
+        "Grant `allUsers` the right to call the webhook. Zoom and Recall cannot authenticate to Google; the signature is the lock.",
+        "true",
+    ),
+    Key(
+        "webhookIngress",
+        "string",
+        "ALLOW_ALL",
+        "ALLOW_ALL or ALLOW_INTERNAL_AND_GCLB",
+        "From where the webhook can be reached. The second is for a load balancer of yours in front (see custom-domain.md).",
+        "ALLOW_ALL",
+        _one_of("ALLOW_ALL", "ALLOW_INTERNAL_AND_GCLB"),
+    ),
+    Key(
+        "webhookUrl",
+        "string",
+        "",
+        "empty, or `https://host` without a path",
+        "Your own address of the webhook, if a custom domain stands before it. It is what is shown for Zoom and Recall.",
+        "https://rtms.example.com",
+        lambda value: not value or re.fullmatch(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+", value) is not None,
+    ),
+    Key(
+        "workerCallers",
+        "array",
+        (),
+        "IAM members: `user:`, `group:` or `serviceAccount:` with an address, or `principal(Set)://...`; never allUsers",
+        "Who else may call the worker: to list recordings and get fresh links.",
+        "group:recordings@example.com",
+        lambda value: all(re.fullmatch(_MEMBER, member) for member in value),
+    ),
+    # Observability
+    Key(
+        "alertEmails",
+        "array",
+        (),
+        "e-mail addresses",
+        "Who is told when a hand-off is lost, acks are slow, the queue is late, or Zoom's challenge fails.",
+        "oncall@example.com",
+        lambda value: all(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) for address in value),
+    ),
+    Key(
+        "ackLatencyAlertMs",
+        "integer",
+        2000,
+        "200-2900; Zoom gives up after 3000",
+        "Alert when the 99th percentile of the webhook's answers is slower than this.",
+        "2000",
+        _between(200, 2900),
+    ),
+    Key(
+        "uptimeCheck",
+        "boolean",
+        True,
+        "true or false; true needs a webhook that the internet can reach",
+        "Ask the webhook's /health every five minutes from around the world.",
+        "true",
+    ),
+    # Money
+    Key(
+        "monthlyBudget",
+        "integer",
+        0,
+        "0-1000000, whole units of `budgetCurrency`; 0 = no budget alert; needs `billingAccount`",
+        "Mail at 50, 90 and 100 % of this amount.",
+        "50",
+        _between(0, 1000000),
+    ),
+    Key(
+        "billingAccount",
+        "string",
+        "",
+        "empty, or the account's id: `XXXXXX-XXXXXX-XXXXXX`; needs `monthlyBudget`",
+        "Billing account the budget belongs to.",
+        "012345-6789AB-CDEF01",
+        lambda value: not value or re.fullmatch(r"[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}", value) is not None,
+    ),
+    Key(
+        "budgetCurrency",
+        "string",
+        "USD",
+        "three capital letters: the billing account's currency",
+        "Currency of `monthlyBudget`.",
+        "USD",
+        _matches(r"[A-Z]{3}"),
+    ),
+    # Deploys from GitHub Actions
+    Key(
+        "githubRepository",
+        "string",
+        "",
+        "empty, or `owner/repository`; needs `githubOwnerId`",
+        "Repository whose workflows may redeploy the functions' code, without a key (Workload Identity Federation).",
+        "acme/rtms",
+        lambda value: not value or re.fullmatch(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", value) is not None,
+    ),
+    Key(
+        "githubOwnerId",
+        "string",
+        "",
+        "empty, or the owner's number (`gh api users/OWNER --jq .id`); needs `githubRepository`",
+        "A name can be given up and taken by somebody else; the number cannot.",
+        "1234567",
+        lambda value: not value or re.fullmatch(r"[0-9]{1,20}", value) is not None,
+    ),
+    Key(
+        "githubRef",
+        "string",
+        "refs/heads/main",
+        "a full git ref: `refs/heads/...` or `refs/tags/...`",
+        "Only runs on this ref may deploy.",
+        "refs/heads/main",
+        _matches(r"refs/(heads|tags)/[A-Za-z0-9._/-]{1,200}"),
+    ),
+)
+
+BY_NAME = {key.name: key for key in KEYS}
