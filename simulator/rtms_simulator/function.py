@@ -115,8 +115,15 @@ class Function:
         self._watched: set[str] = set()
 
     async def start(self) -> None:
-        """Raises `ChildEnded` (settings refused: code 2), TimeoutError or `NoFunctionSource`; then `aclose` is still due."""
-        await asyncio.gather(*(self.start_one(role) for role in self._ports))
+        """Raises `ChildEnded` (settings refused: code 2, of both roles), TimeoutError or `NoFunctionSource`; then `aclose` is still due."""
+        outcomes = await asyncio.gather(*(self.start_one(role) for role in self._ports), return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        ends = [error for error in errors if isinstance(error, ChildEnded)]
+        if ends:
+            ends[0].also = tuple(ends[1:])
+            raise ends[0]
+        for error in errors:
+            raise error
 
     async def start_one(self, role: str) -> None:
         """Start one role, or start it anew after its end."""

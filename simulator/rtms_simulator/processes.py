@@ -33,10 +33,14 @@ class PortTaken(Exception):
 
 
 class ChildEnded(Exception):
-    """A child ended that should have gone on. `code` is its exit code, negative for a signal; `lines` its last output."""
+    """A child ended that should have gone on. `code` is its exit code, negative for a signal; `lines` its last output.
+
+    `also` holds others that ended at the same time.
+    """
 
     def __init__(self, name: str, code: int, lines: Sequence[str]) -> None:
         self.name, self.code, self.lines = name, code, tuple(lines)
+        self.also: tuple[ChildEnded, ...] = ()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         super().__init__(f"the {name} process {how}")
 

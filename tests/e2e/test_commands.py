@@ -78,13 +78,19 @@ def test_the_sound_comes_home_as_it_was_played(played, command, running, tmp_pat
     assert named["path"] == f"{row['id']}.mp4"
 
 
-def test_every_delivery_can_be_listed_shown_and_sent_again(played, command):
+def test_every_delivery_can_be_listed_shown_and_sent_again(played, command, tmp_path):
     rows = said(command("events", "list", "--json"))["events"]
     assert {row["of"] for row in rows} == {"zoom", "recall"}
     [stopped] = [row for row in rows if row["event"] == "meeting.rtms_stopped"]
     assert stopped["statuses"] == [200, 200]
     assert json.loads(said(command("events", "show", str(stopped["id"]), "--json"))["body"])["event"] == "meeting.rtms_stopped"
     assert said(command("events", "replay", str(stopped["id"]), "--json"))["statuses"] == [200]
+    saved = tmp_path / "stopped.json"
+    saved.write_text(command("events", "show", str(stopped["id"]), "--json").stdout)
+    assert said(command("events", "replay", saved, "--json"))["statuses"] == [200]
+    saved.write_text("{}")
+    command("events", "replay", saved, code=2)
+    command("events", "replay", tmp_path / "nowhere.json", code=2)
     done = next(row for row in rows if row["event"] == "recording.done")
     assert said(command("events", "show", done["id"], "--json"))["body"]["event"] == "recording.done"
     command("events", "replay", done["id"])

@@ -132,8 +132,9 @@ def test_a_port_that_is_taken_is_named(tmp_path):
 def test_settings_that_a_function_refuses_are_all_listed(tmp_path):
     done = rtmskit("up", cwd=tmp_path, ZOOM_CONNECT_WINDOW_S="soon", ZOOM_SIGNATURE_WINDOW_S="-1", ARCHIVE_URL="ftp://x")
     assert done.returncode == 2
-    assert "refused its settings" in done.stderr
-    assert "ZOOM_CONNECT_WINDOW_S" in done.stderr
+    assert "refuse their settings" in done.stderr
+    for name, role in (("ZOOM_CONNECT_WINDOW_S", "webhook"), ("ZOOM_SIGNATURE_WINDOW_S", "webhook"), ("ARCHIVE_URL", "worker")):
+        assert re.search(rf"{role}: .*{name}", done.stderr), name
     assert "Traceback" not in done.stderr
 
 

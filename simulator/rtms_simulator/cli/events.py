@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Failed
+from rtms_simulator.cli.outcome import BadInput, Failed, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
+from rtms_simulator.cli.receiver import of_receiver, receiver
 from rtms_simulator.cli.running import ask, find, of_up
 
 
@@ -56,24 +57,49 @@ def show(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click 
 
 
 @events.command()
-@click.argument("id")
-@of_up
+@click.argument("what", metavar="ID|FILE")
+@of_receiver
 @as_json_option
-def replay(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
-    """Send a delivery again: the same body, signed anew. Recall's keep their id, as a retry does."""
-    described = find(up_file)
-    if id.isdigit():
-        found = ask(f"{described['zoom']['control_url']}/deliveries/{id}/replay", "POST", {})
-        row = {"id": found["id"], "event": found["event"], "outcome": found["outcome"], "statuses": _statuses(found)}
+def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file: Path, as_json: bool) -> None:
+    """Send a delivery again: the same body, signed anew.
+
+    ID is one of the running `up`; Recall's keep their id, as in a retry. FILE is what `events show ID --json` printed of one of Zoom's, on
+    whatever day, and goes to --webhook or to the running `up`'s.
+    """
+    if what.isdigit() or what.startswith("msg_"):
+        described = find(up_file)
+        if what.isdigit():
+            body = {} if webhook_url is None else {"webhook_url": webhook_url}
+            found = ask(f"{described['zoom']['control_url']}/deliveries/{what}/replay", "POST", body)
+            row = {"id": found["id"], "event": found["event"], "outcome": found["outcome"], "statuses": _statuses(found)}
+        else:
+            found = ask(f"{described['recall']['control_url']}/deliveries/{what}/resend", "POST", {})
+            row = {"id": found["id"], "event": found["event"], "outcome": found["state"], "statuses": _statuses(found)}
     else:
-        found = ask(f"{described['recall']['control_url']}/deliveries/{id}/resend", "POST", {})
-        row = {"id": found["id"], "event": found["event"], "outcome": found["state"], "statuses": _statuses(found)}
+        row = _replay_file(Path(what), *receiver(webhook_url, secret_token, up_file)[:2])
     if as_json:
         click.echo(json.dumps(row, ensure_ascii=False))
     else:
         click.echo(f"{row['event']}: {row['outcome']} {', '.join(map(str, row['statuses']))}".rstrip())
     if row["outcome"] == "refused":
-        raise Failed(f"the receiver refused it with {row['statuses'][-1]}", f"`rtmskit events show {row['id']}` shows its answer.")
+        raise Failed(f"the receiver refused it with {row['statuses'][-1]}", "`rtmskit events list` shows it, `events show` its answer.")
+
+
+def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
+    from rtms_simulator.cli.send import deliver
+    from rtms_simulator.zoom.events import Event
+
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        body = str(saved["body"]).encode()
+        inner = json.loads(body)
+        event = Event(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}", "give an ID of `rtmskit events list`, or a file that can be read.") from None
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{file} is not what `rtmskit events show ID --json` prints of a delivery of Zoom's") from None
+    delivery = run(deliver(event, url, secret, body))
+    return {"id": None, "event": event.name, "outcome": delivery.outcome, "statuses": [attempt.status for attempt in delivery.attempts]}
 
 
 def _zooms(described: dict[str, Any]) -> list[dict[str, Any]]:

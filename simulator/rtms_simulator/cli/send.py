@@ -51,7 +51,7 @@ def send(
     url, secret, _ = receiver(webhook_url, secret_token, up_file)
     body = _bytes(raw) if raw is not None else None
     chosen = composed(event, sets, unsets, free=body is not None)
-    delivery = run(_deliver(chosen, url, secret, body, faults, dry_run))
+    delivery = run(deliver(chosen, url, secret, body, faults, dry_run))
     _report(delivery, secret, as_json, dry_run)
 
 
@@ -82,7 +82,10 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
     return Event(whole["event"], whole["payload"], whole["event_ts"])
 
 
-async def _deliver(event: Event, url: str, secret: str, body: bytes | None, faults: Sequence[str], dry_run: bool) -> Delivery:
+async def deliver(
+    event: Event, url: str, secret: str, body: bytes | None = None, faults: Sequence[str] = (), dry_run: bool = False
+) -> Delivery:
+    """One attempt at an event, or at `body` in its place, without the retries. Raises BadInput for a fault that is none."""
     from random import Random
 
     import httpx

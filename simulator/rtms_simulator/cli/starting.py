@@ -36,9 +36,10 @@ def explained() -> Generator[None]:
     except PortTaken as error:
         raise BadInput(str(error), "leave the port out for a free one, name another, or end whoever listens there.") from None
     except ChildEnded as error:
-        said = "\n".join(f"  {error.name}: {line}" for line in error.lines[-20:])
+        ends = (error, *error.also)
+        said = "\n".join(f"  {end.name}: {line}" for end in ends for line in end.lines[-20:])
         if error.code == SETTINGS_REFUSED:
-            raise BadInput(f"the {error.name} refused its settings:\n{said}", "change the variables named above.") from None
+            raise BadInput(f"the functions refuse their settings:\n{said}", "change the variables named above.") from None
         raise Failed(f"{error}. Its last lines:\n{said or '  (none)'}", "everything else was stopped.") from None
     except NoFunctionSource as error:
         raise Failed(str(error)) from None

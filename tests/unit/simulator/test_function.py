@@ -123,3 +123,4 @@ async def test_a_function_that_refuses_to_start_is_reported_with_its_code(runnin
     with pytest.raises(ChildEnded) as caught:
         await running.start()
     assert caught.value.code == 2
+    assert [end.code for end in caught.value.also] == [2]
