@@ -269,11 +269,12 @@ async def test_a_revocation_during_the_post_still_erases() -> None:
     assert STREAM not in json.dumps(record)
 
 
-async def test_a_revocation_during_a_copy_leaves_no_copy() -> None:
+@pytest.mark.parametrize("recordings", [["rec-1"], ["rec-1", "rec-2"]])
+async def test_a_revocation_during_a_copy_leaves_no_copy(recordings: list[str]) -> None:
     bench = Bench(archive=True, ARCHIVE_URL="file:///unused")
     await accepted(bench)
-    bench.recall.record("mdc-1")
-    bench.recall.record("mdc-1", "rec-2")
+    for recording in recordings:
+        bench.recall.record("mdc-1", recording)
 
     async def revoke() -> None:
         bench.recall.during_download = None
