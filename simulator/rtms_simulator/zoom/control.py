@@ -64,9 +64,8 @@ async def _begin(zoom: Zoom, request: Request, asked: Asked) -> Any:
     try:
         scenarios = load(str(asked.get("scenario", "stand-up"))).each()
         faults = [parse(text) for text in asked.get("faults", ())]
-        begun = [
-            zoom.begin(scenario, _text(asked, "webhook_url"), speed=asked.get("speed", 1.0), faults=faults).id for scenario in scenarios
-        ]
+        url, speed, linger = _text(asked, "webhook_url"), asked.get("speed", 1.0), bool(asked.get("linger", False))
+        begun = [zoom.begin(scenario, url, speed=speed, faults=faults, linger=linger).id for scenario in scenarios]
     except (ScenarioError, FaultError, ValueError, TypeError) as error:
         raise NotDone(400, "bad_request", str(error)) from None
     return {"meetings": begun}
@@ -168,7 +167,7 @@ async def _reset(zoom: Zoom, request: Request, asked: Asked) -> Any:
 ROUTES: tuple[tuple[str, str, Handler, str], ...] = (
     ("GET", "/state", _state, "RTMS servers, apps, seed and clock"),
     ("GET", "/meetings", _meetings, "every meeting's report"),
-    ("POST", "/meetings", _begin, "begin a meeting: {scenario, webhook_url, speed, faults}"),
+    ("POST", "/meetings", _begin, "begin a meeting: {scenario, webhook_url, speed, faults, linger}"),
     ("GET", "/meetings/{id:int}", _meeting, "one meeting's report"),
     ("POST", "/meetings/{id:int}/actions", _act, "do something unscripted: {kind, who, data}"),
     ("GET", "/meetings/{id:int}/traffic", _traffic, "control messages of its streams, media left out"),

@@ -60,6 +60,8 @@ class Plan:
     speed: Speed = 1.0
     faults: tuple[Fault, ...] = ()
     form: events.Form = "2026-05"
+    linger: bool = False
+    """Whether the meeting goes on to its scripted end when no stream is left, so that Zoom's REST call can start another."""
 
 
 @dataclass(slots=True)
@@ -193,7 +195,7 @@ class Meeting:
             self._send(event, endpoint)
 
     def _over(self) -> bool:
-        return not self._living() and self._reallows_left == 0
+        return not self._living() and self._reallows_left == 0 and not self.plan.linger
 
     def _attended(self) -> bool:
         return all(stream.live.attended for stream in self.streams)

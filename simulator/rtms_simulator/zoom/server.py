@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 
 from rtms_simulator.zoom.handshake import MAX_MESSAGE_BYTES
 
+_SLICE_BYTES = 4096
 SUBPROTOCOL = Subprotocol("websocket")  # what Zoom's own client offers
 _QUIET = logging.getLogger("rtms_simulator.zoom.server.frames")
 _QUIET.addHandler(logging.NullHandler())
@@ -83,6 +84,8 @@ class Socket(asyncio.Protocol):
         self._writable.set()
         self._gone = asyncio.Event()
         self._timers: list[asyncio.TimerHandle] = []
+        self._deaf = False
+        """Set by a flood: nothing more is read, so the close is not waited for beyond `close_s`."""
         self._second_began = 0.0
         self._in_second = 0
         self._pongs: list[asyncio.Future[None]] = []
@@ -95,10 +98,12 @@ class Socket(asyncio.Protocol):
         self._later(self._limits.half_open_s, self._give_up_half_open)
 
     def data_received(self, data: bytes) -> None:
-        if self._ws.state is State.CLOSED or self._gone.is_set():
-            return
-        self._ws.receive_data(data)
-        self._after_reading()
+        # In slices, so that a flood is noticed before all of it has been parsed.
+        for start in range(0, len(data), _SLICE_BYTES):
+            if self._ws.state is State.CLOSED or self._deaf or self._gone.is_set():
+                return
+            self._ws.receive_data(data[start : start + _SLICE_BYTES])
+            self._after_reading()
 
     def eof_received(self) -> bool:
         self._ws.receive_eof()
@@ -203,7 +208,8 @@ class Socket(asyncio.Protocol):
             self._parts.clear()
         else:
             whole = bytes(frame.data)
-        if self._too_many():
+        if self._deaf or self._too_many():
+            self._deaf = True
             self.close(CloseCode.POLICY_VIOLATION)
             return
         self.received_messages += 1

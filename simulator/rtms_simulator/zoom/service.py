@@ -124,8 +124,10 @@ class Zoom:
         transcript_file: Path | None = None,
         authorization: Authorization = None,
         form: events.Form = "2026-05",
+        linger: bool = False,
     ) -> Meeting:
         """Have a meeting take place now. `media_file` and `transcript_file` replace what the scenario's people say.
+        `linger`: it goes on to its scripted end even when every stream has ended.
 
         Raises ValueError for a speed that cannot be and for a scenario of several meetings (see `play_all`), and what MediaSource raises.
         """
@@ -142,7 +144,7 @@ class Zoom:
         if source is None:
             source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file)
             scenario = source.scenario
-        plan = Plan(scenario, source, apps, speed, tuple(fault for fault in faults if fault.where is Where.STREAM), form)
+        plan = Plan(scenario, source, apps, speed, tuple(fault for fault in faults if fault.where is Where.STREAM), form, linger)
         number = next(self._numbers)
         meeting = Meeting(number, plan, self, Random(f"{self.seed}/{number}/{scenario.seed}"))
         self.meetings[number] = meeting

@@ -102,6 +102,7 @@ class LiveStream:
         self._video_params: Mapping[str, Any] = {}
         self._timer: asyncio.Task[None] | None = None
         self._armed_for: float | None = None
+        self._broken_off = False
         self._chores: set[asyncio.Task[None]] = set()
         self._arm()
 
@@ -118,12 +119,16 @@ class LiveStream:
         return accepted
 
     def received(self, socket: Socket, raw: bytes) -> None:
+        if self._broken_off:
+            return
         self._log(socket.number, raw, out=False)
         self._apply(self.protocol.receive(socket.number, raw, self._shared.clock.now()))
 
     def lost(self, socket: Socket) -> None:
         self._sockets.pop(socket.number, None)
         self._stop_flows(socket.number)
+        if self._broken_off:
+            return
         self._apply(self.protocol.lost(socket.number, self._shared.clock.now()))
 
     # From the meeting
@@ -146,7 +151,8 @@ class LiveStream:
             await self._shared.clock.wait_for(asyncio.gather(*answers), _PATIENCE_S)
 
     async def aclose(self) -> None:
-        """Stop every task and break what is still connected."""
+        """Stop every task and break what is still connected, without a word to the app."""
+        self._broken_off = True
         tasks = [task for flows in self._flows.values() for task in flows.values()] + list(self._chores)
         if self._timer is not None:
             tasks.append(self._timer)
