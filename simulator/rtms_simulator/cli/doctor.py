@@ -22,8 +22,6 @@ from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.zoom.events import body, concurrency_near_limit, judge_validation, sign, url_validation
 
 if TYPE_CHECKING:
-    import random
-
     import httpx
 
     from rtms_simulator.clock import Clock
@@ -65,16 +63,17 @@ class Reply:
 class Patient:
     """The endpoint under examination."""
 
-    def __init__(self, client: httpx.AsyncClient, clock: Clock, chance: random.Random, url: str, secret_token: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, clock: Clock, url: str, secret_token: str) -> None:
         self._client = client
         self._clock = clock
-        self._chance = chance
+        self._asked = 0
         self.url = url
         self.secret_token = secret_token
 
     def token(self) -> str:
-        """A fresh challenge."""
-        return f"doctor{self._chance.getrandbits(64):016x}"
+        """A challenge that was not sent before."""
+        self._asked += 1
+        return f"doctor{self.now_ms()}n{self._asked}"
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -240,7 +239,6 @@ def endpoint(given: str) -> str:
 
 
 async def _examined(url: str, secret_token: str, count: int, ca: str | None) -> list[Finding]:
-    import random
     import ssl
 
     import httpx
@@ -251,7 +249,7 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None) -> 
     verify = ssl.create_default_context(cafile=ca) if ca else ssl.create_default_context()
     async with httpx.AsyncClient(timeout=10, verify=verify, follow_redirects=False) as client:
         try:
-            return await examine(Patient(client, clock, random.Random(clock.now_ms()), url, secret_token), count)
+            return await examine(Patient(client, clock, url, secret_token), count)
         except httpx.TransportError as error:
             detail = str(error) or type(error).__name__
             if "CERTIFICATE_VERIFY_FAILED" in detail:
