@@ -133,8 +133,8 @@ class Function:
         port = self._ports[role]
         child = self.children[role] = self._child(role)
         await child.start()
-        await child.answers(f"http://{port.host}:{port.number}/health")
         self._watched.add(role)
+        await child.answers(f"http://{port.host}:{port.number}/health")
 
     async def ended(self) -> ChildEnded:
         """Wait until a process ends that nobody has stopped."""

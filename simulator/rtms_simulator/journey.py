@@ -153,6 +153,9 @@ def _artifact(file: Downloaded) -> dict[str, Any]:
 
 def _compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloaded]) -> dict[str, Any]:
     """What came home against what was played: every sample of the mixed sound, every sentence. `ok` is whether all of it is the same."""
+    missing = {"audio_mixed", "transcript"} - set(files)
+    if missing:
+        raise Lost(f"Recall did not deliver {' and '.join(sorted(missing))}")
     played = hashlib.sha256()
     count = 0
     with files["audio_mixed"].path.open("rb") as recorded:

@@ -16,10 +16,12 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
+from rtms_simulator.control import control_app
 from rtms_simulator.function import Function, Wiring
 from rtms_simulator.http_server import HttpServer
 from rtms_simulator.processes import ChildEnded, Port
@@ -136,7 +138,7 @@ class Stack:
             api_key=secrets.api_key,
             seed=plan.seed,
             port=ports.recall,
-            data_dir=plan.directory / "recall",
+            data_dir=Path(self._running.enter_context(TemporaryDirectory(prefix="recall-", dir=plan.directory))),
             webhooks=[WebhookEndpoint(self.recall_webhook_url, secrets.webhook_secret)] if self.recall_webhook_url else [],
             zoom_client=(secrets.client_id, secrets.client_secret),
             allow_local_urls=True,
@@ -146,8 +148,6 @@ class Stack:
         if plan.function:
             await self._start_function()
             await self._begin(Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S))
-        from rtms_simulator.control import control_app
-
         self.control = HttpServer(control_app(self), port=ports.control, purpose="the control server")
         await self._begin(self.control)
 
