@@ -110,6 +110,7 @@ ARCHIVE_MARGIN_MS = 60_000
 SEEN_LIMIT = 50
 HISTORY_LIMIT = 20
 _BACKOFF_MS = 500
+_LATEST_MS = 253_402_300_799_000  # the end of the year 9999, the last that Firestore and datetime can say; event_ts may be any number
 _BACKOFF_CAP_MS = 8_000
 
 _FINAL = {"done": 1, "failed": 1, "deleted": 2}
@@ -223,11 +224,19 @@ def handoff_key(stream_id: str, server_urls: str) -> str:
     return hashlib.sha256(b"%d:%b%d:%b" % (len(first), first, len(second), second)).hexdigest()
 
 
-def to_fields(record: HandOff | Stream) -> dict[str, Any]:
-    """A record as a JSON object for the store, with the fields that the store's queries read."""
+def to_fields(record: HandOff | Stream, keep_ms: int) -> dict[str, Any]:
+    """A record as a JSON object for the store, with the fields that the store's queries read.
+
+    `expires_at`: when the store may drop it, `keep_ms` after the last thing that happened; None as long as something is still to be done.
+    """
     fields = msgspec.to_builtins(record)
     if isinstance(record, HandOff):
         fields["due_at"] = record.due_at
+        last = max(record.created_at, record.state_at, record.event_ts, record.ended_at or 0)
+        fields["expires_at"] = None if record.due_at is not None else min(last + keep_ms, _LATEST_MS)
+    else:
+        last = max(record.created_at, record.stopped_ts, record.interrupted_ts, record.revoked_ts, *record.starts.values())
+        fields["expires_at"] = min(last + keep_ms, _LATEST_MS)
     return fields
 
 

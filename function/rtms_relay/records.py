@@ -26,16 +26,17 @@ class Records:
     functions idempotent, so one that had its effect after all does no harm.
     """
 
-    def __init__(self, store: Store, clock: Clock, randomness: Randomness, log: Log) -> None:
+    def __init__(self, store: Store, clock: Clock, randomness: Randomness, log: Log, keep_ms: int) -> None:
         self._store = store
         self._clock = clock
         self._randomness = randomness
         self._log = log
+        self._keep_ms = keep_ms
 
     async def create(self, record: HandOff | Stream) -> bool:
         """Whether it was created; False: a record of that key is there already."""
         collection: Collection = "handoffs" if isinstance(record, HandOff) else "streams"
-        fields = states.to_fields(record)
+        fields = states.to_fields(record, self._keep_ms)
         try:
             await self._insist(lambda: self._store.create(collection, record.key, fields))
         except AlreadyExists:
@@ -54,7 +55,7 @@ class Records:
     async def replace_handoff(self, record: HandOff, version: str) -> bool:
         """Whether it still had that version and was replaced. Not tried again when it fails: the caller reads anew."""
         try:
-            await self._store.replace("handoffs", record.key, states.to_fields(record), version)
+            await self._store.replace("handoffs", record.key, states.to_fields(record, self._keep_ms), version)
         except Stale:
             return False
         return True
@@ -100,7 +101,7 @@ class Records:
         return await self._insist(lambda: self._store.get(collection, key))
 
     async def _replaced(self, collection: Collection, record: HandOff | Stream, version: str) -> bool:
-        fields = states.to_fields(record)
+        fields = states.to_fields(record, self._keep_ms)
         try:
             await self._insist(lambda: self._store.replace(collection, record.key, fields, version))
         except Stale:

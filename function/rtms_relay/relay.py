@@ -58,7 +58,7 @@ class _Desk:
         self._clock = clock
         self._randomness = randomness
         self._log = log
-        self._records = Records(store, clock, randomness, log)
+        self._records = Records(store, clock, randomness, log, int(settings.records_keep_days * 86_400_000))
 
     async def _settle(self, key: str, stream: Stream) -> HandOff | None:
         """Bring a stored hand-off in line with its stream, tell it, and see that a look that is due is enqueued."""

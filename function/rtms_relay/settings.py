@@ -72,6 +72,7 @@ class Settings:
     recall_timeout_s: float = 15.0
     retrieval_poll_s: float = 1800.0
     retrieval_give_up_s: float = 86400.0
+    records_keep_days: float = 400.0
     state_url: State = State("sqlite", ":memory:")
     tasks_queue: str = ""
     tasks_endpoint: str = ""
@@ -125,7 +126,7 @@ def _required_text(value: str) -> str:
     return _secret(value)
 
 
-def _seconds(low: float, high: float) -> Callable[[str], float]:
+def _number(low: float, high: float) -> Callable[[str], float]:
     def parse(value: str) -> float:
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value) or not low <= float(value) <= high:
             raise ValueError("is not such a number")
@@ -271,7 +272,7 @@ VARIABLES: tuple[Variable, ...] = (
         "seconds, 1 to 86400",
         "How old, or how far ahead, the timestamp of a signed request may be. 95 minutes, because Zoom's last retry comes after"
         " 85 and whether retries are stamped anew is not documented (inferred: they may not be).",
-        _seconds(1, 86400),
+        _number(1, 86400),
     ),
     Variable(
         "ZOOM_CONNECT_WINDOW_S",
@@ -279,7 +280,7 @@ VARIABLES: tuple[Variable, ...] = (
         "60",
         "seconds, 1 to 3000",
         "How long after its start a stream may still be joined. Below Recall's hour of remembering an Idempotency-Key.",
-        _seconds(1, 3000),
+        _number(1, 3000),
     ),
     Variable(
         "ZOOM_SERVER_HOSTS",
@@ -342,7 +343,7 @@ VARIABLES: tuple[Variable, ...] = (
         "15",
         "seconds, 1 to 50",
         "How long one call to Recall may take; five seconds more is how long a worker holds a hand-off.",
-        _seconds(1, 50),
+        _number(1, 50),
     ),
     Variable(
         "RETRIEVAL_POLL_S",
@@ -350,7 +351,7 @@ VARIABLES: tuple[Variable, ...] = (
         "1800",
         "seconds, 1 to 86400",
         "The longest pause between two looks for a recording that no webhook announced.",
-        _seconds(1, 86400),
+        _number(1, 86400),
     ),
     Variable(
         "RETRIEVAL_GIVE_UP_S",
@@ -358,7 +359,15 @@ VARIABLES: tuple[Variable, ...] = (
         "86400",
         "seconds, 1 to 2592000",
         "How long after a stream's end its recording is waited for.",
-        _seconds(1, 2592000),
+        _number(1, 2592000),
+    ),
+    Variable(
+        "RECORDS_KEEP_DAYS",
+        _BOTH,
+        "400",
+        "days, 7 to 36500",
+        "How long after the last thing that happened to a stream Firestore keeps its records; SQLite keeps them for ever.",
+        _number(7, 36500),
     ),
     Variable(
         "STATE_URL",

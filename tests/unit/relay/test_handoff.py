@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -71,10 +72,21 @@ def test_keys_do_not_run_into_one_another() -> None:
 def test_a_record_survives_the_store_and_a_newer_release() -> None:
     recording = Recording(id="r", status="done", artifacts={"video_mixed": Artifact(id="v", status="done")})
     whole = fresh(recordings=[recording], seen=["x"], history=["1: ok"])
-    fields = states.to_fields(whole)
+    fields = states.to_fields(whole, 0)
     assert fields["due_at"] == whole.due_at == NOW + states.GRACE_MS
     assert states.read_handoff({**fields, "field_of_tomorrow": 1}) == whole
-    assert states.read_stream({**states.to_fields(stream()), "field_of_tomorrow": 1}) == stream()
+    assert states.read_stream({**states.to_fields(stream(), 0), "field_of_tomorrow": 1}) == stream()
+
+
+def test_a_record_may_be_dropped_only_when_nothing_is_left_to_do() -> None:
+    keep = 400 * 86_400_000
+    assert states.to_fields(fresh(), keep)["expires_at"] is None
+    over = states.refuse(fresh(), "no", NOW + 5)
+    assert over.due_at is None
+    assert states.to_fields(over, keep)["expires_at"] == NOW + 5 + keep
+    assert states.to_fields(stream(stopped_ts=NOW + 9), keep)["expires_at"] == NOW + 9 + keep
+    far = states.to_fields(stream(stopped_ts=2**53 - 1), keep)["expires_at"]
+    assert datetime.fromtimestamp(far / 1000, UTC).year == 9999
 
 
 def test_a_key_too_old_is_never_used_again() -> None:

@@ -30,6 +30,7 @@ BAD = {
     "RECALL_TIMEOUT_S": "51",
     "RETRIEVAL_POLL_S": "0",
     "RETRIEVAL_GIVE_UP_S": "1e9",
+    "RECORDS_KEEP_DAYS": "6",
     "STATE_URL": "mysql://x",
     "TASKS_QUEUE": "queue",
     "TASKS_ENDPOINT": "http://127.0.0.1:1",
