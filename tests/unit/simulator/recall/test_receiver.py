@@ -328,6 +328,7 @@ class TestMedia:
         "spoiled",
         [
             {"data": "*not base64*"},
+            {"data": "AA*AA=="},
             {"data": "AAA"},
             {"data": 5},
             {"timestamp": "soon"},

@@ -37,11 +37,12 @@ TERMINATED = {"msg_type": 8, "state": 4, "reason": 6, "timestamp": T0}
 class Server:
     """Answers handshakes and, once the client is ready, runs `script(server)`; parts can be overridden by the tests."""
 
-    def __init__(self, script=None, *, kinds=("audio", "transcript"), signaling_status=0, silent=False, tls=None):
+    def __init__(self, script=None, *, kinds=("audio", "transcript"), signaling_status=0, silent=False, over_early=False, tls=None):
         self.script = script
         self.kinds = kinds
         self.signaling_status = signaling_status
         self.silent = silent
+        self.over_early = over_early
         self.tls = tls
         self.sockets = {}
         self.received = []
@@ -87,6 +88,8 @@ class Server:
                     urls = {kind: f"{self.base}/{kind}" for kind in self.kinds}
                     answer = {"msg_type": 2, "status_code": self.signaling_status, "reason": "", "media_server": {"server_urls": urls}}
                     await socket.send(json.dumps(answer))
+                elif message["msg_type"] == 3 and self.over_early:
+                    await self.sockets["signaling"].close()
                 elif message["msg_type"] == 3:
                     answer = {"msg_type": 4, "status_code": 0, "payload_encrypted": False, "media_params": message["media_params"]}
                     await socket.send(json.dumps(answer))
@@ -242,6 +245,12 @@ async def test_a_stream_without_media_is_empty(tmp_path):
     async with Server(lambda server: server.send("signaling", TERMINATED)) as server:
         result = await Run(server, tmp_path, rate=20).result()
     assert (result.status, result.sub_code, result.started_at) == ("empty", None, None)
+
+
+async def test_a_stream_over_before_it_was_joined_fails(tmp_path):
+    async with Server(over_early=True) as server:
+        result = await Run(server, tmp_path).result()
+    assert (result.status, result.sub_code) == ("failed", "zoom_rtms_no_media")
 
 
 async def test_silence_for_ever_ends(tmp_path):
