@@ -37,6 +37,7 @@ from rtms_simulator.recall.webhooks import Webhooks
 from rtms_simulator.recall.workspace import Artifact, Mdc, RealtimeEndpoint, Recording, Status, Workspace
 
 _log = logging.getLogger(__name__)
+_LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z, beyond which no date can be written
 _COMPANIONS = ("speaker_timeline", "participants")  # files of the participant_events artifact
 
 
@@ -347,9 +348,10 @@ class Life:
         retention = recording.retention
         hours = self._switches().retention_hours
         if retention is not None:
-            hours = {"timed": float(retention.get("hours", 168)), "forever": None, "none": 0.0}[retention["type"]]
+            asked = min(retention.get("hours", 168), _LAST_MOMENT / 3600.0)
+            hours = {"timed": asked, "forever": None, "none": 0.0}[retention["type"]]
         if hours is not None:
-            recording.expires_at = now + hours * 3600.0
+            recording.expires_at = min(now + hours * 3600.0, _LAST_MOMENT)
             self.agenda.at(recording.expires_at, lambda: self.delete_recording(recording))
 
     def delete_recording(self, recording: Recording) -> None:

@@ -186,7 +186,8 @@ class RealtimeSender:
             headers = self._signature(self._webhooks.message_id(), b"")
             try:
                 return await self._clock.wait_for(self._connect(headers), TIMEOUT_S)
-            except (OSError, InvalidHandshake, InvalidURI, TimeoutError):
+            except (OSError, InvalidHandshake, InvalidURI, ValueError):
+                # ValueError: a host name that no resolver takes, a port that cannot be.
                 continue
         return None
 

@@ -7,7 +7,6 @@ framework's defaults (inferred).
 
 from __future__ import annotations
 
-import math
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -100,7 +99,8 @@ class Number:
 
     def problems(self, value: Any, where: Where) -> Problems | None:
         # JSON knows no difference between 1 and 1.0.
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole and not (isinstance(value, float) and value.is_integer()):
             return ["A valid integer is required."]
         return None if value >= self.least else [f"Ensure this value is greater than or equal to {self.least}."]
 

@@ -301,7 +301,7 @@ class Webhooks:
             return await self._clock.wait_for(status(), timeout_s), None
         except TimeoutError:
             return None, f"no answer within {timeout_s:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return None, f"{type(error).__name__}: {error}"
 
     def signing_secrets(self) -> Sequence[str]:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rtms_simulator.recall.recording import Part
 
@@ -108,7 +108,14 @@ class Mdc:
         return (self.body.get("zoom_rtms") or {}).get("rtms_stream_id")
 
 
-T = TypeVar("T", Mdc, Recording, Artifact, RealtimeEndpoint)
+class Numbered(Protocol):
+    """What a list is made of: things with their place in the order of creation."""
+
+    @property
+    def seq(self) -> int: ...
+
+
+T = TypeVar("T", bound=Numbered)
 
 
 @dataclass(slots=True)

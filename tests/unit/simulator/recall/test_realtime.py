@@ -118,6 +118,13 @@ async def test_an_endpoint_too_far_behind_loses_the_oldest(tmp_path):
         assert len(set(b.receiver.events)) < 3
 
 
+@pytest.mark.parametrize("url", ["ws://a..b/", f"ws://{'x' * 64}.test/", "ws://x:99999/"])
+async def test_a_host_that_cannot_be_is_as_good_as_one_that_is_not_there(tmp_path, url):
+    async with bench(tmp_path, STORY, clock=Clock(rate=2000)) as b:
+        await b.create(recording_config=config("websocket", url, TEXTS))
+        await until(lambda: "realtime_endpoint.failed" in b.receiver.events)
+
+
 async def test_rtmp_is_said_not_to_be_simulated(tmp_path):
     async with bench(tmp_path, STORY) as b:
         await b.create(recording_config=config("rtmp", "rtmp://live.test/app", ["video_mixed_flv.data"]))
