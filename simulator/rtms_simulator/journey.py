@@ -55,7 +55,7 @@ async def travel(
     [report] = await perform(
         stack.zoom, playbill, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(Step(ms, what))
     )
-    stream = _played(report)
+    stream = played(report)
     client = Recordings(stack.worker_url)
     try:
         record = await _settled(client, stream, real_time)
@@ -64,10 +64,11 @@ async def travel(
     finally:
         await client.aclose()
     on_step(Step(stack.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
-    return _summary(stack, report, stream, record, files) | _compared(scenario, source, files)
+    return _summary(stack, report, stream, record, files) | compared(scenario, source, files)
 
 
-def _played(report: MeetingReport) -> StreamReport:
+def played(report: MeetingReport) -> StreamReport:
+    """The one stream of a meeting that was announced and joined. Raises `Lost`."""
     if len(report.streams) != 1:
         raise Lost(f"the meeting had {len(report.streams)} streams, and one is followed here; `rtmskit meeting play` shows such meetings")
     [stream] = report.streams
@@ -151,18 +152,21 @@ def _artifact(file: Downloaded) -> dict[str, Any]:
     return facts
 
 
-def _compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloaded]) -> dict[str, Any]:
-    """What came home against what was played: every sample of the mixed sound, every sentence. `ok` is whether all of it is the same."""
+def compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloaded]) -> dict[str, Any]:
+    """What came home against what was played: every sample of the mixed sound, every sentence. `ok` is whether all of it is the same.
+
+    Raises `Lost` if one of the two is missing.
+    """
     missing = {"audio_mixed", "transcript"} - set(files)
     if missing:
         raise Lost(f"Recall did not deliver {' and '.join(sorted(missing))}")
-    played = hashlib.sha256()
+    digest = hashlib.sha256()
     count = 0
     with files["audio_mixed"].path.open("rb") as recorded:
         equal = True
         for samples in source.mixed_samples(SAMPLE_RATE):
             raw = samples.astype("<i2").tobytes()
-            played.update(raw)
+            digest.update(raw)
             count += len(samples)
             equal = equal and recorded.read(len(raw)) == raw
         equal = equal and recorded.read(1) == b""
@@ -171,6 +175,6 @@ def _compared(scenario: Scenario, source: MediaSource, files: dict[str, Download
     heard = [(row["participant"]["name"], " ".join(word["text"] for word in row["words"])) for row in rows]
     return {
         "ok": equal and heard == said,
-        "samples": {"count": count, "duration_s": count / SAMPLE_RATE, "played_sha256": played.hexdigest(), "equal": equal},
+        "samples": {"count": count, "duration_s": count / SAMPLE_RATE, "played_sha256": digest.hexdigest(), "equal": equal},
         "transcript": {"utterances": len(heard), "equal": heard == said},
     }

@@ -1,0 +1,90 @@
+"""`rtms_simulator.journey`: what came home is only called equal when it is, and a meeting that got lost says where."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rtms_simulator.journey import Lost, compared, played
+from rtms_simulator.retrieval import Downloaded
+from rtms_simulator.scenario import parse
+from rtms_simulator.zoom.delivery import Attempt, Delivery
+from rtms_simulator.zoom.events import EVENTS
+from rtms_simulator.zoom.media import MediaSource
+from rtms_simulator.zoom.report import MeetingReport, StreamReport
+
+SCENARIO = parse("""
+duration_s = 0.5
+people = [{ name = "Ada" }]
+timeline = [{ at_s = 0.1, kind = "speak", who = "Ada", until_s = 0.4, text = "So  it is." }]
+""")
+SOURCE = MediaSource(SCENARIO)
+SAMPLES = b"".join(part.astype("<i2").tobytes() for part in SOURCE.mixed_samples(16_000))
+HEARD = [{"participant": {"name": "Ada"}, "words": [{"text": word} for word in ("So", "it", "is.")]}]
+
+
+def came_home(folder: Path, samples: bytes = SAMPLES, heard: object = HEARD) -> dict:
+    files = {}
+    for name, content in (("audio_mixed", samples), ("transcript", json.dumps(heard).encode())):
+        (folder / name).write_bytes(content)
+        files[name] = Downloaded(folder / name, len(content), "", "", 0)
+    return compared(SCENARIO, SOURCE, files)
+
+
+def test_the_same_is_equal(tmp_path):
+    found = came_home(tmp_path)
+    assert found["ok"] is True
+    assert found["samples"]["count"] == len(SAMPLES) // 2 == 8000
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(at=st.integers(0, len(SAMPLES) - 1), bit=st.integers(0, 7))
+def test_a_single_bit_is_noticed(tmp_path, at, bit):
+    changed = bytearray(SAMPLES)
+    changed[at] ^= 1 << bit
+    found = came_home(tmp_path, bytes(changed))
+    assert (found["ok"], found["samples"]["equal"], found["transcript"]["equal"]) == (False, False, True)
+
+
+@pytest.mark.parametrize(
+    "samples", [SAMPLES[:-2], SAMPLES + b"\0\0", b"", SAMPLES[2:] + SAMPLES[:2]], ids=["short", "long", "none", "shifted"]
+)
+def test_another_length_or_place_is_noticed(tmp_path, samples):
+    assert came_home(tmp_path, samples)["ok"] is False
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [[], HEARD * 2, [HEARD[0] | {"participant": {"name": "Eve"}}], [HEARD[0] | {"words": [{"text": "So"}]}]],
+    ids=["nothing", "twice", "another speaker", "fewer words"],
+)
+def test_another_transcript_is_noticed(tmp_path, heard):
+    found = came_home(tmp_path, heard=heard)
+    assert (found["ok"], found["samples"]["equal"], found["transcript"]["equal"]) == (False, True, False)
+
+
+def test_what_recall_did_not_deliver_is_named():
+    with pytest.raises(Lost, match="did not deliver audio_mixed and transcript"):
+        compared(SCENARIO, SOURCE, {})
+
+
+def report(*, joined_ms: int | None = 3, streams: int = 1, outcome="delivered") -> MeetingReport:
+    stream = StreamReport("s", "c", ("ws://x",), "TERMINATED", joined_ms, 9, 6, 0, 0, {})
+    delivery = Delivery(1, EVENTS["meeting.rtms_started"], "http://x", b"", [Attempt(0.0, {}, 503)], outcome)
+    return MeetingReport(1, "x", "meeting", "e", "m", 0, 1.0, 0, 9, (stream,) * streams, (delivery,), ())
+
+
+@pytest.mark.parametrize(
+    ("meeting", "says"),
+    [
+        (report(outcome="failed"), "meeting.rtms_started was not delivered: failed, status 503"),
+        (report(joined_ms=None), "nobody joined stream s"),
+        (report(streams=2), "the meeting had 2 streams"),
+    ],
+)
+def test_a_meeting_that_got_lost_says_where(meeting, says):
+    with pytest.raises(Lost, match=says):
+        played(meeting)
+    assert played(report()).stream_id == "s"
