@@ -1,0 +1,45 @@
+"""docs/recorder.md says what the recorder does: every way to end, every patience, every artifact."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from rtms_simulator.recall import recorder as recorder_module
+from rtms_simulator.recall.artifacts.tape import Tape
+from rtms_simulator.recall.receiver import Timings
+from rtms_simulator.recall.recording import RecordingConfig, StreamRequest, VideoWanted
+from rtms_simulator.recall.rtms_codes import CUT_SHORT, STATUS_NAMES
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/recorder.md").read_text()
+SOURCES = Path(recorder_module.__file__).parent
+
+
+def rows(heading: str) -> list[list[str]]:
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in section.splitlines() if line.startswith("|")]
+
+
+def test_every_sub_code_is_there_and_no_other() -> None:
+    files = [*SOURCES.glob("re*.py"), *SOURCES.glob("artifacts/*.py")]
+    code = "".join(path.read_text() for path in files if path.stem in {"receiver", "recorder"} or path.parent.name == "artifacts")
+    written = set(re.findall(r'"(zoom_rtms_\w+|storage_full|artifact_write_failed)"', code)) | set(CUT_SHORT.values())
+    listed = {name for row in rows("How it ends") for name in re.findall(r"`(zoom_rtms_\w+|storage_full|artifact_write_failed)`", row[0])}
+    generic = {"zoom_rtms_", "zoom_rtms_status_N", "zoom_rtms_unknown_status"} | {f"zoom_rtms_{name}" for name in STATUS_NAMES.values()}
+    assert written - generic == listed - generic
+
+
+def test_every_patience_is_there_with_its_default() -> None:
+    defaults = {f"`{part.name}`": str(part.default) for part in dataclasses.fields(Timings)}
+    assert {row[0]: row[1] for row in rows("Joining") if row[0] in defaults} == defaults
+
+
+def test_the_video_that_is_asked_for_is_there() -> None:
+    assert f"`{VideoWanted()!r}`" in PAGE
+
+
+def test_every_artifact_is_there(tmp_path: Path) -> None:
+    everything = RecordingConfig(audio_mixed=("mp3",), audio_separate=("mp3",), video_separate=True, transcript=True)
+    made = Tape(everything, StreamRequest("m", "s", "wss://x", "sig"), tmp_path, lambda _: None, {}).finish()
+    listed = {name for row in rows("What is written") for name in re.findall(r"`(\w+)`", row[0])}
+    assert listed == set(made)
