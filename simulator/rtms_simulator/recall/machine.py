@@ -62,7 +62,6 @@ RECORDER_CRASHED = "internal_error"
 GOOGLE_MEET = "google_meet_media_api_not_simulated"
 NOT_WRITTEN = "artifact_not_written"
 NO_TRANSCRIPT = "no_speech_recorded"
-SERVICE_STOPPED = "service_stopped"
 
 INVENTED_MDC_CODES: Mapping[str, str] = MappingProxyType(
     {"connecting": "zzz_warming_up", "recording": "zzz_unknown", "done": "zzz_put_away", "failed": "zzz_went_wrong"}
