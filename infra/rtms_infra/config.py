@@ -91,6 +91,11 @@ class Access:
     webhook_url: str
     worker_callers: tuple[str, ...]
 
+    @property
+    def worker_ingress(self) -> str:
+        """Cloud Tasks and Cloud Scheduler of the same project count as internal traffic; configured callers do not."""
+        return "ALLOW_ALL" if self.worker_callers else "ALLOW_INTERNAL_ONLY"
+
 
 @dataclass(frozen=True, slots=True)
 class Alerts:

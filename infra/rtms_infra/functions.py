@@ -179,8 +179,7 @@ def _service(
         "max_instance_count": capacity.maximum,
         "max_instance_request_concurrency": capacity.concurrency,
         "timeout_seconds": TIMEOUT_S[role],
-        # Cloud Tasks and Cloud Scheduler come from outside the project's network; for the worker IAM is the lock.
-        "ingress_settings": access.webhook_ingress if role == "webhook" else "ALLOW_ALL",
+        "ingress_settings": access.webhook_ingress if role == "webhook" else access.worker_ingress,
         "all_traffic_on_latest_revision": True,
         "service_account_email": identity.email(role),
         "environment_variables": environment,

@@ -430,7 +430,8 @@ KEYS: tuple[Key, ...] = (
         "array",
         (),
         "IAM members: `user:`, `group:` or `serviceAccount:` with an address, or `principal(Set)://...`; never allUsers",
-        "Who else may call the worker: to list recordings and get fresh links.",
+        "Who else may call the worker: to list recordings and get fresh links. "
+        "Without any, the network lets only Cloud Tasks and Cloud Scheduler of this project reach it.",
         "group:recordings@example.com",
         lambda value: all(re.fullmatch(_MEMBER, member) for member in value),
     ),

@@ -58,6 +58,10 @@ def only_the_webhook_is_public(deployment: Deployment) -> Iterator[str]:
                 yield f"{resource} is open to {value}"
         if resource.name == "webhook-public" and not str(resource.inputs["name"]).endswith("-webhook"):
             yield f"{resource} opens {resource.inputs['name']}"
+    callers = any(resource.name.startswith("worker-caller-") for resource in deployment.custom)
+    ingress = deployment.named("worker").inputs["serviceConfig"].get("ingressSettings")
+    if not callers and ingress == "ALLOW_ALL":
+        yield "the worker can be reached from the internet, though nobody there may call it"
     for bucket in deployment.of("Bucket"):
         if bucket.inputs.get("publicAccessPrevention") != "enforced" or bucket.inputs.get("uniformBucketLevelAccess") is not True:
             yield f"{bucket} could be made public"

@@ -34,7 +34,7 @@ def test_a_nested_typo_is_caught(runner: Runner, plant: Plant) -> None:
 
 
 def test_a_wrong_enum_value_is_caught(runner: Runner, plant: Plant) -> None:
-    found = caught(runner, plant("functions.py", 'else "ALLOW_ALL"', 'else "ALLOW_EVERYTHING"'))
+    found = caught(runner, plant("functions.py", "else access.worker_ingress", 'else "ALLOW_EVERYTHING"'))
     only(found, "inputs_match_the_schema", "worker.serviceConfig.ingressSettings: 'ALLOW_EVERYTHING' is none of ALLOW_ALL")
 
 
@@ -95,6 +95,7 @@ def test_a_wrong_entry_point_is_caught(runner: Runner, plant: Plant) -> None:
         ("secrets.py", '"RECALL_API_KEY": "worker",', '"RECALL_API_KEY": "webhook",', "each_secret_has_one_reader", "recall-api-key"),
         ("retries.py", 'f"enqueue-{role}"', 'f"add-{role}"', "everything_has_a_purpose", "nobody says what it is for"),
         ("state.py", 'versioning={"enabled": False}', 'versioning={"enabled": True}', "nothing_remains_after_forget", "keeps old versions"),
+        ("functions.py", "else access.worker_ingress", 'else "ALLOW_ALL"', "only_the_webhook_is_public", "reached from the internet"),
         ("functions.py", '"available_cpu": capacity.cpu', '"available_cpu": "0.5"', "functions_fit_their_duty", "less than one CPU"),
         (
             "functions.py",
