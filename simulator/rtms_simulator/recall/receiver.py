@@ -289,7 +289,9 @@ class Receiver:
         """When `tick` wants to be called next, in seconds; None once the stream has ended."""
         if self.phase in (Phase.NEW, Phase.ENDED):
             return None
-        earliest = {Phase.READYING: self._ready_by, Phase.DRAINING: self._drained_by}.get(self.phase, math.inf)
+        earliest = self._drained_by if self.phase is Phase.DRAINING else math.inf
+        if self.phase is Phase.READYING and any(socket.state is State.UP for socket in self._media_sockets()):
+            earliest = self._ready_by
         for socket in self._sockets.values():
             if socket.state is State.UP:
                 earliest = min(earliest, socket.heard_at + self._patience(socket))
@@ -412,6 +414,8 @@ class Receiver:
         self._move(socket, Input.ACCEPTED)
         socket.tries = 0
         socket.give_up_at = None
+        for kind in socket.kinds:
+            self.unavailable.pop(kind, None)
 
     def _signaling_answer(self, socket: Socket, message: Mapping[str, Any], now: float) -> None:
         if not self._answer(socket, message, now):
@@ -460,8 +464,7 @@ class Receiver:
         if waiting and now < self._ready_by:
             return
         if not any(socket.state is State.UP for socket in media):
-            self._ready_by = math.inf  # nothing to be ready for yet; each socket's own window goes on
-            return
+            return  # nothing to be ready for yet; each socket's own window goes on
         self._turn(Turn.MEDIA_SETTLED)
         self._ready()
         events = [{"event_type": kind, "subscribe": True} for kind in HAPPENINGS]

@@ -318,7 +318,8 @@ class Tape:
         artifacts = {}
         self._transcript.close()
         if self._transcript.output:
-            artifacts["transcript"] = _artifact("transcript", "json", self._transcript.output, self._unavailable.get("transcript"))
+            lacking = None if self._transcript.utterances else self._unavailable.get("transcript")
+            artifacts["transcript"] = _artifact("transcript", "json", self._transcript.output, lacking)
         self._events.close(end_ms)
         for kind, output in self._events.outputs.items():
             artifacts[kind] = _artifact(kind, "json", output, self._events.sub_code)

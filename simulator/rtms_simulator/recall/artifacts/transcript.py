@@ -80,6 +80,7 @@ class Transcript:
 
     def __init__(self, path: Path | None, timeline: Timeline, report: Callable[[Utterance], None]) -> None:
         self.output = Output(path, Spill) if path else None
+        self.utterances = 0  # reported so far
         self._timeline = timeline
         self._report = report
         self._open: dict[int, tuple[Utterance, int]] = {}  # each participant's latest, and when it began
@@ -94,6 +95,7 @@ class Transcript:
         utterance = self._utterance(participant, caption)
         if utterance.words:
             self._report(utterance)
+            self.utterances += 1
             self._open[participant.id] = utterance, caption.start_ms
 
     def close(self) -> None:

@@ -177,6 +177,15 @@ class TestJoining:
         talk.accept("audio", audio=AUDIO)
         assert Ready() in talk.wait(10)
 
+    def test_a_media_socket_that_comes_up_late_is_not_kept_waiting_for_the_others(self):
+        talk = Conversation()
+        talk.start()
+        talk.opened("signaling")
+        talk.accept_signaling()
+        assert Ready() not in talk.wait(12)
+        talk.opened("audio")
+        assert Ready() in talk.accept("audio", audio=AUDIO)
+
     @pytest.mark.parametrize(("status", "name"), STATUS_NAMES.items())
     def test_every_refusal_of_the_signaling_handshake_becomes_a_sub_code(self, status, name):
         talk = Conversation()
@@ -462,6 +471,23 @@ class TestComingBack:
             talk.opened(role)
             out = talk.accept(role)
         assert Ready() in out
+
+    def test_a_kind_that_was_given_up_may_come_back_with_signaling(self):
+        talk = Conversation()
+        talk.join()
+        talk.closed("transcript", 1006)
+        for _ in range(14):
+            talk.wait(5)
+            talk.say("signaling", msg_type=12, timestamp=T0)
+            talk.say("audio", msg_type=12, timestamp=T0)
+        assert talk.receiver.unavailable == {"transcript": "zoom_rtms_handshake_timeout"}
+        talk.closed("signaling", 1006)
+        talk.wait(0.5)
+        talk.opened("signaling")
+        talk.accept_signaling()
+        talk.opened("transcript")
+        talk.accept("transcript")
+        assert talk.receiver.unavailable == {}
 
     def test_signaling_not_back_after_60_s_is_the_end(self):
         talk = Conversation()

@@ -170,6 +170,12 @@ def test_a_kind_that_could_not_be_had_fails_its_artifact_alone(tmp_path):
     assert (artifacts["video_mixed"].status, artifacts["audio_mixed"].status) == ("done", "done")
 
 
+def test_captions_that_came_before_their_socket_was_lost_are_kept(tmp_path):
+    lacking = {"transcript": "zoom_rtms_handshake_timeout"}
+    _, artifacts, _ = record(tmp_path, [sound(0), Caption(7, "Ada", "hello", T0, T0 + 9, 9, 0)], unavailable=lacking)
+    assert artifacts["transcript"].status == "done"
+
+
 def test_impossible_timestamps_and_pictures_are_counted_and_left_out(tmp_path):
     garbage = Packet("video", 7, None, b"\xff\xd8 this is no picture", T0 + 40)
     items = [sound(0), Packet("audio", 0, None, b"\x01\x02", T0 + 10**11), garbage, sound(1)]
