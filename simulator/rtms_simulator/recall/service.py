@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import shutil
 import ssl as ssl_module
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from rtms_simulator import __version__
 from rtms_simulator.clock import Clock
+from rtms_simulator.http_server import HttpServer
 from rtms_simulator.recall.api import Api
 from rtms_simulator.recall.control import control_app
 from rtms_simulator.recall.downloads import LinkSigner
@@ -22,12 +24,13 @@ from rtms_simulator.recall.faults import FaultPlan
 from rtms_simulator.recall.life import Life, RecorderFactory, RunsRecording
 from rtms_simulator.recall.operations import ROOT
 from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, StreamRequest
-from rtms_simulator.recall.serving import Connections, CutError, Service
+from rtms_simulator.recall.serving import Connections, CutError
 from rtms_simulator.recall.signing import make_secret
 from rtms_simulator.recall.switches import RecallSwitches
 from rtms_simulator.recall.webhooks import SigningSecret, WebhookEndpoint, Webhooks
 from rtms_simulator.recall.workspace import Workspace
 
+_log = logging.getLogger(__name__)
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
 
 
@@ -110,14 +113,19 @@ class Recall:
             origin=lambda: self.origin,
         )
         self._control = control_app(self)
-        self._service = Service(self.app, self._connections, host=host, port=port)
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            # uvicorn takes a bound method for an application of the older kind.
+            await self.app(scope, receive, send)
+
+        self._server = HttpServer(serve, host=host, port=port, purpose="the fake Recall", protocol=self._connections.protocol())
         for script in faults:
             self.faults.add(script)
 
     @property
     def origin(self) -> str:
         """`http://host:port`."""
-        return self._service.origin
+        return self._server.url
 
     @property
     def base_url(self) -> str:
@@ -144,7 +152,13 @@ class Recall:
         # A request target may be in absolute form.
         path = path_of(scope["path"])
         scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
-        await (self._control if path.startswith("/_control") else self.api)(scope, receive, send)
+        try:
+            await (self._control if path.startswith("/_control") else self.api)(scope, receive, send)
+        except CutError:
+            raise
+        except Exception:
+            _log.exception("%s %s failed: a defect of the fake", scope["method"], path)
+            raise
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """For httpx in process: what would cut the connection on the port raises httpx.RemoteProtocolError here."""
@@ -152,11 +166,11 @@ class Recall:
 
     async def start(self) -> None:
         """Open the port. Raises rtms_simulator.processes.PortTaken."""
-        await self._service.start()
+        await self._server.start()
 
     async def aclose(self) -> None:
         """Close the port, stop recorders and webhooks; recordings stay on disk unless the directory was temporary."""
-        await self._service.aclose()
+        await self._server.aclose()
         await self.life.aclose()
         await self.webhooks.aclose()
         if self._own_data_dir:

@@ -1,21 +1,12 @@
-"""The fake's port: uvicorn inside the running loop, with one thing more than rtms_simulator.http_server has: connections can be cut.
-
-A cut is what clients fear most (done, but the answer never came), and ASGI has no word for it.
-"""
+"""Connections that can be cut: what clients fear most (done, but the answer never came), and ASGI has no word for it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
-from collections.abc import Generator
-from typing import Any
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from rtms_simulator.processes import Port
 
 Address = tuple[str, int]
 
@@ -31,7 +22,7 @@ class Connections:
         self._open: dict[Address, asyncio.Transport] = {}
 
     def cut(self, client: Address | None, *, reset: bool) -> None:
-        """Close a client's connection without an answer; with `reset` by RST. Raises CutError, which ends the request's task."""
+        """Close a client's connection without an answer; with `reset` by RST. Raises CutError where there is no connection to close."""
         transport = self._open.get(client) if client is not None else None
         if transport is None:
             raise CutError("the connection was cut by a fault script")
@@ -46,6 +37,8 @@ class Connections:
 
         class Tracked(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                # asyncio leaves Nagle's algorithm on for sockets that do not call themselves TCP; each answer would take 40 ms.
+                transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._address = transport.get_extra_info("peername")
                 register[self._address] = transport
                 super().connection_made(transport)
@@ -55,70 +48,3 @@ class Connections:
                 super().connection_lost(exc)
 
         return Tracked
-
-
-class _Guest(uvicorn.Server):
-    """Signals belong to whoever runs the loop."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
-class Service:
-    """Serve `app` on `host`:`port` (0: any free one) until `aclose`, whatever the fakes' clock does."""
-
-    def __init__(self, app: Any, connections: Connections, *, host: str, port: int) -> None:
-        self._app, self._connections = app, connections
-        self._host, self._port = host, port
-        self._server: _Guest | None = None
-        self._serving: asyncio.Task[None] | None = None
-
-    @property
-    def origin(self) -> str:
-        """`http://host:port`; the port is known after `start`."""
-        return f"http://{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        """Raises rtms_simulator.processes.PortTaken."""
-        held = Port("the fake Recall", self._host, self._port)
-        # Named as TCP, because asyncio switches Nagle's algorithm off only for sockets that say so; without that each answer takes 40 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((self._host, held.number))
-        held.release()
-        self._port = held.number
-        config = uvicorn.Config(
-            self._app,
-            http=self._connections.protocol(),
-            interface="asgi3",
-            proxy_headers=False,
-            ws="none",
-            lifespan="off",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _Guest(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-        ready = asyncio.create_task(self._server.ready.wait())
-        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if self._serving.done():
-            ready.cancel()
-            self._serving.result()
-
-    async def aclose(self) -> None:
-        if self._server is None or self._serving is None:
-            return
-        self._server.should_exit = True
-        await self._serving
-        self._server = self._serving = None
