@@ -46,7 +46,7 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
     queue = Queue(place, config.dispatches_per_second, min(5000, config.worker.maximum * config.worker.concurrency), identity, apis)
     source = Source(place, source_folder, build_folder, identity, apis)
     environment = _environment(config, state, queue, archive, identity, address(place, "worker", source.bucket))
-    needs: list[pulumi.Resource] = [state.database, *queue.grants, *identity.record_grants]
+    needs: list[pulumi.Resource] = [state.database, *queue.grants, *identity.record_grants, *([archive.grant] if archive else [])]
     functions = Functions(config, source, secrets, identity, environment, needs, apis)
     Sweep(place, functions.urls["worker"], identity, [functions.called], apis)
     webhook_url = pulumi.Output.from_input(config.access.webhook_url or functions.urls["webhook"])

@@ -137,7 +137,8 @@ class Runner:
             return self._known[key]
         if self._process is None:
             command = [sys.executable, "-m", "tests.infra.engine"]
-            quiet = {**os.environ, "GRPC_VERBOSITY": "ERROR"}  # each program's server goes away under its client, on purpose
+            # Each program's server goes away under its client, on purpose; and an edit within a second must not meet old bytecode.
+            quiet = {**os.environ, "GRPC_VERBOSITY": "ERROR", "PYTHONDONTWRITEBYTECODE": "1"}
             self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -147,6 +147,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         with self._lock:
             if urn in self.resources:
                 context.abort(grpc.StatusCode.ALREADY_EXISTS, f"Duplicate resource URN '{urn}'; try giving it a unique name")
+            for needed in entry["dependencies"]:
+                if needed not in self.resources:
+                    context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"'{urn}' depends on '{needed}', which is not registered")
             self.resources[urn] = entry
         answer = resource_pb2.RegisterResourceResponse(urn=urn)
         answer.object.CopyFrom(request.object)
