@@ -60,6 +60,15 @@ async def test_a_broken_download_leaves_no_file_and_goes_on_where_it_was(recordi
     assert target.read_bytes() == DATA
 
 
+async def test_an_answer_that_ends_early_without_a_word_is_noticed_by_the_announced_total(recordings, worker, tmp_path: Path):
+    target = tmp_path / "talk.raw"
+    part_file(target, KEY, None).write_bytes(DATA[:1000])
+    worker.silently_short = True
+    with pytest.raises(Unreachable, match=rf"broke off after .* of {len(DATA):,} bytes"):
+        await recordings.download(KEY, None, target)
+    assert not target.exists()
+
+
 async def test_a_part_that_is_too_long_is_thrown_away(recordings, tmp_path: Path):
     target = tmp_path / "talk.raw"
     part_file(target, KEY, None).write_bytes(b"x" * (len(DATA) + 1))
