@@ -239,9 +239,9 @@ class ArtifactFile:
 class RecordingResult:
     """How it ended. "empty": the stream ended properly, but no media ever came. "done" with a `sub_code`: shorter than the meeting.
 
-    `artifacts` is keyed by kind: video_mixed, audio_mixed, audio_separate, video_separate, transcript, participant_events,
-    participants, speaker_timeline, meeting_metadata. When both formats of an audio artifact were asked for, the plain key is the
-    mp3 and `audio_mixed_raw` / `audio_separate_raw` the other.
+    `artifacts` is keyed by kind: video_mixed, audio_mixed, audio_separate, video_separate, transcript, provider_data (of the
+    transcript), participant_events, participants, speaker_timeline, meeting_metadata. When both formats of an audio artifact were
+    asked for, the plain key is the mp3 and `audio_mixed_raw` / `audio_separate_raw` the other.
     """
 
     status: Literal["done", "failed", "empty"]

@@ -9,10 +9,14 @@ from typing import Any
 
 
 class Spill:
-    """Items go to a file as they come; `close` turns it into one JSON array, ordered by the key given with each. Raises OSError."""
+    """Items go to a file as they come; `close` turns it into one JSON array, ordered by the key given with each. Raises OSError.
 
-    def __init__(self, path: Path) -> None:
+    With `name`, the array is that member of an object.
+    """
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
+        self._name = name
         self._spilled = path.with_suffix(".jsonl")
         self._file = self._spilled.open("wb")
         self._offset = 0
@@ -34,11 +38,11 @@ class Spill:
         """Write the array and remove the spilled lines."""
         self._file.close()
         with self._spilled.open("rb") as lines, self.path.open("wb") as target:
-            target.write(b"[")
+            target.write(b"[" if self._name is None else b'{"%s":[' % self._name.encode())
             for count, index in enumerate(sorted(range(len(self._keys)), key=self._keys.__getitem__)):
                 lines.seek(self._offsets[index])
                 target.write((b"," if count else b"") + lines.readline().rstrip(b"\n"))
-            target.write(b"]")
+            target.write(b"]" if self._name is None else b"]}")
         self._spilled.unlink()
 
     def abandon(self) -> None:

@@ -162,7 +162,7 @@ class Tape:
             sinks.append(self._mp4)
         self._separate_video = SeparateVideo(directory / "video_separate", self._size, config.video.fps) if config.video_separate else None
         self._mixer = Mixer(sinks)
-        self._transcript = Transcript(directory / "transcript.json" if config.transcript else None, timeline, self._report)
+        self._transcript = Transcript(directory if config.transcript else None, timeline, self._report)
         self._events = ParticipantEvents(directory if config.participant_events else None, timeline, self._roster, self._report)
         held, self._held = self._held, []
         for item in held:
@@ -317,9 +317,10 @@ class Tape:
     def _finish_texts(self, end_ms: int) -> dict[str, ArtifactFile]:
         artifacts = {}
         self._transcript.close()
-        if self._transcript.output:
-            lacking = None if self._transcript.utterances else self._unavailable.get("transcript")
-            artifacts["transcript"] = _artifact("transcript", "json", self._transcript.output, lacking)
+        lacking = None if self._transcript.utterances else self._unavailable.get("transcript")
+        for kind, output in (("transcript", self._transcript.output), ("provider_data", self._transcript.provider_data)):
+            if output:
+                artifacts[kind] = _artifact(kind, "json", output, lacking)
         self._events.close(end_ms)
         for kind, output in self._events.outputs.items():
             artifacts[kind] = _artifact(kind, "json", output, self._events.sub_code)

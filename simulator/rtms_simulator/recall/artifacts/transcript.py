@@ -1,4 +1,4 @@
-"""The transcript: Zoom's captions in the form of Recall's download (reference B7), with a time for every word.
+"""The transcript: Zoom's captions in the form of Recall's download (reference B7), with a time for every word, and as they came.
 
 RTMS tells when an utterance began and ended, not its words; they share its time in proportion to their length [inf].
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rtms_simulator.recall.artifacts.output import Output
 from rtms_simulator.recall.artifacts.spill import Spill
 from rtms_simulator.recall.artifacts.timeline import Timeline
-from rtms_simulator.recall.recording import Participant, Utterance, Word, timestamp_json
+from rtms_simulator.recall.recording import Participant, Utterance, Word, iso, timestamp_json
 from rtms_simulator.recall.rtms_actions import Caption
 
 # Zoom's language numbers (reference C.6) as the language codes a transcript carries.
@@ -72,21 +73,27 @@ def words_of(text: str, start_ms: int, end_ms: int, timeline: Timeline) -> tuple
 
 
 class Transcript:
-    """Writes `transcript.json` (unless `path` is None) and reports each utterance, also when writing failed.
+    """Writes `transcript.json` and `provider_data.json` (unless `directory` is None) and reports each utterance, also when writing failed.
 
     A caption marked NEW may be followed by UPDATEs, each replacing it, or a DELETE, all of the same participant. Each form is reported
     as it comes, the last one is written. How Zoom ties an update to its caption is undocumented: here to the participant's latest [inf].
     """
 
-    def __init__(self, path: Path | None, timeline: Timeline, report: Callable[[Utterance], None]) -> None:
-        self.output = Output(path, Spill) if path else None
+    def __init__(self, directory: Path | None, timeline: Timeline, report: Callable[[Utterance], None]) -> None:
+        self.output = Output(directory / "transcript.json", Spill) if directory else None
+        self.provider_data = Output(directory / "provider_data.json", lambda path: Spill(path, "parts")) if directory else None
         self.utterances = 0  # reported so far
+        self._captions = 0
         self._timeline = timeline
         self._report = report
         self._open: dict[int, tuple[Utterance, int]] = {}  # each participant's latest, and when it began
 
     def add(self, participant: Participant, caption: Caption) -> None:
         """Take one caption."""
+        self._captions += 1
+        if self.provider_data:
+            part = self._provider_part(participant, caption)
+            self.provider_data.attempt(lambda spill: spill.add(0, part))
         held = self._open.pop(participant.id, None)
         if held is not None and caption.attribute not in (UPDATE, DELETE):
             self._keep(*held)
@@ -99,12 +106,13 @@ class Transcript:
             self._open[participant.id] = utterance, caption.start_ms
 
     def close(self) -> None:
-        """Write what is still open, then the file."""
+        """Write what is still open, then the files."""
         for utterance, start_ms in self._open.values():
             self._keep(utterance, start_ms)
         self._open.clear()
-        if self.output:
-            self.output.close()
+        for output in (self.output, self.provider_data):
+            if output:
+                output.close()
 
     def _keep(self, utterance: Utterance, start_ms: int) -> None:
         if self.output:
@@ -121,6 +129,27 @@ class Transcript:
                 ],
             }
             self.output.attempt(lambda spill: spill.add(start_ms, item))
+
+    def _provider_part(self, participant: Participant, caption: Caption) -> dict[str, Any]:
+        """What Zoom sent, in the frame of Recall's provider data. That each voice is a source of its own is assumed [inf]."""
+        content = {"user_id": caption.user_id, "user_name": caption.user_name, "data": caption.text, "timestamp": caption.start_ms}
+        content |= {
+            "start_time": caption.start_ms,
+            "end_time": caption.end_ms,
+            "language": caption.language,
+            "attribute": caption.attribute,
+        }
+        return {
+            "id": str(self._captions),
+            "created_at": iso(caption.end_ms / 1000),
+            "source_audio": {
+                "type": "separate",
+                "offset": self._timeline.relative(caption.start_ms),
+                "participant": participant.as_json(),
+            },
+            "type": "websocket_message",
+            "data": {"msg_type": 17, "content": content},
+        }
 
     def _utterance(self, participant: Participant, caption: Caption) -> Utterance:
         language = LANGUAGE_CODES.get(caption.language) if caption.language is not None else None

@@ -44,14 +44,41 @@ class TestSpill:
 class TestTranscript:
     def test_the_file_has_the_documented_form(self, tmp_path):
         told = []
-        transcript = Transcript(tmp_path / "t.json", LINE, told.append)
+        transcript = Transcript(tmp_path, LINE, told.append)
         transcript.add(ADA, caption("Good morning", 100, 1200))
         transcript.close()
         word = {"text": "Good", "start_timestamp": at(0.1), "end_timestamp": at(0.5)}
         rest = {"text": "morning", "start_timestamp": at(0.5), "end_timestamp": at(1.2)}
-        written = json.loads((tmp_path / "t.json").read_bytes())
+        written = json.loads((tmp_path / "transcript.json").read_bytes())
         assert written == [{"participant": ADA_JSON, "language_code": "en", "words": [word, rest]}]
         assert [(utterance.participant, utterance.partial, len(utterance.words)) for utterance in told] == [(ADA, False, 2)]
+
+    def test_the_provider_data_is_what_zoom_sent(self, tmp_path):
+        transcript = Transcript(tmp_path, LINE, lambda _: None)
+        transcript.add(ADA, caption("Good", 100, 1200, attribute=1))
+        transcript.add(ADA, caption("Good morning", 100, 1300, attribute=2))
+        transcript.close()
+        first, second = json.loads((tmp_path / "provider_data.json").read_bytes())["parts"]
+        assert first == {
+            "id": "1",
+            "created_at": at(1.2)["absolute"],
+            "source_audio": {"type": "separate", "offset": 0.1, "participant": ADA_JSON},
+            "type": "websocket_message",
+            "data": {
+                "msg_type": 17,
+                "content": {
+                    "user_id": 7,
+                    "user_name": None,
+                    "data": "Good",
+                    "timestamp": T0 + 100,
+                    "start_time": T0 + 100,
+                    "end_time": T0 + 1200,
+                    "language": 9,
+                    "attribute": 1,
+                },
+            },
+        }
+        assert (second["id"], second["data"]["content"]["data"]) == ("2", "Good morning")
 
     @given(st.text(max_size=40), st.integers(0, 10_000), st.integers(0, 10_000))
     def test_words_share_the_time_of_their_utterance(self, text, start, length):
@@ -63,15 +90,15 @@ class TestTranscript:
             assert all(one.end == other.start for one, other in itertools.pairwise(words))
 
     def test_utterances_are_written_in_the_order_they_began(self, tmp_path):
-        transcript = Transcript(tmp_path / "t.json", LINE, lambda _: None)
+        transcript = Transcript(tmp_path, LINE, lambda _: None)
         transcript.add(ADA, caption("second", 500))
         transcript.add(ZOE, caption("first", 100))
         transcript.close()
-        assert [item["words"][0]["text"] for item in json.loads((tmp_path / "t.json").read_bytes())] == ["first", "second"]
+        assert [item["words"][0]["text"] for item in json.loads((tmp_path / "transcript.json").read_bytes())] == ["first", "second"]
 
     def test_updates_replace_and_a_delete_removes(self, tmp_path):
         told = []
-        transcript = Transcript(tmp_path / "t.json", LINE, told.append)
+        transcript = Transcript(tmp_path, LINE, told.append)
         transcript.add(ADA, caption("god", attribute=1))
         transcript.add(ZOE, caption("hello", 50, attribute=0))
         transcript.add(ADA, caption("good morning", attribute=2))
@@ -79,7 +106,7 @@ class TestTranscript:
         transcript.add(ZOE, caption("", 70, attribute=3))
         transcript.add(ADA, caption("everybody", 1000, 2000, attribute=1))
         transcript.close()
-        spoken = [" ".join(word["text"] for word in item["words"]) for item in json.loads((tmp_path / "t.json").read_bytes())]
+        spoken = [" ".join(word["text"] for word in item["words"]) for item in json.loads((tmp_path / "transcript.json").read_bytes())]
         assert spoken == ["good morning", "hello", "everybody"]
         said = [" ".join(word.text for word in utterance.words) for utterance in told]
         assert said == ["god", "hello", "good morning", "never mind", "everybody"]
@@ -91,7 +118,7 @@ class TestTranscript:
     def test_utterances_are_told_also_when_nothing_can_be_written(self, tmp_path):
         told = []
         (tmp_path / "file").write_text("where a directory is wanted")
-        transcript = Transcript(tmp_path / "file" / "t.json", LINE, told.append)
+        transcript = Transcript(tmp_path / "file", LINE, told.append)
         transcript.add(ADA, caption("hello"))
         transcript.close()
         assert len(told) == 1

@@ -73,6 +73,7 @@ def test_what_was_asked_for_is_there(tmp_path):
         "audio_mixed_raw": "raw",
         "audio_separate": "raw",
         "transcript": "json",
+        "provider_data": "json",
         "participant_events": "json",
         "speaker_timeline": "json",
         "participants": "json",
