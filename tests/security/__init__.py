@@ -1,0 +1,1 @@
+"""Attacks on the service, each a row of docs/threat-model.md."""
