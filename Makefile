@@ -10,7 +10,7 @@ ARGS   ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench lock clean
+.PHONY: help demo up test lint docs bench soak lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,11 +35,24 @@ lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
 	$(BIN)/lint-imports
 	$(BIN)/bandit -q -ll -ii -r function simulator
 
-docs: $(VENV)/.test  ## Write the generated parts of the docs anew
-	$(BIN)/cog -r -P $$(grep -l '\[\[\[cog' README.md docs/*.md)
+# Pages either print their generated parts (cog -P) or write them with cog.out.
+COG     ?= -r
+GENERATED = $(shell grep -l '\[\[\[cog' README.md docs/*.md)
+WRITING   = $(shell grep -l 'cog\.out' $(GENERATED) /dev/null)
 
-bench: $(VENV)/.test  ## Run the benchmarks (never part of `make test`)
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+docs: $(VENV)/.test  ## Write the generated parts of the docs anew (COG=--check only compares)
+	$(BIN)/cog $(COG) -P $(filter-out $(WRITING),$(GENERATED))
+	$(BIN)/cog $(COG) $(WRITING)
+
+# --- on demand, never part of `make test` ------------------------------------------------------------------------------
+
+BENCHMARKS = $(filter-out __init__ soak,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))
+
+bench: $(VENV)/.test  ## Run every benchmark (BENCHMARKS=name runs one)
+	@for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name $(ARGS) || exit 1; done
+
+soak: $(VENV)/.test  ## Record four hours of a meeting of ten at full speed, watching memory
+	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
 # --- environment -----------------------------------------------------------------------------------------------------
 # --no-deps --require-hashes: exactly the lock, from whatever index this machine's pip is set to.
