@@ -10,7 +10,7 @@ ARGS   ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench soak lock clean
+.PHONY: help demo up test lint docs bench simulate soak lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ BENCHMARKS = $(filter-out __init__ soak,$(basename $(notdir $(wildcard tests/ben
 
 bench: $(VENV)/.test  ## Run every benchmark (BENCHMARKS=name runs one)
 	@for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name $(ARGS) || exit 1; done
+
+SEEDS ?= 400
+
+simulate: $(VENV)/.test  ## Play SEEDS=N seeds of a hostile world; lost 0, doubled 0, or the seed that shows otherwise
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 soak: $(VENV)/.test  ## Record four hours of a meeting of ten at full speed, watching memory
 	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
