@@ -11,6 +11,8 @@ import av
 import httpx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rtms_simulator import scenario as scenarios
 from rtms_simulator.clock import Clock
@@ -220,6 +222,33 @@ async def test_each_voice_is_a_file_of_its_own_and_their_sum_is_the_mix(tmp_path
 
 def part_ms(part, report):
     return round(part.start * 1000) - report.started_ms
+
+
+VOICES = tuple(Person(16778240 + 1024 * index, name) for index, name in enumerate(("Ada", "Grace", "Zoë")))
+TURNS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1500), st.integers(200, 1500)), max_size=6)
+
+
+@settings(max_examples=12, deadline=None)
+@given(turns=TURNS, seed=st.integers(0, 999))
+async def test_whatever_is_said_is_recorded(tmp_path_factory, turns, seed):
+    """Any turns, also several voices at once and none at all: the sound, the words and their times are the script's."""
+    timeline, moment, busy_until = [], 0, dict.fromkeys(range(3), 0)
+    for voice, wait_ms, length_ms in turns:
+        moment = max(moment + wait_ms, busy_until[voice])
+        busy_until[voice] = moment + length_ms
+        text = f"turn {len(timeline)} of {VOICES[voice].name}"
+        timeline.append(Action(moment / 1000, "speak", VOICES[voice].user_id, {"until_s": (moment + length_ms) / 1000, "text": text}))
+    end_s = (max(busy_until.values()) + 500) / 1000
+    scenario = Scenario(name="any", seed=seed, product="meeting", duration_s=end_s, people=VOICES, timeline=tuple(timeline))
+    config = RecordingConfig(video_mixed=False, audio_mixed=("raw",), transcript=True)
+    _, [result] = await Stage(tmp_path_factory.mktemp("any"), config).play(scenario)
+    assert (result.status, result.sub_code) == ("done", None)
+    recorded, truth = samples(result.artifacts["audio_mixed"].path), played(scenario)
+    assert np.array_equal(recorded[: len(truth)], truth)
+    assert not recorded[len(truth) :].any()  # the last packet may reach beyond the end
+    written = json.loads(result.artifacts["transcript"].path.read_bytes())
+    said = {(" ".join(word["text"] for word in item["words"]), relative_ms(item["words"][0]["start_timestamp"])) for item in written}
+    assert said == {(line.text, line.start_ms) for line in scenario.utterances()}
 
 
 def broken_meeting(kind, **data):
