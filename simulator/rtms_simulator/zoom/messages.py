@@ -12,18 +12,18 @@ from rtms_simulator.zoom.enums import DATA_MESSAGES, MediaType
 from rtms_simulator.zoom.media import MediaPacket
 
 _HEADS = {int(kind): b'{"msg_type":%d,"content":{' % int(message) for kind, message in DATA_MESSAGES.items()}
-_TEXT = int(MediaType.TRANSCRIPT | MediaType.CHAT)
+_CHAT, _TEXTS = int(MediaType.CHAT), (int(MediaType.TRANSCRIPT), int(MediaType.CHAT))
 
 
 def media_message(packet: MediaPacket, epoch_ms: int) -> bytes:
     """The JSON of one packet of a meeting that began at `epoch_ms`. Audio and pictures are base64 with `length` the bytes before it."""
-    kind = packet.media_type
+    kind = int(packet.media_type)
     head = _HEADS[kind] + _sender(packet)
-    if not kind & _TEXT:
+    if kind not in _TEXTS:
         data = b2a_base64(packet.data, newline=False)
         return b'%s"data":"%s","length":%d,"timestamp":%d}}' % (head, data, len(packet.data), epoch_ms + packet.at_ms)
     data = json.dumps(packet.data.decode(), ensure_ascii=False).encode()
-    if kind == MediaType.CHAT:
+    if kind == _CHAT:
         return b'%s"data":%s,"timestamp":%d}}' % (head, data, epoch_ms + packet.at_ms)
     extra = packet.extra
     start, end = epoch_ms + extra["start_time"], epoch_ms + extra["end_time"]

@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 from rtms_simulator.zoom.handshake import MAX_MESSAGE_BYTES
 
 _SLICE_BYTES = 4096
+_BATCH_BYTES = 32 * 1024
 SUBPROTOCOL = Subprotocol("websocket")  # what Zoom's own client offers
 _QUIET = logging.getLogger("rtms_simulator.zoom.server.frames")
 _QUIET.addHandler(logging.NullHandler())
@@ -88,6 +89,8 @@ class Socket(asyncio.Protocol):
         """Set by a flood: nothing more is read, so the close is not waited for beyond `close_s`."""
         self._second_began = 0.0
         self._in_second = 0
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._pongs: list[asyncio.Future[None]] = []
 
     # asyncio.Protocol
@@ -136,9 +139,23 @@ class Socket(asyncio.Protocol):
 
     def send_frame(self, frame: bytes) -> None:
         """One message that `encode_frame` made. Nothing happens on a closed connection; a reader who lets the buffer fill is cut off."""
-        if self._transport is None or not self.open:
+        if self._transport is None or self._ws.state is not State.OPEN:
             return
-        self._transport.write(frame)
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._write_out)
+        self._outgoing.append(frame)
+        self._outgoing_bytes += len(frame)
+        if self._outgoing_bytes > _BATCH_BYTES:
+            self._write_out()
+
+    def _write_out(self) -> None:
+        """Frames of one turn of the loop go out in one piece: most of a frame's cost is the system call."""
+        if not self._outgoing:
+            return
+        frames, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
         if self._transport.get_write_buffer_size() > self._limits.write_buffer_bytes:
             self.abort()
 
@@ -234,6 +251,7 @@ class Socket(asyncio.Protocol):
     def _flush(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
+        self._write_out()
         for data in self._ws.data_to_send():
             if data is not SEND_EOF:
                 self._transport.write(data)

@@ -252,13 +252,12 @@ class LiveStream:
             self._start_flow(conn, MediaType.VIDEO, self._video_params, self._shared.timeline.position_ms, user_id)
 
     async def _flow(self, socket: Socket, kind: MediaType, packets: Iterator[MediaPacket], flow: Flow) -> None:
+        """Send packets until they end; whoever closes the socket cancels this."""
         epoch_ms, protocol = self._shared.epoch_ms, self.protocol
         sent = self.sent.setdefault(MEDIA_KEYS[kind], Sent())
         try:
             for packet in packets:
                 await flow.reach(packet.at_ms)
-                if not socket.open:
-                    return
                 # A run begins with the packet that holds its first moment, so sound must not be asked for twice.
                 self._resume_ms[kind] = packet.at_ms + (packet.duration_ms if kind is MediaType.AUDIO else 1)
                 if not protocol.flowing:

@@ -65,6 +65,8 @@ class Timeline:
         self._origin: float | None = clock.now() if speed == 1 else None
         self._action_ms = -1
         self._acted_ms = 0
+        self._granted_ms = -1
+        """Up to where any flow may send without asking again: it only grows, until a flow joins further back."""
         self._past_ms: int | None = None
         self._flows: set[Flow] = set()
         self._blocked: list[tuple[int, asyncio.Future[None]]] = []
@@ -92,6 +94,7 @@ class Timeline:
     def join(self, start_ms: int) -> Flow:
         flow = Flow(self, start_ms)
         self._flows.add(flow)
+        self._granted_ms = -1
         return flow
 
     def leave(self, flow: Flow) -> None:
@@ -117,7 +120,9 @@ class Timeline:
         if self._origin is None:
             return False
         if self._speed == "max":
-            return at_ms <= self._limit()
+            if at_ms > self._granted_ms:
+                self._granted_ms = self._limit()
+            return at_ms <= self._granted_ms
         return self._clock.now() >= self._origin + at_ms / 1000 / self._speed
 
     async def until_due(self, at_ms: int) -> None:
