@@ -10,6 +10,9 @@ from tests.e2e.processes import up
 
 from rtms_simulator.cli import cli
 
+# One worker for this file: what all its tests share is made once.
+pytestmark = pytest.mark.xdist_group("commands")
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):

@@ -12,6 +12,9 @@ from tests.e2e.processes import rtmskit
 from rtms_simulator.scenario import load
 from rtms_simulator.zoom.media import MediaSource
 
+# One worker for this file: what all its tests share is made once.
+pytestmark = pytest.mark.xdist_group("demo")
+
 ORDER = ("started", "acked", "accepted", "joined", "stopped", "recorded", "downloaded")
 
 

@@ -13,6 +13,9 @@ import httpx
 import pytest
 from tests.e2e.processes import alive, descendants, rtmskit, up
 
+# One worker for this file: what all its tests share is made once.
+pytestmark = pytest.mark.xdist_group("up")
+
 KEYS = {"webhook_url", "recall_webhook_url", "worker_url", "zoom", "recall", "cloud_tasks", "control_url", "state_url", "pid"}
 
 

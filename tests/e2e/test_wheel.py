@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+# One worker for this file: what all its tests share is made once.
+pytestmark = pytest.mark.xdist_group("wheel")
+
 ROOT = Path(__file__).parents[2]
 
 
