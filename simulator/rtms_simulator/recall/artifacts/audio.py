@@ -20,8 +20,6 @@ SAMPLE = 2  # bytes
 
 # Zoom's timestamps advance by whole packets; a difference below this is jitter of the sender's clock, not a gap [inf].
 JITTER_MS = 10
-# A packet further ahead than this is garbage: there is no end to the silence that such timestamps could ask for [inf].
-LONGEST_GAP_MS = 3600 * 1000
 # How long the mix waits for the packets of other participants.
 MIX_SLACK = RATE  # samples: 1 s
 MIX_STEP = RATE // 10  # samples: written at least this many at once
@@ -41,14 +39,13 @@ class AudioSink(Protocol):
 class Track:
     """Turns timestamped packets into runs without gaps: fills gaps with silence, drops what was already written.
 
-    `origin_ms` is the moment of sample 0. `late` counts packets dropped entirely, `garbage` those with an impossible timestamp.
+    `origin_ms` is the moment of sample 0. `late` counts packets dropped entirely.
     """
 
     def __init__(self, origin_ms: int, sinks: Sequence[AudioSink]) -> None:
         self.origin_ms = origin_ms
         self.position = 0  # samples written
         self.late = 0
-        self.garbage = 0
         self._sinks = sinks
 
     @property
@@ -60,9 +57,6 @@ class Track:
         """Place one packet. An odd last byte is half a sample and is left out."""
         data = data[: len(data) // SAMPLE * SAMPLE]
         ahead = (timestamp_ms - self.origin_ms) * SAMPLES_PER_MS - self.position
-        if ahead > LONGEST_GAP_MS * SAMPLES_PER_MS:
-            self.garbage += 1
-            return
         if ahead >= JITTER_MS * SAMPLES_PER_MS:
             for sink in self._sinks:
                 sink.silence(ahead)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 
-from rtms_simulator.recall.artifacts.audio import LONGEST_GAP_MS, SAMPLES_PER_MS, AudioSink, Mixer, Mp3File, RawFile, Tap, Track
+from rtms_simulator.recall.artifacts.audio import SAMPLES_PER_MS, AudioSink, Mixer, Mp3File, RawFile, Tap, Track
 from rtms_simulator.recall.artifacts.output import AudioOutput, Output
 from rtms_simulator.recall.artifacts.participants import MIXED, ParticipantEvents, Roster
 from rtms_simulator.recall.artifacts.pictures import SIZES, PictureDecoder, View, png
@@ -38,6 +38,9 @@ NO_MEDIA = "zoom_rtms_no_media"
 # not be the earliest: wait for audio before deciding when the recording began, but not for ever [inf].
 HOLD_MS = 2000
 HOLD_PACKETS = 256
+HOLD_CAPTIONS_MS = 60_000  # captions come after the sound they belong to, so they say less about where it began
+# Something further ahead than this of everything before is garbage: there is no end to the silence that it could ask for [inf].
+LONGEST_GAP_MS = 3600 * 1000
 # Cameras, shares and events come by different sockets; this long, pictures wait for what belongs before them.
 REORDER_MS = 1500
 LIVE_INTERVAL_MS = 500  # video_separate_png.data comes twice a second (reference C5)
@@ -76,7 +79,6 @@ class Tape:
         self._report = report
         self._unavailable = unavailable
         self._held: list[Packet | Caption | Happening] = []
-        self._held_packets = 0
         self._timeline: Timeline | None = None
         self._began = False
         self._content = False
@@ -109,9 +111,8 @@ class Tape:
         """Write one thing the receiver learnt."""
         if self._timeline is None:
             self._held.append(item)
-            if isinstance(item, Packet):
-                self._held_packets += 1
-                self._begin(certain=item.kind == "audio" or "audio" in self._unavailable)
+            if not isinstance(item, Happening):
+                self._begin(item)
             return
         self._write(item)
 
@@ -140,9 +141,12 @@ class Tape:
 
     # -------------------------------------------------------------------------------------------- the beginning
 
-    def _begin(self, *, certain: bool) -> None:
-        moments = [item.timestamp_ms for item in self._held if isinstance(item, Packet)]
-        if certain or len(moments) >= HOLD_PACKETS or max(moments) - min(moments) >= HOLD_MS:
+    def _begin(self, newest: Packet | Caption) -> None:
+        packets = [item.timestamp_ms for item in self._held if isinstance(item, Packet)]
+        moments = packets or [_moment(item) for item in self._held if isinstance(item, Caption)]
+        certain = "audio" in self._unavailable or (isinstance(newest, Packet) and newest.kind == "audio")
+        patience = HOLD_MS if packets else HOLD_CAPTIONS_MS
+        if certain or len(moments) >= HOLD_PACKETS or max(moments) - min(moments) >= patience:
             self._start(min(moments))
 
     def _start(self, origin_ms: int) -> None:
@@ -288,6 +292,7 @@ class Tape:
 
     def _finish_audio(self) -> dict[str, ArtifactFile]:
         lacking = self._unavailable.get("audio", NO_MEDIA) if not self._voices else None
+        self.counts["late"] += sum(voice.track.late for voice in self._voices.values())
         artifacts = {}
         for form, output in self._mix_outputs.items():
             output.close()

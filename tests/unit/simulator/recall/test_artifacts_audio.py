@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.artifacts.audio import LONGEST_GAP_MS, RATE, SAMPLES_PER_MS, Mixer, Mp3File, RawFile, Tap, Track
+from rtms_simulator.recall.artifacts.audio import RATE, SAMPLES_PER_MS, Mixer, Mp3File, RawFile, Tap, Track
 from rtms_simulator.recall.artifacts.output import AudioOutput, Output
 
 T0 = 1_795_334_284_858
@@ -81,12 +81,6 @@ class TestTrack:
         sink = Memory()
         Track(T0, [sink]).add(b"\x01\x02\x03", T0)
         assert sink.data == b"\x01\x02"
-
-    def test_an_impossible_gap_is_garbage(self):
-        sink = Memory()
-        track = Track(T0, [sink])
-        track.add(b"\x01\x02", T0 + LONGEST_GAP_MS + 1)
-        assert (track.garbage, sink.data) == (1, b"")
 
 
 class TestMixer:

@@ -155,6 +155,37 @@ def test_a_meeting_without_cameras_is_a_black_film_of_its_length(tmp_path):
         assert max(frame.to_ndarray(format="gray").max() for frame in container.decode(video=0)) < 20
 
 
+def test_who_speaks_again_after_an_hour_is_heard_again(tmp_path):
+    minute = 60 * 50  # packets
+    items = [sound(0, 7), *(sound(index * minute, 8) for index in range(70)), sound(65 * minute, 7)]
+    items.sort(key=lambda packet: packet.timestamp_ms)
+    config = RecordingConfig(video_mixed=False, audio_separate=("raw",))
+    _, artifacts, _ = record(tmp_path, items, config)
+    first = next(part for part in artifacts["audio_separate"].parts if part.participant.id == 7)
+    assert first.duration == 65 * 60 + 0.02
+    with first.path.open("rb") as file:
+        file.seek(-2 * PACKET, 2)
+        assert file.read() == sound(65 * minute, 7).data
+
+
+def test_captions_alone_are_told_while_they_come(tmp_path):
+    captions = [Caption(7, "Ada", "hello", T0 + moment, T0 + moment + 500, 9, 0) for moment in range(0, 90_000, 1000)]
+    told = []
+    tape = Tape(RecordingConfig(transcript=True), REQUEST, tmp_path, told.append, {})
+    for caption in captions:
+        tape.take(caption)
+    assert len(told) == 90
+    tape.finish()
+    assert len(json.loads((tmp_path / "transcript.json").read_bytes())) == 90
+
+
+def test_captions_that_overtake_the_sound_do_not_cut_it(tmp_path):
+    items = [Caption(7, "Ada", "hello", T0 + moment, T0 + moment + 500, 9, 0) for moment in range(500, 9_000, 1000)]
+    tape, artifacts, _ = record(tmp_path, [*items, *(sound(index) for index in range(100))], RecordingConfig(audio_mixed=("raw",)))
+    assert tape.started_at == T0 / 1000
+    assert artifacts["audio_mixed"].path.read_bytes() == SOUND.tobytes()
+
+
 def test_without_anything_there_is_nothing(tmp_path):
     tape, artifacts, told = record(tmp_path, [])
     assert (tape.started_at, tape.completed_at, tape.has_content, told) == (None, None, False, [])
@@ -181,7 +212,7 @@ def test_impossible_timestamps_and_pictures_are_counted_and_left_out(tmp_path):
     garbage = Packet("video", 7, None, b"\xff\xd8 this is no picture", T0 + 40)
     items = [sound(0), Packet("audio", 0, None, b"\x01\x02", T0 + 10**11), garbage, sound(1)]
     tape, artifacts, _ = record(tmp_path, items, RecordingConfig(audio_mixed=("raw",)))
-    assert tape.counts == {"impossible_timestamp": 1, "undecodable": 1}
+    assert +tape.counts == {"impossible_timestamp": 1, "undecodable": 1}
     assert artifacts["audio_mixed"].path.read_bytes() == SOUND[: 2 * PACKET].tobytes()
 
 
