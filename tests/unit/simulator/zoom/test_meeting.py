@@ -613,3 +613,32 @@ def test_a_speed_that_cannot_be() -> None:
                 zoom.begin(replace(TALK, meetings=2), HOOK)
 
     asyncio.run(attempt())
+
+
+async def test_a_contact_centers_own_events() -> None:
+    """Numbers 8 and 9 mean the consumer's answer and end there, not somebody's camera."""
+    agent = Person(2, "Agent", channel_id="c2", phone_number="+15550100")
+    timeline = (
+        Action(0.1, "call_event", 2, {"event": "CONSUMER_ANSWERED"}),
+        Action(0.2, "video_on", 2),
+        Action(0.3, "call_event", 2, {"event": "USER_HOLD"}),
+    )
+    scenario = Scenario("call", (Person(1, "Consumer", channel_id="c1"), agent), timeline, 1.0, product="contact_center")
+    clients: list[RawClient] = []
+
+    async def join(payload: dict[str, Any]) -> None:
+        client = RawClient(payload, entity_field="engagement_id")
+        clients.append(client)
+        await client.open()
+        await client.subscribe(8, 9, 12)
+        await client.open_media("audio")
+        await client.ready()
+        await client.over()
+
+    async with zoom_for(join) as (zoom, receiver):
+        report = await zoom.begin(scenario, HOOK, speed="max").finished()
+        await asyncio.gather(*receiver.started)
+    answered, held = (event for event in clients[0].events() if event["event_type"] != 1)
+    assert (answered["event_type"], held["event_type"]) == (8, 12)
+    assert answered["event_ts"] == report.started_ms + 100
+    assert answered["participant_info"] == {"channel_id": "c2", "phone_number": "+15550100", "user_id": 2, "display_name": "Agent"}
