@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.simulator.recall.workbench import EPOCH, RTMS, bench, body
 
-from rtms_simulator.recall import Progression, RecallSwitches, Story, scripted
+from rtms_simulator.recall import Limits, Progression, RecallSwitches, Story, scripted
 from rtms_simulator.recall.life import stream_signature
 from rtms_simulator.recall.machine import INVENTED_MDC_CODES
 
@@ -431,3 +431,11 @@ async def test_reset_stops_recorders_forgets_everything_and_starts_the_ids_anew(
         assert list(tmp_path.iterdir()) == []
         again = await b.client.post(MDC, json=body(), headers={"idempotency-key": "k"})
         assert again.json()["id"] == first["id"]
+
+
+async def test_reset_opens_the_rate_windows_anew(tmp_path):
+    async with bench(tmp_path, switches=RecallSwitches(limits=Limits(create=1))) as b:
+        await b.create()
+        assert (await b.client.post(MDC, json=body())).status_code == 429
+        await b.recall.reset()
+        await b.create()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket as sockets
 from dataclasses import replace
 
 import pytest
@@ -224,18 +223,22 @@ async def test_a_refused_handshake_is_tried_again_three_seconds_later(tmp_path):
         assert len(socket.got) == 3
 
 
-async def test_a_websocket_that_cannot_be_reached_is_tried_thirty_times_more_and_then_given_up(tmp_path, unused_port):
-    clock = Clock(rate=1000)
-    async with bench(tmp_path, STORY, clock=clock, allow_local_urls=True) as b:
-        started = clock.now()
-        await b.create(recording_config=config("websocket", f"ws://127.0.0.1:{unused_port}/", TEXTS))
+async def test_a_websocket_that_cannot_be_reached_is_tried_thirty_times_more_and_then_given_up(tmp_path):
+    knocks = []
+
+    def refuse(connection, request):
+        knocks.append(request)
+        return connection.respond(503, "never")
+
+    clock = Clock(rate=60)
+    async with (
+        serve(Socket(), "127.0.0.1", 0, process_request=refuse) as server,
+        bench(tmp_path, STORY, clock=clock, allow_local_urls=True) as b,
+    ):
+        started, port = clock.now(), server.sockets[0].getsockname()[1]
+        await b.create(recording_config=config("websocket", f"ws://127.0.0.1:{port}/", TEXTS))
         await until(lambda: "realtime_endpoint.failed" in b.receiver.events)
+        assert len(knocks) == 31
         assert clock.now() - started >= 30 * 3
-
-
-@pytest.fixture
-def unused_port():
-    """A port that nobody listens on, held so that nobody will."""
-    with sockets.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+        # Each upgrade is signed anew, with an id of its own.
+        assert len({request.headers["webhook-id"] for request in knocks}) == 31
