@@ -34,7 +34,7 @@ from rtms_simulator.recall.rtms_codes import SIGNALING
 LARGEST_MESSAGE = 16 * 2**20  # bytes; a QHD picture in base64 with room to spare
 ABNORMAL_CLOSURE = 1006
 LEAD_MS = 500  # how far one media socket may be read ahead of another
-TURNS = 20  # of the event loop
+TURNS = 50  # of the event loop
 UNSENT_MESSAGES = 1000  # for a peer that sends but does not read; then answers are dropped and it will notice
 
 
