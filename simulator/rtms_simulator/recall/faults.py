@@ -25,7 +25,9 @@ Webhooks, `webhook.<event>` such as `webhook.recording.done`:
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 REQUEST_STEPS = ("ok", "<status> [html] [stored] [retry-after N] [after 201]", "slow Ns", "hang", "reset", "cut [after 201]")
@@ -91,13 +93,20 @@ class Script:
 
 @dataclass(slots=True)
 class FaultPlan:
-    """All scripts in the order they were added; the first that matches and has steps left decides."""
+    """All scripts in the order they were added; the first that matches and has steps left decides.
 
+    `known`: the targets there are; a script that can never speak is refused. Empty: any.
+    """
+
+    known: Collection[str] = ()
     scripts: list[Script] = field(default_factory=list)
 
     def add(self, text: str) -> Script:
         """Parse and add. Raises FaultSyntaxError."""
         script = parse(text)
+        if self.known and not script.matches(*self.known):
+            close = get_close_matches(script.target, self.known, n=3) or sorted(self.known)
+            raise FaultSyntaxError(f"{text!r}: there is no {script.target}; there is {', '.join(close)}")
         self.scripts.append(script)
         return script
 

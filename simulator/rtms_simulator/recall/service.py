@@ -22,16 +22,23 @@ from rtms_simulator.recall.downloads import LinkSigner
 from rtms_simulator.recall.edge import path_of
 from rtms_simulator.recall.faults import FaultPlan
 from rtms_simulator.recall.life import Life, RecorderFactory, RunsRecording
-from rtms_simulator.recall.operations import ROOT
+from rtms_simulator.recall.operations import ROOT, operations
 from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, StreamRequest
+from rtms_simulator.recall.request_schemas import create_body
 from rtms_simulator.recall.serving import Connections, CutError
 from rtms_simulator.recall.signing import make_secret
 from rtms_simulator.recall.switches import RecallSwitches
-from rtms_simulator.recall.webhooks import SigningSecret, WebhookEndpoint, Webhooks
+from rtms_simulator.recall.webhooks import EVENTS, SigningSecret, WebhookEndpoint, Webhooks
 from rtms_simulator.recall.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
+# Everything a fault script may name.
+FAULT_TARGETS: tuple[str, ...] = (
+    *(target for operation in operations(create_body()) for target in operation.fault_targets),
+    "recall.download",
+    *(f"webhook.{event}" for event in EVENTS),
+)
 
 
 class Recall:
@@ -75,7 +82,7 @@ class Recall:
         self.api_key = api_key
         self.seed = seed
         self.switches = self._first_switches = switches or RecallSwitches()
-        self.faults = FaultPlan()
+        self.faults = FaultPlan(FAULT_TARGETS)
         self._ids = random.Random(f"recall ids {seed}")
         self._own_data_dir = data_dir is None
         self.data_dir = Path(tempfile.mkdtemp(prefix="rtmskit-recall-")) if data_dir is None else data_dir

@@ -72,6 +72,29 @@ def test_scripts_speak_in_the_order_they_were_added_and_only_of_their_target():
     assert plan.take("recall.list") == OK
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("recall.creat: 503", "recall.create"),
+        ("recall.recordings_list: 503", "recall.recording_list"),
+        ("webhook.recording.finished: lost", "webhook.recording.done"),
+        ("webhook.meeting_direct_connect.done: lost", "webhook.meeting_metadata.done"),
+    ],
+)
+async def test_a_script_that_can_never_speak_is_refused_with_what_may_have_been_meant(tmp_path, text, meant):
+    async with bench(tmp_path) as b:
+        with pytest.raises(FaultSyntaxError, match=f"there is no {text.partition(':')[0]}; there is .*{meant}"):
+            b.recall.faults.add(text)
+        for good in (
+            "recall.*: ok",
+            "recall.recording_*: ok",
+            "webhook.*.done: ok",
+            "recall.download: ok",
+            "recall.meeting_direct_connect_list: ok",
+        ):
+            b.recall.faults.add(good)
+
+
 async def test_503_twice_and_then_ok_with_one_key_makes_one_mdc(tmp_path):
     async with bench(tmp_path, faults=["recall.create: 503 x2 then ok"]) as b:
         answers = [await b.client.post(MDC, json=body(), headers={"idempotency-key": "k"}) for _ in range(4)]
