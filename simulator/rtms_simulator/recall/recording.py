@@ -28,14 +28,24 @@ class StreamRequest:
 
 @dataclass(frozen=True, slots=True)
 class VideoWanted:
-    """The video asked of Zoom (codec 5 JPG or 7 H264; resolution 1 SD, 2 HD, 3 FHD; fps at most 5 for JPG, 30 for H264).
+    """The video asked of Zoom (codec 5 JPG, 6 PNG or 7 H264; resolution 1 SD, 2 HD, 3 FHD, 4 QHD; fps at most 5, for H264 30).
 
     What Recall really asks for is not published [inf]. The default is Zoom's own default codec and rate at SD, the cheapest.
+    Raises ValueError for what Zoom would refuse.
     """
 
     codec: int = 5
     resolution: int = 1
     fps: int = 5
+
+    def __post_init__(self) -> None:
+        most = {5: 5, 6: 5, 7: 30}.get(self.codec)
+        if most is None:
+            raise ValueError(f"codec must be 5 (JPG), 6 (PNG) or 7 (H264), found {self.codec}")
+        if self.resolution not in (1, 2, 3, 4):
+            raise ValueError(f"resolution must be 1 (SD), 2 (HD), 3 (FHD) or 4 (QHD), found {self.resolution}")
+        if not 1 <= self.fps <= most:
+            raise ValueError(f"fps must be 1 to {most} for codec {self.codec}, found {self.fps}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -410,6 +410,12 @@ def test_what_is_asked_of_zoom_follows_the_config():
     }
 
 
+@pytest.mark.parametrize("wrong", [{"codec": 1}, {"resolution": 0}, {"fps": 0}, {"fps": 6}, {"codec": 7, "fps": 31}])
+def test_video_that_zoom_would_refuse_is_not_asked_for(wrong):
+    with pytest.raises(ValueError, match=r"must be .* found"):
+        VideoWanted(**wrong)
+
+
 def test_a_recording_config_is_read_as_create_bot_means_it():
     read = RecordingConfig.from_json
     assert read({}) == read(None) == RecordingConfig()
