@@ -197,9 +197,17 @@ class Courier:
 
     # Events
 
-    async def deliver(self, event: Event, endpoint: Endpoint, *, style: Style = events.ZOOMS_STYLE, raw: bytes | None = None) -> Delivery:
-        """Try once now; retries follow by themselves. `raw` replaces the body, which is signed as it is."""
-        faults = self.faults.take(Where.DELIVERY, event=event.name)
+    async def deliver(
+        self,
+        event: Event,
+        endpoint: Endpoint,
+        *,
+        style: Style = events.ZOOMS_STYLE,
+        raw: bytes | None = None,
+        more_faults: FaultBook | None = None,
+    ) -> Delivery:
+        """Try once now; retries follow by themselves. `raw` replaces the body, which is signed as it is. `more_faults` go first."""
+        faults = [fault for book in (more_faults, self.faults) if book is not None for fault in book.take(Where.DELIVERY, event=event.name)]
         by_name = {fault.name: fault for fault in faults}
         if "style" in by_name:
             style = events.STYLES[by_name["style"].text("style")]

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, ClassVar, Protocol
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import Fault
+from rtms_simulator.faults import Fault, FaultBook, Where
 from rtms_simulator.scenario import Action, Person, Scenario, to_ms
 from rtms_simulator.zoom import events
 from rtms_simulator.zoom.app import KINDS, ZoomApp
@@ -43,11 +43,7 @@ class Place(Protocol):
 
     def url(self, paths: str) -> str: ...
 
-    async def deliver(self, event: events.Event, endpoint: Endpoint) -> Delivery: ...
-
-    def arm(self, fault: Fault) -> None:
-        """Have a fault of a delivery or a handshake wait for its moment."""
-        ...
+    async def deliver(self, event: events.Event, endpoint: Endpoint, faults: FaultBook) -> Delivery: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +93,9 @@ class Meeting:
         self._present: dict[int, Person] = {}
         self._speaker: Person | None = None
         self._sharer: Person | None = None
-        self._actions = _with_faults(scenario, plan.faults)
+        self.faults = FaultBook(fault for fault in plan.faults if fault.where is not Where.STREAM)
+        """Faults of this meeting's own deliveries and handshakes."""
+        self._actions = self._arm_first(_with_faults(scenario, plan.faults))
         self._reallows_left = sum(action.kind == "reallow" for action in self._actions)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._run: asyncio.Task[None] | None = None
@@ -177,6 +175,17 @@ class Meeting:
 
     # The course of it
 
+    def _arm_first(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        """What is to go wrong from the very beginning cannot wait for a reader, who may never come because of it."""
+        later: list[Action] = []
+        for action in actions:
+            fault = Fault(action.data["name"], action.data.get("with") or {}) if action.kind == "fault" and action.at_s == 0 else None
+            if fault is None or fault.where is Where.STREAM:
+                later.append(action)
+            else:
+                self.faults.add(fault)
+        return tuple(later)
+
     async def _take_place(self) -> None:
         for action in self._actions if self.streams else ():
             if not await self._timeline.act_at(to_ms(action.at_s), over=self._over):
@@ -218,7 +227,7 @@ class Meeting:
                 now=self._place.clock.now(),
                 switches=self._place.switches,
             )
-            live = LiveStream(protocol, self._shared, partial(self._announce, ids, endpoint))
+            live = LiveStream(protocol, self._shared, partial(self._announce, ids, endpoint), self.faults)
             for fault in self.plan.faults:
                 if fault.name == "slow-close":
                     live.slow_close_s = fault.number("seconds")
@@ -253,7 +262,7 @@ class Meeting:
         self._spawn(self._deliver(event, endpoint))
 
     async def _deliver(self, event: events.Event, endpoint: Endpoint) -> None:
-        self.deliveries.append(await self._place.deliver(event, endpoint))
+        self.deliveries.append(await self._place.deliver(event, endpoint, self.faults))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -396,7 +405,7 @@ class Meeting:
             for stream in self._living():
                 stream.live.slow_close_s = fault.number("seconds")
         else:
-            self._place.arm(fault)
+            self.faults.add(fault)
 
     def _tell_what_is_true(self, live: LiveStream, event_types: tuple[int, ...]) -> None:
         """Inferred (`Switches.roster_on_subscription`): a subscription is answered with who is there, who speaks and who shares."""

@@ -249,9 +249,15 @@ class StreamProtocol:
         self._await_reconnect(now, self.switches.not_back_reason)
         return [*effects, Announce("started", {"server_urls": server_url})]
 
+    def misjudge_signature(self) -> None:
+        """Somebody came with a wrong signature, or with one that a fault calls wrong: if nobody better comes, that is why it ended."""
+        if self.state is StreamState.INACTIVE:
+            self._end_reason = StopReason.STOP_BC_AUTHENTICATION_FAILURE
+
     # Handshakes
 
     def _bad_signature(self, conn: int, role: Role, now: float) -> list[Effect]:
+        self.misjudge_signature()
         if self.switches.bad_signature == "status":
             return [Send(conn, refusal(role, StatusCode.INVALID_SIGNATURE))]
         return [Close(conn, self.switches.close_code), *self.stop(StopReason.STOP_BC_AUTHENTICATION_FAILURE, now)]

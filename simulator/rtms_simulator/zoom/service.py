@@ -72,6 +72,7 @@ class Zoom:
         self._ended: deque[int] = deque()
         self._streams: dict[str, LiveStream] = {}
         self._bound: dict[int, LiveStream] = {}
+        self._paths: dict[str, LiveStream] = {}
         self._dead: set[str] = set()
 
     async def start(self) -> None:
@@ -92,6 +93,7 @@ class Zoom:
         self._ended.clear()
         self._streams.clear()
         self._bound.clear()
+        self._paths.clear()
         self._dead.clear()
         self.courier.deliveries.clear()
         self.faults.clear()
@@ -133,10 +135,6 @@ class Zoom:
         """
         if scenario.meetings != 1:
             raise ValueError(f"{scenario.name} is {scenario.meetings} meetings at once; play_all plays them")
-        faults = tuple(faults)
-        for fault in faults:
-            if fault.where is not Where.STREAM:
-                self.faults.add(fault)
         apps = tuple(
             (app, Endpoint(app.webhook_url or webhook_url, app.secret_token, app.client_id, authorization))
             for app in itertools.islice(itertools.cycle(self.apps), scenario.apps)
@@ -144,7 +142,7 @@ class Zoom:
         if source is None:
             source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file)
             scenario = source.scenario
-        plan = Plan(scenario, source, apps, speed, tuple(fault for fault in faults if fault.where is Where.STREAM), form, linger)
+        plan = Plan(scenario, source, apps, speed, tuple(faults), form, linger)
         number = next(self._numbers)
         meeting = Meeting(number, plan, self, Random(f"{self.seed}/{number}/{scenario.seed}"))
         self.meetings[number] = meeting
@@ -180,7 +178,7 @@ class Zoom:
         for number in over[: max(0, len(self.meetings) - _KEPT_MEETINGS)]:
             for stream in self.meetings.pop(number).streams:
                 self._streams.pop(stream.ids.stream_id, None)
-                self._dead.discard(stream.paths)
+                self._paths.pop(stream.paths, None)
 
     # Webhooks
 
@@ -189,9 +187,9 @@ class Zoom:
         app = self.apps[0]
         return Endpoint(webhook_url, app.secret_token, app.client_id, authorization)
 
-    async def deliver(self, event: events.Event, endpoint: Endpoint) -> Delivery:
-        """Send one event; retries follow by themselves."""
-        return await self.courier.deliver(event, endpoint)
+    async def deliver(self, event: events.Event, endpoint: Endpoint, faults: FaultBook | None = None) -> Delivery:
+        """Send one event; retries follow by themselves. `faults` act before those that are armed for everything."""
+        return await self.courier.deliver(event, endpoint, more_faults=faults)
 
     async def validate(self, webhook_url: str) -> Validation:
         """Challenge an endpoint, as "Validate" on the app's page does."""
@@ -201,24 +199,29 @@ class Zoom:
 
     def open_stream(self, stream: LiveStream, paths: str) -> None:
         self._streams[stream.protocol.identity.stream_id] = stream
+        self._paths[paths] = stream
 
     def close_path(self, paths: str) -> None:
+        self._paths.pop(paths, None)
         self._dead.add(paths)
 
     def url(self, paths: str) -> str:
         return self._server.base_url + paths
 
-    def arm(self, fault: Fault) -> None:
-        self.faults.add(fault)
-
     # What the RTMS servers ask (server.Hub)
 
     def refuse(self, path: str) -> int | None:
         """Any path is served, as no documentation names one; only those of a server that died answer 503."""
-        if any(path.startswith(dead) for dead in self._dead):
+        paths = "/".join(path.split("/")[:3])
+        if paths in self._dead:
             return 503
-        faults = self.faults.take(Where.HANDSHAKE, "unreachable", socket=_role_of_path(path).value)
-        return int(faults[0].number("status")) if faults else None
+        found = self._take(self._paths.get(paths), _role_of_path(path), "unreachable")
+        return int(found[0].number("status")) if found else None
+
+    def _take(self, stream: LiveStream | None, role: Role, *names: str) -> list[Fault]:
+        """Faults of a handshake: the stream's own, then those that are armed for every one."""
+        books = (self.faults,) if stream is None else (stream.faults, self.faults)
+        return [fault for book in books for fault in book.take(Where.HANDSHAKE, *names, socket=role.value)]
 
     def received(self, socket: Socket, raw: bytes) -> None:
         stream = self._bound.get(socket.number)
@@ -233,20 +236,20 @@ class Zoom:
             return
         role = _ROLE_OF.get(message["msg_type"], role)
         hello = read_hello(message)
-        for fault in self.faults.take(Where.HANDSHAKE, "refuse", "close-unanswered", socket=role.value):
+        stream = None if isinstance(hello, StatusCode) else self._streams.get(hello.stream_id)
+        for fault in self._take(stream, role, "refuse", "close-unanswered"):
             if fault.name == "close-unanswered":
                 socket.close(int(fault.number("code")))
                 return
             hello = StatusCode(int(fault.number("status")))
-        if not isinstance(hello, StatusCode):
-            stream = self._streams.get(hello.stream_id)
-            if stream is not None:
-                if stream.greet(socket, hello, raw):
-                    socket.bound = True
-                    self._bound[socket.number] = stream
-                return
-            hello = StatusCode.INVALID_RTMS_STREAM_ID
-        socket.send(msgspec.json.encode(refusal(role, hello)))
+            if stream is not None and hello is StatusCode.INVALID_SIGNATURE:
+                stream.protocol.misjudge_signature()
+        if isinstance(hello, StatusCode) or stream is None:
+            status = hello if isinstance(hello, StatusCode) else StatusCode.INVALID_RTMS_STREAM_ID
+            socket.send(msgspec.json.encode(refusal(role, status)))
+        elif stream.greet(socket, hello, raw):
+            socket.bound = True
+            self._bound[socket.number] = stream
 
     def lost(self, socket: Socket) -> None:
         stream = self._bound.pop(socket.number, None)

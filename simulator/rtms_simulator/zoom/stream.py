@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.faults import FaultBook
 from rtms_simulator.zoom.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StreamState
 from rtms_simulator.zoom.handshake import Hello
 from rtms_simulator.zoom.media import MediaPacket
@@ -83,11 +84,12 @@ class Shared:
 class LiveStream:
     """Drives one `StreamProtocol`. `announce` sends a webhook; it is called in order and must not block."""
 
-    def __init__(
-        self, protocol: StreamProtocol, shared: Shared, announce: Callable[[Announce], None], *, slow_close_s: float = 0.0
-    ) -> None:
+    def __init__(self, protocol: StreamProtocol, shared: Shared, announce: Callable[[Announce], None], faults: FaultBook) -> None:
         self.protocol = protocol
-        self.slow_close_s = slow_close_s
+        self.faults = faults
+        """What is to go wrong with its handshakes."""
+        self.slow_close_s = 0.0
+        """A fault: how long the sockets stay open after the end."""
         self.sent: dict[str, Sent] = {}
         self.traffic: list[Line] = []
         self.complaints: list[Complaint] = []

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.unit.simulator.zoom.raw_client import CLIENT_ID, CLIENT_SECRET, ENTITY_FIELDS, SECRET_TOKEN, RawClient, Receiver
+from websockets.exceptions import InvalidStatus
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import Fault, parse
@@ -368,8 +369,6 @@ async def test_fail_over_gives_new_urls_and_the_old_ones_are_dead() -> None:
         client = RawClient(payload)
         clients.append(client)
         if len(clients) == 2:
-            from websockets.exceptions import InvalidStatus
-
             with pytest.raises(InvalidStatus) as refused:
                 await client.open(clients[0].payload["server_urls"])
             dead.append(refused.value.response.status_code)
@@ -499,6 +498,38 @@ async def test_a_fault_in_the_scenario_waits_for_its_moment() -> None:
     timeline = (Action(0.5, "fault", data={"name": "drop", "with": {"event": "*.rtms_stopped"}}),)
     _, _, receiver = await hold("audio", scenario=replace(TALK, timeline=timeline))
     assert receiver.names() == ["meeting.rtms_started"]
+
+
+async def test_faults_from_the_very_beginning_do_not_wait_for_a_reader() -> None:
+    """Nobody can join, and the stream ends by itself: of a wrong signature, or because nobody came."""
+    for name, settings, reason in (("refuse", {"status": 3, "times": 0}, 18), ("unreachable", {"times": 0}, 11)):
+        tried: list[int] = []
+
+        async def join(payload: dict[str, Any], tried: list[int] = tried) -> None:
+            try:
+                tried.append((await RawClient(payload).open())["status_code"])
+            except InvalidStatus as refused:
+                tried.append(refused.response.status_code)
+
+        clock = Clock(rate=0)
+        scenario = replace(TALK, timeline=(Action(0.0, "fault", data={"name": name, "with": settings}),))
+        async with zoom_for(join, clock=clock) as (zoom, receiver):
+            meeting = zoom.begin(scenario, HOOK, speed="max")
+            await until(lambda: tried)  # noqa: B023
+            clock.advance(60)
+            await meeting.finished()
+        assert tried == [3 if name == "refuse" else 503]
+        assert receiver.events[-1]["payload"]["stop_reason"] == reason
+
+
+async def test_a_meetings_faults_are_its_own() -> None:
+    async with zoom_for() as (zoom, receiver):
+        faulty = zoom.begin(LONG, HOOK, faults=(parse("drop:times=0"),))
+        fine = zoom.begin(LONG, HOOK)
+        for meeting in (faulty, fine):
+            await meeting.announced()
+        assert [event["payload"]["meeting_uuid"] for event in receiver.events] == [fine.entity_id]
+        assert zoom.faults.listed() == ()
 
 
 async def test_slow_close_leaves_the_sockets_open() -> None:
