@@ -10,6 +10,8 @@ from typing import Generic, Protocol, TypeVar
 
 import av
 
+from rtms_simulator.recall.artifacts.audio import AudioSink
+
 WRITE_ERRORS = (OSError, av.FFmpegError)
 STORAGE_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -69,14 +71,8 @@ class Output(Generic[W]):
             self.path.unlink(missing_ok=True)
 
 
-class AudioWriter(Writer, Protocol):
+class AudioWriter(Writer, AudioSink, Protocol):
     """A writer that takes samples."""
-
-    def audio(self, data: bytes) -> None:
-        """Append samples."""
-
-    def silence(self, samples: int) -> None:
-        """Append that many zero samples."""
 
 
 A = TypeVar("A", bound=AudioWriter)
