@@ -39,7 +39,7 @@ from rtms_simulator.recall.times import parse_time
 from rtms_simulator.recall.workspace import Artifact, BadCursorError, Mdc, RealtimeEndpoint, Recording, Workspace, page
 
 KEPT_HISTORY = 10_000
-KEPT_BODY = 64 * 1024
+KEPT_BODY = 8 * 1024
 IDEMPOTENT_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _GATEWAY_TEXTS = {
     400: "Bad Request",
@@ -165,7 +165,6 @@ class Api:
         self._routers: dict[tuple[bool, bool], Router] = {}
         self.allow_local_urls = allow_local_urls
         self.history: deque[Exchange] = deque(maxlen=KEPT_HISTORY)
-        self.on_exchange: Callable[[Exchange], None] = lambda _exchange: None
 
     def clear(self) -> None:
         """Forget keys, rate windows and the history."""
@@ -197,7 +196,6 @@ class Api:
         self.history.append(exchange)
         answer = await self._answer(asked, exchange, receive)
         exchange.status = answer.status if answer is not None else None
-        self.on_exchange(exchange)
         if answer is not None:
             await self._send(answer, asked, scope, receive, send)
 

@@ -12,7 +12,7 @@ import logging
 import random
 import string
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,7 +140,6 @@ class Webhooks:
         self._tasks: set[asyncio.Task[None]] = set()
         self.endpoints: list[Endpoint] = []
         self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
-        self.on_message: Callable[[Message], None] = lambda _message: None
 
     def add(self, given: WebhookEndpoint) -> Endpoint:
         """Register an endpoint. Raises ValueError for a secret that is none."""
@@ -163,7 +162,6 @@ class Webhooks:
             if endpoint.enabled and (endpoint.given.events is None or event in endpoint.given.events):
                 message = Message(self.message_id(), event, raw, endpoint, self._clock.now())
                 self.messages.append(message)
-                self.on_message(message)
                 self._apply(message, self._faults.take(f"webhook.{event}"))
 
     def resend(self, message: Message) -> None:

@@ -11,6 +11,7 @@ from tests.unit.simulator.recall.workbench import EPOCH, RTMS, bench, body
 from rtms_simulator.recall import Limits, Progression, RecallSwitches, Story, scripted
 from rtms_simulator.recall.life import stream_signature
 from rtms_simulator.recall.machine import INVENTED_MDC_CODES
+from rtms_simulator.recall.recording import Paused, Resumed
 
 MDC = "/meeting_direct_connect"
 TRANSCRIPT = {"transcript": {"provider": {"meeting_captions": {}}}}
@@ -126,6 +127,23 @@ async def test_a_silent_stream_ends_in_a_failed_recording(tmp_path):
         recording = (await b.mdc(made))["recordings"][0]
         assert recording["status"]["sub_code"] == "zoom_rtms_no_media"
         assert {s["status"]["code"] for s in recording["media_shortcuts"].values() if s} == {"failed"}
+
+
+async def test_a_paused_stream_is_a_paused_recording_until_it_goes_on(tmp_path):
+    async with bench(tmp_path, Story(events=[Paused(EPOCH + 1), Resumed(EPOCH + 2)], spacing=1, lasts=1)) as b:
+        made = await b.create()
+        await b.settle()
+        codes = []
+        for _ in range(4):
+            codes.append((await seen(b, made))[1])
+            await b.pass_time(1)
+        assert codes == ["processing", "paused", "processing", "done"]
+        assert [event for event in b.receiver.events if event.startswith("recording.")] == [
+            "recording.processing",
+            "recording.paused",
+            "recording.processing",
+            "recording.done",
+        ]
 
 
 async def test_one_artifact_fails_alone(tmp_path):
