@@ -48,16 +48,19 @@ async def travel(
     Returns the summary that `rtmskit demo --json` prints. Raises `Lost`, `retrieval.Unreachable` or `retrieval.Refused`.
     """
     [(scenario, source)] = playbill.meetings()
-    validation = await stack.zoom.validate(stack.webhook_url)
-    if not validation.ok:
-        raise Lost(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
-    on_step(Step(0, "the webhook passed Zoom's URL validation"))
-    [report] = await perform(
-        stack.zoom, playbill, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(Step(ms, what))
-    )
-    stream = played(report)
     client = Recordings(stack.worker_url)
     try:
+        # Whether the records can be read is better known before anybody meets.
+        async for _ in client.every():
+            break
+        validation = await stack.zoom.validate(stack.webhook_url)
+        if not validation.ok:
+            raise Lost(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
+        on_step(Step(0, "the webhook passed Zoom's URL validation"))
+        [report] = await perform(
+            stack.zoom, playbill, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(Step(ms, what))
+        )
+        stream = played(report)
         record = await _settled(client, stream, real_time)
         on_step(Step(stack.clock.now_ms() - report.started_ms, "the recording is done"))
         files = {name: await client.download(record["id"], name, into / name, named=False) for name in sorted(_linked(record))}
