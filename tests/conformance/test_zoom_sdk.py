@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conformance.sdk import FIRED, SdkApp, require_sdk, sdk_app
@@ -46,8 +49,19 @@ SHORT = Scenario(
 )
 
 
-def zoom(**options: object) -> Zoom:
-    return Zoom(Clock(), ZoomApp(ID, SECRET, TOKEN), **options)  # ty: ignore[invalid-argument-type]
+@asynccontextmanager
+async def zoom_and_app(
+    tmp_path: Path, name: str, *, client_secret: str = SECRET, tls: Tls | None = None, **options: Any
+) -> AsyncGenerator[tuple[Zoom, SdkApp]]:
+    """A Zoom and an app on Zoom's own package; `name` stands in the matrix."""
+    require_sdk()
+    here = Zoom(Clock(), ZoomApp(ID, SECRET, TOKEN), tls=tls, **options)
+    await here.start()
+    try:
+        async with sdk_app(tmp_path, name, client_id=ID, client_secret=client_secret, ca_file=tls.ca_file if tls else None) as app:
+            yield here, app
+    finally:
+        await here.aclose()
 
 
 async def play(here: Zoom, app: SdkApp, scenario: Scenario = SHORT, **options: object) -> MeetingReport:
@@ -67,214 +81,157 @@ def same_bytes(app: SdkApp, report: MeetingReport) -> None:
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 async def test_a_whole_meeting_with_every_kind_of_media(scheme: str, binary: bool, tmp_path: Path) -> None:
-    require_sdk()
     tls = Tls(tmp_path) if scheme == "wss" else None
-    ca_file = tls.ca_file if tls else None
-    here = zoom(tls=tls, binary_frames=binary)
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, f"{scheme}, every kind", client_id=ID, client_secret=SECRET, ca_file=ca_file) as app:
-            app.ask(media=EVERYTHING)
-            report = await play(here, app)
-            assert report.streams[0].server_urls[0].startswith(f"{scheme}://")
-            assert app.heard("on_join_confirm") == [[0]]
-            same_bytes(app, report)
-            assert app.heard("on_leave") == [[StopReason.STOP_BC_MEETING_ENDED]]
-            assert app.heard("on_active_speaker_event") == [[PEOPLE[0].user_id, "Ada"], [PEOPLE[1].user_id, "Zoë"]]
-            assert app.heard("on_participant_video") == [[[PEOPLE[0].user_id], True], [[PEOPLE[0].user_id], False]]
-            assert app.heard("on_sharing_event") == [["start", PEOPLE[1].user_id, "Zoë"], ["stop", None, None]]
-            events = [event for event, _people in app.heard("on_participant_event")]
-            assert events == ["join", "join", "leave"]
-            assert [op for op, _active, _paused in app.heard("on_session_update")] == [1, 2]
-            await app.until(lambda: app.heard("on_webhook_event") == [["meeting.rtms_started"], ["meeting.rtms_stopped"]])
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, f"{scheme}, every kind", tls=tls, binary_frames=binary) as (here, app):
+        app.ask(media=EVERYTHING)
+        report = await play(here, app)
+        assert report.streams[0].server_urls[0].startswith(f"{scheme}://")
+        assert app.heard("on_join_confirm") == [[0]]
+        same_bytes(app, report)
+        assert app.heard("on_leave") == [[StopReason.STOP_BC_MEETING_ENDED]]
+        assert app.heard("on_active_speaker_event") == [[PEOPLE[0].user_id, "Ada"], [PEOPLE[1].user_id, "Zoë"]]
+        assert app.heard("on_participant_video") == [[[PEOPLE[0].user_id], True], [[PEOPLE[0].user_id], False]]
+        assert app.heard("on_sharing_event") == [["start", PEOPLE[1].user_id, "Zoë"], ["stop", None, None]]
+        events = [event for event, _people in app.heard("on_participant_event")]
+        assert events == ["join", "join", "leave"]
+        assert [op for op, _active, _paused in app.heard("on_session_update")] == [1, 2]
+        await app.until(lambda: app.heard("on_webhook_event") == [["meeting.rtms_started"], ["meeting.rtms_stopped"]])
 
 
 async def test_what_the_package_asks_for_when_an_app_sets_nothing(tmp_path: Path) -> None:
     """OPUS per participant in stereo at 48 kHz, H.264 in HD at 30 frames."""
-    here = zoom()
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "defaults", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media=dict.fromkeys(EVERYTHING))
-            report = await play(here, app)
-            same_bytes(app, report)
-            assert app.totals(report.streams[0].stream_id)["audio"]["users"] == ["Ada", "Zoë"]
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "defaults") as (here, app):
+        app.ask(media=dict.fromkeys(EVERYTHING))
+        report = await play(here, app)
+        same_bytes(app, report)
+        assert app.totals(report.streams[0].stream_id)["audio"]["users"] == ["Ada", "Zoë"]
 
 
 @pytest.mark.parametrize("product", ["meeting", "webinar", "session", "contact_center"])
 async def test_every_product_the_package_knows(product: str, tmp_path: Path) -> None:
-    here = zoom()
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, product, client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16, "transcript": None})
-            same_bytes(app, await play(here, app, replace(SHORT, product=product)))
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, product) as (here, app):
+        app.ask(media={"audio": L16, "transcript": None})
+        same_bytes(app, await play(here, app, replace(SHORT, product=product)))
 
 
 async def test_every_stop_reason_reaches_on_leave(tmp_path: Path) -> None:
-    here = zoom()
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "stop reasons", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16}, events=False)
-            for reason in StopReason:
-                scenario = replace(SHORT, timeline=(Action(0.2, "stop", data={"stop_reason": int(reason)}),))
-                report = await play(here, app, scenario)
-                assert app.heard("on_leave", stream=report.streams[0].stream_id) == [[int(reason)]]
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "stop reasons") as (here, app):
+        app.ask(media={"audio": L16}, events=False)
+        for reason in StopReason:
+            scenario = replace(SHORT, timeline=(Action(0.2, "stop", data={"stop_reason": int(reason)}),))
+            report = await play(here, app, scenario)
+            assert app.heard("on_leave", stream=report.streams[0].stream_id) == [[int(reason)]]
 
 
 @pytest.mark.parametrize("socket", ["signaling", "media"])
 async def test_every_handshake_status_reaches_on_join_confirm(socket: str, tmp_path: Path) -> None:
-    here = zoom()
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "handshake status", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16}, events=False)
-            refusals = [status for status in StatusCode if status is not StatusCode.OK]
-            codes: list[int] = []
-            for some in range(0, len(refusals), 4):  # the package's webhook server has a backlog of five
-                for status in refusals[some : some + 4]:
-                    here.faults.add(parse(f"refuse:status={int(status)},socket={socket}"))
-                meetings = [here.begin(SHORT, app.url, speed="max") for _ in refusals[some : some + 4]]
-                codes += sorted([await app.confirmed(meeting.streams[0].ids.stream_id) for meeting in meetings])
-            assert codes == refusals
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "handshake status") as (here, app):
+        app.ask(media={"audio": L16}, events=False)
+        refusals = [status for status in StatusCode if status is not StatusCode.OK]
+        codes: list[int] = []
+        for some in range(0, len(refusals), 4):  # the package's webhook server has a backlog of five
+            for status in refusals[some : some + 4]:
+                here.faults.add(parse(f"refuse:status={int(status)},socket={socket}"))
+            meetings = [here.begin(SHORT, app.url, speed="max") for _ in refusals[some : some + 4]]
+            codes += sorted([await app.confirmed(meeting.streams[0].ids.stream_id) for meeting in meetings])
+        assert codes == refusals
 
 
 @pytest.mark.parametrize(("mode", "code"), [("status", 3), ("close", 960)])
 async def test_a_wrong_secret(mode: str, code: int, tmp_path: Path) -> None:
-    here = zoom(switches=Switches(bad_signature=mode))  # ty: ignore[invalid-argument-type]
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "wrong secret", client_id=ID, client_secret="not the secret") as app:
-            meeting = here.begin(SHORT, app.url, speed="max")
-            await meeting.announced()
-            assert await app.confirmed(meeting.streams[0].ids.stream_id) == code
-            if mode == "close":
-                report = await meeting.finished()
-                assert report.streams[0].stop_reason == StopReason.STOP_BC_AUTHENTICATION_FAILURE
-    finally:
-        await here.aclose()
+    switches = Switches(bad_signature=mode)  # ty: ignore[invalid-argument-type]
+    async with zoom_and_app(tmp_path, "wrong secret", client_secret="not the secret", switches=switches) as (here, app):
+        meeting = here.begin(SHORT, app.url, speed="max")
+        await meeting.announced()
+        assert await app.confirmed(meeting.streams[0].ids.stream_id) == code
+        if mode == "close":
+            report = await meeting.finished()
+            assert report.streams[0].stop_reason == StopReason.STOP_BC_AUTHENTICATION_FAILURE
 
 
 async def test_keep_alives_are_answered_for_longer_than_three_misses(tmp_path: Path) -> None:
-    here = zoom(switches=Switches(keep_alive_interval_s=0.3))
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "keep-alive", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16, "transcript": None})
-            speech = Action(0.1, "speak", PEOPLE[0].user_id, {"until_s": 0.6, "text": "Still here?"})
-            meeting = here.begin(replace(SHORT, duration_s=2.4, timeline=(speech,)), app.url)
-            report = await meeting.finished()
-            assert await app.left(report.streams[0].stream_id) == StopReason.STOP_BC_MEETING_ENDED
-            assert report.streams[0].keep_alives >= 3 * 5
-            same_bytes(app, report)
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "keep-alive", switches=Switches(keep_alive_interval_s=0.3)) as (here, app):
+        app.ask(media={"audio": L16, "transcript": None})
+        speech = Action(0.1, "speak", PEOPLE[0].user_id, {"until_s": 0.6, "text": "Still here?"})
+        meeting = here.begin(replace(SHORT, duration_s=2.4, timeline=(speech,)), app.url)
+        report = await meeting.finished()
+        assert await app.left(report.streams[0].stream_id) == StopReason.STOP_BC_MEETING_ENDED
+        assert report.streams[0].keep_alives >= 3 * 5
+        same_bytes(app, report)
 
 
 async def test_without_sequence_in_the_keep_alive_the_package_is_lost(tmp_path: Path) -> None:
     """Why `Switches.keep_alive_sequence` is on: the documented form gets no answer from Zoom's own client."""
-    here = zoom(switches=Switches(keep_alive_interval_s=0.2, keep_alive_sequence=False, keep_alive_death="stop"))
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "keep-alive without sequence", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16})
-            report = await here.begin(replace(SHORT, duration_s=30.0, timeline=()), app.url).finished()
-            assert report.streams[0].stop_reason == StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT
-    finally:
-        await here.aclose()
+    async with zoom_and_app(
+        tmp_path,
+        "keep-alive without sequence",
+        switches=Switches(keep_alive_interval_s=0.2, keep_alive_sequence=False, keep_alive_death="stop"),
+    ) as (here, app):
+        app.ask(media={"audio": L16})
+        report = await here.begin(replace(SHORT, duration_s=30.0, timeline=()), app.url).finished()
+        assert report.streams[0].stop_reason == StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT
 
 
 async def test_fail_over_to_a_new_server(tmp_path: Path) -> None:
     """The old client is cut off, a second rtms_started brings a new one, and the audio of both is the whole meeting."""
-    here = zoom()
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "fail-over", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16})
-            report = await here.begin(load("server-fail-over"), app.url, speed="max").finished()
-            stream = report.streams[0]
-            assert len(stream.server_urls) == 2
-            assert len(set(stream.server_urls)) == 2
-            both = [client["audio"] for client in (await app.until(lambda: app.heard("totals")))[0][0]]
-            assert len(both) == 2
-            assert sum(total["bytes"] for total in both) == stream.sent["audio"]["bytes"]
-            assert stream.sent["audio"]["packets"] == load("server-fail-over").duration_ms // 20
-            assert min(total["packets"] for total in both) > 0
-            heard = [event for (event,) in app.heard("on_webhook_event")]
-            assert heard.count("meeting.rtms_started") == 2
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "fail-over") as (here, app):
+        app.ask(media={"audio": L16})
+        report = await here.begin(load("server-fail-over"), app.url, speed="max").finished()
+        stream = report.streams[0]
+        assert len(stream.server_urls) == 2
+        assert len(set(stream.server_urls)) == 2
+        both = [client["audio"] for client in (await app.until(lambda: app.heard("totals")))[0][0]]
+        assert len(both) == 2
+        assert sum(total["bytes"] for total in both) == stream.sent["audio"]["bytes"]
+        assert stream.sent["audio"]["packets"] == load("server-fail-over").duration_ms // 20
+        assert min(total["packets"] for total in both) > 0
+        heard = [event for (event,) in app.heard("on_webhook_event")]
+        assert heard.count("meeting.rtms_started") == 2
 
 
 async def test_individual_video_only_after_it_was_asked_for(tmp_path: Path) -> None:
-    here = zoom()
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "individual video", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"video": JPG | {"data_opt": 4}}, watch=True)
-            on = tuple(Action(0.2, "video_on", person.user_id) for person in PEOPLE)
-            meeting = here.begin(replace(SHORT, timeline=on, duration_s=2.0), app.url)
-            report = await meeting.finished()
-            stream = report.streams[0].stream_id
-            await app.left(stream)
-            assert app.heard("on_video_subscribed")[0][:2] == [PEOPLE[0].user_id, 0]
-            assert len(app.totals(stream)["video"]["users"]) == 1
-            same_bytes(app, report)
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "individual video") as (here, app):
+        app.ask(media={"video": JPG | {"data_opt": 4}}, watch=True)
+        on = tuple(Action(0.2, "video_on", person.user_id) for person in PEOPLE)
+        meeting = here.begin(replace(SHORT, timeline=on, duration_s=2.0), app.url)
+        report = await meeting.finished()
+        stream = report.streams[0].stream_id
+        await app.left(stream)
+        assert app.heard("on_video_subscribed")[0][:2] == [PEOPLE[0].user_id, 0]
+        assert len(app.totals(stream)["video"]["users"]) == 1
+        same_bytes(app, report)
 
 
 async def test_pause_and_resume_and_an_interrupted_media_connection(tmp_path: Path) -> None:
-    here = zoom()
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "pause", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16})
-            scenario = replace(SHORT, timeline=(Action(0.5, "pause"), Action(1.0, "resume")))
-            meeting = here.begin(scenario, app.url, speed="max")
-            await app.until(lambda: app.heard("on_join_confirm"))
-            live = meeting.streams[0].live
-            live.act(live.protocol.event(EventType.MEDIA_CONNECTION_INTERRUPTED, here.clock.now_ms()))
-            report = await meeting.finished()
-            await app.left(report.streams[0].stream_id)
-            assert [op for op, _active, _paused in app.heard("on_session_update")] == [1, 3, 4, 2]
-            assert len(app.heard("on_media_connection_interrupted")) == 1
-            # Half a second of the one and a half is not sent; the packet on the stroke of the pause still is.
-            assert report.streams[0].sent["audio"]["packets"] == 50
-            same_bytes(app, report)
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "pause") as (here, app):
+        app.ask(media={"audio": L16})
+        scenario = replace(SHORT, timeline=(Action(0.5, "pause"), Action(1.0, "resume")))
+        meeting = here.begin(scenario, app.url, speed="max")
+        await app.until(lambda: app.heard("on_join_confirm"))
+        live = meeting.streams[0].live
+        live.act(live.protocol.event(EventType.MEDIA_CONNECTION_INTERRUPTED, here.clock.now_ms()))
+        report = await meeting.finished()
+        await app.left(report.streams[0].stream_id)
+        assert [op for op, _active, _paused in app.heard("on_session_update")] == [1, 3, 4, 2]
+        assert len(app.heard("on_media_connection_interrupted")) == 1
+        # Half a second of the one and a half is not sent; the packet on the stroke of the pause still is.
+        assert report.streams[0].sent["audio"]["packets"] == 50
+        same_bytes(app, report)
 
 
 async def test_sockets_that_the_client_leaves_open_are_closed_by_the_server(tmp_path: Path) -> None:
     """A stopped process answers nothing: no close frame, no keep-alive."""
-    here = zoom(limits=Limits(close_s=0.3))
-    await here.start()
-    try:
-        async with sdk_app(tmp_path, "frozen", client_id=ID, client_secret=SECRET) as app:
-            app.ask(media={"audio": L16})
-            meeting = here.begin(replace(SHORT, duration_s=1.0, timeline=()), app.url)
-            await app.until(lambda: app.heard("on_audio_data"))
-            app.process.send_signal(signal.SIGSTOP)
-            try:
-                async with asyncio.timeout(10):
-                    while meeting.ended_at is None or here.open_connections:
-                        await here.clock.sleep(0.05)
-            finally:
-                app.process.send_signal(signal.SIGCONT)
-    finally:
-        await here.aclose()
+    async with zoom_and_app(tmp_path, "frozen", limits=Limits(close_s=0.3)) as (here, app):
+        app.ask(media={"audio": L16})
+        meeting = here.begin(replace(SHORT, duration_s=1.0, timeline=()), app.url)
+        await app.until(lambda: app.heard("on_audio_data"))
+        app.process.send_signal(signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(10):
+                while meeting.ended_at is None or here.open_connections:
+                    await here.clock.sleep(0.05)
+        finally:
+            app.process.send_signal(signal.SIGCONT)
 
 
 def test_the_matrix_of_call_backs(capsys: pytest.CaptureFixture[str]) -> None:

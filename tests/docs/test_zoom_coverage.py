@@ -83,6 +83,6 @@ def test_the_diagram_is_the_table() -> None:
 
 
 def test_every_switch_that_is_inferred_is_named() -> None:
-    for file in ("zoom/states.py", "zoom/server.py", "zoom/delivery.py"):
+    for file in ("zoom/states.py", "zoom/server.py", "zoom/delivery.py", "zoom/events.py"):
         for switch in re.findall(r"^    (\w+): [^\n]+\n    \"\"\"\[\?\]", (CODE / file).read_text(), re.MULTILINE):
             assert re.search(rf"`\w+\.{switch}`", PAGE), switch

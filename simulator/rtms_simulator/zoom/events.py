@@ -19,6 +19,20 @@ Form = Literal["2026-05", "2025"]
 
 
 @dataclass(frozen=True, slots=True)
+class PayloadSwitches:
+    """Forms of the payloads of rtms_started and rtms_interrupted."""
+
+    form: Form = "2026-05"
+    several_urls: bool = False
+    """[?] Several server_urls with commas, as the documentation's text says; never seen, and Zoom's own client would not split them."""
+    interrupted_urls: bool = False
+    """[?] server_urls in rtms_interrupted, where Zoom's samples look for them; the OpenAPI has none."""
+
+
+AS_DOCUMENTED = PayloadSwitches()
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One webhook: `event_ts` in milliseconds. Zoom's key order is not fixed; `body` decides it."""
 

@@ -55,7 +55,7 @@ class Plan:
     apps: tuple[tuple[ZoomApp, Endpoint], ...]
     speed: Speed = 1.0
     faults: tuple[Fault, ...] = ()
-    form: events.Form = "2026-05"
+    payloads: events.PayloadSwitches = events.AS_DOCUMENTED
     linger: bool = False
     """Whether the meeting goes on to its scripted end when no stream is left, so that Zoom's REST call can start another."""
 
@@ -235,7 +235,7 @@ class Meeting:
             self.streams.append(stream)
             self._place.open_stream(live, paths)
             self._note(f"stream {ids.stream_id} started")
-            self._send(events.started(self.scenario.product, ids, url, self._event_ts(), form=self.plan.form), endpoint)
+            self._send(self._started(ids, url), endpoint)
 
     # What streams announce
 
@@ -243,14 +243,21 @@ class Meeting:
         product = self.scenario.product
         match announcement.what:
             case "started":
-                event = events.started(product, ids, announcement.fields["server_urls"], self._event_ts(), form=self.plan.form)
+                event = self._started(ids, announcement.fields["server_urls"])
             case "stopped":
                 event = events.stopped(product, ids, announcement.fields["stop_reason"], self._event_ts())
             case "interrupted":
-                event = events.interrupted(product, ids, self._event_ts())
+                known = next(stream.server_urls[-1] for stream in self.streams if stream.ids is ids)
+                urls = known if self.plan.payloads.interrupted_urls else None
+                event = events.interrupted(product, ids, self._event_ts(), server_urls=urls)
         detail = f" with reason {announcement.fields['stop_reason']}" if "stop_reason" in announcement.fields else ""
         self._note(f"stream {ids.stream_id} {announcement.what}{detail}")
         self._send(event, endpoint)
+
+    def _started(self, ids: events.Ids, url: str) -> events.Event:
+        payloads = self.plan.payloads
+        urls = f"{url},{url}/second" if payloads.several_urls else url
+        return events.started(self.scenario.product, ids, urls, self._event_ts(), form=payloads.form)
 
     def _event_ts(self) -> int:
         """When it happened, in milliseconds of the clock; never the same twice in one meeting. The first is the meeting's start."""

@@ -125,7 +125,7 @@ class Zoom:
         media_file: Path | None = None,
         transcript_file: Path | None = None,
         authorization: Authorization = None,
-        form: events.Form = "2026-05",
+        payloads: events.PayloadSwitches = events.AS_DOCUMENTED,
         linger: bool = False,
     ) -> Meeting:
         """Have a meeting take place now. `media_file` and `transcript_file` replace what the scenario's people say.
@@ -142,7 +142,7 @@ class Zoom:
         if source is None:
             source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file)
             scenario = source.scenario
-        plan = Plan(scenario, source, apps, speed, tuple(faults), form, linger)
+        plan = Plan(scenario, source, apps, speed, tuple(faults), payloads, linger)
         number = next(self._numbers)
         meeting = Meeting(number, plan, self, Random(f"{self.seed}/{number}/{scenario.seed}"))
         self.meetings[number] = meeting

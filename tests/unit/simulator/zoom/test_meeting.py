@@ -19,6 +19,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.faults import Fault, parse
 from rtms_simulator.scenario import Action, Person, Scenario
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
+from rtms_simulator.zoom.events import PayloadSwitches
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.states import Switches
 
@@ -67,7 +68,7 @@ async def hold(
     """Play a meeting to a client that joins every stream."""
     clients: list[RawClient] = []
     client_options = options.pop("client", {})
-    play_options = {name: options.pop(name) for name in ("faults", "form") if name in options}
+    play_options = {name: options.pop(name) for name in ("faults", "payloads") if name in options}
 
     async def join(payload: dict[str, Any]) -> None:
         client = RawClient(payload, **client_options)
@@ -673,3 +674,26 @@ async def test_a_contact_centers_own_events() -> None:
     assert (answered["event_type"], held["event_type"]) == (8, 12)
     assert answered["event_ts"] == report.started_ms + 100
     assert answered["participant_info"] == {"channel_id": "c2", "phone_number": "+15550100", "user_id": 2, "display_name": "Agent"}
+
+
+async def test_other_forms_of_the_payloads() -> None:
+    scenario = replace(LONG, timeline=(Action(0.5, "drop_signaling"),))
+    payloads = PayloadSwitches(form="2025", several_urls=True, interrupted_urls=True)
+
+    async def join(payload: dict[str, Any]) -> None:
+        first, second = payload["server_urls"].split(",")
+        for url in (first, second):
+            client = RawClient(payload)
+            await client.open(url)
+            await client.open_media("audio")
+            await client.ready()
+            if url == second:
+                await client.say({"msg_type": 21, "rtms_stream_id": client.stream_id})
+            await client.over()
+
+    async with zoom_for(join) as (zoom, receiver):
+        await zoom.begin(scenario, HOOK, speed="max", payloads=payloads).finished()
+        await asyncio.gather(*receiver.started)
+    start, interrupted, _ = receiver.events
+    assert start["payload"].keys() == {"meeting_uuid", "operator_id", "rtms_stream_id", "server_urls"}
+    assert interrupted["payload"]["server_urls"] == start["payload"]["server_urls"].split(",")[0]
