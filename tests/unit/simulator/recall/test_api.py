@@ -322,6 +322,12 @@ async def test_head_is_get_without_a_body(tmp_path):
         assert int(answer.headers["content-length"]) > 0
 
 
+async def test_options_say_what_there_is(tmp_path):
+    async with bench(tmp_path) as b:
+        answer = await b.client.options(f"/recording/{MISSING}")
+        assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, PATCH, HEAD, OPTIONS")
+
+
 async def test_reads_the_body_in_pieces(tmp_path):
     async def pieces():
         raw = json.dumps(body()).encode()

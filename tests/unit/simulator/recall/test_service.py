@@ -169,3 +169,31 @@ async def test_the_region_is_named_in_its_texts(tmp_path):
         answer = await client.post("http://r.test/api/v1/meeting_direct_connect", json={"bot_name": 1})
         assert "region=eu-central-1" in answer.text
     await made.aclose()
+
+
+async def test_the_usual_recorder_really_goes_where_it_is_told(tmp_path):
+    made = Recall(Clock(rate=50), api_key=KEY, data_dir=tmp_path, allow_local_urls=True)
+    knocked = asyncio.Event()
+
+    async def refuse(reader, writer):
+        knocked.set()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        there = body(server_urls=f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with httpx.AsyncClient(transport=made.transport(), headers={"authorization": KEY}, base_url="http://r.test/api/v1") as client:
+            mdc = (await client.post("/meeting_direct_connect", json=there)).json()
+            await made.drained()
+            shown = (await client.get(f"/meeting_direct_connect/{mdc['id']}")).json()
+    assert knocked.is_set()
+    assert shown["status"]["code"] == "failed"
+    assert shown["status"]["sub_code"]
+    assert shown["recordings"] == []
+    await made.aclose()
+
+
+async def test_a_defect_of_the_fake_is_logged_and_answered_with_500(recall, client, monkeypatch, caplog):
+    monkeypatch.setattr(recall.life, "create", lambda _body: 1 / 0)
+    assert (await client.post("/meeting_direct_connect", json=body())).status_code == 500
+    assert "POST /api/v1/meeting_direct_connect failed: a defect of the fake" in caplog.text
+    assert (await client.get("/meeting_direct_connect")).status_code == 200

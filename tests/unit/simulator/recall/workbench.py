@@ -26,9 +26,9 @@ RTMS = {
 }
 
 
-def body(stream: str = RTMS["rtms_stream_id"], **more: Any) -> dict[str, Any]:
+def body(stream: str = RTMS["rtms_stream_id"], server_urls: str = RTMS["server_urls"], **more: Any) -> dict[str, Any]:
     """A valid create body."""
-    return {"zoom_rtms": {**RTMS, "rtms_stream_id": stream}, **more}
+    return {"zoom_rtms": {**RTMS, "rtms_stream_id": stream, "server_urls": server_urls}, **more}
 
 
 async def until(condition: Callable[[], object]) -> None:
