@@ -149,7 +149,10 @@ class Webhooks:
         return endpoint
 
     def remove(self, endpoint: Endpoint) -> None:
+        """Take an endpoint out; what was still to be sent to it is not."""
         self.endpoints.remove(endpoint)
+        endpoint.enabled = False
+        endpoint.queue.clear()
 
     def new_secret(self) -> str:
         """A fresh secret of 24 bytes, as the dashboard makes."""

@@ -172,6 +172,17 @@ async def test_five_days_of_failure_disable_an_endpoint_and_recovering_sends_the
         assert len(b.receiver.got) == so_far + recovered
 
 
+async def test_a_removed_endpoint_is_not_tried_again(tmp_path):
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, SECRET, events=DONE_ONLY)]) as b:
+        b.receiver.answer = lambda _: 500
+        await b.create()
+        await b.settle()
+        b.recall.webhooks.remove(b.recall.webhooks.endpoints[0])
+        await b.pass_time(86_400)
+        assert len(b.receiver.got) == 1
+        assert b.recall.webhooks.messages[0].state == "disabled"
+
+
 async def test_webhooks_are_lost_late_doubled_and_swapped_by_script(tmp_path):
     faults = ["webhook.video_mixed.processing: lost", "webhook.recording.processing: late 30s", "webhook.participant_events.done: dup"]
     async with bench(tmp_path, faults=[*faults, "webhook.meeting_metadata.done: swap"]) as b:
