@@ -1,0 +1,167 @@
+"""Runs the tests against one mutant, in a fork of a process that has already imported all that is not under test."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.mutants.mutate import Mutant
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "function" / "rtms_relay"
+TESTS = ("tests/unit/relay", "tests/property/relay")
+OUT = ("--ignore=tests/unit/relay/adapters", "--ignore=tests/unit/relay/test_main.py")
+"""Adapters are not under test here; test_main starts processes, which would not know of the mutant."""
+
+QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:rtmskit", "--no-header", "--tb=no")
+HEAVY = (
+    "httpx",
+    "starlette.requests",
+    "starlette.applications",
+    "msgspec",
+    "hypothesis",
+    "pytest_asyncio",
+    "standardwebhooks",
+    "svix",
+    "logging.config",
+)
+
+Tests = Mapping[int, Sequence[str]]
+"""Line of a module -> the tests that run it, fastest first."""
+
+
+class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives out one module of the package with another source."""
+
+    def __init__(self, module: str, source: str) -> None:
+        self._module, self._source = f"rtms_relay.{module}", source
+
+    def find_spec(self, fullname: str, path: object, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._module:
+            return None
+        return importlib.util.spec_from_file_location(fullname, PACKAGE / f"{fullname.rpartition('.')[2]}.py", loader=self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._source, str(module.__file__), "exec", dont_inherit=True), module.__dict__)
+
+
+class _Patience:
+    """Few examples, the same ones each time, and no memory of former runs: a mutant's verdict must not depend on chance."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        from hypothesis import settings
+
+        base = settings.get_profile("rtmskit")
+        settings.register_profile("mutants", base, max_examples=40, derandomize=True, database=None, print_blob=False)
+        settings.load_profile("mutants")
+
+
+class _Watch:
+    """Which tests run which lines of a module, and how long each takes."""
+
+    def __init__(self, module: str) -> None:
+        self._file = str(PACKAGE / f"{module}.py")
+        self._lines: dict[str, set[int]] = {}
+        self.seconds: dict[str, float] = {}
+        self.failed = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item):
+        lines = self._lines[item.nodeid] = set()
+        began = time.monotonic()
+
+        def within(frame, event, arg):
+            lines.add(frame.f_lineno)
+            return within
+
+        def entered(frame, event, arg):
+            return within(frame, event, arg) if frame.f_code.co_filename == self._file else None
+
+        sys.settrace(entered)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            self.seconds[item.nodeid] = time.monotonic() - began
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed = self.failed or report.failed
+
+    def tests(self) -> Tests:
+        found: dict[int, list[str]] = defaultdict(list)
+        for test in sorted(self._lines, key=self.seconds.__getitem__):
+            for line in self._lines[test]:
+                found[line].append(test)
+        return found
+
+    def everything(self) -> list[str]:
+        return sorted(self._lines, key=self.seconds.__getitem__)
+
+
+def warm() -> None:
+    """Import what is not under test, once for all forks."""
+    for name in HEAVY:
+        importlib.import_module(name)
+
+
+def watch(module: str) -> tuple[Tests, list[str]]:
+    """Run every test on the module as it is; which tests run which line, and all of them. Raises RuntimeError if one fails."""
+    watcher = _Watch(module)
+    code = _silently(lambda: pytest.main([*QUIET, *OUT, *TESTS], plugins=[watcher, _Patience()]))
+    if code != 0 or watcher.failed:
+        raise RuntimeError(f"the tests of rtms_relay fail on {module} as it is (exit code {code})")
+    return watcher.tests(), watcher.everything()
+
+
+def killed(module: str, source: str, tests: Sequence[str], within_s: float) -> bool:
+    """Whether any of the tests fails, or does not end in time, with this source in the module's place."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        sys.meta_path.insert(0, _Mutated(module, source))
+        code = 1
+        try:
+            code = _silently(lambda: pytest.main([*QUIET, *tests], plugins=[_Patience()]))
+        finally:
+            os._exit(0 if code == 0 else 1)
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status != 0
+        time.sleep(0.01)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def judged(work: tuple[str, Mutant, Sequence[str], float]) -> tuple[Mutant, bool]:
+    """`killed`, for a pool of processes: the mutant comes back with the verdict."""
+    module, mutant, tests, within_s = work
+    return mutant, killed(module, mutant.source, tests, within_s)
+
+
+def _silently(run) -> int:
+    saved = os.dup(1), os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    try:
+        return int(run())
+    finally:
+        for number, fd in zip((1, 2), saved, strict=True):
+            os.dup2(fd, number)
+            os.close(fd)
+        os.close(null)
