@@ -26,7 +26,7 @@ up: $(VENV)/.run  ## Start every fake and both functions, and keep them running
 # --- prove -----------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.test  ## Run every test (ARGS="-k name" narrows it)
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
 	$(BIN)/ruff check .
@@ -43,6 +43,7 @@ WRITING   = $(shell grep -l 'cog\.out' $(GENERATED) /dev/null)
 docs: $(VENV)/.test  ## Write the generated parts of the docs anew (COG=--check only compares)
 	$(BIN)/cog $(COG) -P $(filter-out $(WRITING),$(GENERATED))
 	$(BIN)/cog $(COG) $(WRITING)
+	$(if $(filter -r,$(COG)),$(BIN)/python -m tests.infra.regenerate)
 
 # --- on demand, never part of `make test` ------------------------------------------------------------------------------
 
@@ -80,10 +81,11 @@ UV      ?= uv
 COMPILE := $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
-lock:  ## Resolve pyproject.toml into the three hashed locks (needs uv; ARGS=--upgrade moves the pins)
+lock:  ## Resolve pyproject.toml into the hashed locks (needs uv; ARGS=--upgrade moves the pins)
 	$(COMPILE) $(ARGS) --extra simulator --extra infra --extra checkout --extra test -o requirements/test.txt
 	$(COMPILE) --extra simulator --extra checkout -c requirements/test.txt -o requirements/run.txt
 	$(COMPILE) -c requirements/test.txt -o function/requirements.txt
+	$(subst pyproject.toml,infra/requirements.in,$(COMPILE)) -c requirements/test.txt -o infra/requirements.txt
 
 clean:  ## Remove the environment and everything generated
 	rm -rf $(VENV) .rtmskit dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
