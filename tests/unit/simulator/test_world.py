@@ -1,7 +1,5 @@
 """The world owns every await: one seed is one run, a crash ends an instance between two awaits."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,11 +74,11 @@ def test_waiting_ends_with_the_process_or_with_the_time(work_ms: float, patience
         await sleep(work_ms)
         return "done"
 
-    async def wait(target: Callable[[], object]) -> object:
-        return await outcome_of(target(), patience_ms)  # type: ignore[arg-type]
+    async def wait() -> object:
+        return await outcome_of(working, patience_ms)
 
     working = world.spawn("work", work(), Instance("w"))
-    waiting = world.spawn("wait", wait(lambda: working), Instance("x"))
+    waiting = world.spawn("wait", wait(), Instance("x"))
     start = world.now_ms
     world.run()
     assert waiting.outcome is not None
