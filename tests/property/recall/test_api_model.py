@@ -173,5 +173,5 @@ class ApiAgainstModel(RuleBasedStateMachine):
         assert seen == list(self.model.made)[::-1]
 
 
-ApiAgainstModel.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+ApiAgainstModel.TestCase.settings = settings(max_examples=80, stateful_step_count=20, deadline=None)
 TestApiAgainstModel = ApiAgainstModel.TestCase
