@@ -53,6 +53,9 @@ ENVIRON = {
 }
 JSON = [("content-type", "application/json; charset=utf-8")]
 ZOOMS_PATIENCE_S = 3.0
+TRANSIT_MS = 5
+"""How long a task is on its way at least, and a webhook of Recall's. Nothing else here takes time of itself; if these did not either, a
+webhook could set a look for the very millisecond whose task has just run, which on a real network only the sweeper would ever see."""
 QUEUES_PAUSE_S = 10.0
 """Before a task that failed is delivered again, as the kit's queue does after a few tries."""
 
@@ -101,7 +104,7 @@ class TaskLine:
             return
         self._names.add((kind, key, dedupe))
         self.enqueued += 1
-        self.waiting.append(Task(kind, key, not_before_ms or 0, dedupe))
+        self.waiting.append(Task(kind, key, max(not_before_ms or 0, self._clock.now_ms() + TRANSIT_MS), dedupe))
 
     async def close(self) -> None: ...
 
@@ -210,6 +213,7 @@ class Mail(httpx.AsyncBaseTransport):
 
     async def bring(self, letter: Letter) -> int:
         """Hand a letter in, however old it is. Returns the status."""
+        await self._world.clock.sleep(TRANSIT_MS / 1000)
         answer = await self._world.ask("webhook", "POST", "/recall-webhook", letter.headers, letter.body)
         self.told.append((letter.event, letter.handoff, answer.status))
         return answer.status
