@@ -697,3 +697,19 @@ async def test_other_forms_of_the_payloads() -> None:
     start, interrupted, _ = receiver.events
     assert start["payload"].keys() == {"meeting_uuid", "operator_id", "rtms_stream_id", "server_urls"}
     assert interrupted["payload"]["server_urls"] == start["payload"]["server_urls"].split(",")[0]
+
+
+async def test_a_speaker_who_goes_on_is_no_change_of_speaker() -> None:
+    talk = [(0.1, ADA), (0.4, ADA), (0.7, ZOE), (1.0, ADA)]
+    timeline = tuple(Action(at, "speak", who.user_id, {"until_s": at + 0.2, "text": "Well"}) for at, who in talk)
+    _, [client], _ = await hold("audio", scenario=replace(LONG, timeline=timeline, duration_s=1.5))
+    assert [event["user_id"] for event in client.events() if event["event_type"] == 2] == [ADA.user_id, ZOE.user_id, ADA.user_id]
+
+
+async def test_a_meeting_is_over_when_no_stream_is_left_and_none_will_come() -> None:
+    """In real time, long before its scripted end."""
+    timeline = (Action(0.1, "stop"), Action(0.2, "reallow"), Action(0.4, "stop"))
+    report, _, receiver = await hold("audio", scenario=replace(LONG, timeline=timeline), speed=1.0)
+    assert receiver.names() == ["meeting.rtms_started", "meeting.rtms_stopped"] * 2
+    assert report.ended_ms is not None
+    assert report.ended_ms < 10_000
