@@ -16,7 +16,7 @@ import msgspec
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FaultBook
-from rtms_simulator.zoom.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StreamState
+from rtms_simulator.zoom.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StopReason, StreamState
 from rtms_simulator.zoom.handshake import Hello
 from rtms_simulator.zoom.media import MediaPacket
 from rtms_simulator.zoom.messages import media_message
@@ -93,6 +93,8 @@ class LiveStream:
         self.sent: dict[str, Sent] = {}
         self.traffic: list[Line] = []
         self.complaints: list[Complaint] = []
+        self.problem: str | None = None
+        """Why the simulator itself gave the stream up."""
         self.joined_at: float | None = None
         self.ended_at: float | None = None
         self.keep_alives = 0
@@ -243,7 +245,9 @@ class LiveStream:
         self._video_params = params if kind is MediaType.VIDEO else self._video_params
         flow = self._shared.timeline.join(start_ms)
         packets = self._shared.source.packets(int(kind), params, start_ms=start_ms, user_id=user_id)
-        self._flows.setdefault(conn, {})[kind] = asyncio.create_task(self._flow(self._sockets[conn], kind, packets, flow))
+        task = asyncio.create_task(self._flow(self._sockets[conn], kind, packets, flow))
+        task.add_done_callback(self._flow_over)
+        self._flows.setdefault(conn, {})[kind] = task
 
     def _watch(self, conn: int, user_id: int | None) -> None:
         """Individual video: one participant at a time, each subscription a fresh run of pictures."""
@@ -270,6 +274,13 @@ class LiveStream:
                     await socket.drain()
         finally:
             flow.end()
+
+    def _flow_over(self, task: asyncio.Task[None]) -> None:
+        """Media that cannot be made (a broken file, an encoder that fails) ends the stream, and the report says why."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.problem = f"{type(error).__name__}: {error}"
+            self._apply(self.protocol.stop(StopReason.STOP_BC_INTERNAL_EXCEPTION, self._shared.clock.now()))
 
     async def _begin(self) -> None:
         """A meeting that waits for its reader starts when that one has read all so far, so that it can subscribe to events first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from rtms_simulator.faults import Fault, parse
 from rtms_simulator.scenario import Action, Person, Scenario
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.events import PayloadSwitches
-from rtms_simulator.zoom.media import MediaSource
+from rtms_simulator.zoom.media import MediaPacket, MediaSource
 from rtms_simulator.zoom.states import Switches
 
 ADA, ZOE = Person(16778240, "Ada"), Person(16779264, "Zoë", language=14)
@@ -713,3 +713,112 @@ async def test_a_meeting_is_over_when_no_stream_is_left_and_none_will_come() -> 
     assert receiver.names() == ["meeting.rtms_started", "meeting.rtms_stopped"] * 2
     assert report.ended_ms is not None
     assert report.ended_ms < 10_000
+
+
+async def test_a_share_is_told_to_subscribers_now_and_to_those_who_subscribe_late() -> None:
+    timeline = (Action(0.2, "share_start", ADA.user_id), Action(0.8, "pause"), Action(1.2, "share_stop", ADA.user_id))
+    clients: list[RawClient] = []
+
+    async def join(payload: dict[str, Any]) -> None:
+        client = RawClient(payload)
+        clients.append(client)
+        await client.join("deskshare")
+        await until(lambda: 5 in client.states(8))
+        await client.subscribe(5, 6)
+        await client.over()
+
+    async with zoom_for(join) as (zoom, receiver):
+        await zoom.begin(replace(LONG, timeline=timeline, duration_s=1.5), HOOK).finished()
+        await asyncio.gather(*receiver.started)
+    told = [(event["event_type"], event.get("user_id")) for event in clients[0].events() if event["event_type"] in (5, 6)]
+    assert told == [(5, ADA.user_id), (6, None)]
+
+
+async def test_individual_video_changes_from_one_to_the_other() -> None:
+    timeline = (Action(0.0, "video_on", ADA.user_id), Action(0.0, "video_on", ZOE.user_id))
+    clients: list[RawClient] = []
+
+    async def join(payload: dict[str, Any]) -> None:
+        client = RawClient(payload)
+        clients.append(client)
+        await client.open()
+        await client.open_media("video", {"video": {"data_opt": 4, "resolution": 1}})
+        await client.ready()
+        for person in (ADA, ZOE):
+            await client.say({"msg_type": 28, "user_id": person.user_id, "subscribe": True})
+            await until(lambda wanted=person: "video" in client.got and client.got["video"].contents[-1]["user_id"] == wanted.user_id)
+        await client.say({"msg_type": 28, "user_id": ZOE.user_id, "subscribe": False})
+        await client.over()
+
+    async with zoom_for(join) as (zoom, receiver):
+        await zoom.begin(replace(LONG, timeline=timeline, duration_s=2.5), HOOK).finished()
+        await asyncio.gather(*receiver.started)
+    senders = [content["user_id"] for content in clients[0].got["video"].contents]
+    assert senders == sorted(senders)
+    assert set(senders) == {ADA.user_id, ZOE.user_id}
+    assert len(senders) < 12
+
+
+async def test_keep_alive_silence_and_what_a_client_says_amiss() -> None:
+    clients: list[RawClient] = []
+
+    async def join(payload: dict[str, Any]) -> None:
+        client = RawClient(payload)
+        clients.append(client)
+        await client.join("audio")
+        await client.say({"msg_type": 99})
+        await client.over()
+
+    switches = Switches(keep_alive_interval_s=0.1)
+    async with zoom_for(join, switches=switches) as (zoom, receiver):
+        faults = (parse("keep-alive-silence:at=0.35"), parse("slow-close:seconds=0.1"))
+        report = await zoom.begin(replace(LONG, timeline=(), duration_s=1.0), HOOK, faults=faults).finished()
+        await asyncio.gather(*receiver.started)
+    assert 4 <= report.streams[0].keep_alives <= 8
+    assert report.streams[0].complaints == 1
+    assert report.streams[0].stop_reason == 6
+
+
+async def test_a_stream_fault_in_the_scenario() -> None:
+    timeline = (
+        Action(0.3, "fault", data={"name": "slow-close", "with": {"seconds": 0.2}}),
+        Action(0.5, "fault", data={"name": "drop-media"}),
+    )
+    scenario = replace(LONG, timeline=timeline, duration_s=1.0)
+
+    async def join(payload: dict[str, Any]) -> None:
+        client = RawClient(payload)
+        await client.join("audio")
+        await until(lambda: client.closes.get("audio") == 1006)
+        await client.open_media("audio")
+        await client.ready()
+        await client.over()
+        assert len(client.got["audio"].data) == 32_000
+
+    async with zoom_for(join) as (zoom, receiver):
+        report = await zoom.begin(scenario, HOOK, speed="max").finished()
+        await asyncio.gather(*receiver.started)
+    assert "audio socket dropped" in [what for _, what in report.timeline]
+
+
+def test_a_scope_that_is_none() -> None:
+    with pytest.raises(ValueError, match="allowed: audio"):
+        ZoomApp("c", "s", "t", scopes=frozenset({"smell"}))
+
+
+async def test_media_that_cannot_be_made_ends_the_stream_and_the_report_says_why() -> None:
+    class Broken:
+        def packets(self, media_type: int, params: Any, *, start_ms: int = 0, user_id: int | None = None) -> Iterator[MediaPacket]:
+            yield MediaPacket(0, 1, 0, None, b"12", 20)
+            raise OSError("the file is gone")
+
+    async def join(payload: dict[str, Any]) -> None:
+        client = RawClient(payload)
+        await client.join("audio")
+        await client.over()
+
+    async with zoom_for(join) as (zoom, receiver):
+        report = await zoom.begin(LONG, HOOK, speed="max", source=Broken()).finished()
+        await asyncio.gather(*receiver.started)
+    assert report.streams[0].problem == "OSError: the file is gone"
+    assert receiver.events[-1]["payload"]["stop_reason"] == 10
