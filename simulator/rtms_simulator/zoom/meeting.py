@@ -167,8 +167,8 @@ class Meeting:
             None if protocol.stop_reason is None else int(protocol.stop_reason),
             live.keep_alives,
             len(live.complaints),
-            live.problem,
             {kind: {"packets": sent.packets, "bytes": sent.size, "sha256": sent.sha256} for kind, sent in live.sent.items()},
+            live.problem,
         )
 
     def _offset(self, when: float | None) -> int | None:

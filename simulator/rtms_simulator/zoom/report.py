@@ -24,10 +24,10 @@ class StreamReport:
     keep_alives: int
     complaints: int
     """Messages for which Zoom documents no answer."""
-    problem: str | None
-    """Why the simulator itself gave the stream up (reason 10), if it did."""
     sent: Mapping[str, Mapping[str, Any]]
     """By kind: `packets`, `bytes` (before base64) and `sha256` over those bytes in the order sent."""
+    problem: str | None = None
+    """Why the simulator itself gave the stream up (reason 10), if it did."""
 
 
 @dataclass(frozen=True, slots=True)
