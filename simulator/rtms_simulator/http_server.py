@@ -53,7 +53,7 @@ class HttpServer:
     async def start(self) -> None:
         """Raises `PortTaken`."""
         held = Port(self._purpose, self._host, self._number)
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self._host, held.number))
         held.release()

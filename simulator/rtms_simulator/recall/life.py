@@ -38,7 +38,8 @@ from rtms_simulator.recall.workspace import Artifact, Mdc, RealtimeEndpoint, Rec
 
 _log = logging.getLogger(__name__)
 _LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z, beyond which no date can be written
-_COMPANIONS = ("speaker_timeline", "participants")  # files of the participant_events artifact
+_COMPANIONS = {"participant_events": ("speaker_timeline", "participants"), "transcript": ("provider_data",)}
+"""Files that the recorder writes beside an artifact's own and that Recall serves as part of it."""
 
 
 class RunsRecording(Protocol):
@@ -336,7 +337,7 @@ class Life:
         artifact.files = {part.path.name: part.path for part in written.parts}
         if written.path is not None:
             artifact.files[f"{artifact.kind}{written.path.suffix}"] = written.path
-        for companion in _COMPANIONS if artifact.kind == "participant_events" else ():
+        for companion in _COMPANIONS.get(artifact.kind, ()):
             beside = result.artifacts.get(companion)
             if beside is not None and beside.path is not None:
                 artifact.files[f"{companion}{beside.path.suffix}"] = beside.path

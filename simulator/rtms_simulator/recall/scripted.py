@@ -103,7 +103,7 @@ class ScriptedRecorder:
             if len(formats) == 2:
                 found.append(f"{kind}_raw")
         found += ["video_separate"] if config.video_separate else []
-        found += ["transcript"] if config.transcript else []
+        found += ["transcript", "provider_data"] if config.transcript else []
         found += ["participant_events", "speaker_timeline", "participants"] if config.participant_events else []
         return [*found, "meeting_metadata"] if config.meeting_metadata else found
 

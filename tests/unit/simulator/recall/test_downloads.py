@@ -101,6 +101,20 @@ async def test_json_links_can_have_the_apis_own_form(tmp_path):
         assert (await b.download(url)).status_code == 403
 
 
+async def test_what_lies_beside_an_artifact_is_served_as_part_of_it(tmp_path):
+    contents = {"provider_data": b'{"parts":[]}', "speaker_timeline": b"[1]", "participants": b"[2]"}
+    async with bench(tmp_path, Story(contents=contents)) as b:
+        made = await b.create(recording_config={"transcript": {"provider": {"meeting_captions": {}}}})
+        await b.settle()
+        for name, kind in (
+            ("transcript", "provider_data"),
+            ("participant_events", "speaker_timeline"),
+            ("participant_events", "participants"),
+        ):
+            url = await link(b, made, name, f"{kind}_download_url")
+            assert (await b.download(url)).content == contents[kind]
+
+
 @pytest.mark.parametrize(("script", "status"), [("expired", 403), ("503 html", 503), ("slow 2s", 200), ("403", 403)])
 async def test_downloads_misbehave_by_script(tmp_path, script, status):
     async with bench(tmp_path, faults=[f"recall.download: {script}"]) as b:
