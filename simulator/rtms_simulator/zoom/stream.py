@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -246,7 +247,7 @@ class LiveStream:
         flow = self._shared.timeline.join(start_ms)
         packets = self._shared.source.packets(int(kind), params, start_ms=start_ms, user_id=user_id)
         task = asyncio.create_task(self._flow(self._sockets[conn], kind, packets, flow))
-        task.add_done_callback(self._flow_over)
+        task.add_done_callback(partial(self._flow_over, flow))
         self._flows.setdefault(conn, {})[kind] = task
 
     def _watch(self, conn: int, user_id: int | None) -> None:
@@ -261,22 +262,23 @@ class LiveStream:
         """Send packets until they end; whoever closes the socket cancels this."""
         epoch_ms, protocol = self._shared.epoch_ms, self.protocol
         sent = self.sent.setdefault(MEDIA_KEYS[kind], Sent())
-        try:
-            for packet in packets:
-                await flow.reach(packet.at_ms)
-                # A run begins with the packet that holds its first moment, so sound must not be asked for twice.
-                self._resume_ms[kind] = packet.at_ms + (packet.duration_ms if kind is MediaType.AUDIO else 1)
-                if not protocol.flowing:
-                    continue
-                socket.send(media_message(packet, epoch_ms))
-                sent.count(packet.data)
-                if socket.congested:
-                    await socket.drain()
-        finally:
-            flow.end()
+        for packet in packets:
+            await flow.reach(packet.at_ms)
+            # A run begins with the packet that holds its first moment, so sound must not be asked for twice.
+            self._resume_ms[kind] = packet.at_ms + (packet.duration_ms if kind is MediaType.AUDIO else 1)
+            if not protocol.flowing:
+                continue
+            socket.send(media_message(packet, epoch_ms))
+            sent.count(packet.data)
+            if socket.congested:
+                await socket.drain()
 
-    def _flow_over(self, task: asyncio.Task[None]) -> None:
-        """Media that cannot be made (a broken file, an encoder that fails) ends the stream, and the report says why."""
+    def _flow_over(self, flow: Flow, task: asyncio.Task[None]) -> None:
+        """However it ended, and even if it was cancelled before it began.
+
+        Media that cannot be made (a broken file, an encoder that fails) ends the stream, and the report says why.
+        """
+        flow.end()
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.problem = f"{type(error).__name__}: {error}"
