@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("modules", nargs="*", choices=[*MODULES, []], default=list(MODULES))
+    parser.add_argument("modules", nargs="*", help=f"which of {', '.join(MODULES)} (default: all)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--every", type=int, default=1, help="only every n-th mutant, for a quick look")
     parser.add_argument("--out", type=Path, default=Path(".rtmskit/mutants.json"), help="where the survivors go")
@@ -59,6 +59,8 @@ def _survivors(module: str, candidates: list[Mutant], jobs: int) -> Iterator[Mut
         tests, everything = pool.apply(judge.watch, (module,))
     work = [(module, mutant, list(tests.get(mutant.line, ())) or everything, PATIENCE_S) for mutant in candidates]
     with context.Pool(jobs, initializer=judge.warm) as pool:
+        if not pool.apply(judge.unharmed, (module, everything, PATIENCE_S)):
+            raise RuntimeError(f"{module}.py does not survive without any change, so its mutants would prove nothing")
         for number, (mutant, dead) in enumerate(pool.imap_unordered(judge.judged, work), start=1):
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{module}.py: {number} of {len(work)}\x1b[K")

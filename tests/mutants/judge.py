@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -24,7 +25,9 @@ TESTS = ("tests/unit/relay", "tests/property/relay")
 OUT = ("--ignore=tests/unit/relay/adapters", "--ignore=tests/unit/relay/test_main.py")
 """Adapters are not under test here; test_main starts processes, which would not know of the mutant."""
 
+# Plugins that a fork finds imported already cannot be rewritten, and pytest would make an error of that.
 QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:rtmskit", "--no-header", "--tb=no")
+QUIET += ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 HEAVY = (
     "httpx",
     "starlette.requests",
@@ -145,6 +148,11 @@ def killed(module: str, source: str, tests: Sequence[str], within_s: float) -> b
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return True
+
+
+def unharmed(module: str, tests: Sequence[str], within_s: float) -> bool:
+    """Whether the module survives when nothing is changed in it: else every mutant would be "killed" by the way it is run."""
+    return not killed(module, ast.unparse(ast.parse((PACKAGE / f"{module}.py").read_text())), tests, within_s)
 
 
 def judged(work: tuple[str, Mutant, Sequence[str], float]) -> tuple[Mutant, bool]:

@@ -1,0 +1,125 @@
+"""G6: no secret, and no piece of 8 characters of one, in a log line, a record, an error or an answer, whatever Recall or Zoom say."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtms_relay import logs
+from rtms_relay.errors import RelayError
+from rtms_relay.ports import Answer
+from rtms_relay.settings import VARIABLES, load
+from rtms_relay.zoom import rtms_signature
+from tests.security.leaks import leaks
+from tests.unit.relay.fakes import ENVIRON, NOW, WHSEC, B, Bench, started, stopped
+
+TOKEN = "Zk3vQ8_pL0sW2xYt"
+SECRET = "nB7rT4mC9qX1dK6hF8jU5wE2zA0gV3yS"
+KEY = "7b1e09c4d2f85a6630918ecb4d7fa25c8e1d3b90"  # 40 hex digits, as Recall's keys look
+ENVIRONMENT = {"ZOOM_SECRET_TOKEN": TOKEN, "ZOOM_CLIENT_SECRET": SECRET, "RECALL_API_KEY": KEY}
+SECRETS = (TOKEN, SECRET, KEY, WHSEC.removeprefix("whsec_"))
+
+TEMPLATES = (
+    '{{"detail": "Invalid token {}"}}',
+    '{{"code": "authentication_failed", "detail": "Authorization: Token {} is not known"}}',
+    "<html><head><style>x</style></head><body>{}</body></html>",
+    "{}",
+    "a" * 280 + " {}",
+    "<b>" * 900 + "{}",
+)
+"""How an error might give back what it was sent: in words, as a page, or where the text is cut."""
+
+
+class Told:
+    """A bench whose log is the real one, and all that it let out."""
+
+    def __init__(self) -> None:
+        self.bench = Bench(archive=False, **ENVIRONMENT)
+        self.stream = io.StringIO()
+        secrets = (*load(ENVIRON | ENVIRONMENT, "webhook").secrets(), *load(ENVIRON | ENVIRONMENT, "worker").secrets())
+        log = logs.Log(secrets, self.stream)
+        for side in (self.bench.intake, self.bench.worker, self.bench.worker.retrieval):
+            side._log = log
+        self.said: list[str] = []
+
+    async def play(self, *events: dict[str, Any]) -> None:
+        from tests.unit.relay.fakes import signed
+
+        for event in events:
+            body = json.dumps(event).encode()
+            with contextlib.suppress(RelayError):
+                self.said.append(json.dumps((await self.bench.intake.receive(signed(body, self.bench.clock.now, TOKEN), body)).body))
+            with contextlib.suppress(RelayError):
+                await self.bench.run()
+
+    async def everything(self) -> list[str]:
+        """Lines, records, answers and what the recordings' pages show."""
+        await self.bench.live(120)
+        pages = [await self.bench.worker.retrieval.show(key) for key in self.bench.handoffs()]
+        pages.append(await self.bench.worker.retrieval.page(50, None))
+        records = [self.bench.handoffs(), self.bench.store.all("streams")]
+        return [*self.stream.getvalue().splitlines(), *self.said, json.dumps(records), json.dumps(pages)]
+
+
+def signatures(bench: Bench) -> list[str]:
+    return [body["zoom_rtms"]["signature"] for body, _ in bench.recall.creates] or [
+        rtms_signature("cid_probe", SECRET, "4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
+    ]
+
+
+@given(
+    status=st.sampled_from([0, 200, 400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 503, 507]),
+    template=st.sampled_from(TEMPLATES),
+    which=st.integers(0, 2),
+    pad=st.integers(0, 120),
+)
+async def test_nothing_that_recall_gives_back_shows(status: int, template: str, which: int, pad: int) -> None:
+    told = Told()
+    signature = rtms_signature("cid_probe", SECRET, "4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
+    echo = (KEY, signature, f"{KEY} {signature}")[which]
+    told.bench.recall.script = [Answer(status, (" " * pad + template.format(echo)).encode())] * 20
+    await told.play(started(), started(urls=B, ts=NOW + 1000), stopped(NOW + 60_000))
+    assert leaks(await told.everything(), [*SECRETS, *signatures(told.bench)]) == []
+
+
+@pytest.mark.parametrize("url", ["wss://rtms.zoom.us/s?token={}", "wss://{}.evil.example", "wss://rtms.zoom.us/{}"])
+async def test_a_secret_that_comes_in_does_not_go_out_in_the_log(url: str) -> None:
+    """Zoom's own words are kept on the record, for Recall must be given them; but no log line repeats a secret that is in them."""
+    told = Told()
+    await told.play(started(urls=url.format(SECRET)))
+    assert leaks(told.stream.getvalue().splitlines(), SECRETS) == []
+
+
+@given(noise=st.text(max_size=40))
+async def test_what_is_not_authentic_is_refused_without_a_word_about_the_secret(noise: str) -> None:
+    told = Told()
+    for name in ("x-zm-signature", "x-zm-request-timestamp", "webhook-signature"):
+        for side in (told.bench.intake.receive, told.bench.intake.observe):
+            with pytest.raises(RelayError) as caught:
+                await side([(name, noise)], noise.encode(errors="replace"))
+            told.said.append(str(caught.value))
+    assert leaks([*told.said, *told.stream.getvalue().splitlines()], SECRETS) == []
+
+
+@given(data=st.data())
+def test_settings_that_are_refused_do_not_show_what_was_found(data: st.DataObject) -> None:
+    """Neither a secret that is malformed nor one that stands beside something malformed."""
+    from rtms_relay.errors import SettingsError
+
+    secret = [variable.name for variable in VARIABLES if variable.secret]
+    broken = data.draw(st.sets(st.sampled_from(secret), min_size=1))
+    environ = ENVIRON | ENVIRONMENT | dict.fromkeys(broken, f" {SECRET}\n")
+    for role in ("webhook", "worker"):
+        with contextlib.suppress(SettingsError):
+            text = repr(load(environ, role))
+            assert leaks([text], SECRETS) == []
+            continue
+        with pytest.raises(SettingsError) as caught:
+            load(environ, role)
+        assert leaks([str(caught.value), repr(caught.value)], SECRETS) == []

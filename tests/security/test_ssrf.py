@@ -1,0 +1,85 @@
+"""`server_urls` decides where a stream's signature goes: what is let through means the same host to every parser that may read it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import httpx
+from hypothesis import example, given
+from hypothesis import strategies as st
+from websockets.uri import parse_uri
+
+from rtms_relay.zoom import refused_host
+from tests.unit.relay.fakes import Bench, started
+
+PARTS = (
+    "wss://",
+    "ws://",
+    "//",
+    "a.zoom.us",
+    "zoom.us",
+    "evil.example",
+    "127.0.0.1",
+    "[::1]",
+    "0x7f.1",
+    "2130706433",
+    ".",
+    "@",
+    ":",
+    "443",
+)
+MORE = (
+    "443",
+    "\\",
+    "/",
+    "?",
+    "#",
+    "%2e",
+    "%00",
+    "%40",
+    ",",
+    " ",
+    "\t",
+    "\u3002",
+    "\uff0e",
+    "\u2100",
+    "xn--",
+    "a",
+    "-",
+    "_",
+    ";",
+    "&",
+    "[",
+    "]",
+)
+URLS = st.lists(st.sampled_from(PARTS + MORE), max_size=8).map("".join) | st.text(max_size=60).map("wss://a.zoom.us{}".format)
+
+
+@given(URLS)
+@example("wss://a.zoom.us%40evil.example")
+@example("wss://a.zoom.us:443:evil.example")
+@example("wss://evil.example#@a.zoom.us")
+@example("wss://a.zoom.us\u3002evil.example")
+def test_whatever_is_let_through_is_zooms_to_every_parser(urls: str) -> None:
+    if refused_host(urls, ("*.zoom.us",)) is not None:
+        return
+    for url in urls.split(","):
+        hosts = {urlsplit(url).hostname, httpx.URL(url).host, parse_uri(url).host}
+        assert {host.rstrip(".").lower().endswith(".zoom.us") for host in hosts if host is not None} == {True}
+        assert urlsplit(url).scheme == httpx.URL(url).scheme == "wss"
+        assert parse_uri(url).secure
+
+
+@given(URLS)
+async def test_what_is_not_let_through_gets_no_signature_and_no_request(urls: str) -> None:
+    bench = Bench()
+    if not urls or refused_host(urls, ("*.zoom.us",)) is None:
+        return
+    try:
+        await bench.zoom(started(urls))
+    except Exception:  # noqa: BLE001 - refused as no event at all is refused, too
+        assert bench.handoffs() == {}
+        return
+    await bench.run()
+    assert bench.recall.creates == []
+    assert [record["state"] for record in bench.handoffs().values()] == ["failed"]
