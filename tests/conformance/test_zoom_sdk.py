@@ -25,7 +25,7 @@ from rtms_simulator.zoom.enums import EventType, StatusCode, StopReason
 from rtms_simulator.zoom.server import Limits
 from rtms_simulator.zoom.states import Switches
 
-pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.conformance
 
 ID, SECRET, TOKEN = "cid_probe", "secret_probe", "token_probe"
 L16 = {"content_type": 2, "codec": 1, "sample_rate": 1, "channel": 1, "data_opt": 1, "duration": 20, "frame_size": 320}
@@ -245,6 +245,6 @@ def test_the_matrix_of_call_backs(capsys: pytest.CaptureFixture[str]) -> None:
         print(f"\nZoom's rtms package: {len(has & FIRED.keys())} of {len(has)} call-backs fired")
         for name in sorted(has):
             print(f"  {name:<34} {', '.join(sorted(FIRED.get(name, ()))) or '-'}")
-    if len(FIRED) < 3:
-        pytest.skip("only this test was chosen")
+    if not {"ws, every kind", "individual video", "pause"} <= set().union(*FIRED.values()):
+        pytest.skip("the other tests of this file did not run in this process")
     assert has - FIRED.keys() == set()

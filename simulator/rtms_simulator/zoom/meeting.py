@@ -355,7 +355,9 @@ class Meeting:
         self._each(lambda protocol, now: protocol.stop(reason, now))
 
     async def _end(self, action: Action) -> None:
-        await self._settled()
+        """At any speed the last words are read before the sockets close: clients stop reading at the first TERMINATED."""
+        for stream in self._living():
+            await stream.live.caught_up(patience_s=1.0)
         reason = int(action.data.get("stop_reason", StopReason.STOP_BC_MEETING_ENDED))
         self._reallows_left = 0
         self._each(lambda protocol, now: protocol.stop(reason, now))

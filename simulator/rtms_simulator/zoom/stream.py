@@ -28,7 +28,6 @@ from rtms_simulator.zoom.states import Flow as StartFlow
 from rtms_simulator.zoom.timeline import Flow, Timeline
 
 _LOG_KEPT = 10_000
-_PATIENCE_S = 10.0
 
 
 class Source(Protocol):
@@ -149,11 +148,11 @@ class LiveStream:
             return True
         return self.protocol.state not in (StreamState.INACTIVE, StreamState.INTERRUPTED) and not self.protocol.awaits_media
 
-    async def caught_up(self) -> None:
-        """Return when every reader has read what was sent so far, or is gone, or `_PATIENCE_S` have passed."""
+    async def caught_up(self, patience_s: float = 10.0) -> None:
+        """Return when every reader has read what was sent so far, or is gone, or the patience is over."""
         answers = [socket.answered() for socket in self._sockets.values()]
         with contextlib.suppress(TimeoutError):
-            await self._shared.clock.wait_for(asyncio.gather(*answers), _PATIENCE_S)
+            await self._shared.clock.wait_for(asyncio.gather(*answers), patience_s)
 
     async def aclose(self) -> None:
         """Stop every task and break what is still connected, without a word to the app."""
