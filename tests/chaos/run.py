@@ -306,7 +306,10 @@ class Chaos:
         """Each finished recording by the link that the worker gives: its bytes must be its own stream's."""
         got = 0
         worker = self._ports["worker"]
-        async with httpx.AsyncClient(base_url=f"http://{worker.host}:{worker.number}", follow_redirects=True, trust_env=False) as client:
+        # A connection of its own for each: one that has been idle may be closed by the server at the very moment it is used again.
+        alone = httpx.Limits(max_keepalive_connections=0)
+        url = f"http://{worker.host}:{worker.number}"
+        async with httpx.AsyncClient(base_url=url, follow_redirects=True, trust_env=False, limits=alone) as client:
             for key, fields in rows.items():
                 if fields["retrieval"] != "done" or not any(one["status"] == "done" for one in fields["recordings"]):
                     continue
