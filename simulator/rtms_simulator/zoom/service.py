@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -64,12 +63,10 @@ class Zoom:
         self.switches = switches
         self.tls = tls
         self.faults = FaultBook()
-        self._random = Random(seed)
         self.courier = Courier(clock, Random(seed + 1), switches=delivery, faults=self.faults, transport=transport)
         self._server = RtmsServer(self, host=host, port=port, tls=tls.context if tls else None, binary=binary_frames, limits=limits)
         self._numbers = itertools.count(1)
         self.meetings: dict[int, Meeting] = {}
-        self._ended: deque[int] = deque()
         self._streams: dict[str, LiveStream] = {}
         self._bound: dict[int, LiveStream] = {}
         self._paths: dict[str, LiveStream] = {}
@@ -90,7 +87,6 @@ class Zoom:
         for meeting in list(self.meetings.values()):
             await meeting.aclose()
         self.meetings.clear()
-        self._ended.clear()
         self._streams.clear()
         self._bound.clear()
         self._paths.clear()
