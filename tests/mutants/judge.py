@@ -12,6 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -26,8 +27,11 @@ OUT = ("--ignore=tests/unit/relay/adapters", "--ignore=tests/unit/relay/test_mai
 """Adapters are not under test here; test_main starts processes, which would not know of the mutant."""
 
 # Plugins that a fork finds imported already cannot be rewritten, and pytest would make an error of that.
-QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:rtmskit", "--no-header", "--tb=no")
+QUIET = ("-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no")
 QUIET += ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+PLUGINS = ("pytest_asyncio.plugin", "_hypothesis_pytestplugin", "pytest_timeout")
+"""What these tests need; all the others that are installed would be loaded for each mutant anew."""
+
 HEAVY = (
     "httpx",
     "starlette.requests",
@@ -40,8 +44,18 @@ HEAVY = (
     "logging.config",
 )
 
-Tests = Mapping[int, Sequence[str]]
-"""Line of a module -> the tests that run it, fastest first."""
+QUIET += tuple(word for plugin in PLUGINS for word in ("-p", plugin))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What each test runs: (module, line) -> tests, fastest first; and all of them, for lines that run before any test."""
+
+    by_line: Mapping[tuple[str, int], Sequence[str]]
+    everything: Sequence[str]
+
+    def tests(self, module: str, line: int) -> Sequence[str]:
+        return self.by_line.get((module, line), self.everything)
 
 
 class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -72,12 +86,12 @@ class _Patience:
 
 
 class _Watch:
-    """Which tests run which lines of a module, and how long each takes."""
+    """Which tests run which lines of the package, and how long each takes."""
 
-    def __init__(self, module: str) -> None:
-        self._file = str(PACKAGE / f"{module}.py")
-        self._lines: dict[str, set[int]] = {}
-        self.seconds: dict[str, float] = {}
+    def __init__(self) -> None:
+        self._prefix = f"{PACKAGE}{os.sep}"
+        self._lines: dict[str, set[tuple[str, int]]] = {}
+        self._seconds: dict[str, float] = {}
         self.failed = False
 
     @pytest.hookimpl(wrapper=True)
@@ -86,46 +100,46 @@ class _Watch:
         began = time.monotonic()
 
         def within(frame, event, arg):
-            lines.add(frame.f_lineno)
+            lines.add((frame.f_code.co_filename, frame.f_lineno))
             return within
 
         def entered(frame, event, arg):
-            return within(frame, event, arg) if frame.f_code.co_filename == self._file else None
+            return within(frame, event, arg) if frame.f_code.co_filename.startswith(self._prefix) else None
 
         sys.settrace(entered)
         try:
             return (yield)
         finally:
             sys.settrace(None)
-            self.seconds[item.nodeid] = time.monotonic() - began
+            self._seconds[item.nodeid] = time.monotonic() - began
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.failed = self.failed or report.failed
 
-    def tests(self) -> Tests:
-        found: dict[int, list[str]] = defaultdict(list)
-        for test in sorted(self._lines, key=self.seconds.__getitem__):
-            for line in self._lines[test]:
-                found[line].append(test)
-        return found
-
-    def everything(self) -> list[str]:
-        return sorted(self._lines, key=self.seconds.__getitem__)
+    def seen(self) -> Seen:
+        ordered = sorted(self._lines, key=self._seconds.__getitem__)
+        found: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for test in ordered:
+            for file, line in self._lines[test]:
+                found[Path(file).stem, line].append(test)
+        return Seen(dict(found), ordered)
 
 
 def warm() -> None:
     """Import what is not under test, once for all forks."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in HEAVY:
         importlib.import_module(name)
 
 
-def watch(module: str) -> tuple[Tests, list[str]]:
-    """Run every test on the module as it is; which tests run which line, and all of them. Raises RuntimeError if one fails."""
-    watcher = _Watch(module)
+def watch() -> Seen:
+    """Run every test on the package as it is. Raises RuntimeError if one fails."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    watcher = _Watch()
     code = _silently(lambda: pytest.main([*QUIET, *OUT, *TESTS], plugins=[watcher, _Patience()]))
     if code != 0 or watcher.failed:
-        raise RuntimeError(f"the tests of rtms_relay fail on {module} as it is (exit code {code})")
-    return watcher.tests(), watcher.everything()
+        raise RuntimeError(f"the tests of rtms_relay fail as it is (exit code {code})")
+    return watcher.seen()
 
 
 def killed(module: str, source: str, tests: Sequence[str], within_s: float) -> bool:

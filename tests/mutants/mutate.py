@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -40,52 +40,63 @@ CHECKED = (ast.Compare, ast.BoolOp)
 
 
 @dataclass(frozen=True, slots=True)
-class Mutant:
-    """One changed module. `line` counts from 1; `code` is that line as it was; `what` names the change."""
+class Place:
+    """One change that can be made. `line` counts from 1; `code` is that line as it is; `what` names the change."""
 
     line: int
     code: str
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant(Place):
+    """A changed module, whole."""
+
     source: str
 
 
-def mutants(source: str) -> Iterator[Mutant]:
-    """Every mutant of a module's source, in the order of its lines."""
-    tree = ast.parse(source)
-    lines = source.splitlines()
-    # Unparsed once before, so that a mutant differs from this in one place and from the original in nothing else.
-    for number, (line, what) in enumerate(_places(tree)):
-        changed = copy.deepcopy(tree)
-        _apply(changed, number)
-        yield Mutant(line, lines[line - 1].strip(), what, ast.unparse(ast.fix_missing_locations(changed)))
+@dataclass(frozen=True, slots=True)
+class _Change:
+    where: tuple[int, int]
+    what: str
+    target: ast.AST
+    make: Callable[[], object]
 
 
-def _places(tree: ast.Module) -> list[tuple[int, str]]:
-    return [(node.lineno, what) for node, _, what, _ in _changes(tree)]
+def places(source: str) -> list[Place]:
+    """Every change that can be made in a module, in the order of its lines."""
+    return [place for place, _ in _all(source)[1]]
 
 
-def _apply(tree: ast.Module, number: int) -> None:
-    for index, (_, _, _, change) in enumerate(_changes(tree)):
-        if index == number:
-            change()
-            return
+def mutants(source: str, every: int = 1) -> Iterator[Mutant]:
+    """Every mutant of a module's source, or every n-th."""
+    tree, changes = _all(source)
+    for place, change in changes[::every]:
+        target = change.target
+        kind, fields = target.__class__, {name: list(value) if isinstance(value, list) else value for name, value in vars(target).items()}
+        change.make()
+        yield Mutant(place.line, place.code, place.what, ast.unparse(ast.fix_missing_locations(tree)))
+        target.__class__ = kind
+        vars(target).clear()
+        vars(target).update(fields)
 
 
-def _changes(tree: ast.Module) -> list:
-    found: list = []
-    _Walk(found).visit(tree)
-    return sorted(found, key=lambda change: change[1])
+def _all(source: str) -> tuple[ast.Module, list[tuple[Place, _Change]]]:
+    tree, lines = ast.parse(source), source.splitlines()
+    walk = _Walk()
+    walk.visit(tree)
+    changes = sorted(walk.found, key=lambda change: change.where)
+    return tree, [(Place(change.where[0], lines[change.where[0] - 1].strip(), change.what), change) for change in changes]
 
 
 class _Walk(ast.NodeVisitor):
-    """Notes (node, place, what, how) for everything that can be changed below a node."""
+    """Notes everything that can be changed below a node."""
 
-    def __init__(self, found: list) -> None:
-        self._found = found
+    def __init__(self) -> None:
+        self.found: list[_Change] = []
 
-    def _note(self, node: ast.AST, what: str, change) -> None:
-        place = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0), len(self._found))
-        self._found.append((node, place, what, change))
+    def _note(self, node: ast.expr | ast.stmt, what: str, make: Callable[[], object], target: ast.AST | None = None) -> None:
+        self.found.append(_Change((node.lineno, node.col_offset), what, target or node, make))
 
     # What is left alone
 
@@ -171,7 +182,7 @@ class _Walk(ast.NodeVisitor):
         name = function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
         if name in TWINS:
             attribute = "id" if isinstance(function, ast.Name) else "attr"
-            self._note(node, f"{name} became {TWINS[name]}", lambda: setattr(function, attribute, TWINS[name]))
+            self._note(node, f"{name} became {TWINS[name]}", lambda: setattr(function, attribute, TWINS[name]), function)
         self.visit(node.func)
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
             self.visit(argument)
@@ -211,7 +222,7 @@ class _Walk(ast.NodeVisitor):
     def _negate(self, node: ast.If | ast.IfExp) -> None:
         test = node.test
         if not isinstance(test, CHECKED) and not (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)):
-            self._note(test, "the condition is negated", lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), test)))
+            self._note(test, "the condition is negated", lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), test)), node)
 
 
 def _become(node: ast.AST, other: ast.AST) -> None:
