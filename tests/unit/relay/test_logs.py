@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rtms_relay
 from rtms_relay import logs
@@ -51,6 +53,17 @@ def test_no_secret_comes_through_in_any_place() -> None:
     for word in ("topsecret", "longer", "aaaa", "K5oZ", "0123456789", "Signature=", "Expires"):
         assert word not in text
     assert "https://b.example/v.mp4?[redacted]" in text
+
+
+@pytest.mark.parametrize("pattern", [logs._SIGNATURE, logs._AUTHORIZATION, logs._QUERY], ids=["signature", "credentials", "link"])
+@given(data=st.data())
+def test_whatever_looks_like_a_secret_is_taken_out_wherever_it_stands(pattern: re.Pattern[str], data: st.DataObject) -> None:
+    """The look that spares most texts the patterns spares none that has something to hide."""
+    found = pattern.search(data.draw(st.from_regex(pattern, fullmatch=True)))
+    assert found is not None
+    for text in (found[0], f"id {found[0]}", f"{found[0]}\n"):
+        assert text not in logs.redact(text, ())
+        assert "[redacted]" in logs.redact(text, ())
 
 
 def test_nobodys_input_begins_a_line_or_sets_a_field() -> None:
