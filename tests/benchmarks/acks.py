@@ -4,7 +4,8 @@
 
 Throughput: the real webhook under functions-framework aio, on a SQLite file and the fake Cloud Tasks (in this process, holding its queue),
 against functions-framework aio's own no-op, each with the same signed starts over the same number of connections. CPU is counted too: what
-the server spends for an answer says more than the wall on a machine with other work.
+the server spends for an answer says more than the wall on a machine with other work. Between the two stands the no-op that only enqueues
+a task with Google's client: the least that an ack can cost which promises a hand-off.
 
 Latency: two whole services (webhook, worker, fakes), of which one has a Recall that never answers, each in turn under the same number of
 starts a second. Every ack's time counts from the moment the start was due.
@@ -55,7 +56,7 @@ class Visits:
 
 
 async def throughput(rounds: int, seconds: float) -> Report:
-    ports = {name: Port(name) for name in ("bare", "noop", "webhook")}
+    ports = {name: Port(name) for name in ("bare", "noop", "enqueuer", "webhook")}
     seen = {name: Visits() for name in ports}
     async with contextlib.AsyncExitStack() as running:
         for port in ports.values():
@@ -67,6 +68,7 @@ async def throughput(rounds: int, seconds: float) -> Report:
         children = {
             "bare": servers.bare(ports["bare"]),
             "noop": servers.framework_noop(directory, ports["noop"]),
+            "enqueuer": servers.framework_enqueuer(directory, ports["enqueuer"], tasks),
             "webhook": servers.webhook(wired, ports["webhook"]),
         }
         await asyncio.gather(*(running.enter_async_context(servers.served(child, ports[name])) for name, child in children.items()))
@@ -79,15 +81,20 @@ async def throughput(rounds: int, seconds: float) -> Report:
                     seen[name].per_s.append(result.per_s)
                     seen[name].cpu_ms.append((servers.cpu_s(children[name]) - before) * 1000 / len(result.latencies_ms))
                     seen[name].client_busy.append(result.busy)
-    noop, webhook = seen["noop"], seen["webhook"]
+    noop, enqueuer, webhook = seen["noop"], seen["enqueuer"], seen["webhook"]
     return Report(
         f"durable acks: {rounds} rounds of {seconds:g} s, {CONNECTIONS} connections",
         [
             Figure("functions-framework aio, no-op", "answers/s", noop.per_s),
+            Figure("the same, enqueueing a task", "answers/s", enqueuer.per_s),
             Figure("webhook, durable", "acks/s", webhook.per_s),
             Figure("no-op, CPU each", "ms", noop.cpu_ms, 2),
+            Figure("enqueueing, CPU each", "ms", enqueuer.cpu_ms, 2),
             Figure("webhook, CPU each", "ms", webhook.cpu_ms, 2),
-            Figure("CPU of no-op : webhook", "", ratios(noop.cpu_ms, webhook.cpu_ms), 2),
+            Figure("CPU, no-op : webhook", "", ratios(noop.cpu_ms, webhook.cpu_ms), 2),
+            Figure("CPU, enqueueing : webhook", "", ratios(enqueuer.cpu_ms, webhook.cpu_ms), 2),
+            Figure("enqueueing : no-op", "", ratios(enqueuer.per_s, noop.per_s), 2),
+            Figure("webhook : enqueueing", "", ratios(webhook.per_s, enqueuer.per_s), 2),
             Figure("load client against a bare socket", "answers/s", seen["bare"].per_s),
         ],
         [Budget("webhook : no-op", ratios(webhook.per_s, noop.per_s), "at least", 0.5)],

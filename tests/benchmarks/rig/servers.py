@@ -32,6 +32,31 @@ async def noop(request):
     return "OK"
 '''
 
+ENQUEUER = '''"""The least that a function costs which enqueues before it answers, with Google's own client."""
+
+import itertools
+
+import functions_framework.aio
+import grpc.aio
+from google.cloud import tasks_v2
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
+
+numbers = itertools.count()
+clients = []
+
+
+@functions_framework.aio.http
+async def enqueuer(request):
+    if not clients:
+        channel = grpc.aio.insecure_channel({endpoint!r})
+        clients.append(tasks_v2.CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=channel)))
+    if request.method == "POST":
+        call = tasks_v2.HttpRequest(url="http://127.0.0.1:9/handoff", body=b"{{}}")
+        task = tasks_v2.Task(name={queue!r} + "/tasks/floor-" + str(next(numbers)), http_request=call)
+        await clients[0].create_task(parent={queue!r}, task=task, retry=None, timeout=10)
+    return "OK"
+'''
+
 BARE = """
 import asyncio, sys
 
@@ -84,6 +109,13 @@ def framework_noop(directory: Path, port: Port, *imports: str) -> Child:
     file = directory / f"noop_{'_'.join(imports).replace('.', '_')}.py"
     file.write_text(NOOP.format(imports="".join(f"import {name}  # noqa: F401\n" for name in imports)))
     return Child("noop", framework(file, "noop", port), plain_environment(), Clock())
+
+
+def framework_enqueuer(directory: Path, port: Port, tasks: CloudTasks) -> Child:
+    """functions-framework aio with a function that does nothing but enqueue a task."""
+    file = directory / "enqueuer.py"
+    file.write_text(ENQUEUER.format(endpoint=tasks.endpoint, queue=tasks.queue))
+    return Child("enqueuer", framework(file, "enqueuer", port), plain_environment(), Clock())
 
 
 def webhook(wired: Wiring, port: Port) -> Child:
