@@ -129,6 +129,7 @@ class Config:
     webhook: Capacity
     worker: Capacity
     dispatches_per_second: int
+    records_keep_days: int
     backup_days: int
     archive: Archive | None
     access: Access
@@ -346,6 +347,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
             found["cpu"], found["memory"], found["workerMinInstances"], found["workerMaxInstances"], found["workerConcurrency"]
         ),
         dispatches_per_second=found["queueDispatchesPerSecond"],
+        records_keep_days=found["recordsKeepDays"],
         backup_days=found["backupDays"],
         archive=Archive(found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]) if found["archive"] else None,
         access=Access(found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], found["workerCallers"]),

@@ -364,6 +364,15 @@ KEYS: tuple[Key, ...] = (
     ),
     # State
     Key(
+        "recordsKeepDays",
+        "integer",
+        400,
+        "7-36500",
+        "Days that a stream's records are kept after the last thing that happened to it; then Firestore removes them.",
+        "400",
+        _between(7, 36500),
+    ),
+    Key(
         "backupDays",
         "integer",
         7,

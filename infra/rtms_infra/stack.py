@@ -83,6 +83,7 @@ def _environment(
 ) -> dict[str, dict[str, pulumi.Input[str]]]:
     """The plain variables of each function (the secret ones come from `Secrets`)."""
     both: dict[str, pulumi.Input[str]] = {
+        "RECORDS_KEEP_DAYS": str(config.records_keep_days),
         "STATE_URL": state.url,
         "TASKS_QUEUE": queue.path,
         "TASKS_INVOKER": identity.email("invoker"),

@@ -37,7 +37,7 @@ AXES: Mapping[str, tuple[dict[str, Any], ...]] = {
         },
     ),
     "queue": ({}, {"queueDispatchesPerSecond": 500}),
-    "backups": ({}, {"backupDays": 0}),
+    "backups": ({}, {"backupDays": 0, "recordsKeepDays": 30}),
     "archive": ({}, {"archive": True}, {"archive": True, "archiveColdAfterDays": 0, "archiveDeleteAfterDays": 90}),
     "access": (
         {},

@@ -48,7 +48,8 @@ BAD: dict[str, str] = {
     "recallApiKey": "a key", "recallWebhookSecrets": "whsec_!", "recallRecordingConfig": "[]", "recallEntityField": "theirs",
     "runtime": "python27", "cpu": "0.5", "memory": "256Mi", "webhookMinInstances": "-1", "webhookMaxInstances": "0",
     "webhookConcurrency": "1001", "workerMinInstances": "1.5", "workerMaxInstances": "many", "workerConcurrency": "0",
-    "queueDispatchesPerSecond": "501", "backupDays": "99", "archive": "1", "archiveColdAfterDays": "-1", "archiveDeleteAfterDays": "x",
+    "queueDispatchesPerSecond": "501", "backupDays": "99", "recordsKeepDays": "6",
+    "archive": "1", "archiveColdAfterDays": "-1", "archiveDeleteAfterDays": "x",
     "publicWebhook": "True", "webhookIngress": "ALL", "webhookUrl": "https://x.example.com/path", "workerCallers": '["allUsers"]',
     "alertEmails": '"a@example.com"', "ackLatencyAlertMs": "3000", "uptimeCheck": "on", "monthlyBudget": "-5", "billingAccount": "1",
     "budgetCurrency": "dollars", "githubRepository": "acme", "githubOwnerId": "acme", "githubRef": "main",
@@ -173,6 +174,9 @@ def test_limits_agree_with_the_functions_own() -> None:
         there["ZOOM_SIGNATURE_WINDOW_S"].parse(value)
     for value in ("10", "3000"):
         there["ZOOM_CONNECT_WINDOW_S"].parse(value)
+    for value in ("7", "36500"):
+        there["RECORDS_KEEP_DAYS"].parse(value)
+    assert there["RECORDS_KEEP_DAYS"].default == str(BY_NAME["recordsKeepDays"].default)
     for value in ("audit", "alert"):
         there["ZOOM_ON_DEAUTHORIZED"].parse(value)
     for value in ("meeting_uuid", "own"):
