@@ -35,7 +35,7 @@ def empty_store(kind: Kind, directory: Path) -> Generator[tuple[str, Callable[[]
             from rtms_relay.adapters.firestore import FirestoreStore
 
             os.environ["FIRESTORE_EMULATOR_HOST"] = address
-            return FirestoreStore(project, "(default)")
+            return FirestoreStore(project, "(default)", timeout_s=60.0)  # thousands of records, on a machine that is busy
 
         before = os.environ.get("FIRESTORE_EMULATOR_HOST")
         try:

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from rtms_relay.handoff import handoff_key
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Recall, Story, scripted
 from rtms_simulator.zoom import events
 from rtms_simulator.zoom.delivery import Attempt, Delivery
 from rtms_simulator.zoom.events import Ids
-from tests.chaos.meetings import Sent
+from tests.chaos.meetings import REVOKED, Sent
 from tests.chaos.verdict import at_rest, verdict
 from tests.security.leaks import leaks
 
@@ -96,3 +97,16 @@ async def test_a_recording_of_no_record_keeps_the_run_from_rest(recall):
 def test_a_piece_of_a_secret_is_a_leak_and_less_is_none():
     texts = ["nothing", "token=CDEFGHIJ.", "short: BCDEFGH", "ABCDEFGHIJKL"]
     assert leaks(texts, ["ABCDEFGHIJKL"]) == [texts[1], texts[3]]
+
+
+@pytest.mark.parametrize("status", [200, -1])
+async def test_a_revocation_is_heard_if_its_record_is_a_tombstone_and_then_everything_must_be_gone(recall, status):
+    mdc = await made(recall, key=handoff_key(STREAM, URLS))
+    stop = Delivery(2, events.stopped("meeting", Ids("uuid", STREAM), REVOKED, TS + 5), "http://x", b"")
+    stop.attempts.append(Attempt(TS / 1000 + 5, {}, status))
+    [fields] = row(mdc, stream_id="", server_urls="", state="cancelled", reason="revoked", retrieval="forgotten", mdc_id=None).values()
+    rows = {handoff_key(STREAM, URLS): fields | {"recordings": []}}
+    deliveries = [sent(), Sent(stop, True)]
+    assert any(line.startswith("G8") for line in verdict(deliveries, recall, rows).broken)
+    recall.life.delete_recording(mdc.recording)
+    assert verdict(deliveries, recall, rows).broken == []

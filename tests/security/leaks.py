@@ -8,16 +8,15 @@ PIECE = 8
 """So many characters in a row of a secret count as a leak."""
 
 
-def pieces(secret: str) -> set[str]:
-    """Every run of `PIECE` characters of a secret."""
-    return {secret[at : at + PIECE] for at in range(len(secret) - PIECE + 1)}
+def pieces(text: str, size: int = PIECE) -> set[str]:
+    """Every run of `size` characters."""
+    return {text[at : at + size] for at in range(len(text) - size + 1)}
 
 
-def leaks(texts: Iterable[str], secrets: Iterable[str]) -> list[str]:
-    """The texts in which any secret shows, whole or in part."""
-    wanted = {piece for secret in secrets for piece in pieces(secret)}
-    return [text for text in texts if _shows(text, wanted)]
+def leaks(texts: Iterable[str], secrets: Iterable[str], size: int = PIECE) -> list[str]:
+    """The texts in which any secret shows, whole or in a piece of `size`.
 
-
-def _shows(text: str, wanted: set[str]) -> bool:
-    return any(text[at : at + PIECE] in wanted for at in range(len(text) - PIECE + 1))
+    Where many hexadecimal secrets meet many hexadecimal keys, eight digits agree by chance: look for longer pieces there.
+    """
+    wanted = {piece for secret in secrets for piece in pieces(secret, size)}
+    return [text for text in texts if not wanted.isdisjoint(pieces(text, size))]
