@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
 from rtms_simulator.cli.receiver import of_receiver, receiver
 from rtms_simulator.cli.running import ask, find, of_up
+
+if TYPE_CHECKING:
+    from rtms_simulator.zoom.events import Event
 
 
 @click.group()
@@ -64,8 +67,10 @@ def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file
     """Send a delivery again: the same body, signed anew.
 
     ID is one of the running `up`; Recall's keep their id, as in a retry. FILE is what `events show ID --json` printed of one of Zoom's, on
-    whatever day, and goes to --webhook or to the running `up`'s.
+    whatever day, and goes to --webhook or to the running `up`'s. Or it is the story of a simulation that broke a promise: then all its
+    requests go out, one after the other, with their times moved so that the first event happens now.
     """
+    row: dict[str, Any]
     if what.isdigit() or what.startswith("msg_"):
         described = find(up_file)
         if what.isdigit():
@@ -77,28 +82,51 @@ def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file
             row = {"id": found["id"], "event": found["event"], "outcome": found["state"], "statuses": _statuses(found)}
     else:
         row = _replay_file(Path(what), *receiver(webhook_url, secret_token, up_file)[:2])
+    rows: list[dict[str, Any]] = row.get("requests", [row])
     if as_json:
         click.echo(json.dumps(row, ensure_ascii=False))
     else:
-        click.echo(f"{row['event']}: {row['outcome']} {', '.join(map(str, row['statuses']))}".rstrip())
-    if row["outcome"] == "refused":
-        raise Failed(f"the receiver refused it with {row['statuses'][-1]}", "`rtmskit events list` shows it, `events show` its answer.")
+        for each in rows:
+            click.echo(f"{each['event']}: {each['outcome']} {', '.join(map(str, each['statuses']))}".rstrip())
+    refused = next((each for each in rows if each["outcome"] == "refused"), None)
+    if refused is not None:
+        raise Failed(f"the receiver refused it with {refused['statuses'][-1]}", "`rtmskit events list` shows it, `events show` its answer.")
 
 
 def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
-    from rtms_simulator.cli.send import deliver
-    from rtms_simulator.zoom.events import Event
+    """What became of the saved delivery, or under `requests` of each request of a story."""
+    import dataclasses
+
+    from rtms_simulator.clock import Clock
+    from rtms_simulator.zoom.events import body
 
     try:
         saved = json.loads(file.read_text(encoding="utf-8"))
-        body = str(saved["body"]).encode()
-        inner = json.loads(body)
-        event = Event(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
+        if "requests" not in saved:
+            raw = str(saved["body"]).encode()
+            return _sent(_event(raw), raw, url, secret)
+        story = [_event(str(request["body"]).encode()) for request in saved["requests"]]
     except OSError as error:
         raise BadInput(f"{file}: {error.strerror}", "give an ID of `rtmskit events list`, or a file that can be read.") from None
     except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{file} is not what `rtmskit events show ID --json` prints of a delivery of Zoom's") from None
-    delivery = run(deliver(event, url, secret, body))
+        raise BadInput(f"{file} is neither what `rtmskit events show ID --json` prints of a delivery of Zoom's, nor a story") from None
+    # As it was told long ago, every start in it would be too late to be joined.
+    later = Clock().now_ms() - min((event.event_ts for event in story), default=0)
+    moved = [dataclasses.replace(event, event_ts=event.event_ts + later) for event in story]
+    return {"requests": [_sent(event, body(event), url, secret) for event in moved]}
+
+
+def _event(raw: bytes) -> Event:
+    from rtms_simulator.zoom.events import Event
+
+    inner = json.loads(raw)
+    return Event(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
+
+
+def _sent(event: Event, raw: bytes, url: str, secret: str) -> dict[str, Any]:
+    from rtms_simulator.cli.send import deliver
+
+    delivery = run(deliver(event, url, secret, raw))
     return {"id": None, "event": event.name, "outcome": delivery.outcome, "statuses": [attempt.status for attempt in delivery.attempts]}
 
 
