@@ -259,7 +259,7 @@ class _Fields:
         if value is None or value == "":
             return None
         if not isinstance(value, str):
-            raise BadRequest("payload.server_urls must be a string")
+            raise BadRequest("payload.server_urls must be a string, or a list of strings that is not empty")
         return _clean("server_urls", value)
 
 
