@@ -189,14 +189,19 @@ def bodies(event: Event) -> st.SearchStrategy[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
-    """One way in which a body is no event any more; `place` chooses where. `apply` never returns the body as it was."""
+class _Choice:
+    """An entry of one of the tables below, and where it strikes."""
 
     name: str
     place: int = 0
 
     def __repr__(self) -> str:
         return f"<{self.name}{f' at {self.place}' if self.place else ''}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Damage(_Choice):
+    """One way in which a body is no event any more; `place` chooses where. `apply` never returns the body as it was."""
 
     def apply(self, event: Event) -> bytes:
         return DAMAGES[self.name](event, self.place)
@@ -302,15 +307,9 @@ def forgeries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchSt
     return draw(flaws()).apply(draw(starts() if of is None else of), secret_token, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+@dataclass(frozen=True, slots=True, repr=False)
+class Flaw(_Choice):
     """One thing that makes a request not authentic; `place` chooses which bit, byte or digit."""
-
-    name: str
-    place: int = 0
-
-    def __repr__(self) -> str:
-        return f"<{self.name}{f' at {self.place}' if self.place else ''}>"
 
     def apply(self, event: Event, secret_token: str, now: float) -> Delivery:
         """The flawed request at `now` (seconds since the epoch)."""
