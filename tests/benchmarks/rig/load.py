@@ -61,6 +61,11 @@ class Result:
         return len(self.latencies_ms) / self.wall_s
 
     @property
+    def refused(self) -> int:
+        """How many answers were none, or not 200: what is sent is always right, so the server was too slow to keep its promise."""
+        return sum(self.statuses.values()) - len(self.latencies_ms)
+
+    @property
     def busy(self) -> float:
         """The share of the time in which this client used a CPU."""
         return self.cpu_s / self.wall_s
@@ -80,7 +85,7 @@ class Load:
         await self._process.wait()
 
     async def run(self, job: Job) -> Result:
-        """Raises RuntimeError if anything but 200 was answered, or nothing."""
+        """Raises RuntimeError if nothing was answered with 200."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(dataclasses.asdict(job)).encode() + b"\n")
@@ -88,7 +93,7 @@ class Load:
         if not line:
             raise RuntimeError("the load process ended")
         result = Result(**json.loads(line))
-        if set(result.statuses) != {"200"}:
+        if not result.latencies_ms:
             raise RuntimeError(f"port {job.port} answered {result.statuses}")
         return result
 
