@@ -38,7 +38,7 @@ from rtms_simulator.recall.switches import Limits, RecallSwitches
 
 CONNECTIONS = 32
 PER_S = 20
-HUNG_AT_LEAST = 10
+HUNG_AT_LEAST = 5
 """So many calls to Recall must hang before the acks beside them count."""
 
 PATH = "/zoom-webhook"
