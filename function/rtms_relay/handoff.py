@@ -511,7 +511,8 @@ def after_look(handoff: HandOff, found: Iterable[Recording], now: int, rules: Ru
     handoff = replace(handoff, recordings=merged)
     if merged and not handoff.posted:
         handoff = _accept(handoff, now, "a recording of it was found", look_at=now)
-    return look_later(handoff, now, None, rules)
+    # Another look may have ended the retrieval meanwhile: then there is none to come.
+    return look_later(handoff, now, None, rules) if handoff.retrieval == "awaiting" else handoff
 
 
 def look_later(handoff: HandOff, now: int, retry_after_s: float | None, rules: Rules) -> HandOff:

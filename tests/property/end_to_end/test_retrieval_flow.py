@@ -157,7 +157,7 @@ async def has_ended_right(world: World, key: str) -> None:
     assert {recording["id"]: noted(recording) for recording in record["recordings"]} == truth
     codes = {recording["status"] for recording in truth.values()}
     verdict = "none_made" if not truth else "done" if "done" in codes else "failed"
-    assert record["retrieval"] == verdict, record["retrieval_reason"]
+    assert (record["retrieval"], record["due_at"]) == (verdict, None), record["retrieval_reason"]
     assert record["retrieval"] == "done" or record["retrieval_reason"]
     event(verdict)
     if truth:

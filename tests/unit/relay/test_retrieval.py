@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -370,3 +371,22 @@ async def test_both_header_families_verify_and_rotation_is_seamless() -> None:
 
 def test_an_archive_lease_outlives_no_recheck() -> None:
     assert states.RECHECKS_MS[-1] > retrieval.ARCHIVE_LEASE_MS + states.ARCHIVE_MARGIN_MS
+
+
+async def test_two_looks_at_once_end_the_retrieval_for_good() -> None:
+    """A doubled task: the look that comes second must not ask for a third."""
+    bench = Bench()
+    await accepted(bench)
+    bench.recall.record("mdc-1")
+    await bench.zoom(stopped(NOW + 1))
+    bench.clock.now += 60_000
+    read = bench.recall.retrieve
+
+    async def slowly(mdc_id: str) -> Answer:
+        await asyncio.sleep(0)
+        return await read(mdc_id)
+
+    bench.recall.retrieve = slowly
+    await asyncio.gather(bench.worker.retrieve(KEY), bench.worker.retrieve(KEY))
+    record = bench.handoffs()[KEY]
+    assert (record["retrieval"], record["look_at"], record["due_at"]) == ("done", None, None)
