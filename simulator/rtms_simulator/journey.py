@@ -120,6 +120,7 @@ def _summary(
         "scenario": report.scenario,
         "speed": report.speed,
         "state_url": stack.state_url,
+        "seed": stack.plan.seed,
         "ids": {
             "meeting_uuid": report.entity_id,
             "rtms_stream_id": stream.stream_id,

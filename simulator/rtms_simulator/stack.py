@@ -26,6 +26,7 @@ from rtms_simulator.function import Function, Wiring
 from rtms_simulator.http_server import HttpServer
 from rtms_simulator.processes import ChildEnded, Port
 from rtms_simulator.recall import Recall, WebhookEndpoint
+from rtms_simulator.retrieval import Recordings, Refused, Unreachable
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 
 SWEEP_EVERY_S = 60.0
@@ -36,6 +37,15 @@ RECORDING_CONFIG: Mapping[str, Any] = {
     "transcript": {"provider": {"meeting_captions": {}}},
 }
 """What is recorded unless a plan says otherwise: a film, every sample, and who said what."""
+
+
+class StateUnusable(Exception):
+    """The functions run, and cannot use the store they were given."""
+
+
+def drawn_seed(clock: Clock) -> int:
+    """A seed that no earlier start had: the clock's time in ms. Records outlive a run, and a stream id in them must not come again."""
+    return clock.now_ms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +122,11 @@ class Stack:
         self._real_time = Clock()  # for child processes and sockets, which know nothing of a scaled or frozen clock
         self._on_line = on_line
         self._ports: dict[str, Port] = {}
+        self._resets = 0
         self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        """Raises `PortTaken`, `ChildEnded` (a function refused its settings, or crashed) or TimeoutError."""
+        """Raises `PortTaken`, `ChildEnded` (a function refused its settings, or crashed), `StateUnusable` or TimeoutError."""
         plan, secrets, ports = self.plan, self.secrets, self.plan.ports
         for part in fields(ports):
             # Whoever asks for a taken port hears it before anything has been started.
@@ -163,8 +174,12 @@ class Stack:
 
     async def forget(self) -> bool:
         """Everything as it was after `start`. True if the records went too (they stay in a store that was named)."""
+        self._resets += 1
+        # Records that are kept know the ids of before, so those that follow must be others.
+        seed = self.plan.seed if self.plan.own_state else self.plan.seed + self._resets
         await self.zoom.reset()
-        await self.recall.reset()
+        self.zoom.seed = seed
+        await self.recall.reset(seed=seed)
         self.tasks.reset()
         if self.function is not None and self.plan.own_state:
             await self.function.aclose()
@@ -215,6 +230,7 @@ class Stack:
             "cloud_tasks": {"endpoint": self.tasks.endpoint, "queue": self.tasks.queue},
             "control_url": f"{self.control.url}/_control",
             "state_url": self.state_url,
+            "seed": self.plan.seed,
             "pid": os.getpid(),
         }
 
@@ -242,3 +258,15 @@ class Stack:
         self.function = Function(wiring, self._ports["webhook"], self._ports["worker"], self._real_time, self._on_line)
         self._running.push_async_callback(self.function.aclose)
         await self.function.start()
+        await self._look_into_records()
+
+    async def _look_into_records(self) -> None:
+        """A function opens its store at the first request, so its `/health` says nothing of it."""
+        records = Recordings(self.worker_url)
+        try:
+            async for _ in records.every():
+                break
+        except (Refused, Unreachable) as error:
+            raise StateUnusable(f"the records at {self.state_url} cannot be used: {error}") from None
+        finally:
+            await records.aclose()

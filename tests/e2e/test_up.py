@@ -16,7 +16,7 @@ from tests.e2e.processes import alive, descendants, rtmskit, up
 # One worker for this file: what all its tests share is made once.
 pytestmark = pytest.mark.xdist_group("up")
 
-KEYS = {"webhook_url", "recall_webhook_url", "worker_url", "zoom", "recall", "cloud_tasks", "control_url", "state_url", "pid"}
+KEYS = {"webhook_url", "recall_webhook_url", "worker_url", "zoom", "recall", "cloud_tasks", "control_url", "state_url", "seed", "pid"}
 
 
 def functions_of(running) -> dict[str, set[int]]:
@@ -145,3 +145,31 @@ def test_receivers_of_ones_own_need_no_function(tmp_path):
     done = rtmskit("up", "--webhook", "http://127.0.0.1:1/", cwd=tmp_path)
     assert done.returncode == 2
     assert "add --no-function" in done.stderr
+
+
+def test_two_starts_on_kept_records_are_two_meetings(tmp_path):
+    seeds = set()
+    for count in (1, 2):
+        with up(tmp_path, "--state", f"sqlite:///{tmp_path}/kept.sqlite") as running:
+            seeds.add(running.described["seed"])
+            played = rtmskit("meeting", "play", "--speed", "max", cwd=tmp_path)
+            assert played.returncode == 0, played.stderr
+            rows = json.loads(rtmskit("recordings", "list", "--json", cwd=tmp_path).stdout)["recordings"]
+            assert [row["state"] for row in rows] == ["accepted"] * count
+            assert len({row["mdc_id"] for row in rows} | {None}) == count + 1
+    assert len(seeds) == 2
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("sqlite:////proc/nope/x.sqlite", "the SQLite file /proc/nope/x.sqlite cannot be used"),
+        ("firestore://project/database", "FIRESTORE_EMULATOR_HOST is not set"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_refused_before_anything_is_said_to_be_ready(tmp_path, command, state, says):
+    done = rtmskit(command, "--state", state, "--json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

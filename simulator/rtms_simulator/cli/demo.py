@@ -15,7 +15,7 @@ import click
 from rtms_simulator.cli.outcome import BadInput, Failed, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, table
-from rtms_simulator.cli.starting import explained, state_option
+from rtms_simulator.cli.starting import checked_state, explained, state_option
 
 if TYPE_CHECKING:
     from rtms_simulator.journey import Step
@@ -28,7 +28,7 @@ KEPT = Path(".rtmskit/demo")
 @state_option
 @click.option("--scenario", default="stand-up", show_default=True, help="The meeting: a built-in name, or a TOML file.")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
-@click.option("--seed", type=int, help="Of the media and ids; default: the scenario's.")
+@click.option("--seed", type=int, help="Makes ids and secrets. Default: another at each start, which is shown; media have the scenario's.")
 @click.option("--keep", is_flag=True, help=f"Keep recording and records in {KEPT} (of an earlier demo they are replaced).")
 @click.option("--logs", is_flag=True, help="Show the functions' log lines.")
 @as_json_option
@@ -41,13 +41,14 @@ def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool
     from rtms_simulator.playbill import Unplayable, read
 
     try:
-        playbill = read({"scenario": scenario, "speed": speed, "seed": seed})
+        playbill = read({"scenario": scenario, "speed": speed})
         if playbill.scenario.meetings != 1:
             raise Unplayable(f"{playbill.scenario.name} is {playbill.scenario.meetings} meetings; a demo plays one")
     except Unplayable as error:
         raise BadInput(str(error)) from None
+    checked_state(state_url)
     with _directory(keep) as directory, explained():
-        summary = run(_play(playbill, state_url, directory, logs, quiet=as_json))
+        summary = run(_play(playbill, state_url, seed, directory, logs, quiet=as_json))
     if not keep:
         for artifact in (summary["recording"], *summary["artifacts"].values()):
             artifact.pop("path", None)
@@ -69,13 +70,13 @@ def _directory(keep: bool) -> Generator[Path]:
             yield Path(folder)
 
 
-async def _play(playbill: Playbill, state_url: str, directory: Path, logs: bool, *, quiet: bool) -> dict[str, Any]:
+async def _play(playbill: Playbill, state_url: str, seed: int | None, directory: Path, logs: bool, *, quiet: bool) -> dict[str, Any]:
     import asyncio
 
     from rtms_simulator.clock import Clock
     from rtms_simulator.journey import Lost, travel
     from rtms_simulator.retrieval import Refused, Unreachable
-    from rtms_simulator.stack import Plan, Stack
+    from rtms_simulator.stack import Plan, Stack, drawn_seed
 
     real_time = Clock()
     begun = real_time.now()
@@ -87,7 +88,8 @@ async def _play(playbill: Playbill, state_url: str, directory: Path, logs: bool,
     def step(one: Step) -> None:
         tell(f"{one.at_ms / 1000:8.3f} s  {one.what}")
 
-    stack = Stack(Plan(directory, state_url=state_url), on_line=log_line if logs else None)
+    plan = Plan(directory, state_url=state_url, seed=drawn_seed(real_time) if seed is None else seed)
+    stack = Stack(plan, on_line=log_line if logs else None)
     try:
         tell("Starting Zoom, Recall, Cloud Tasks and both functions ...")
         await stack.start()
@@ -125,7 +127,12 @@ def _show(summary: dict[str, Any]) -> None:
     table(("at", "what"), [(f"{ms:,} ms", WORDS[name]) for name, ms in summary["timeline_ms"].items()])
     click.echo()
     ids = summary["ids"]
-    rows = [("meeting", ids["meeting_uuid"]), ("stream", ids["rtms_stream_id"]), ("hand-off", ids["handoff"])]
+    rows = [
+        ("seed", str(summary["seed"])),
+        ("meeting", ids["meeting_uuid"]),
+        ("stream", ids["rtms_stream_id"]),
+        ("hand-off", ids["handoff"]),
+    ]
     table(("", "id"), [*rows, ("Meeting Direct Connect", ids["meeting_direct_connect"]), ("recording", ids["recording"])])
     click.echo()
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
@@ -25,11 +26,21 @@ def state_option(command: C) -> C:
     )(command)
 
 
+def checked_state(url: str) -> None:
+    """Raises BadInput for a store beyond this machine: everything here is made up, and binds to loopback."""
+    if url.startswith("firestore://") and not os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        raise BadInput(
+            f"--state {url}: FIRESTORE_EMULATOR_HOST is not set, and records of made-up meetings do not go to Google",
+            "start an emulator and set FIRESTORE_EMULATOR_HOST=127.0.0.1:PORT, or use sqlite:///path.",
+        )
+
+
 @contextlib.contextmanager
 def explained() -> Generator[None]:
     """Turn what can go wrong while starting and running into what a person can do about it."""
     from rtms_simulator.function import NoFunctionSource
     from rtms_simulator.processes import ChildEnded, PortTaken
+    from rtms_simulator.stack import StateUnusable
 
     try:
         yield
@@ -41,6 +52,8 @@ def explained() -> Generator[None]:
         if error.code == SETTINGS_REFUSED:
             raise BadInput(f"the functions refuse their settings:\n{said}", "change the variables named above.") from None
         raise Failed(f"{error}. Its last lines:\n{said or '  (none)'}", "everything else was stopped.") from None
+    except StateUnusable as error:
+        raise BadInput(str(error), "name a store that can be written with --state, or leave it out.") from None
     except NoFunctionSource as error:
         raise Failed(str(error)) from None
     except TimeoutError as error:

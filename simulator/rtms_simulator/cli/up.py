@@ -14,7 +14,7 @@ from rtms_simulator.cli import running
 from rtms_simulator.cli.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line
-from rtms_simulator.cli.starting import explained, state_option
+from rtms_simulator.cli.starting import checked_state, explained, state_option
 
 if TYPE_CHECKING:
     from rtms_simulator.stack import Plan
@@ -46,7 +46,7 @@ def _ports(command: Any) -> Any:
 )
 @click.option("--worker", "worker_url", metavar="URL", default="", help="With --no-function: your own worker, for `rtmskit recordings`.")
 @click.option("--tls", is_flag=True, help="Serve RTMS over wss, with a CA made for this run.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Makes ids, secrets and media; one seed, one run.")
+@click.option("--seed", type=int, help="Makes ids and secrets; one seed, one run. Default: another at each start, which is shown.")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -58,7 +58,7 @@ def _ports(command: Any) -> Any:
 @_ports
 @running.of_up
 @as_json_option
-def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, **options: Any) -> None:
+def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int | None, **options: Any) -> None:
     """Start every fake and both functions, and keep them running.
 
     Zoom's RTMS servers, Recall's API, Cloud Tasks with a scheduler, and the functions under the real functions-framework, all on
@@ -67,7 +67,8 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, **options: 
     The environment's settings of the service reach the functions (RECALL_RECORDING_CONFIG, ARCHIVE_URL, time limits), except addresses and
     credentials, which are the fakes'.
     """
-    from rtms_simulator.stack import Plan, Ports
+    from rtms_simulator.clock import Clock
+    from rtms_simulator.stack import Plan, Ports, drawn_seed
 
     ports = Ports(**{name: options.pop(f"{name}_port") for name in PORTS})
     if not no_function and any(options[name] for name in RECEIVERS):
@@ -77,7 +78,8 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, **options: 
         raise BadInput(f"an `rtmskit up` is running here already (process {other['pid']})", "end it, or give this one another --up FILE.")
     if wanted := os.environ.get("RECALL_RECORDING_CONFIG"):
         options["recording_config"] = wanted
-    plan = Plan(function=not no_function, ports=ports, **options)
+    checked_state(options["state_url"])
+    plan = Plan(function=not no_function, ports=ports, seed=drawn_seed(Clock()) if seed is None else seed, **options)
     with explained():
         run(_serve(plan, up_file, as_json, quiet))
 
