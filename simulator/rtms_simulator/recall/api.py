@@ -145,7 +145,6 @@ class Api:
         api_key: str,
         region: str,
         version: str,
-        allow_local_urls: bool,
         origin: Callable[[], str],
     ) -> None:
         self._clock = clock
@@ -163,7 +162,6 @@ class Api:
         self._windows = SlidingWindows()
         self._keys = IdempotencyKeys()
         self._routers: dict[tuple[bool, bool], Router] = {}
-        self.allow_local_urls = allow_local_urls
         self.history: deque[Exchange] = deque(maxlen=KEPT_HISTORY)
 
     def clear(self) -> None:
@@ -261,7 +259,7 @@ class Api:
             return Answer.json(200, self.openapi())
         if asked.path.startswith("/_workspace-"):
             return await self._download(asked, exchange, receive)
-        if edge.blocked(asked.method, asked.body, allow_local_urls=self.allow_local_urls):
+        if edge.blocked(asked.method, asked.headers.get("content-type"), asked.body, allow_local_urls=self._switches().allow_local_urls):
             return self._blocked()
         if asked.path.startswith(f"{ROOT}/download/"):
             return await self._download(asked, exchange, receive)

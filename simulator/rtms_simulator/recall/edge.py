@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from rtms_simulator.recall.request_body import UnreadableBodyError, UnsupportedMediaTypeError, read
+from rtms_simulator.recall.switches import LocalUrls
 
 WAF_DETAIL = (
     "Request was blocked due to security rules. This is likely due to providing a localhost URL in your payload. "
@@ -25,18 +31,52 @@ BAD_KEY = {
     "eu-central-1, or ap-northeast-1). Verify token is valid and belongs to the correct region.",
 }
 SCHEMES = frozenset({"token", "bearer"})
-_LOCAL_URL = re.compile(
-    rb"\b(?:https?|wss?|rtmps?)://(?:[^/@\s\"']*@)?(?:localhost\b|\d{1,3}(?:\.\d{1,3}){3}\b|\[[0-9a-f:.]+\])", re.IGNORECASE
-)
+# Looked ahead for, so that in `https://a,https://b` each URL is found.
+_AUTHORITY = re.compile(r"\b(?:https?|wss?|rtmps?)://(?=([^/?#\\\s\"'<>]*))", re.IGNORECASE)
+# A host whose last label is a number is an IPv4 address, however it is written: 127.0.0.1, 127.1, 2130706433, 0x7f000001.
+_IPV4 = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)", re.DOTALL)
 _BODILESS = frozenset({"GET", "HEAD"})
 
 
-def blocked(method: str, body: bytes, *, allow_local_urls: bool) -> bool:
-    """Whether the firewall stops the request: any body on a GET, or a localhost or IP-address URL in a payload."""
+def blocked(method: str, content_type: str | None, body: bytes, *, allow_local_urls: LocalUrls) -> bool:
+    """Whether the firewall stops the request: any body on a GET, or a localhost or IP-address URL in a payload.
+
+    The decoded values are looked at, so that no escape hides a URL; of a body that cannot be read, its text. That names below
+    `.localhost` count too, and how a host is read, are inferred.
+    """
     if method in _BODILESS:
         return bool(body)
-    # JSON may spell the slashes of a URL `\/`.
-    return not allow_local_urls and _LOCAL_URL.search(body.replace(b"\\/", b"/")) is not None
+    if allow_local_urls == "all":
+        return False
+    try:
+        payload = read(content_type, body)
+    except (UnreadableBodyError, UnsupportedMediaTypeError):
+        payload = body.decode("utf-8", "replace").replace("\\/", "/")
+    if allow_local_urls == "server_urls" and isinstance(payload, dict) and isinstance(payload.get("zoom_rtms"), dict):
+        payload = {**payload, "zoom_rtms": {**payload["zoom_rtms"], "server_urls": None}}
+    return any(_is_local(found[1]) for text in _texts(payload) for found in _AUTHORITY.finditer(text))
+
+
+def _texts(payload: Any) -> Iterator[str]:
+    """Every string in a decoded body, keys too. Not recursive, because a body may be nested deeply."""
+    waiting = [payload]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as entries:
+                waiting += [*entries.keys(), *entries.values()]
+            case list() as items:
+                waiting += items
+
+
+def _is_local(authority: str) -> bool:
+    """Whether `user@host:port` means this machine or an address instead of a public name."""
+    host = unquote(authority).rpartition("@")[2].lower()
+    if host.startswith("["):
+        return True
+    host = re.split(r"[:,;]", host, maxsplit=1)[0].removesuffix(".")
+    return host == "localhost" or host.endswith(".localhost") or _IPV4.fullmatch(host) is not None
 
 
 def refusal(authorization: str | None, api_key: str) -> dict[str, str] | None:

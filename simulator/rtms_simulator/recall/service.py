@@ -8,6 +8,7 @@ import shutil
 import ssl as ssl_module
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -27,7 +28,7 @@ from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, Stre
 from rtms_simulator.recall.request_schemas import create_body
 from rtms_simulator.recall.serving import Connections, CutError
 from rtms_simulator.recall.signing import make_secret
-from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.recall.switches import LocalUrls, RecallSwitches
 from rtms_simulator.recall.webhooks import EVENTS, SigningSecret, WebhookEndpoint, Webhooks
 from rtms_simulator.recall.workspace import Workspace
 
@@ -45,9 +46,10 @@ class Recall:
     """A Recall.ai that joins, records and serves.
 
     `api_key`: the one key it takes. `zoom_client` (client id, client secret): if given, a wrong `zoom_rtms.signature` makes the MDC
-    fail after its 201; otherwise Zoom's own refusal does. `allow_local_urls`: let localhost and IP-address URLs through the firewall,
-    as local tests need. `data_dir`: where recordings are written; a temporary directory if None. `recorder_factory`: another
-    recorder than the one that joins RTMS streams; `ssl`: what that one trusts. `http_transport`: how webhooks are sent.
+    fail after its 201; otherwise Zoom's own refusal does. `allow_local_urls`: the first value of that switch: "none", "server_urls"
+    (for a Zoom on this machine) or "all"; True means "all", False "none". `data_dir`: where recordings are written; a temporary
+    directory if None. `recorder_factory`: another recorder than the one that joins RTMS streams; `ssl`: what that one trusts.
+    `http_transport`: how webhooks are sent.
 
     Use `app` in process (or `transport()` with httpx) or `start()` the port; both are one state. All use is in one event loop.
     """
@@ -64,7 +66,7 @@ class Recall:
         data_dir: Path | None = None,
         webhooks: Sequence[WebhookEndpoint] = (),
         zoom_client: tuple[str, str] | None = None,
-        allow_local_urls: bool = False,
+        allow_local_urls: LocalUrls | bool | None = None,
         switches: RecallSwitches | None = None,
         faults: Sequence[str] = (),
         workspace_secret: str | None = None,
@@ -81,7 +83,11 @@ class Recall:
         self.region = region
         self.api_key = api_key
         self.seed = seed
-        self.switches = self._first_switches = switches or RecallSwitches()
+        switches = switches or RecallSwitches()
+        if allow_local_urls is not None:
+            local: LocalUrls = ("all" if allow_local_urls else "none") if isinstance(allow_local_urls, bool) else allow_local_urls
+            switches = replace(switches, allow_local_urls=local)
+        self.switches = self._first_switches = switches
         self.faults = FaultPlan(FAULT_TARGETS)
         self._ids = random.Random(f"recall ids {seed}")
         self._own_data_dir = data_dir is None
@@ -116,7 +122,6 @@ class Recall:
             api_key=api_key,
             region=region,
             version=__version__,
-            allow_local_urls=allow_local_urls,
             origin=lambda: self.origin,
         )
         self._control = control_app(self)

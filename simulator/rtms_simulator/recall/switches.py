@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 DAY = 86_400.0
+LocalUrls = Literal["none", "server_urls", "all"]
+"""Which localhost and IP-address URLs pass the firewall: none, those of `zoom_rtms.server_urls` only, all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,12 @@ class RecallSwitches:
     """The open questions, decided. Change one with `dataclasses.replace` or over `/_control/switches`."""
 
     html_waf: bool = _switch(False, 5, "documented", "answer blocked requests with the older CloudFront HTML page instead of JSON")
+    allow_local_urls: LocalUrls = field(
+        default="none",
+        metadata=_about(
+            5, "documented", "which localhost and IP-address URLs pass the firewall: none, those of zoom_rtms.server_urls, all"
+        ),
+    )
     max_body_bytes: int = _switch(10 * 1024 * 1024, 3, "unknown", "larger request bodies get 413")
     signature_shape_check: bool = _switch(True, 6, "inferred", "refuse at create a signature that is not 64 lower-case hex digits")
     signature_check_s: float = _switch(0.0, 6, "inferred", "how long after the 201 a wrong HMAC turns the MDC failed, in seconds")

@@ -164,6 +164,24 @@ async def test_the_firewall_stops_local_and_ip_urls_unless_it_is_told_not_to(tmp
         assert (await b.client.post(MDC, content=sent, headers={"content-type": "application/json"})).status_code == 201
 
 
+@pytest.mark.parametrize("url", ["http://localhost:8000/x", "http://127.0.0.1/x", "https://8.8.8.8/x"])
+async def test_a_local_zoom_can_be_allowed_without_local_receivers_and_that_changed_at_run_time(tmp_path, url):
+    endpoint = {"type": "webhook", "url": url, "events": ["transcript.data"]}
+    sent = body(
+        server_urls="ws://127.0.0.1:1",
+        recording_config={"transcript": {"provider": {"meeting_captions": {}}}, "realtime_endpoints": [endpoint]},
+    )
+    async with bench(tmp_path, allow_local_urls="server_urls") as b:
+        assert (await b.client.post(MDC, json=body(server_urls="ws://127.0.0.1:1"))).status_code == 201
+        assert (await b.client.post(MDC, json=sent)).status_code == 403
+        changed = await b.client.patch("https://us-east-1.recall.ai/_control/switches", json={"allow_local_urls": "all"})
+        assert changed.json()["switches"]["allow_local_urls"] == "all"
+        assert (await b.client.post(MDC, json=sent)).status_code == 201
+        assert (await b.client.patch("https://us-east-1.recall.ai/_control/switches", json={"allow_local_urls": "some"})).status_code == 400
+        await b.recall.reset()
+        assert (await b.client.post(MDC, json=sent)).status_code == 403
+
+
 async def test_a_get_with_any_body_is_blocked(tmp_path):
     async with bench(tmp_path) as b:
         assert (await b.client.request("GET", MDC, content=b"null")).status_code == 403

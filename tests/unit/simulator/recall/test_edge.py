@@ -15,7 +15,21 @@ from rtms_simulator.recall import edge
         (b'{"u": "https:\\/\\/LocalHost:8080"}', True),
         (b'{"u": "rtmp://user:pw@10.0.0.1/"}', True),
         (b'{"u": "ws://[::1]/"}', True),
-        (b'{"u": "https://localhost.example.com"}', True),  # the word is enough; a firewall is not a parser (inferred)
+        (b'{"u": "https:\\u002f\\u002flocalhost/"}', True),
+        (b'{"u": "https://%6cocalhost/"}', True),
+        (b'{"u": "http://2130706433/"}', True),
+        (b'{"u": "http://0x7f.1:80/"}', True),
+        (b'{"u": "http://localhost."}', True),
+        (b'{"u": "http://x.localhost"}', True),
+        (b'{"u": "wss://rtms.zoom.us,wss://localhost:1"}', True),
+        (b'{"u": "see http://localhost, there"}', True),
+        (b'{"u": [[{"http://[::1]": null}]]}', True),
+        (b"http://localhost is no JSON", True),
+        (b"https:\\/\\/localhost is no JSON", True),
+        (b'{"u": "https://localhost.example.com"}', False),
+        (b'{"u": "https://1.2.3.4.example.com"}', False),
+        (b'{"u": "https://1e100.net/127.0.0.1"}', False),
+        (b'{"u": "https://localhost@example.com"}', False),
         (b'{"u": "https://mylocalhost.test"}', False),
         (b'{"u": "wss://10-0-0-1.zoom.us"}', False),
         (b'{"u": "localhost"}', False),
@@ -23,14 +37,27 @@ from rtms_simulator.recall import edge
     ],
 )
 def test_urls_of_this_machine_and_of_addresses_are_stopped(body, stopped):
-    assert edge.blocked("POST", body, allow_local_urls=False) == stopped
-    assert not edge.blocked("POST", body, allow_local_urls=True)
+    assert edge.blocked("POST", "application/json", body, allow_local_urls="none") == stopped
+    assert not edge.blocked("POST", "application/json", body, allow_local_urls="all")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b'{"zoom_rtms": {"server_urls": "ws://127.0.0.1:1"}, "x": "%s"}'),
+        ("application/x-www-form-urlencoded", b"zoom_rtms.server_urls=ws%%3A%%2F%%2F127.0.0.1&x=%s"),
+    ],
+)
+def test_server_urls_can_be_allowed_alone(kind, body):
+    assert edge.blocked("POST", kind, body % b"", allow_local_urls="none")
+    assert not edge.blocked("POST", kind, body % b"", allow_local_urls="server_urls")
+    assert edge.blocked("POST", kind, body % b"http://127.0.0.1", allow_local_urls="server_urls")
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_any_body_on_a_get_is_stopped_whatever_is_allowed(method):
-    assert edge.blocked(method, b"null", allow_local_urls=True)
-    assert not edge.blocked(method, b"", allow_local_urls=False)
+    assert edge.blocked(method, None, b"null", allow_local_urls="all")
+    assert not edge.blocked(method, None, b"", allow_local_urls="none")
 
 
 @given(st.text() | st.lists(st.sampled_from(["Token", "bearer", "x", "0123456789abcdef"]), max_size=4).map(" ".join))
