@@ -47,10 +47,8 @@ docs: $(VENV)/.test  ## Write the generated parts of the docs anew (COG=--check 
 
 # --- on demand, never part of `make test` ------------------------------------------------------------------------------
 
-BENCHMARKS = $(filter-out __init__ soak,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))
-
-bench: $(VENV)/.test  ## Run every benchmark (BENCHMARKS=name runs one)
-	@for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name $(ARGS) || exit 1; done
+bench: $(VENV)/.test  ## Run every benchmark (ARGS="acks start rtms" runs those named)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 SEEDS ?= 400
 

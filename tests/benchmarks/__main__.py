@@ -6,6 +6,8 @@ import importlib
 import sys
 
 BENCHMARKS = {
+    "acks": "tests.benchmarks.acks",
+    "start": "tests.benchmarks.start",
     "rtms": "tests.benchmarks.rtms_streams",
 }
 """Name to module; each has `main(argv)`."""

@@ -85,7 +85,9 @@ class CloudTasks:
 
     async def start(self) -> None:
         """Serve. Raises OSError if the port is taken."""
-        self._client = httpx.AsyncClient(transport=self._transport, trust_env=False)
+        # The queue's own limits decide how many are under way; httpx would stop at a hundred.
+        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+        self._client = httpx.AsyncClient(transport=self._transport, trust_env=False, limits=unlimited)
         self._broker = Broker(
             self._clock,
             HttpSender(self._clock, self._client),
