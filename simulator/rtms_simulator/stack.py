@@ -152,7 +152,7 @@ class Stack:
             data_dir=Path(self._running.enter_context(TemporaryDirectory(prefix="recall-", dir=plan.directory))),
             webhooks=[WebhookEndpoint(self.recall_webhook_url, secrets.webhook_secret)] if self.recall_webhook_url else [],
             zoom_client=(secrets.client_id, secrets.client_secret),
-            allow_local_urls=True,
+            allow_local_urls="server_urls",
             ssl=ssl.create_default_context(cafile=str(self._tls.ca_file)) if self._tls else None,
         )
         await self._begin(self.recall)
