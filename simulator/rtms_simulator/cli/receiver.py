@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -25,6 +26,15 @@ def of_receiver(command: C) -> C:
     return command
 
 
+def is_url(text: str) -> bool:
+    """Whether it names a scheme and a host that a request can be sent to."""
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
 def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, dict[str, Any] | None]:
     """(URL, Secret Token, description of the running `up` if that is meant). Raises BadInput or Nobody."""
     if webhook_url is None:
@@ -32,7 +42,7 @@ def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -
         if not described["webhook_url"]:
             raise Nobody("this `up` knows no webhook (--no-function without --webhook)", "name one with --webhook.")
         return described["webhook_url"], secret_token or described["zoom"]["secret_token"], described
-    if not webhook_url.startswith(("http://", "https://")):
+    if not is_url(webhook_url):
         raise BadInput(f"--webhook {webhook_url!r} is not a URL", "write it with http:// or https://.")
     if not secret_token:
         raise BadInput("--secret-token is missing", "pass the Secret Token that the receiver verifies with, or set ZOOM_SECRET_TOKEN.")

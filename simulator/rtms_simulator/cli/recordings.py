@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rtms_simulator.cli.outcome import Failed, Nobody, run
+from rtms_simulator.cli.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.output import as_json, progress, table
+from rtms_simulator.cli.receiver import is_url
 from rtms_simulator.cli.running import find, of_up
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def _retrieval(row: dict[str, Any]) -> Any:
 def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:
     from rtms_simulator.retrieval import Recordings, Refused, Unreachable
 
+    if worker and not is_url(worker):
+        raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
     url = worker or find(up_file)["worker_url"]
     if not url:
         raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker.")

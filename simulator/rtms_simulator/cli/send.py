@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,13 @@ from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
+    from rtms_simulator.faults import Fault
     from rtms_simulator.zoom.delivery import Delivery
     from rtms_simulator.zoom.events import Event
+
+
+OF_ONE_REQUEST = ("wrong-signature", "unsigned", "stale", "style")
+"""The faults that show in a single request. The other ones are about when and how often requests come, or about streams."""
 
 
 @click.command()
@@ -28,7 +34,13 @@ if TYPE_CHECKING:
 @click.option(
     "--raw", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Send this file's bytes as the body (- is stdin)."
 )
-@click.option("--fault", "faults", metavar="FAULT", multiple=True, help="Such as wrong-signature, stale, unsigned: `rtmskit faults list`.")
+@click.option(
+    "--fault",
+    "faults",
+    metavar="FAULT",
+    multiple=True,
+    help="One of wrong-signature, unsigned, stale, style (settings: `rtmskit faults list`).",
+)
 @click.option("--dry-run", is_flag=True, help="Show the request instead of sending it.")
 @as_json_option
 def send(
@@ -48,6 +60,8 @@ def send(
     EVENT is a name such as meeting.rtms_started, with the values of Zoom's documentation and the present time, which --set and --unset
     change. Exit code 0 means that Zoom would be content: 200 or 204 within 3 seconds, and a right answer to a challenge.
     """
+    if raw is not None and (sets or unsets):
+        raise BadInput("--raw is sent as it is, so --set and --unset have nothing to change", "change the file, or leave --raw out.")
     url, secret, _ = receiver(webhook_url, secret_token, up_file)
     body = _bytes(raw) if raw is not None else None
     chosen = composed(event, sets, unsets, free=body is not None)
@@ -97,15 +111,38 @@ async def deliver(
     book = FaultBook()
     try:
         for text in faults:
-            book.add(parse(text))
+            fault = parse(text)
+            _fits(fault, event.name, body)
+            book.add(fault)
     except FaultError as error:
         raise BadInput(f"--fault {error}", "`rtmskit faults list` shows them.") from None
-    transport = httpx.MockTransport(lambda _request: httpx.Response(200)) if dry_run else None
+    requests: list[httpx.Request] = []
+
+    def kept(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200)
+
+    transport = httpx.MockTransport(kept) if dry_run else None
     courier = Courier(Clock(), Random(event.event_ts), faults=book, transport=transport)
     try:
-        return await courier.deliver(event, Endpoint(url, secret), raw=body)
+        delivery = await courier.deliver(event, Endpoint(url, secret), raw=body)
+        for attempt, request in zip(delivery.attempts, requests, strict=False):
+            attempt.headers = dict(request.headers)  # with those that the HTTP client adds
+        return delivery
     finally:
         await courier.aclose()
+
+
+def _fits(fault: Fault, event: str, body: bytes | None) -> None:
+    """Raises BadInput for a fault that one request cannot show: it needs time, a second request or a stream."""
+    if fault.name not in OF_ONE_REQUEST:
+        raise BadInput(
+            f"--fault {fault.name} means nothing for one event", f"here are {', '.join(OF_ONE_REQUEST)}; others go with a meeting."
+        )
+    if not fnmatchcase(event, fault.text("event")):
+        raise BadInput(f"--fault {fault} is for other events than {event}", "leave its event= out.")
+    if fault.name == "style" and body is not None:
+        raise BadInput("--fault style writes the body another way, and --raw is sent as it is", "leave one of them out.")
 
 
 def _report(delivery: Delivery, secret: str, as_json: bool, dry_run: bool) -> None:
@@ -161,6 +198,8 @@ def _value(text: str) -> Any:
 
 def _parent(whole: dict[str, Any], path: str, option: str) -> dict[str, Any]:
     """The object that holds the last part of a dotted path; objects on the way are made."""
+    if not all(path.split(".")):
+        raise BadInput(f"{option} {path!r} is no path", "write names with single dots between them, as payload.stop_reason.")
     found: Any = whole
     for part in path.split(".")[:-1]:
         found = found.setdefault(part, {})

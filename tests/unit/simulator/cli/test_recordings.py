@@ -80,3 +80,10 @@ def test_without_a_worker_a_running_up_is_needed(rtmskit):
     done = rtmskit("recordings", "list")
     assert done.exit_code == 3
     assert "start `rtmskit up` here" in done.stderr
+
+
+@pytest.mark.parametrize("worker", ["notaurl", "localhost:80", "http://", "ftp://host/", "http://[", "http://host:x/"])
+def test_a_worker_that_is_no_url_is_bad_input(rtmskit, worker):
+    done = rtmskit("recordings", "list", "--worker", worker)
+    assert done.exit_code == 2
+    assert "is not a URL" in done.stderr

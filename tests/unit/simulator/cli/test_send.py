@@ -56,6 +56,13 @@ def test_a_dry_run_shows_the_request_and_sends_nothing(rtmskit, receiver):
     shown = json.loads(done.stdout)
     assert receiver.requests == []
     assert shown["headers"]["x-zm-signature"] == expected_signature(shown["headers"]["x-zm-request-timestamp"], shown["body"].encode())
+    sent = rtmskit("send", "meeting.rtms_started", *arguments(receiver))
+    assert sent.exit_code == 0
+    (_, _, headers, body) = receiver.requests.pop()
+    assert shown["headers"].keys() == headers.keys()
+    for name in ("user-agent", "host", "content-length"):
+        assert shown["headers"][name] == headers[name]
+    assert len(body) == int(shown["headers"]["content-length"])
     assert "x-zm-signature: v0=" in rtmskit("send", "meeting.rtms_started", *arguments(receiver), "--dry-run").stdout
 
 
@@ -102,6 +109,14 @@ def test_nobody_there(rtmskit):
         (["meeting.rtms_started", "--raw", "nowhere"], "No such file"),
         (["meeting.rtms_started", "--fault", "no-such"], "no fault 'no-such'"),
         (["meeting.rtms_started", "--fault", "late:seconds=x"], "seconds is 'x'"),
+        (["meeting.rtms_started", "--fault", "drop-media:at=3"], "here are wrong-signature, unsigned, stale, style"),
+        (["meeting.rtms_started", "--fault", "duplicate"], "means nothing for one event"),
+        (["meeting.rtms_started", "--fault", "stale:event=*.rtms_stopped"], "is for other events"),
+        (["meeting.rtms_started", "--raw", "/dev/null", "--fault", "style"], "--raw is sent as it is"),
+        (["meeting.rtms_started", "--raw", "/dev/null", "--set", "payload.a=1"], "--raw is sent as it is, so --set"),
+        (["meeting.rtms_started", "--set", "=1"], "--set '' is no path"),
+        (["meeting.rtms_started", "--set", "payload..a=1"], "--set 'payload..a' is no path"),
+        (["meeting.rtms_started", "--unset", "payload."], "--unset 'payload.' is no path"),
     ],
 )
 def test_bad_input_is_explained(rtmskit, receiver, arguments, says):
