@@ -15,7 +15,7 @@ import click
 from rtms_simulator.cli.outcome import BadInput, Failed, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, table
-from rtms_simulator.cli.starting import checked_state, explained, state_option
+from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
     from rtms_simulator.journey import Step
@@ -64,6 +64,7 @@ def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool
 def _directory(keep: bool) -> Generator[Path]:
     if keep:
         shutil.rmtree(KEPT, ignore_errors=True)
+        writable("--keep", KEPT, KEPT)
         yield KEPT
     else:
         with tempfile.TemporaryDirectory(prefix="rtmskit-") as folder:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -33,6 +35,16 @@ def checked_state(url: str) -> None:
             f"--state {url}: FIRESTORE_EMULATOR_HOST is not set, and records of made-up meetings do not go to Google",
             "start an emulator and set FIRESTORE_EMULATOR_HOST=127.0.0.1:PORT, or use sqlite:///path.",
         )
+
+
+def writable(option: str, named: Path, directory: Path) -> None:
+    """Make the directory in which `option`'s path lies, and try it. Raises BadInput."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise BadInput(f"{option} {named} cannot be written: {error.strerror}", "name a place of your own.") from None
 
 
 @contextlib.contextmanager

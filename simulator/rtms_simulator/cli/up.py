@@ -14,10 +14,10 @@ from rtms_simulator.cli import running
 from rtms_simulator.cli.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line
-from rtms_simulator.cli.starting import checked_state, explained, state_option
+from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
-    from rtms_simulator.stack import Plan
+    from rtms_simulator.stack import Plan, Ports
 
 PORTS = {
     "webhook": "the webhook",
@@ -73,15 +73,29 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     ports = Ports(**{name: options.pop(f"{name}_port") for name in PORTS})
     if not no_function and any(options[name] for name in RECEIVERS):
         raise BadInput(f"{', '.join(RECEIVERS.values())} name receivers of your own", "add --no-function, or leave them out.")
+    _differ(ports)
+    if up_file.is_dir():
+        raise BadInput(f"--up {up_file} is a directory", "name a file.")
+    writable("--up", up_file, up_file.parent)
     with contextlib.suppress(Nobody):
         other = running.find(up_file)
         raise BadInput(f"an `rtmskit up` is running here already (process {other['pid']})", "end it, or give this one another --up FILE.")
+    writable("--directory", options["directory"], options["directory"])
     if wanted := os.environ.get("RECALL_RECORDING_CONFIG"):
         options["recording_config"] = wanted
     checked_state(options["state_url"])
     plan = Plan(function=not no_function, ports=ports, seed=drawn_seed(Clock()) if seed is None else seed, **options)
     with explained():
         run(_serve(plan, up_file, as_json, quiet))
+
+
+def _differ(ports: Ports) -> None:
+    seen: dict[int, str] = {}
+    for name in PORTS:
+        number = getattr(ports, name)
+        if number and number in seen:
+            raise BadInput(f"--{seen[number]}-port and --{name}-port are both {number}", "name two ports, or leave one out for a free one.")
+        seen[number] = name
 
 
 async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
