@@ -291,6 +291,8 @@ class StreamProtocol:
     def _greet_media(self, conn: int, hello: Hello, now: float) -> list[Effect]:
         if self.signaling is None:
             return [Send(conn, refusal(Role.MEDIA, StatusCode.INVALID_RTMS_STREAM_ID))]
+        if hello.fields.get("protocol_version", PROTOCOL_VERSION) != PROTOCOL_VERSION:
+            return [Send(conn, refusal(Role.MEDIA, StatusCode.INVALID_PAYLOAD))]
         try:
             kinds, everything = self._kinds_asked(hello.fields.get("media_type"))
             params = media_params.confirm_all(kinds, hello.fields.get("media_params"))
@@ -333,6 +335,10 @@ class StreamProtocol:
         return kinds, everything
 
     # Messages on sockets that are up
+
+    def _on_second_hello(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
+        """Documented for a second connection; that a second handshake on the same one is refused alike is inferred."""
+        return [Send(conn, refusal(Role.SIGNALING, StatusCode.DUPLICATE_SIGNAL_REQUEST))]
 
     def _on_subscription(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
         events = message.get("events")
@@ -390,10 +396,12 @@ class StreamProtocol:
         return [Send(conn, answer | {"state": int(self.session_state)})]
 
     def _on_stream_state(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
-        if message.get("rtms_stream_id") != self.identity.stream_id:
-            return [Complaint(conn, StatusCode.INVALID_RTMS_STREAM_ID, "another stream's id")]
-        answer = {"msg_type": int(MessageType.STREAM_STATE_RESP), "state": int(self.state)}
-        return [Send(conn, answer | {"rtms_stream_id": self.identity.stream_id, "timestamp": _ms(now)})]
+        asked = message.get("rtms_stream_id")
+        answer = {"msg_type": int(MessageType.STREAM_STATE_RESP), "rtms_stream_id": asked, "timestamp": _ms(now)}
+        if asked != self.identity.stream_id:
+            # As in message 11: that the documented status comes in a field status_code is inferred.
+            return [Send(conn, answer | {"state": int(StreamState.INACTIVE), "status_code": int(StatusCode.INVALID_RTMS_STREAM_ID)})]
+        return [Send(conn, answer | {"state": int(self.state)})]
 
     def _on_stream_close(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
         mine = message.get("rtms_stream_id") == self.identity.stream_id
@@ -537,6 +545,7 @@ class StreamProtocol:
 
     ACCEPTS: ClassVar[Mapping[Role, Mapping[int, Handler]]] = {
         Role.SIGNALING: {
+            MessageType.SIGNALING_HAND_SHAKE_REQ: _on_second_hello,
             MessageType.EVENT_SUBSCRIPTION: _on_subscription,
             MessageType.CLIENT_READY_ACK: _on_ready,
             MessageType.SESSION_STATE_REQ: _on_session_state,

@@ -104,12 +104,24 @@ def test_another_meetings_id_is_status_2(fields: dict[str, Any]) -> None:
 
 def test_a_protocol_version_that_is_not_1_is_status_4() -> None:
     assert status(stream().greet(SIGNALING, hello(1, protocol_version=2), 1.0)) == 4
+    protocol = joined()
+    [answer] = sent(protocol.greet(OTHER, hello(3, media_type=8, protocol_version=2), 1.0))
+    assert (answer["msg_type"], answer["status_code"]) == (4, 4)
+    assert status(protocol.greet(OTHER, hello(3, media_type=8), 1.0)) == 0
 
 
 def test_a_second_signaling_connection_is_status_8_and_the_first_lives() -> None:
     protocol = joined()
     assert status(protocol.greet(OTHER, hello(1), 2.0)) == 8
     assert protocol.signaling == SIGNALING
+
+
+def test_a_second_handshake_on_the_signaling_socket_is_status_8_and_the_first_lives() -> None:
+    protocol = joined()
+    [answer] = sent(say(protocol, SIGNALING, msg_type=1, rtms_stream_id=STREAM, meeting_uuid=ENTITY, signature=SIGNATURE))
+    assert (answer["msg_type"], answer["status_code"], answer["reason"]) == (2, 8, "DUPLICATE_SIGNAL_REQUEST")
+    assert protocol.signaling == SIGNALING
+    assert protocol.state is StreamState.ACTIVE
 
 
 def test_media_before_signaling_is_status_2() -> None:
@@ -238,7 +250,10 @@ def test_session_and_stream_state_are_answered() -> None:
     assert (other["state"], other["status_code"]) == (0, StatusCode.INVALID_RTMS_SESSION_ID)
     [state] = sent(say(protocol, SIGNALING, msg_type=19, rtms_stream_id=STREAM))
     assert state == {"msg_type": 20, "state": StreamState.ACTIVE, "rtms_stream_id": STREAM, "timestamp": 1000}
-    assert isinstance(say(protocol, SIGNALING, msg_type=19, rtms_stream_id="x")[0], Complaint)
+    [stranger] = sent(say(protocol, SIGNALING, msg_type=19, rtms_stream_id="x"))
+    assert stranger == {"msg_type": 20, "state": 0, "status_code": 2, "rtms_stream_id": "x", "timestamp": 1000}
+    [nobody] = sent(say(protocol, SIGNALING, msg_type=19))
+    assert nobody == {"msg_type": 20, "state": 0, "status_code": 2, "rtms_stream_id": None, "timestamp": 1000}
 
 
 def test_the_app_closes_the_stream_with_21() -> None:
@@ -385,7 +400,7 @@ def test_a_session_ends_and_another_begins_in_the_same_stream() -> None:
 
 def test_unknown_messages_and_those_of_the_other_socket_are_complaints() -> None:
     protocol = joined()
-    for conn, msg_type in ((SIGNALING, 99), (SIGNALING, 1), (MEDIA, 7), (MEDIA, 5), (SIGNALING, 14)):
+    for conn, msg_type in ((SIGNALING, 99), (SIGNALING, 3), (MEDIA, 7), (MEDIA, 5), (SIGNALING, 14)):
         [complaint] = say(protocol, conn, msg_type=msg_type)
         assert isinstance(complaint, Complaint)
         assert complaint.status is StatusCode.INVALID_MESSAGE_TYPE
@@ -393,7 +408,7 @@ def test_unknown_messages_and_those_of_the_other_socket_are_complaints() -> None
 
 
 def test_the_table_of_messages_names_only_what_an_app_sends() -> None:
-    to_zoom = {5, 7, 10, 13, 19, 21, 28}
+    to_zoom = {1, 5, 7, 10, 13, 19, 21, 28}
     assert set(StreamProtocol.ACCEPTS[Role.SIGNALING]) == to_zoom
     assert set(StreamProtocol.ACCEPTS[Role.MEDIA]) == {MessageType.KEEP_ALIVE_RESP}
 
