@@ -8,19 +8,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import Fault, FaultError, parse
 from rtms_simulator.scenario import Scenario, ScenarioError, load
 from rtms_simulator.zoom import MeetingReport, Zoom
+from rtms_simulator.zoom.delivery import INTERNAL_ERRORS
 from rtms_simulator.zoom.media import MediaSource, UnusableFile
 from rtms_simulator.zoom.timeline import Speed
 
 KEYS = {"scenario", "media", "transcript", "speed", "seed", "faults", "webhook_url"}
+CONNECTION_REFUSED = INTERNAL_ERRORS[httpx.ConnectError]
 _LOOK_EVERY_S = 0.1
 
 
 class Unplayable(ValueError):
     """A request that cannot be played: says what was asked and what is possible."""
+
+
+class NoReceiver(Exception):
+    """Nobody listens where the events go: no start of a meeting found a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +91,12 @@ async def perform(
     *,
     real_time: Clock,
     on_note: Callable[[int, int, str], None] = lambda _meeting, _ms, _what: None,
+    patient: bool = True,
 ) -> tuple[MeetingReport, ...]:
     """Hold every meeting of the playbill at once, to their ends. `on_note(meeting, ms since its start, what)` hears of each as it goes on.
 
-    Raises `Unplayable`. Cancelled, it breaks the meetings off.
+    Raises `Unplayable`, and `NoReceiver` unless it is `patient`: Zoom would try again after 5 minutes, a person would not. Cancelled, it
+    breaks the meetings off.
     """
     running = [
         zoom.begin(scenario, webhook_url, speed=playbill.speed, faults=playbill.faults, source=source)
@@ -103,7 +113,10 @@ async def perform(
     try:
         while any(meeting.ended_at is None for meeting in running):
             await real_time.sleep(_LOOK_EVERY_S)
-            tell([meeting.report() for meeting in running])
+            reports = [meeting.report() for meeting in running]
+            tell(reports)
+            if not patient and (problems := _unconnected(reports)):
+                raise NoReceiver(f"{webhook_url} cannot be reached: {problems[0]}")
         finished = tuple([await meeting.finished() for meeting in running])
         tell(finished)
         return finished
@@ -111,6 +124,18 @@ async def perform(
         for meeting in running:
             if meeting.ended_at is None:
                 await meeting.aclose()
+
+
+def _unconnected(reports: Sequence[MeetingReport]) -> list[str]:
+    """Why no start could be delivered; empty as long as one could, or may yet."""
+    problems: list[str] = []
+    for report in reports:
+        starts = [delivery for delivery in report.deliveries if delivery.event.name.endswith("rtms_started")]
+        tried = [attempt for delivery in starts for attempt in delivery.attempts]
+        if not tried or any(attempt.status != CONNECTION_REFUSED for attempt in tried):
+            return []
+        problems += [attempt.problem for attempt in tried]
+    return problems
 
 
 def _notes(report: MeetingReport) -> list[tuple[int, str]]:

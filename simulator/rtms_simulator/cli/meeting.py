@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Failed, run
+from rtms_simulator.cli.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
 from rtms_simulator.cli.receiver import of_receiver, receiver
@@ -31,7 +31,7 @@ def meeting() -> None:
 @click.option("--media", type=click.Path(path_type=Path), help="Play this recording: .mp4, .m4a, .wav or .mp3.")
 @click.option("--transcript", type=click.Path(path_type=Path), help="Say this transcript: .vtt, .srt or Zoom's .txt.")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
-@click.option("--seed", type=int, help="Of the media and ids; default: the scenario's.")
+@click.option("--seed", type=int, help="Of the media and ids. Default: the scenario's media, and ids that are new each time.")
 @click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Such as duplicate or drop-media:at=3 (`rtmskit faults list`).")
 @click.option("--tls", is_flag=True, help="Serve RTMS over wss; the CA's file is named on stderr.")
 @click.option("--rtms-port", type=click.IntRange(0, 65535), default=0, help="Where the RTMS servers listen. Default: a free port.")
@@ -82,8 +82,9 @@ async def _play_here(wanted: Mapping[str, Any], url: str, credentials: tuple[str
     import tempfile
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.playbill import Unplayable, perform, read
+    from rtms_simulator.playbill import NoReceiver, Unplayable, perform, read
     from rtms_simulator.processes import Port, PortTaken
+    from rtms_simulator.stack import drawn_seed
     from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 
     clock = Clock()
@@ -98,10 +99,14 @@ async def _play_here(wanted: Mapping[str, Any], url: str, credentials: tuple[str
         authority = Tls(Path(folder)) if tls else None
         if authority is not None:
             click.echo(f"RTMS clients must trust {authority.ca_file}", err=True)
-        zoom = Zoom(clock, ZoomApp(*credentials), seed=playbill.scenario.seed, port=port, tls=authority)
+        # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was asked for.
+        seed = drawn_seed(clock) if wanted.get("seed") is None else playbill.scenario.seed
+        zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)
         await zoom.start()
         try:
-            reports = await perform(zoom, playbill, url, real_time=clock, on_note=_note)
+            reports = await perform(zoom, playbill, url, real_time=clock, on_note=_note, patient=False)
+        except NoReceiver as error:
+            raise Nobody(str(error), "is the receiver running there?") from None
         except Unplayable as error:
             raise BadInput(str(error)) from None
         finally:

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import ssl
 import struct
 import threading
@@ -12,6 +13,8 @@ import wave
 
 import pytest
 import websockets
+
+from rtms_simulator.clock import Clock
 
 APP = ("client", "client-secret", "hooksecret")
 
@@ -136,3 +139,25 @@ def test_options_of_an_own_zoom_do_not_go_with_a_running_up(rtmskit):
     done = rtmskit("meeting", "play", "--tls")
     assert done.exit_code == 2
     assert "go with --webhook" in done.stderr
+
+
+def test_nobody_listening_ends_it_at_once(rtmskit):
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}/x"
+    begun = Clock().now()
+    done = rtmskit("meeting", "play", "--webhook", url, "--client-id", APP[0], "--client-secret", APP[1], "--secret-token", APP[2])
+    assert done.exit_code == 3
+    assert f"{url} cannot be reached: ConnectError" in done.stderr
+    assert Clock().now() - begun < 10
+
+
+def test_ids_are_new_each_time_unless_a_seed_is_named(rtmskit, receiver, tmp_path):
+    (tmp_path / "brief.toml").write_text('duration_s = 0.2\npeople = [{ name = "Ada" }]\n')
+    receiver.status = 403
+    ids = []
+    for more in ([], [], ["--seed", 5], ["--seed", 5]):
+        done = rtmskit(*arguments(receiver, "brief.toml", "--json", *more))
+        [report] = json.loads(done.stdout)["meetings"]
+        ids.append((report["entity_id"], report["streams"][0]["stream_id"]))
+    assert len(set(ids)) == 3
+    assert ids[2] == ids[3]
