@@ -103,7 +103,7 @@ class ParticipantEvents:
         self._write("speaker_timeline", since, {"participant": who.as_json(), "start_timestamp": start, "end_timestamp": end})
 
     def _note(self, action: str, who: Participant, moment: int) -> None:
-        self._report(ParticipantEvent(action, who, moment / 1000, self._timeline.relative(moment)))
+        self._report(ParticipantEvent(action, who, self._timeline.within(moment) / 1000, self._timeline.relative(moment)))
         self._count += 1
         item = {
             "id": str(self._count),

@@ -14,10 +14,14 @@ class Timeline:
 
     origin_ms: int
 
+    def within(self, moment_ms: int) -> int:
+        """The moment, or the start for what happened before it (people already there), so that absolute and relative times agree [inf]."""
+        return max(self.origin_ms, moment_ms)
+
     def relative(self, moment_ms: int) -> float:
-        """Seconds since the start; what happened before it (people already there) happened at 0."""
-        return max(0, moment_ms - self.origin_ms) / 1000
+        """Seconds since the start, 0 for what happened before it."""
+        return (self.within(moment_ms) - self.origin_ms) / 1000
 
     def json(self, moment_ms: int) -> dict[str, Any]:
         """`{absolute, relative}` of the downloaded files (reference B7)."""
-        return timestamp_json(moment_ms / 1000, self.relative(moment_ms))
+        return timestamp_json(self.within(moment_ms) / 1000, self.relative(moment_ms))

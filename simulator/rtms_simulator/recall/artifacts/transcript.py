@@ -65,9 +65,9 @@ def words_of(text: str, start_ms: int, end_ms: int, timeline: Timeline) -> tuple
     words = []
     spoken = 0
     for part in parts:
-        begin = start_ms + (end_ms - start_ms) * spoken // total
+        begin = timeline.within(start_ms + (end_ms - start_ms) * spoken // total)
         spoken += len(part)
-        finish = start_ms + (end_ms - start_ms) * spoken // total
+        finish = timeline.within(start_ms + (end_ms - start_ms) * spoken // total)
         words.append(Word(part, begin / 1000, finish / 1000, timeline.relative(begin), timeline.relative(finish)))
     return tuple(words)
 

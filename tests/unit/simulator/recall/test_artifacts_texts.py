@@ -29,6 +29,19 @@ def caption(text, start=0, end=900, user=7, attribute=0, language=9):
     return Caption(user, None, text, T0 + start, T0 + end, language, attribute)
 
 
+class TestTimeline:
+    @given(start=st.integers(-5000, 5000), length=st.integers(0, 5000))
+    def test_absolute_is_the_start_and_relative_also_for_what_was_before(self, start, length):
+        told = []
+        events = ParticipantEvents(None, LINE, Roster(), told.append)
+        events.add(Happening("join", 7, "Ada", T0 + start))
+        moments = [(told[0].at, told[0].relative)]
+        for word in words_of("Good morning", T0 + start, T0 + start + length, LINE):
+            moments += [(word.start, word.start_relative), (word.end, word.end_relative)]
+        assert [round(absolute * 1000) for absolute, _ in moments] == [T0 + round(relative * 1000) for _, relative in moments]
+        assert LINE.json(T0 + start) == at(max(0, start) / 1000)
+
+
 class TestSpill:
     @given(items=st.lists(st.tuples(st.integers(-5, 5), st.text(max_size=5))))
     def test_the_array_is_sorted_by_key_and_otherwise_in_order(self, items, tmp_path_factory):
@@ -172,4 +185,4 @@ class TestParticipants:
 
     def test_who_was_there_before_the_recording_was_there_at_0(self, tmp_path):
         told, _ = self.record(tmp_path, ("join", 7, "Ada", -4000))
-        assert (told[0].at, told[0].relative) == ((T0 - 4000) / 1000, 0)
+        assert (told[0].at, told[0].relative) == (T0 / 1000, 0)
