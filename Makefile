@@ -55,6 +55,15 @@ SEEDS ?= 400
 simulate: $(VENV)/.test  ## Play SEEDS=N seeds of a hostile world; lost 0, doubled 0, or the seed that shows otherwise
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
+chaos: $(VENV)/.test  ## Kill the real functions at random while the network misbehaves: 1,000 meetings on each store
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+mutants: $(VENV)/.test  ## Break the relay's cores line by line and count who notices (ARGS="zoom recall" picks modules)
+	$(BIN)/python -m tests.mutants $(ARGS)
+
+audit: $(VENV)/.test  ## Hold the pins against the advisories kept here, and say how old those are
+	$(BIN)/python -m tests.security.audit $(ARGS)
+
 soak: $(VENV)/.test  ## Record four hours of a meeting of ten at full speed, watching memory
 	$(BIN)/python -m tests.benchmarks.soak $(ARGS)
 
