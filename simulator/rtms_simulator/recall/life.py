@@ -193,7 +193,7 @@ class Life:
             other = self._workspace.mdcs[identity]
             if other.stream_id == mdc.stream_id:
                 self._spawn(recorder.displace())
-                other.displaced = True
+                other.left_for = machine.DISPLACED
 
     def _record(self, mdc: Mdc, request: StreamRequest) -> None:
         # The transcript is always recorded, so that create_transcript has something to be made of.
@@ -290,9 +290,10 @@ class Life:
             self._emit_artifact(mdc, artifact)
 
     def _ended(self, mdc: Mdc, result: RecordingResult) -> None:
-        displaced = mdc.displaced and self._switches().displaced == "failed"
+        displaced = mdc.left_for == machine.DISPLACED and self._switches().displaced == "failed"
         failed = result.status == "failed" or displaced
-        sub_code = machine.DISPLACED if mdc.displaced else result.sub_code
+        sub_code = mdc.left_for or result.sub_code
+        result = replace(result, sub_code=sub_code)
         self._mdc_fact(mdc, "failed" if failed else "ended", sub_code)
         recording = mdc.recording
         if recording is None or not (mdc.shown or result.started_at is not None or result.status != "failed"):
@@ -365,6 +366,7 @@ class Life:
         mdc = self._workspace.mdcs[recording.mdc_id]
         recorder = self._recorders.get(mdc.id)
         if recorder is not None:
+            mdc.left_for = mdc.left_for or machine.DELETED_MEANWHILE
             self._spawn(recorder.displace())
         for artifact in recording.artifacts:
             self.delete_artifact(artifact)

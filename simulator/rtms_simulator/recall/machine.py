@@ -57,6 +57,7 @@ INITIAL: Mapping[str, str] = MappingProxyType(
 # Names of the reasons this fake gives. All inferred: Recall publishes no sub_codes for MDC (reference A3) or recording.failed (C2).
 WRONG_SIGNATURE = "zoom_rtms_invalid_signature"
 DISPLACED = "zoom_rtms_stream_taken_over"
+DELETED_MEANWHILE = "recording_deleted"
 NOTHING_RECEIVED = "zoom_rtms_no_media"
 RECORDER_CRASHED = "internal_error"
 GOOGLE_MEET = "google_meet_media_api_not_simulated"

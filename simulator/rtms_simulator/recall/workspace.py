@@ -86,7 +86,7 @@ class Recording:
 class Mdc:
     """One Meeting Direct Connect. `waiting` holds steps already made that are not visible yet (see `Progression`).
 
-    `shown`: its recording is in the API. `displaced`: another create took its stream. `streaming`: real-time endpoints were started.
+    `shown`: its recording is in the API. `left_for`: the sub_code of a recorder told to leave. `streaming`: real-time endpoints were started.
     """
 
     seq: int
@@ -99,7 +99,7 @@ class Mdc:
     waiting: deque[Callable[[], None]] = field(default_factory=deque)
     polls: int = 0
     shown: bool = False
-    displaced: bool = False
+    left_for: str | None = None
     streaming: bool = False
 
     @property

@@ -369,6 +369,16 @@ async def test_deleting_a_recording_that_is_being_made_stops_it_or_is_refused(tm
             assert list(tmp_path.iterdir()) == []
 
 
+async def test_the_mdc_of_a_recording_deleted_while_it_was_made_says_so(tmp_path):
+    async with bench(tmp_path, Story(lasts=None, sub_code="zoom_rtms_displaced")) as b:
+        made = await b.create()
+        await b.settle()
+        assert (await b.client.delete(f"/recording/{(await b.mdc(made))['recordings'][0]['id']}/")).status_code == 204
+        await b.settle()
+        status = (await b.mdc(made))["status"]
+        assert (status["code"], status["sub_code"]) == ("done", "recording_deleted")
+
+
 async def test_an_artifact_deleted_while_it_is_made_leaves_no_file(tmp_path):
     async with bench(tmp_path, Story(lasts=5)) as b:
         await b.create()
