@@ -94,6 +94,14 @@ class Clock:
     def freeze(self) -> None:
         self.set_rate(0.0)
 
+    def to_real_time(self) -> None:
+        """Show real time again and run at its rate. Whoever sleeps sleeps on for as long as was left, on whichever side of now."""
+        before = self.now()
+        self._base, self._mono, self.rate = time.time(), time.monotonic(), 1.0
+        moved = self._base - before
+        self._sleepers = [(when + moved, number, future) for when, number, future in self._sleepers]
+        self._arm()
+
     @property
     def next_deadline(self) -> float | None:
         """The earliest moment somebody waits for, so that a test can jump straight to it."""

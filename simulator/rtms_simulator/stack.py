@@ -123,6 +123,7 @@ class Stack:
         self._on_line = on_line
         self._ports: dict[str, Port] = {}
         self._resets = 0
+        self._scheduler: Scheduler | None = None
         self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -158,7 +159,8 @@ class Stack:
         await self._begin(self.recall)
         if plan.function:
             await self._start_function()
-            await self._begin(Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S))
+            self._scheduler = Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S)
+            await self._begin(self._scheduler)
         self.control = HttpServer(control_app(self), port=ports.control, purpose="the control server")
         await self._begin(self.control)
 
@@ -173,7 +175,7 @@ class Stack:
         return await self.function.ended()
 
     async def forget(self) -> bool:
-        """Everything as it was after `start`. True if the records went too (they stay in a store that was named)."""
+        """Everything as it was after `start`, in real time again. True if the records went too (they stay in a store that was named)."""
         self._resets += 1
         # Records that are kept know the ids of before, so those that follow must be others.
         seed = self.plan.seed if self.plan.own_state else self.plan.seed + self._resets
@@ -181,10 +183,15 @@ class Stack:
         self.zoom.seed = seed
         await self.recall.reset(seed=seed)
         self.tasks.reset()
+        if self._scheduler is not None:
+            await self._scheduler.aclose()
+        self.clock.to_real_time()
         if self.function is not None and self.plan.own_state:
             await self.function.aclose()
             self._remove_state()
             await self.function.start()
+        if self._scheduler is not None:
+            await self._scheduler.start()
         return self.plan.own_state
 
     @property

@@ -89,6 +89,9 @@ def test_other_commands_find_it(running):
     assert (done.returncode, json.loads(done.stdout)) == (0, {"recordings": []})
     clock = json.loads(rtmskit("clock", "advance", "1h", "--json", cwd=running.cwd).stdout)
     assert clock["now"] > json.loads(rtmskit("clock", "show", "--json", cwd=running.cwd).stdout)["now"] - 60
+    assert rtmskit("clock", "advance", "1d", cwd=running.cwd).returncode == 0
+    assert rtmskit("reset", cwd=running.cwd).returncode == 0
+    assert rtmskit("meeting", "play", "--speed", "max", cwd=running.cwd).returncode == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -22,12 +22,19 @@ FASTEST = 1e6
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+def why_refused(status: int) -> str:
+    """What to look at when a running `up`'s webhook answered so."""
+    if status != 401:
+        return ""
+    return "does the Secret Token fit? And was the clock advanced (`rtmskit clock show`)? `rtmskit reset` brings it back to real time."
+
+
 @click.group()
 def clock() -> None:
     """Read, advance or freeze the clock of a running `up`.
 
     It drives the fakes: retries, link expiry, retention, time-outs. The functions are real processes and keep real time, so a clock
-    far ahead makes them see signatures from the future.
+    far ahead makes them see signatures from the future. `rtmskit reset` brings it back to real time.
     """
 
 
@@ -53,7 +60,7 @@ def advance(by: str, up_file: Path, as_json: bool) -> None:
     if ahead > TOLERATED_S:
         click.echo(
             f"The fakes are {ahead:,.0f} s ahead now. The functions keep real time: what Recall signs from now on they refuse (5 minutes), "
-            "beyond 95 minutes Zoom's events too, until `up` is started again.",
+            "beyond 95 minutes Zoom's events too, until `rtmskit reset` brings the clock back.",
             err=True,
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtms_simulator.cli.clock import why_refused
 from rtms_simulator.cli.outcome import BadInput, Failed, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
@@ -90,7 +91,10 @@ def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file
             click.echo(f"{each['event']}: {each['outcome']} {', '.join(map(str, each['statuses']))}".rstrip())
     refused = next((each for each in rows if each["outcome"] == "refused"), None)
     if refused is not None:
-        raise Failed(f"the receiver refused it with {refused['statuses'][-1]}", "`rtmskit events list` shows it, `events show` its answer.")
+        status = refused["statuses"][-1]
+        raise Failed(
+            f"the receiver refused it with {status}", why_refused(status) or "`rtmskit events list` shows it, `events show` its answer."
+        )
 
 
 def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from rtms_simulator.cli.clock import why_refused
 from rtms_simulator.cli.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
@@ -144,8 +145,12 @@ def _judge(reports: list[dict[str, Any]]) -> None:
         refused = next((row for row in started if row["outcome"] != "delivered"), None)
         for stream in report["streams"]:
             if stream["joined_ms"] is None:
-                why = f"rtms_started ended {refused['outcome']}: {_tried(refused['attempts'][-1])}" if refused else ""
-                raise Failed(f"nobody joined stream {stream['stream_id']}", why or "the webhook took it; look at whoever it hands on to.")
+                nobody = f"nobody joined stream {stream['stream_id']}"
+                if refused:
+                    last = refused["attempts"][-1]
+                    hint = why_refused(last["status"]) or "look at the receiver's log."
+                    raise Failed(f"{nobody}: rtms_started ended {refused['outcome']}, {_tried(last)}", hint)
+                raise Failed(nobody, "the webhook took it; look at whoever it hands on to.")
 
 
 def _absolute(scenario: str) -> str:

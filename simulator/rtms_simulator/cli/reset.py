@@ -17,7 +17,8 @@ from rtms_simulator.cli.running import ask, find, of_up
 def reset(up_file: Path, as_json: bool) -> None:
     """Forget all meetings, recordings, tasks and faults of a running `up`.
 
-    Its own SQLite records go too, for which both functions are restarted. Records in a store given with --state are kept.
+    The clock shows real time again. The SQLite records of its own go too, for which both functions are restarted.
+    Records in a store given with --state are kept.
     """
     found = ask(f"{find(up_file)['control_url']}/reset", "POST", timeout_s=60)
     if as_json:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import httpx
 import pytest
 
+from rtms_simulator.clock import Clock
 from rtms_simulator.processes import PortTaken
 from rtms_simulator.stack import Plan, Ports, Secrets, Stack
 from rtms_simulator.zoom.meeting import Meeting
@@ -104,6 +105,29 @@ async def test_reset_forgets_what_the_fakes_know(stack, control):
     assert (await control.post("/reset")).json() == {"records": "forgotten"}
     assert not stack.zoom.meetings
     assert (await control.get("/tasks")).json() == {"tasks": []}
+
+
+async def test_reset_brings_the_clock_back_to_real_time(stack, control):
+    asleep = asyncio.ensure_future(stack.clock.sleep(86_400 + 0.3))
+    await asyncio.sleep(0)
+    for frozen in (False, True):
+        stack.clock.advance(43_200)
+        if frozen:
+            stack.clock.freeze()
+        await control.post("/reset")
+        assert abs(stack.clock.now() - Clock().now()) < 1
+        assert stack.clock.rate == 1
+    await asyncio.wait_for(asleep, 5)
+
+
+async def test_reset_gives_new_ids_where_records_are_kept(tmp_path):
+    keeping = Stack(Plan(tmp_path, function=False, state_url="sqlite:///kept", seed=7))
+    await keeping.start()
+    try:
+        assert not await keeping.forget()
+        assert keeping.zoom.seed == keeping.recall.seed == 8
+    finally:
+        await keeping.aclose()
 
 
 async def test_the_control_planes_of_zoom_and_recall_are_where_they_are_said_to_be(stack, control):

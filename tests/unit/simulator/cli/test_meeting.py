@@ -97,13 +97,15 @@ def test_for_people_it_tells_who_joined_what_was_sent_and_how_it_was_answered(rt
     assert "stopped with reason 6" in done.stderr
 
 
-def test_nobody_joining_is_a_failure_that_says_what_the_webhook_answered(rtmskit, receiver, tmp_path):
+@pytest.mark.parametrize(("status", "says"), [(403, "the receiver's log"), (401, "was the clock advanced")])
+def test_nobody_joining_is_a_failure_that_says_what_the_webhook_answered(rtmskit, receiver, tmp_path, status, says):
     (tmp_path / "brief.toml").write_text('duration_s = 0.5\npeople = [{ name = "Ada" }]\n')
-    receiver.status = 403
+    receiver.status = status
     done = rtmskit(*arguments(receiver, "brief.toml"))
+    assert says in done.stderr
     assert done.exit_code == 1
     assert "nobody joined stream" in done.stderr
-    assert "rtms_started ended refused: 403" in done.stderr
+    assert f"rtms_started ended refused, {status}" in done.stderr
 
 
 @pytest.mark.parametrize(
