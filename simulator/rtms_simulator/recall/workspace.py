@@ -86,7 +86,7 @@ class Recording:
 class Mdc:
     """One Meeting Direct Connect. `waiting` holds steps already made that are not visible yet (see `Progression`).
 
-    `shown`: its recording is in the API. `left_for`: the sub_code of a recorder told to leave. `streaming`: real-time endpoints were started.
+    `shown`: its recording is shown. `left_for`: the sub_code of a recorder told to leave. `streaming`: real-time endpoints were started.
     """
 
     seq: int
