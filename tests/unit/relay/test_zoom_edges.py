@@ -18,6 +18,7 @@ def parse(event: Any) -> Any:
 
 def test_a_start_is_read_whole() -> None:
     assert parse(started(account_id="acc")) == zoom.Started("meeting", MEETING, STREAM, A, NOW, "acc")
+    assert zoom.Started("meeting", MEETING, STREAM, A, NOW) == parse(started())
 
 
 def test_the_latest_time_is_the_last_that_a_float_holds() -> None:
