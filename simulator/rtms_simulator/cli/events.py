@@ -106,7 +106,7 @@ def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
 
     try:
         saved = json.loads(file.read_text(encoding="utf-8"))
-        if "requests" not in saved:
+        if "body" in saved:
             raw = str(saved["body"]).encode()
             return _sent(_event(raw), raw, url, secret)
         story = [_event(str(request["body"]).encode()) for request in saved["requests"]]
