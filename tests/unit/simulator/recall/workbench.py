@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,7 +132,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(data_dir: Path, story: Any = None, **options: Any) -> AsyncIterator[Bench]:
+async def bench(data_dir: Path, story: Any = None, **options: Any) -> AsyncGenerator[Bench, None]:
     made = Bench(data_dir, story, **options)
     try:
         yield made
