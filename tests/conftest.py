@@ -37,3 +37,18 @@ def gcs_server() -> Generator[str, None, None]:
     """The URL of a fake Cloud Storage, for STORAGE_EMULATOR_HOST."""
     with fake_gcs() as url:
         yield url
+
+
+LONGEST_FIRST = (
+    "tests/property/recall/test_openapi_conformance.py",
+    "tests/chaos/test_chaos.py",
+    "tests/infra/test_space.py",
+    "tests/infra/test_zip.py",
+    "tests/e2e/test_up.py",
+)
+"""Files that take longest. They are begun first, so that no core waits for one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
