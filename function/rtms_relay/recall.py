@@ -31,7 +31,10 @@ _IN_FLIGHT_PAUSE_S = 1.0
 _HANDOFF = re.compile(r"[0-9a-f]{64}")
 _MESSAGE_ID = re.compile(r"[!-\-/-~]{1,256}")  # printable, no dot: the dot separates what is signed
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
-_LONG_HEX = re.compile(r"(?i)[0-9a-f]{32,}")
+# Keys, signatures and tokens: long, without a break, and hexadecimal or with a digit somewhere.
+_CREDENTIAL = re.compile(r"[0-9A-Fa-f]{32,}|(?=[A-Za-z+/_=-]*[0-9])[A-Za-z0-9+/_=-]{24,}")
+_CUT_SHORT = re.compile(r"[A-Za-z0-9+/_=-]*$")
+_EXCERPT_BYTES = 65_536
 _LINK_QUERY = re.compile(r"\?[^\s\"'<>]+")
 
 LINKS: Mapping[str, tuple[str, str, str]] = {
@@ -136,11 +139,16 @@ _CAUSES = {
 
 
 def excerpt(body: bytes) -> str:
-    """At most 300 printable characters of an error body, JSON or HTML, without anything that looks like a signature or a link's query."""
-    text = body[:4000].decode("utf-8", "replace")
+    """At most 300 printable characters of an error body, JSON or HTML, without what looks like a key, a signature or a link's query.
+
+    Redacted first and cut afterwards: a credential cut in two would no longer look like one.
+    """
+    text = body[:_EXCERPT_BYTES].decode("utf-8", "replace")
+    if len(body) > _EXCERPT_BYTES:
+        text = _CUT_SHORT.sub("", text)
     if text.lstrip()[:1] == "<":
         text = re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", text)
-    text = _LINK_QUERY.sub("?...", _LONG_HEX.sub("...", text))
+    text = _LINK_QUERY.sub("?...", _CREDENTIAL.sub("...", text))
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]
 
 

@@ -22,6 +22,7 @@ from tests.unit.relay.fakes import ENVIRON, NOW, WHSEC, B, Bench, started, stopp
 TOKEN = "Zk3vQ8_pL0sW2xYt"
 SECRET = "nB7rT4mC9qX1dK6hF8jU5wE2zA0gV3yS"
 KEY = "7b1e09c4d2f85a6630918ecb4d7fa25c8e1d3b90"  # 40 hex digits, as Recall's keys look
+OTHER_KEY = "qT7+vLz/Rw_Xk-Yp3nBmGhJsDfQeWtUiOaZxCv0L"
 ENVIRONMENT = {"ZOOM_SECRET_TOKEN": TOKEN, "ZOOM_CLIENT_SECRET": SECRET, "RECALL_API_KEY": KEY}
 SECRETS = (TOKEN, SECRET, KEY, WHSEC.removeprefix("whsec_"))
 
@@ -32,6 +33,8 @@ TEMPLATES = (
     "{}",
     "a" * 280 + " {}",
     "<b>" * 900 + "{}",
+    "<b>" * 1310 + "{}",
+    "<b>" * 21_830 + "{}",
 )
 """How an error might give back what it was sent: in words, as a page, or where the text is cut."""
 
@@ -76,16 +79,17 @@ def signatures(bench: Bench) -> list[str]:
 @given(
     status=st.sampled_from([0, 200, 400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 503, 507]),
     template=st.sampled_from(TEMPLATES),
-    which=st.integers(0, 2),
+    which=st.integers(0, 3),
     pad=st.integers(0, 120),
 )
 async def test_nothing_that_recall_gives_back_shows(status: int, template: str, which: int, pad: int) -> None:
     told = Told()
     signature = rtms_signature("cid_probe", SECRET, "4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
-    echo = (KEY, signature, f"{KEY} {signature}")[which]
+    # Also a key of another form than today's: 40 characters of base64.
+    echo = (KEY, signature, f"{KEY} {signature}", OTHER_KEY)[which]
     told.bench.recall.script = [Answer(status, (" " * pad + template.format(echo)).encode())] * 20
     await told.play(started(), started(urls=B, ts=NOW + 1000), stopped(NOW + 60_000))
-    assert leaks(await told.everything(), [*SECRETS, *signatures(told.bench)]) == []
+    assert leaks(await told.everything(), [*SECRETS, OTHER_KEY, *signatures(told.bench)]) == []
 
 
 @pytest.mark.parametrize("url", ["wss://rtms.zoom.us/s?token={}", "wss://{}.evil.example", "wss://rtms.zoom.us/{}"])
