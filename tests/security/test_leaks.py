@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rtms_relay import logs
 from rtms_relay.errors import RelayError
 from rtms_relay.ports import Answer
+from rtms_relay.recall import excerpt
 from rtms_relay.settings import VARIABLES, load
 from rtms_relay.zoom import rtms_signature
 from tests.security.leaks import leaks
@@ -127,3 +128,11 @@ def test_settings_that_are_refused_do_not_show_what_was_found(data: st.DataObjec
         with pytest.raises(SettingsError) as caught:
             load(environ, role)
         assert leaks([str(caught.value), repr(caught.value)], SECRETS) == []
+
+
+@pytest.mark.parametrize("secret", [KEY, OTHER_KEY])
+@pytest.mark.parametrize("before", ["<b>" * 1310, "<b>" * 21_830, "x " * 140], ids=["4,000 bytes", "65,536 bytes", "300 characters"])
+def test_no_cut_of_an_excerpt_goes_through_a_key(before: str, secret: str) -> None:
+    for pad in range(130):
+        said = excerpt((" " * pad + before + secret + " and so on").encode())
+        assert leaks([said], [secret]) == [], f"{pad}: {said}"
