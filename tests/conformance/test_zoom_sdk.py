@@ -160,6 +160,17 @@ async def test_keep_alives_are_answered_for_longer_than_three_misses(tmp_path: P
         same_bytes(app, report)
 
 
+async def test_two_full_keep_alive_intervals_as_documented(tmp_path: Path) -> None:
+    """Ten seconds each (Zoom docs, RTMS timing), in real time: both requests are answered on each of the three sockets."""
+    async with zoom_and_app(tmp_path, "keep-alive, 10 s") as (here, app):
+        app.ask(media={"audio": L16, "transcript": None})
+        speech = Action(0.1, "speak", PEOPLE[0].user_id, {"until_s": 21.5, "text": "Still here after twenty seconds?"})
+        report = await here.begin(replace(SHORT, duration_s=22.0, timeline=(speech,)), app.url).finished()
+        assert await app.left(report.streams[0].stream_id) == StopReason.STOP_BC_MEETING_ENDED
+        assert report.streams[0].keep_alives >= 2 * 3
+        same_bytes(app, report)
+
+
 async def test_without_sequence_in_the_keep_alive_the_package_is_lost(tmp_path: Path) -> None:
     """Why `Switches.keep_alive_sequence` is on: the documented form gets no answer from Zoom's own client."""
     async with zoom_and_app(
