@@ -62,8 +62,9 @@ def test_whatever_looks_like_a_secret_is_taken_out_wherever_it_stands(pattern: r
     found = pattern.search(data.draw(st.from_regex(pattern, fullmatch=True)))
     assert found is not None
     for text in (found[0], f"id {found[0]}", f"{found[0]}\n"):
-        assert text not in logs.redact(text, ())
         assert "[redacted]" in logs.redact(text, ())
+        # Without the mark, for a link's query may be a piece of it: `?[` becomes `?[redacted]`.
+        assert text not in logs.redact(text, ()).replace("[redacted]", "")
 
 
 def test_nobodys_input_begins_a_line_or_sets_a_field() -> None:
