@@ -10,7 +10,7 @@ ARGS   ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench simulate soak lock clean
+.PHONY: help demo up test lint docs bench simulate chaos mutants audit soak lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ up: $(VENV)/.run  ## Start every fake and both functions, and keep them running
 # --- prove -----------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.test  ## Run every test (ARGS="-k name" narrows it)
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
 	$(BIN)/ruff check .

@@ -16,7 +16,8 @@ from rtms_simulator.zoom.media import MediaSource
 # One worker for this file: what all its tests share is made once.
 pytestmark = pytest.mark.xdist_group("demo")
 
-ORDER = ("started", "acked", "accepted", "joined", "stopped", "recorded", "downloaded")
+ORDERS = (("started", "acked"), ("started", "accepted"), ("started", "joined", "stopped", "recorded", "downloaded"))
+"""What comes before what. Recall may join before the relay has noted that it was accepted, and the task may run before Zoom has the ack."""
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,10 @@ def check(summary):
     ids = summary["ids"]
     assert all(ids[name] for name in ("meeting_uuid", "rtms_stream_id", "handoff", "meeting_direct_connect", "recording"))
     assert set(ids["artifacts"]) >= {"video_mixed", "audio_mixed", "transcript", "participant_events"}
-    times = [summary["timeline_ms"][name] for name in ORDER]
-    assert times == sorted(times)
-    assert times[0] == 0
+    for order in ORDERS:
+        times = [summary["timeline_ms"][name] for name in order]
+        assert times == sorted(times)
+        assert times[0] == 0
     assert summary["timeline_ms"]["acked"] < 3000, "Zoom would have tried again"
     assert [row["status"] for row in summary["webhooks"]] == [200, 200]
     assert summary["posts"] == 1

@@ -125,7 +125,9 @@ WORDS = {
 
 def _show(summary: dict[str, Any]) -> None:
     click.echo()
-    table(("at", "what"), [(f"{ms:,} ms", WORDS[name]) for name, ms in summary["timeline_ms"].items()])
+    # Recall may join before the worker has noted that it was accepted, so the order is that of the clock.
+    timeline = sorted(summary["timeline_ms"].items(), key=lambda event: event[1])
+    table(("at", "what"), [(f"{ms:,} ms", WORDS[name]) for name, ms in timeline])
     click.echo()
     ids = summary["ids"]
     rows = [
