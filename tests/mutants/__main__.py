@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from tests.mutants.page import explained
 
 MODULES = ("zoom", "recall", "handoff", "relay")
 WANTED = 0.95
-PATIENCE_S = 60.0
+FIRST_PATIENCE_S = 120.0
+PATIENCE = 4
+"""How many times the unharmed module's time a mutant may take, on the wall."""
 
 
 def main() -> int:
@@ -32,39 +35,45 @@ def main() -> int:
     context = multiprocessing.get_context("spawn")  # each process imports the package from its own start
     with context.Pool(1) as pool:
         seen = pool.apply(judge.watch)
-    listed: dict[str, list[dict[str, Any]]] = {}
+    survivors: dict[str, list[dict[str, Any]]] = {}
     total, unexplained = 0, 0
     with context.Pool(options.jobs, initializer=judge.warm) as pool:
         for module in options.modules or MODULES:
             began = time.monotonic()
             candidates = list(mutants((judge.PACKAGE / f"{module}.py").read_text(), options.every))
-            found = _survivors(pool, module, candidates, seen)
-            dead, took = len(candidates) - len(found), time.monotonic() - began
-            print(f"{module}.py: {dead} of {len(candidates)} mutants killed, {dead / len(candidates):.1%}, in {took:.0f} s")
-            reasons = explained(module)
-            for mutant in sorted(found, key=lambda one: one.line):
+            reasons, found = explained(module), survivors.setdefault(module, [])
+            for mutant in _survivors(pool, module, candidates, seen):
                 known = (mutant.code, mutant.what) in reasons
                 unexplained += not known
                 print(f"  {'known' if known else 'ALIVE'} {module}.py:{mutant.line}: {mutant.what}: {mutant.code}", flush=True)
+                found.append({"line": mutant.line, "what": mutant.what, "code": mutant.code})
+                _write(options.out, survivors)
             total += len(candidates)
-            listed[module] = [{"line": one.line, "what": one.what, "code": one.code} for one in found]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(listed, indent=1))
-    alive = sum(map(len, listed.values()))
+            dead, took = len(candidates) - len(found), time.monotonic() - began
+            share = f"{dead} of {len(candidates)} mutants killed, {dead / len(candidates):.1%}"
+            print(f"{module}.py: {share}, in {took:.0f} s ({took / len(candidates):.2f} s each)", flush=True)
+    _write(options.out, survivors)
+    alive = sum(map(len, survivors.values()))
     print(f"{total - alive} of {total} killed, {1 - alive / total:.1%}; {unexplained} survivors without a reason in docs/mutants.md")
     return 0 if 1 - alive / total >= WANTED and not unexplained else 1
 
 
-def _survivors(pool: Pool, module: str, candidates: list[Mutant], seen: judge.Seen) -> list[Mutant]:
-    if not pool.apply(judge.unharmed, (module, seen.everything, PATIENCE_S)):
+def _survivors(pool: Pool, module: str, candidates: list[Mutant], seen: judge.Seen) -> Iterator[Mutant]:
+    """As they are found."""
+    took_s = pool.apply(judge.unharmed, (module, seen.tests(module, 0), FIRST_PATIENCE_S))
+    if took_s is None:
         raise RuntimeError(f"{module}.py does not survive without any change, so its mutants would prove nothing")
-    work = [(module, mutant, seen.tests(module, mutant.line), PATIENCE_S) for mutant in candidates]
-    alive = []
+    work = [(module, mutant, seen.tests(module, mutant.line), 10 + PATIENCE * took_s) for mutant in candidates]
     for number, (mutant, dead) in enumerate(pool.imap_unordered(judge.judged, work), start=1):
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{module}.py: {number} of {len(work)}\x1b[K\r")
-        alive += [] if dead else [mutant]
-    return alive
+        if not dead:
+            yield mutant
+
+
+def _write(path: Path, survivors: dict[str, list[dict[str, Any]]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({module: sorted(rows, key=lambda row: row["line"]) for module, rows in survivors.items()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -47,15 +47,24 @@ HEAVY = (
 QUIET += tuple(word for plugin in PLUGINS for word in ("-p", plugin))
 
 
+_LEEWAY_S = 1.0
+_TIMES = 5
+"""A test may take this many times the processor time it took when watched, and a second: then it is taken for one that never ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What each test runs: (module, line) -> tests, fastest first; and all of them, for lines that run before any test."""
+    """What each test runs: (module, line) -> tests, and the seconds of processor time that each took while it was watched."""
 
     by_line: Mapping[tuple[str, int], Sequence[str]]
-    everything: Sequence[str]
+    seconds: Mapping[str, float]
 
-    def tests(self, module: str, line: int) -> Sequence[str]:
-        return self.by_line.get((module, line), self.everything)
+    def tests(self, module: str, line: int) -> Mapping[str, float]:
+        """Test -> how long it may take: the module's own tests first, each lot fastest first. All, for lines that run before any test."""
+        own = f"/test_{module}"
+        found = self.by_line.get((module, line), self.seconds)
+        ordered = sorted(found, key=lambda test: (own not in test, self.seconds[test], test))
+        return {test: _LEEWAY_S + _TIMES * self.seconds[test] for test in ordered}
 
 
 class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -73,16 +82,32 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._source, str(module.__file__), "exec", dont_inherit=True), module.__dict__)
 
 
-class _Patience:
-    """Few examples, the same ones each time, and no memory of former runs: a mutant's verdict must not depend on chance."""
+class _SameExamples:
+    """The same examples each time, and no memory of former runs: a mutant's verdict must not depend on chance. And no smallest one."""
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        from hypothesis import settings
+    def pytest_sessionstart(self) -> None:
+        from hypothesis import Phase, settings
 
-        base = settings.get_profile("rtmskit")
-        settings.register_profile("mutants", base, max_examples=40, derandomize=True, database=None, print_blob=False)
+        # After conftest's profile, before the tests' own settings, which take from this one what they do not say themselves.
+        base, phases = settings.get_profile("rtmskit"), (Phase.explicit, Phase.generate)
+        settings.register_profile("mutants", base, max_examples=40, derandomize=True, database=None, print_blob=False, phases=phases)
         settings.load_profile("mutants")
+
+
+class _Limits:
+    """Ends the process when a test takes far longer than it should: processor time, so that a busy machine kills no mutant."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds = seconds
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item):
+        signal.setitimer(signal.ITIMER_PROF, self._seconds[item.nodeid])
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 class _Watch:
@@ -97,7 +122,7 @@ class _Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item):
         lines = self._lines[item.nodeid] = set()
-        began = time.monotonic()
+        began = time.process_time()
 
         def within(frame, event, arg):
             lines.add((frame.f_code.co_filename, frame.f_lineno))
@@ -111,18 +136,17 @@ class _Watch:
             return (yield)
         finally:
             sys.settrace(None)
-            self._seconds[item.nodeid] = time.monotonic() - began
+            self._seconds[item.nodeid] = time.process_time() - began
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.failed = self.failed or report.failed
 
     def seen(self) -> Seen:
-        ordered = sorted(self._lines, key=self._seconds.__getitem__)
         found: dict[tuple[str, int], list[str]] = defaultdict(list)
-        for test in ordered:
-            for file, line in self._lines[test]:
+        for test, lines in self._lines.items():
+            for file, line in lines:
                 found[Path(file).stem, line].append(test)
-        return Seen(dict(found), ordered)
+        return Seen(dict(found), self._seconds)
 
 
 def warm() -> None:
@@ -136,21 +160,24 @@ def watch() -> Seen:
     """Run every test on the package as it is. Raises RuntimeError if one fails."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     watcher = _Watch()
-    code = _silently(lambda: pytest.main([*QUIET, *OUT, *TESTS], plugins=[watcher, _Patience()]))
+    code = _silently(lambda: pytest.main([*QUIET, *OUT, *TESTS], plugins=[watcher, _SameExamples()]))
     if code != 0 or watcher.failed:
         raise RuntimeError(f"the tests of rtms_relay fail as it is (exit code {code})")
     return watcher.seen()
 
 
-def killed(module: str, source: str, tests: Sequence[str], within_s: float) -> bool:
-    """Whether any of the tests fails, or does not end in time, with this source in the module's place."""
+def killed(module: str, source: str, tests: Mapping[str, float], within_s: float) -> bool:
+    """Whether any of the tests fails, or does not end in time, with this source in the module's place.
+
+    `tests`: test -> seconds of processor time. `within_s`: of the clock on the wall, for all of them, should one wait for ever.
+    """
     child = os.fork()
     if child == 0:
         os.setsid()
         sys.meta_path.insert(0, _Mutated(module, source))
         code = 1
         try:
-            code = _silently(lambda: pytest.main([*QUIET, *tests], plugins=[_Patience()]))
+            code = _silently(lambda: pytest.main([*QUIET, *tests], plugins=[_SameExamples(), _Limits(tests)]))
         finally:
             os._exit(0 if code == 0 else 1)
     deadline = time.monotonic() + within_s
@@ -164,12 +191,17 @@ def killed(module: str, source: str, tests: Sequence[str], within_s: float) -> b
     return True
 
 
-def unharmed(module: str, tests: Sequence[str], within_s: float) -> bool:
-    """Whether the module survives when nothing is changed in it: else every mutant would be "killed" by the way it is run."""
-    return not killed(module, ast.unparse(ast.parse((PACKAGE / f"{module}.py").read_text())), tests, within_s)
+def unharmed(module: str, tests: Mapping[str, float], within_s: float) -> float | None:
+    """How long the module takes when nothing is changed in it, in s on the wall.
+
+    None: it does not even survive that, and every mutant would be "killed" by the way it is run.
+    """
+    began = time.monotonic()
+    plain = ast.unparse(ast.parse((PACKAGE / f"{module}.py").read_text()))
+    return None if killed(module, plain, tests, within_s) else time.monotonic() - began
 
 
-def judged(work: tuple[str, Mutant, Sequence[str], float]) -> tuple[Mutant, bool]:
+def judged(work: tuple[str, Mutant, Mapping[str, float], float]) -> tuple[Mutant, bool]:
     """`killed`, for a pool of processes: the mutant comes back with the verdict."""
     module, mutant, tests, within_s = work
     return mutant, killed(module, mutant.source, tests, within_s)
