@@ -129,6 +129,38 @@ def test_an_excerpt_says_what_was_taken_out_and_bears_what_is_no_text() -> None:
     assert recall.excerpt(b"bad \xff " + b"a" * 40 + b" at https://x/y?a=b end") == "bad \ufffd ... at https://x/y?... end"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0123456789abcdef" * 2, "..."),
+        ("0123456789abcdef" * 2 + "0", "..."),
+        ("abcdefabcdefabcdefabcdefabcdefab", "..."),  # hexadecimal counts without a digit too
+        ("tok_" + "x" * 19 + "7", "..."),
+        ("tok_" + "x" * 18 + "7", "tok_" + "x" * 18 + "7"),
+        ("x" * 64, "x" * 64),  # a word, however long
+    ],
+)
+def test_a_credential_is_long_and_has_a_digit_or_is_hexadecimal(text: str, shown: str) -> None:
+    assert recall.excerpt(f"the {text} of".encode()) == f"the {shown} of"
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (65_536, "seen tok_half"),
+        (65_537, "seen"),  # the last word is cut short: half a credential does not look like one
+        (70_000, "seen"),
+    ],
+)
+def test_half_a_word_at_the_end_of_what_is_looked_at_is_not_shown(size: int, shown: str) -> None:
+    body = b"seen".ljust(65_536 - len("tok_half")) + b"tok_half"
+    assert recall.excerpt(body.ljust(size, b"x")) == shown
+
+
+def test_an_empty_sub_code_is_none() -> None:
+    assert view(status={"code": "done", "sub_code": ""}).recording.sub_code is None
+
+
 BODY = b'{"event":"recording.done"}'
 
 
@@ -173,8 +205,9 @@ def test_a_signature_is_strict_base64() -> None:
         recall.verify_webhook((WHSEC,), [identity, stamp, (name, signature[:10] + "!" + signature[10:])], BODY, now_ms=NOW)
 
 
-def test_a_secret_may_come_without_its_padding() -> None:
-    secret = "whsec_" + base64.b64encode(b"sixteen byte key").decode()
-    assert secret.endswith("==")
+@pytest.mark.parametrize("size", [16, 24, 25, 26])  # 24: what svix makes, without any padding
+def test_a_secret_may_come_without_its_padding_and_its_prefix(size: int) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(range(size))).decode()
     headers = webhook_headers(BODY, secret=secret)
-    assert recall.verify_webhook((secret.rstrip("="),), headers, BODY, now_ms=NOW) == "msg_1"
+    for form in (secret, secret.rstrip("="), secret.removeprefix("whsec_")):
+        assert recall.verify_webhook((form,), headers, BODY, now_ms=NOW) == "msg_1"
