@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(".rtmskit/mutants.json"), help="where the survivors go")
     options = parser.parse_args()
     os.chdir(judge.ROOT)
+    state = judge.state()
     context = multiprocessing.get_context("spawn")  # each process imports the package from its own start
     with context.Pool(1) as pool:
         seen = pool.apply(judge.watch)
@@ -53,6 +54,8 @@ def main() -> int:
             share = f"{dead} of {len(candidates)} mutants killed, {dead / len(candidates):.1%}"
             print(f"{module}.py: {share}, in {took:.0f} s ({took / len(candidates):.2f} s each)", flush=True)
     _write(options.out, survivors)
+    if judge.state() != state:
+        raise RuntimeError("tests or sources were changed while this ran, so it proves nothing; run it on a copy (git archive HEAD)")
     alive = sum(map(len, survivors.values()))
     print(f"{total - alive} of {total} killed, {1 - alive / total:.1%}; {unexplained} survivors without a reason in docs/mutants.md")
     return 0 if 1 - alive / total >= WANTED and not unexplained else 1

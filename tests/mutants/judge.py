@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -205,6 +206,12 @@ def judged(work: tuple[str, Mutant, Mapping[str, float], float]) -> tuple[Mutant
     """`killed`, for a pool of processes: the mutant comes back with the verdict."""
     module, mutant, tests, within_s = work
     return mutant, killed(module, mutant.source, tests, within_s)
+
+
+def state() -> str:
+    """Of the tests and of what they test: a run in which it changes proves nothing, for a test that is gone fails too."""
+    files = sorted(path for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*.py"))
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 
 def _silently(run) -> int:
