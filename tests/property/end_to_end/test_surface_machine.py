@@ -154,9 +154,9 @@ class Surface(RuleBasedStateMachine):
     def is_garbled(self, damage: Damage, product: str) -> None:
         """Signed by Zoom, and no event all the same."""
         body = damage.apply(zoom.started(product, WHO[product], SERVERS["a"], self.at(0)))
-        before = self.state()
+        before, trouble = self.state(), self.world.tasks.down or self.world.store_failures
         status = self.run(self.world.zoom(strategies.sign(SECRET_TOKEN, int(self.now), body), body)).status
-        if damage.name == "a field of another type" and status == 200:
+        if damage.name == "a field of another type" and (status == 200 or (status >= 500 and trouble)):
             return  # a field that is only noted: it is a start like any other, of whose fate `settle` does not ask
         assert status == 200 or 400 <= status < 500
         assert self.state() == before

@@ -116,6 +116,11 @@ class Mixer:
         if self._held >= MIX_SLACK + MIX_STEP:
             self._write(self._held - MIX_SLACK)
 
+    def settle(self, position: int) -> None:
+        """Nothing from before `position` will come: unless something is held, write silence until there."""
+        if not self._held:
+            self._leap(position)
+
     def close(self) -> None:
         """Write what is still held."""
         self._write(self._held)

@@ -43,6 +43,9 @@ HOLD_CAPTIONS_MS = 60_000  # captions come after the sound they belong to, so th
 LONGEST_GAP_MS = 3600 * 1000
 # Cameras, shares and events come by different sockets; this long, pictures wait for what belongs before them.
 REORDER_MS = 1500
+# As long as there are pictures and no sound at all, silence is written up to this long ago: an MP4 whose sound has not begun holds all
+# of its pictures in memory. The first sound is then expected to come sooner [inf]: a lost socket has 65 s to come back.
+SILENT_MS = 90_000
 LIVE_INTERVAL_MS = 500  # video_separate_png.data comes twice a second (reference C5)
 GOING_OFF: Mapping[str, Kind] = {"webcam_off": "video", "leave": "video", "screenshare_off": "deskshare"}
 KINDS_OF_PICTURE: Mapping[str, Kind] = {"video": "video", "deskshare": "deskshare"}
@@ -201,6 +204,8 @@ class Tape:
                 self._wait(item)
             self._newest_ms = max(self._newest_ms, item.timestamp_ms)
             self._show_until(self._newest_ms - REORDER_MS)
+            if not self._voices:
+                self._mixer.settle((self._newest_ms - SILENT_MS - timeline.origin_ms) * SAMPLES_PER_MS)
         elif isinstance(item, Caption):
             self._content = True
             self._end_ms = max(self._end_ms, item.end_ms)
@@ -238,12 +243,15 @@ class Tape:
         self._waited += 1
 
     def _show_until(self, moment_ms: int | None) -> None:
+        origin_ms = self._started().origin_ms
         while self._waiting and (moment_ms is None or self._waiting[0][0] <= moment_ms):
             item = heapq.heappop(self._waiting)[2]
             if isinstance(item, Packet):
                 self._picture(item)
             elif self._screen:
-                self._screen.remove(GOING_OFF[item.what], item.user_id, item.timestamp_ms - self._started().origin_ms)
+                self._screen.remove(GOING_OFF[item.what], item.user_id, item.timestamp_ms - origin_ms)
+        if self._screen and moment_ms is not None:
+            self._screen.settle(moment_ms - origin_ms)
 
     def _picture(self, packet: Packet) -> None:
         timeline, kind = self._started(), KINDS_OF_PICTURE[packet.kind]

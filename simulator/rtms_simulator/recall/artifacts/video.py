@@ -2,6 +2,10 @@
 
 The pictures have no fixed rate: each is shown from its own timestamp until the next one, and a picture that was not renewed for
 a while gives way to black, so that a gap in the packets is a gap in the recording.
+
+The files are fragmented MP4: a muxer that writes an ordinary one holds the place of every picture and every piece of sound in memory
+until the end, some 5 MiB for each hour of a meeting. The table of the fragments at the file's beginning (`sidx`) makes up for what is
+lacking in its header: players and FFmpeg learn the duration from it, and where to seek.
 """
 
 from __future__ import annotations
@@ -24,6 +28,15 @@ HOLD_MS = {"video": 2_000, "deskshare": 5_000}
 # A participant's separate video is one file as long as nothing is missing for longer than this, and this many are open at once.
 PART_GAP_MS = 10_000
 OPEN_PARTS = 4
+# What is held in memory is a fragment. The header waits for the first one (delay_moov), because only then it can say that AAC begins
+# with 64 ms of padding; without, the pictures would come that much too late.
+FRAGMENT_MS = 10_000
+FRAGMENTED = {
+    "movflags": "+frag_keyframe+empty_moov+delay_moov+default_base_moof+global_sidx",
+    "frag_duration": str(FRAGMENT_MS * 1000),
+}
+# A picture that stays for long is written again after this, so that every fragment has pictures and lasts as long as its sound.
+AGAIN_MS = 5_000
 MILLISECOND = Fraction(1, 1000)
 Kind = Literal["video", "deskshare"]
 ENDPOINT_KINDS: dict[str, Literal["webcam", "screenshare"]] = {"video": "webcam", "deskshare": "screenshare"}
@@ -33,7 +46,7 @@ class Mp4File:
     """One MP4. `size` None makes it sound only, `sound` False pictures only. Raises OSError and av.FFmpegError."""
 
     def __init__(self, path: Path, size: tuple[int, int] | None, fps: int, *, sound: bool = True) -> None:
-        self._container = av.open(str(path), "w", format="mp4")
+        self._container = av.open(str(path), "w", format="mp4", container_options=FRAGMENTED)
         self._video: av.VideoStream | None = None
         self._audio: av.AudioStream | None = None
         if size is not None:
@@ -85,7 +98,7 @@ class Screen:
     """What a recording shows over time: passes each change on to `show(picture, moment)`, and fills gaps with black.
 
     Wants to be told in the order of time; moments are ms from the start. Changes of one moment make one picture, so the last one waits
-    until a later change, or `finish`.
+    until a later change, or `settle`, or `finish`. What stays is passed on again every AGAIN_MS.
     """
 
     def __init__(self, view: View, interval_ms: int, show: Callable[[Planes, int], None]) -> None:
@@ -114,6 +127,11 @@ class Screen:
         if kind in self._until and user_id in (None, self._shown_by[kind]):
             self._take_down(kind, moment_ms)
 
+    def settle(self, moment_ms: int) -> None:
+        """Time has passed: hardly anything from before `moment_ms` will come. Something later than what is shown still may."""
+        if moment_ms - self._shown_ms > AGAIN_MS:
+            self._advance(moment_ms)
+
     def finish(self, end_ms: int) -> None:
         """Show what there is until `end_ms`, the end of the recording."""
         self._advance(end_ms)
@@ -128,16 +146,23 @@ class Screen:
             until = self._until[kind]
             if until >= moment_ms:
                 break
-            if self._waiting_ms is not None and self._waiting_ms < until:
-                self._pass_on()
+            self._pass_on_before(until)
             self._take_down(kind, until)
-        if self._waiting_ms is not None and self._waiting_ms < moment_ms:
-            self._pass_on()
+        self._pass_on_before(moment_ms)
 
     def _take_down(self, kind: Kind, moment_ms: int) -> None:
         del self._until[kind]
         self._view.show(kind, None)
         self._waiting_ms = moment_ms
+
+    def _pass_on_before(self, moment_ms: int) -> None:
+        """Pass on what waits, and again what stays; nothing changes before `moment_ms`."""
+        if self._waiting_ms is not None and self._waiting_ms < moment_ms:
+            self._pass_on()
+        while moment_ms - max(self._shown_ms, 0) > AGAIN_MS:
+            waiting, self._waiting_ms = self._waiting_ms, max(self._shown_ms, 0) + AGAIN_MS
+            self._pass_on()
+            self._waiting_ms = waiting
 
     def _pass_on(self) -> None:
         assert self._waiting_ms is not None

@@ -217,12 +217,12 @@ def test_impossible_timestamps_and_pictures_are_counted_and_left_out(tmp_path):
 
 
 def test_when_the_disk_is_full_what_fits_is_kept(tmp_path):
-    """The kernel refuses to let files grow beyond 20 kB: pictures and sound fail, with the reason; the texts are complete."""
+    """The kernel refuses to let files grow beyond 8 kB: pictures and sound fail, with the reason; the texts are complete."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     items = [Happening("join", 7, "Ada", T0), *(sound(index, 7) for index in range(1000)), Caption(7, None, "hello", T0, T0 + 9, 9, 0)]
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limits[1]))
         _, artifacts, _ = record(tmp_path, items)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
