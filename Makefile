@@ -26,7 +26,7 @@ up: $(VENV)/.run  ## Start every fake and both functions, and keep them running
 # --- prove -----------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.test  ## Run every test (ARGS="-k name" narrows it)
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 2 $(ARGS)
 
 lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
 	$(BIN)/ruff check .
