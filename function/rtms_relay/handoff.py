@@ -253,23 +253,21 @@ def read_stream(fields: Mapping[str, Any]) -> Stream:
 
 
 def with_start(stream: Stream, key: str, event_ts: int) -> Stream:
-    if stream.starts.get(key, 0) >= event_ts:
-        return stream
-    return replace(stream, starts={**stream.starts, key: event_ts})
+    return replace(stream, starts={**stream.starts, key: max(event_ts, stream.starts.get(key, event_ts))})
 
 
 def with_stop(stream: Stream, event_ts: int, reason: int | None, revokes: bool) -> Stream:
     """The newest stop tells the time and reason; one that revokes holds for ever, whatever comes before or after it."""
-    known = -1 if reason is None else reason
-    if (event_ts, known) > (stream.stopped_ts, stream.stop_reason):
-        stream = replace(stream, stopped_ts=event_ts, stop_reason=known)
+    told = (event_ts, -1 if reason is None else reason)
+    stopped_ts, stop_reason = max(told, (stream.stopped_ts, stream.stop_reason))
+    stream = replace(stream, stopped_ts=stopped_ts, stop_reason=stop_reason)
     if revokes:
         stream = replace(stream, revoked_ts=max(stream.revoked_ts, event_ts), stream_id="", entity_id="", account_id="")
     return stream
 
 
 def with_interruption(stream: Stream, event_ts: int) -> Stream:
-    return stream if stream.interrupted_ts >= event_ts else replace(stream, interrupted_ts=event_ts)
+    return replace(stream, interrupted_ts=max(stream.interrupted_ts, event_ts))
 
 
 # The hand-off
@@ -284,9 +282,7 @@ def settle(handoff: HandOff, stream: Stream, now: int, rules: Rules) -> HandOff:
     """Bring the state in line with the stream's facts and the time. Idempotent; the same facts give the same state."""
     if stream.revoked_ts:
         return _forget(handoff, now)
-    event_ts = max(handoff.event_ts, stream.starts.get(handoff.key, 0))
-    if event_ts > handoff.event_ts:
-        handoff = replace(handoff, event_ts=event_ts)
+    handoff = replace(handoff, event_ts=max(handoff.event_ts, stream.starts.get(handoff.key, handoff.event_ts)))
     while (pending := _pending_trigger(handoff, stream, now, rules)) is not None:
         handoff = _move(handoff, pending[0], now, pending[1])
     return _settle_end(handoff, stream, now)
