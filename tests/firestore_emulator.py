@@ -6,11 +6,9 @@ it, or by RTMSKIT_FIRESTORE_EMULATOR_JAR, and started as plain Java with a small
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,16 +20,17 @@ from pathlib import Path
 
 import pytest
 
+from rtms_simulator.processes import LIFELINE
+
 _MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 _JVM_FLAGS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _START_S = 40.0
 _TRIES = 3
-_PR_SET_PDEATHSIG = 1
 
 
 def unavailable() -> str | None:
     """Why no emulator can run on this machine, or None."""
-    if shutil.which("java") is None:
+    if not _java():
         return "no Java on PATH"
     if _jar() is None:
         return "the Firestore emulator is not installed (gcloud components install cloud-firestore-emulator)"
@@ -57,9 +56,11 @@ def emulator() -> Generator[str, None, None]:
     with tempfile.TemporaryFile() as log:
         for remaining in reversed(range(_TRIES)):
             port = _free_port()
-            command = ["java", *_JVM_FLAGS, "-cp", str(jar), _MAIN_CLASS, "--host=127.0.0.1", f"--port={port}"]
+            java = [_java(), *_JVM_FLAGS, "-cp", str(jar), _MAIN_CLASS, "--host=127.0.0.1", f"--port={port}"]
+            # It must not outlive the tests, however they end.
+            command = [sys.executable, "-I", "-S", str(LIFELINE), str(os.getpid()), *java]
             # Its own session, so that a Ctrl-C at the tests does not take it away before they have finished with it.
-            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent)
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             try:
                 if _answers(process, port):
                     yield f"127.0.0.1:{port}"
@@ -103,7 +104,5 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _die_with_parent() -> None:
-    """In the child: if the test process is killed, so is the emulator. Linux only; elsewhere the `with` block must do."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _java() -> str:
+    return shutil.which("java") or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -97,7 +98,8 @@ def campaign(first: int, seeds: int, *, jobs: int = 2, deliveries: int | None = 
     total = Figures()
     begun = time.monotonic()
     chunks = _chunks(first, seeds)
-    with ProcessPoolExecutor(jobs) as pool:
+    # Not forked: the tests that ran before in this process may have left threads (gRPC's) whose locks a fork would hold for ever.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         pending = [pool.submit(play, chunk) for chunk in itertools.islice(chunks, jobs * 2)]
         while pending:
             total.add(pending.pop(0).result())
