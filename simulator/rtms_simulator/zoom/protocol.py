@@ -338,7 +338,14 @@ class StreamProtocol:
 
     def _on_second_hello(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
         """Documented for a second connection; that a second handshake on the same one is refused alike is inferred."""
-        return [Send(conn, refusal(Role.SIGNALING, StatusCode.DUPLICATE_SIGNAL_REQUEST))]
+        socket = self._sockets[conn]
+        if socket.role is Role.SIGNALING:
+            status = StatusCode.DUPLICATE_SIGNAL_REQUEST
+        elif socket.everything:
+            status = StatusCode.MEDIA_DATA_ALL_CONNECTION_EXIST
+        else:
+            status = StatusCode.DUPLICATE_MEDIA_DATA_CONNECTION
+        return [Send(conn, refusal(socket.role, status))]
 
     def _on_subscription(self, conn: int, message: Mapping[str, Any], now: float) -> list[Effect]:
         events = message.get("events")
@@ -554,7 +561,7 @@ class StreamProtocol:
             MessageType.STREAM_CLOSE_REQ: _on_stream_close,
             MessageType.VIDEO_SUBSCRIPTION_REQ: _on_video_subscription,
         },
-        Role.MEDIA: {MessageType.KEEP_ALIVE_RESP: _on_keep_alive},
+        Role.MEDIA: {MessageType.DATA_HAND_SHAKE_REQ: _on_second_hello, MessageType.KEEP_ALIVE_RESP: _on_keep_alive},
     }
     """Which message is read on which kind of socket once its handshake has passed."""
 

@@ -124,6 +124,16 @@ def test_a_second_handshake_on_the_signaling_socket_is_status_8_and_the_first_li
     assert protocol.state is StreamState.ACTIVE
 
 
+@pytest.mark.parametrize(("carried", "refused"), [(1, 16), (8, 16), (32, 15)])
+def test_a_second_handshake_on_a_media_socket_is_refused_and_the_first_lives(carried: int, refused: int) -> None:
+    protocol = joined(carried)
+    for asked in (carried, 2):
+        [answer] = sent(say(protocol, MEDIA, msg_type=3, media_type=asked, rtms_stream_id=STREAM, meeting_uuid=ENTITY, signature=SIGNATURE))
+        assert (answer["msg_type"], answer["status_code"]) == (4, refused)
+    assert list(protocol.media_connections()) == [MEDIA]
+    assert protocol.flowing
+
+
 def test_media_before_signaling_is_status_2() -> None:
     assert status(stream().greet(MEDIA, hello(3, media_type=1), 1.0)) == 2
 
@@ -410,7 +420,7 @@ def test_unknown_messages_and_those_of_the_other_socket_are_complaints() -> None
 def test_the_table_of_messages_names_only_what_an_app_sends() -> None:
     to_zoom = {1, 5, 7, 10, 13, 19, 21, 28}
     assert set(StreamProtocol.ACCEPTS[Role.SIGNALING]) == to_zoom
-    assert set(StreamProtocol.ACCEPTS[Role.MEDIA]) == {MessageType.KEEP_ALIVE_RESP}
+    assert set(StreamProtocol.ACCEPTS[Role.MEDIA]) == {MessageType.DATA_HAND_SHAKE_REQ, MessageType.KEEP_ALIVE_RESP}
 
 
 TO_STATE = {
