@@ -211,7 +211,7 @@ class Mp3File:
         self.path = path
         self._container = av.open(str(path), "w", format="mp3")
         self._stream = self._container.add_stream("libmp3lame", rate=RATE, layout="mono", bit_rate=bit_rate)
-        self._feed = PcmFeed(self._encode)
+        self._feed = PcmFeed(self._container, self._stream)
 
     def audio(self, data: bytes) -> None:
         self._feed.audio(data)
@@ -227,15 +227,16 @@ class Mp3File:
     def abandon(self) -> None:
         self._container.close()
 
-    def _encode(self, frame: av.AudioFrame) -> None:
-        self._container.mux(self._stream.encode(frame))
-
 
 class PcmFeed:
-    """Collects samples into frames of a second, since an encoder costs less per sample that way."""
+    """Encodes samples into a stream of a container, collected into frames of a second, since that costs less per sample.
 
-    def __init__(self, encode: Callable[[av.AudioFrame], None]) -> None:
-        self._encode = encode
+    It knows nothing of the file it belongs to: in a circle of references, an encoder with its megabytes would outlive the file.
+    """
+
+    def __init__(self, container: av.container.OutputContainer, stream: av.AudioStream) -> None:
+        self._container = container
+        self._stream = stream
         self._buffer = bytearray()
         self._position = 0
 
@@ -261,4 +262,4 @@ class PcmFeed:
         frame.pts = self._position
         frame.time_base = Fraction(1, RATE)
         self._position += samples.shape[1]
-        self._encode(frame)
+        self._container.mux(self._stream.encode(frame))

@@ -59,16 +59,19 @@ class Mp4File:
             self._video.codec_context.time_base = MILLISECOND
             self._video.codec_context.gop_size = 10 * fps
             self._video.codec_context.thread_count = 1
+        self._feed: PcmFeed | None = None
         if sound:
             self._audio = self._container.add_stream("aac", rate=RATE, layout="mono", bit_rate=48_000)
-        self._feed = PcmFeed(self._encode_audio)
+            self._feed = PcmFeed(self._container, self._audio)
 
     def audio(self, data: bytes) -> None:
         """Append samples (see artifacts.audio)."""
+        assert self._feed is not None
         self._feed.audio(data)
 
     def silence(self, samples: int) -> None:
         """Append that many zero samples."""
+        assert self._feed is not None
         self._feed.silence(samples)
 
     def show(self, picture: Planes, moment_ms: int) -> None:
@@ -80,7 +83,8 @@ class Mp4File:
 
     def close(self) -> None:
         """Complete the file."""
-        self._feed.flush()
+        if self._feed is not None:
+            self._feed.flush()
         for stream in (self._video, self._audio):
             if stream is not None:
                 self._container.mux(stream.encode(None))
@@ -89,10 +93,6 @@ class Mp4File:
     def abandon(self) -> None:
         """Let go of the file after a failure."""
         self._container.close()
-
-    def _encode_audio(self, frame: av.AudioFrame) -> None:
-        assert self._audio is not None
-        self._container.mux(self._audio.encode(frame))
 
 
 class Screen:
