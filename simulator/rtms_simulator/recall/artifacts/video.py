@@ -30,11 +30,12 @@ PART_GAP_MS = 10_000
 OPEN_PARTS = 4
 # What is held in memory is a fragment. The header waits for the first one (delay_moov), because only then it can say that AAC begins
 # with 64 ms of padding; without, the pictures would come that much too late. Without the second index at the end (skip_trailer),
-# FFmpeg would not tell that the disk was full when it wrote the last fragment.
+# FFmpeg would not tell that the disk was full when it wrote the last fragment. Each fragment is on the disk as soon as it is complete.
 FRAGMENT_MS = 10_000
 FRAGMENTED = {
     "movflags": "+frag_keyframe+empty_moov+delay_moov+default_base_moof+global_sidx+skip_trailer",
     "frag_duration": str(FRAGMENT_MS * 1000),
+    "flush_packets": "1",
 }
 # A picture that stays for long is written again after this, so that every fragment has pictures and lasts as long as its sound.
 AGAIN_MS = 5_000

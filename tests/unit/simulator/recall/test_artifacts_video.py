@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import resource
+import signal
+import struct
 from fractions import Fraction
 
 import av
@@ -11,7 +14,7 @@ from PIL import Image
 
 from rtms_simulator.recall.artifacts.audio import RATE
 from rtms_simulator.recall.artifacts.pictures import LIVE_SIZE, PictureDecoder, View, black, place, png
-from rtms_simulator.recall.artifacts.video import HOLD_MS, Mp4File, Screen, SeparateVideo
+from rtms_simulator.recall.artifacts.video import AGAIN_MS, FRAGMENT_MS, HOLD_MS, Mp4File, Screen, SeparateVideo
 from rtms_simulator.recall.recording import Participant
 
 SIZE = (320, 180)
@@ -145,6 +148,28 @@ class TestScreen:
         screen.finish(1300)
         assert [moment for moment, _ in shown] == [0, 1000, 1200]
 
+    def test_what_stays_is_passed_on_again(self):
+        screen, shown = self.film()
+        screen.renew("deskshare", 7, grey(50), 1000)
+        screen.renew("deskshare", 7, grey(60), 5900)
+        screen.finish(18_000)
+        black_from = 5900 + HOLD_MS["deskshare"]
+        assert shown == [(0, 16), (1000, 50), (5900, 60), (black_from, 16), (black_from + AGAIN_MS, 16), (17_800, 16)]
+
+    def test_time_that_passes_is_filled_but_nothing_is_held_to_be_late_before_it_has_to_be(self):
+        screen, shown = self.film()
+        screen.renew("video", 7, grey(50), 0)
+        screen.settle(AGAIN_MS - 1)
+        assert screen.renew("video", 7, grey(60), 100)
+        assert shown == [(0, 50)]
+        for moment in range(0, 12_000, 100):
+            screen.settle(moment)
+        assert shown == [(0, 50), (100, 60), (100 + HOLD_MS["video"], 16), (100 + HOLD_MS["video"] + AGAIN_MS, 16)]
+        assert not screen.renew("video", 7, grey(70), 7000)
+        assert screen.renew("video", 7, grey(70), 8000)
+        screen.finish(8100)
+        assert shown[-1] == (8000, 70)
+
     def test_without_any_picture_it_is_black_throughout(self):
         screen, shown = self.film()
         screen.finish(1000)
@@ -157,6 +182,16 @@ def facts(path):
             stream.type: (stream.codec_context.name, float((stream.duration or 0) * (stream.time_base or 0)))
             for stream in container.streams
         }
+
+
+def boxes(data):
+    """The names of an MP4's outermost boxes."""
+    names = []
+    while data:
+        size, name = struct.unpack(">I4s", data[:8])
+        names.append(name.decode())
+        data = data[size:]
+    return names
 
 
 class TestMp4:
@@ -179,6 +214,61 @@ class TestMp4:
         with av.open(str(path)) as container:
             heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
         assert np.argmax(np.abs(heard) > 0.2) == pytest.approx(3 * RATE, abs=RATE // 100)
+
+    def write(self, mp4, seconds):
+        for second in range(seconds):
+            mp4.show(np.full((SIZE[1] * 3 // 2, SIZE[0]), 20 + second, np.uint8), 1000 * second)
+            mp4.silence(RATE)
+
+    def test_a_long_one_tells_its_length_and_where_everything_is_at_its_beginning(self, tmp_path):
+        path = tmp_path / "a.mp4"
+        mp4 = Mp4File(path, SIZE, 1)
+        self.write(mp4, 95)
+        mp4.close()
+        kinds = boxes(path.read_bytes())
+        assert kinds[:4] == ["ftyp", "moov", "sidx", "sidx"]
+        assert set(kinds[4:]) == {"moof", "mdat"}
+        assert facts(path) == {"video": ("h264", 95.0), "audio": ("aac", pytest.approx(95, abs=0.07))}
+        with av.open(str(path)) as container:
+            assert container.duration == pytest.approx(95_000_000, abs=70_000)
+            for wanted in (70, 9.9, 33.3, 0, 94):
+                container.seek(round(wanted * 1_000_000))
+                found = next(container.decode(video=0))
+                assert wanted - 2 * FRAGMENT_MS / 1000 <= found.time <= wanted
+                assert found.to_ndarray()[: SIZE[1]].mean() == pytest.approx(20 + found.time, abs=3)
+
+    def test_what_a_recorder_has_written_when_it_dies_can_be_played(self, tmp_path):
+        mp4 = Mp4File(tmp_path / "a.mp4", SIZE, 1)
+        self.write(mp4, 45)
+        found = tmp_path / "found.mp4"
+        found.write_bytes((tmp_path / "a.mp4").read_bytes())
+        mp4.abandon()
+        with av.open(str(found)) as container:
+            moments = [round(frame.time) for frame in container.decode(video=0)]
+        assert moments == list(range(len(moments)))
+        assert len(moments) >= 45 - 2 * FRAGMENT_MS // 1000
+
+    @pytest.mark.parametrize("missing", [1, 300, 6000])
+    def test_a_disk_that_is_full_at_the_very_end_is_an_error(self, tmp_path, missing):
+        """FFmpeg forgets errors of its last writes when it writes an `mfra`."""
+
+        def write(path):
+            mp4 = Mp4File(path, SIZE, 5)
+            for moment in range(0, 12_000, 200):
+                mp4.show(np.random.default_rng(moment).integers(16, 235, (SIZE[1] * 3 // 2, SIZE[0]), np.uint8), moment)
+            mp4.silence(12 * RATE)
+            mp4.close()
+
+        write(tmp_path / "whole.mp4")
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "whole.mp4").stat().st_size - missing, limits[1]))
+            with pytest.raises(OSError, match="too large"):
+                write(tmp_path / "cut.mp4")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
 
     def test_sound_alone(self, tmp_path):
         mp4 = Mp4File(tmp_path / "a.mp4", None, 5)

@@ -155,6 +155,28 @@ def test_a_meeting_without_cameras_is_a_black_film_of_its_length(tmp_path):
         assert max(frame.to_ndarray(format="gray").max() for frame in container.decode(video=0)) < 20
 
 
+def test_a_long_meeting_without_cameras_has_pictures_all_along(tmp_path):
+    """Each fragment needs some: otherwise the pictures would be as long as the first fragment, for whoever reads its table."""
+    items = [sound(index * 50) for index in range(60)]
+    _, artifacts, _ = record(tmp_path, items, RecordingConfig())
+    with av.open(str(artifacts["video_mixed"].path)) as container:
+        durations = {stream.type: float((stream.duration or 0) * (stream.time_base or 0)) for stream in container.streams}
+        moments = [frame.time for frame in container.decode(video=0)]
+    assert durations == {"video": pytest.approx(59, abs=0.3), "audio": pytest.approx(59, abs=0.3)}
+    assert moments == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, pytest.approx(58.8, abs=0.1)]
+
+
+def test_pictures_without_any_sound_are_written_as_they_come(tmp_path):
+    tape = Tape(RecordingConfig(), REQUEST, tmp_path, lambda _: None, {})
+    for second in range(150):
+        tape.take(picture(1000 * second, level=20 + second))
+    written = (tmp_path / "video_mixed.mp4").stat().st_size
+    with av.open(str(tape.finish()["video_mixed"].path)) as container:
+        shown = [frame.time for frame in container.decode(video=0)]
+    assert shown[:150] == list(range(150))
+    assert written > 0.2 * (tmp_path / "video_mixed.mp4").stat().st_size
+
+
 def test_who_speaks_again_after_an_hour_is_heard_again(tmp_path):
     minute = 60 * 50  # packets
     items = [sound(0, 7), *(sound(index * minute, 8) for index in range(70)), sound(65 * minute, 7)]
@@ -217,12 +239,12 @@ def test_impossible_timestamps_and_pictures_are_counted_and_left_out(tmp_path):
 
 
 def test_when_the_disk_is_full_what_fits_is_kept(tmp_path):
-    """The kernel refuses to let files grow beyond 8 kB: pictures and sound fail, with the reason; the texts are complete."""
+    """The kernel refuses to let files grow beyond 20 kB: pictures and sound fail, with the reason; the texts are complete."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     items = [Happening("join", 7, "Ada", T0), *(sound(index, 7) for index in range(1000)), Caption(7, None, "hello", T0, T0 + 9, 9, 0)]
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limits[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
         _, artifacts, _ = record(tmp_path, items)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
