@@ -205,12 +205,14 @@ class HandOff(msgspec.Struct, frozen=True, kw_only=True):
         return self.retrieval in ("forgetting", "forgotten")
 
     @property
+    def attempt_due_at(self) -> int | None:
+        """When the task of a pending hand-off counts as lost."""
+        return max(self.attempt_at or 0, self.lease_until or 0) + GRACE_MS if self.state == "pending" else None
+
+    @property
     def due_at(self) -> int | None:
         """The next moment at which the sweeper must look at this record, so that nothing recorded is ever forgotten."""
-        moments = [] if self.look_at is None else [self.look_at]
-        if self.state == "pending":
-            moments.append(max(self.attempt_at or 0, self.lease_until or 0) + GRACE_MS)
-        return min(moments, default=None)
+        return min((at for at in (self.attempt_due_at, self.look_at) if at is not None), default=None)
 
 
 def stream_key(stream_id: str) -> str:

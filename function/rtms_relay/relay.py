@@ -395,7 +395,7 @@ class Worker(_Desk):
         if changed is None:
             return Reply({"status": "unknown"}, {"outcome": "unknown"})
         before, after = changed
-        wait_s = (after.attempt_at - now) / 1000 if after.attempt_at is not None and after.state == "pending" else None
+        wait_s = None if after.attempt_at is None else (after.attempt_at - now) / 1000
         self._log(
             "INFO" if outcome.kind == "accepted" else "WARNING",
             "attempt",
@@ -456,7 +456,7 @@ class Worker(_Desk):
 
 def _overdue(handoff: HandOff, now: int) -> list[TaskKind]:
     kinds: list[TaskKind] = []
-    if handoff.state == "pending" and max(handoff.attempt_at or 0, handoff.lease_until or 0) + states.GRACE_MS <= now:
+    if handoff.attempt_due_at is not None and handoff.attempt_due_at <= now:
         kinds.append("handoff")
     if handoff.look_at is not None and handoff.look_at <= now:
         kinds.append("retrieve")
