@@ -316,31 +316,55 @@ async def test_an_attempt_at_what_is_unknown_or_over_says_so() -> None:
     ]
 
 
-async def test_a_stop_between_lease_and_post_is_not_overtaken() -> None:
-    """The stop is noted on the stream, and its webhook dies before it settles the hand-off: the worker looks once more."""
+async def stop_noted_on_the_stream_only(bench: Bench) -> None:
+    """A webhook that dies before it settles the hand-offs."""
+    bench.store.failing = lambda _: (_ for _ in ()).throw(KeyboardInterrupt) if bench.log.of("stream_stopped") else None
+    with pytest.raises(KeyboardInterrupt):
+        await heard(bench, stopped(bench.clock.now + 1))
+    bench.store.failing = lambda _: None
+
+
+@pytest.mark.parametrize("doubt", [False, True])
+async def test_a_stop_between_lease_and_post_is_not_overtaken(doubt: bool) -> None:
     bench = Bench()
     await heard(bench, started())
+    bench.recall.script = [Answer(503)] * doubt
+    if doubt:
+        await bench.worker.attempt(KEY_A)
+        bench.clock.now += 500
+    creates = len(bench.recall.creates)
+    bench.queue.tasks.clear()
     lines(bench)
     replaced = bench.store.replace
 
     async def stop_then_replace(*args: Any) -> str:
         version = await replaced(*args)
         bench.store.replace = replaced
-        bench.store.failing = lambda name: (_ for _ in ()).throw(KeyboardInterrupt) if bench.log.lines else None
-        with pytest.raises(KeyboardInterrupt):
-            await heard(bench, stopped(NOW + 1))
-        bench.store.failing = lambda _: None
+        await stop_noted_on_the_stream_only(bench)
         return version
 
     bench.store.replace = stop_then_replace  # ty: ignore[invalid-assignment]
     assert await bench.worker.attempt(KEY_A) == Reply({"status": "cancelled"}, {"outcome": "cancelled", "handoff": KEY_A})
-    assert bench.recall.creates == []
+    assert len(bench.recall.creates) == creates
     assert lines(bench)[1:] == [
         line("NOTICE", "handoff_changed", before="pending", **about(KEY_A, "cancelled", ENDED)),
         skipped("it became cancelled"),
     ]
     record = bench.handoffs()[KEY_A]
-    assert (record["lease_until"], record["retrieval"], record["look_at"]) == (None, "none", None)
+    assert record["lease_until"] is None
+    # What the attempt before may have made is looked for.
+    look_at = bench.clock.now + 20_000 if doubt else None
+    assert (record["retrieval"], record["look_at"]) == ("awaiting" if doubt else "none", look_at)
+    assert bench.queue.tasks == ([("retrieve", KEY_A, look_at, f"look-{look_at}")] if doubt else [])
+
+
+async def test_an_answer_is_settled_with_what_the_stream_did_meanwhile() -> None:
+    bench = Bench()
+    await heard(bench, started())
+    bench.recall.during_create = lambda: stop_noted_on_the_stream_only(bench)
+    bench.recall.script = [Answer(429)]
+    assert (await bench.worker.attempt(KEY_A)).body == {"status": "cancelled"}
+    assert bench.log.lines[-1] == line("NOTICE", "handoff_changed", before="pending", **about(KEY_A, "cancelled", ENDED))
 
 
 async def test_a_crowd_at_one_record_is_left_to_the_queue() -> None:
@@ -601,6 +625,16 @@ async def test_a_start_writes_two_records_and_a_known_stream_is_read_first() -> 
     operations.clear()
     await heard(bench, stopped(NOW + 1, stream="another"))
     assert operations == ["get", "create"]
+
+
+async def test_an_attempt_reads_and_writes_no_more_than_it_must() -> None:
+    """Zoom's minute is running. The hand-off, its stream, the lease, the stream once more; then, after the answer, the same again."""
+    operations: list[str] = []
+    bench = Bench()
+    await heard(bench, started())
+    bench.store.failing = operations.append
+    await bench.worker.attempt(KEY_A)
+    assert operations == ["get", "get", "replace", "get", "get", "get", "replace"]
 
 
 async def test_the_streams_account_is_noted_with_its_start_only() -> None:

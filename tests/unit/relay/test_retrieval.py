@@ -293,6 +293,19 @@ async def test_a_revocation_during_a_copy_leaves_no_copy(recordings: list[str]) 
     assert bench.handoffs()[KEY]["retrieval"] == "forgotten"
 
 
+@pytest.mark.parametrize(("since_lease_ms", "state"), [(59_999, "forgetting"), (60_000, "forgotten")])
+async def test_a_revocation_waits_for_a_copy_whose_worker_died_and_a_minute_more(since_lease_ms: int, state: str) -> None:
+    """Clocks differ between workers, so a lease that is over by one clock may still be held by another."""
+    bench = Bench(archive=True, ARCHIVE_URL="file:///unused")
+    await accepted(bench)
+    version, fields = bench.store.documents["handoffs", KEY]
+    bench.store.documents["handoffs", KEY] = (version, fields | {"archive_until": NOW + 1000})
+    await bench.zoom(stopped(NOW + 1, 8))
+    bench.clock.now = NOW + 1000 + since_lease_ms
+    await bench.worker.retrieve(KEY)
+    assert bench.handoffs()[KEY]["retrieval"] == state
+
+
 async def test_a_revoked_stream_stays_revoked_whatever_comes_later() -> None:
     bench = Bench()
     await bench.zoom(stopped(NOW, 8))
