@@ -50,7 +50,8 @@ class Recordings:
     def __init__(self, url: str, token: str = "") -> None:
         self._url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._worker = httpx.AsyncClient(trust_env=False, timeout=30.0, headers=headers)
+        # No connection is used again: functions-framework closes an idle one after 2 s, perhaps just as it is taken up.
+        self._worker = httpx.AsyncClient(trust_env=False, timeout=30.0, headers=headers, limits=httpx.Limits(max_keepalive_connections=0))
         # A pre-signed link carries its own right and refuses any other: no Authorization here.
         self._links = httpx.AsyncClient(trust_env=False, timeout=60.0, follow_redirects=True)
 

@@ -204,7 +204,9 @@ async def test_individual_video_only_after_it_was_asked_for(tmp_path: Path) -> N
     async with zoom_and_app(tmp_path, "individual video") as (here, app):
         app.ask(media={"video": JPG | {"data_opt": 4}}, watch=True)
         on = tuple(Action(0.2, "video_on", person.user_id) for person in PEOPLE)
-        meeting = here.begin(replace(SHORT, timeline=on, duration_s=2.0), app.url)
+        meeting = here.begin(replace(SHORT, timeline=on, duration_s=60.0), app.url)
+        await app.until(lambda: app.heard("on_video_subscribed") and app.heard("on_video_data"))
+        await meeting.act(Action(0, "end"))
         report = await meeting.finished()
         stream = report.streams[0].stream_id
         await app.left(stream)

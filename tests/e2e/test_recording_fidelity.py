@@ -261,7 +261,7 @@ def broken_meeting(kind, **data):
 async def test_a_broken_connection_is_a_gap_at_most(tmp_path, kind, data):
     scenario = broken_meeting(kind, **data)
     config = RecordingConfig(audio_mixed=("raw",))
-    report, [result] = await Stage(tmp_path, config, clock=Clock(rate=4)).play(scenario, speed=1.0)
+    report, [result] = await Stage(tmp_path, config, clock=Clock(rate=2)).play(scenario, speed=1.0)
     assert (result.status, result.sub_code, result.counts["lost"]) == ("done", None, 1)
     truth, recorded = played(scenario), samples(result.artifacts["audio_mixed"].path)
     begin = round((result.started_at * 1000 - report.started_ms) * RATE / 1000)
@@ -278,7 +278,7 @@ async def test_a_broken_connection_is_a_gap_at_most(tmp_path, kind, data):
 async def test_after_a_fail_over_two_recordings_make_the_meeting(tmp_path):
     scenario = scenarios.load("server-fail-over")
     config = RecordingConfig(audio_mixed=("raw",))
-    report, results = await Stage(tmp_path, config, clock=Clock(rate=4)).play(scenario, speed=1.0)
+    report, results = await Stage(tmp_path, config, clock=Clock(rate=2)).play(scenario, speed=1.0)
     assert [result.status for result in results] == ["done", "done"]
     assert results[0].sub_code == "zoom_rtms_displaced"
     assert results[1].sub_code is None

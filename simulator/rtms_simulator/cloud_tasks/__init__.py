@@ -86,7 +86,8 @@ class CloudTasks:
     async def start(self) -> None:
         """Serve. Raises OSError if the port is taken."""
         # The queue's own limits decide how many are under way; httpx would stop at a hundred.
-        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+        # functions-framework closes an idle connection after 2 s: taken up at that moment, it would fail.
+        unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=1.0)
         self._client = httpx.AsyncClient(transport=self._transport, trust_env=False, limits=unlimited)
         self._broker = Broker(
             self._clock,

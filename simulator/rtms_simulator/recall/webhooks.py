@@ -290,8 +290,9 @@ class Webhooks:
     async def post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float = TIMEOUT_S) -> tuple[int | None, str | None]:
         """POST once: the status, or None and why there is none. The answer's body is not read."""
         if self._client is None:
-            # No time-out of httpx's own: the clock decides.
-            self._client = httpx.AsyncClient(transport=self._transport, timeout=None, trust_env=False)  # noqa: S113
+            # No time-out of httpx's own: the clock decides. No connection is used again: the receiver may close it at that moment.
+            once = httpx.Limits(max_keepalive_connections=0)
+            self._client = httpx.AsyncClient(transport=self._transport, timeout=None, trust_env=False, limits=once)  # noqa: S113
         client = self._client
 
         async def status() -> int:
