@@ -290,6 +290,9 @@ def settle(handoff: HandOff, stream: Stream, now: int, rules: Rules) -> HandOff:
     return _settle_end(handoff, stream, now)
 
 
+_RESTARTED: tuple[Trigger, str] = ("restarted", "")
+
+
 def _pending_trigger(handoff: HandOff, stream: Stream, now: int, rules: Rules) -> tuple[Trigger, str] | None:
     """What the facts still ask of this hand-off: a trigger that moves it, and why; None when it is settled."""
     state = handoff.state
@@ -303,15 +306,13 @@ def _pending_trigger(handoff: HandOff, stream: Stream, now: int, rules: Rules) -
     stopped = stream.stopped_ts > handoff.event_ts
     key_dead = handoff.key_at is not None and now - handoff.key_at > KEY_LIFE_MS
     if stopped and (stream.stopped_ts <= window_end or now < window_end):
-        return (
-            ("stopped", _stop_reason(stream)) if state in ("pending", "expired") else (("restarted", "") if state == "superseded" else None)
-        )
+        return ("stopped", _stop_reason(stream)) if state in ("pending", "expired") else _RESTARTED if state == "superseded" else None
     if now >= window_end or key_dead:
         late = f"not handed on within {rules.connect_window_ms / 1000:g} s of its start"
         if state == "pending":
             return "window_past", late + _doubt(handoff)
-        return None if state == "expired" else ("restarted", "")
-    return None if state == "pending" else ("restarted", "")
+        return None if state == "expired" else _RESTARTED
+    return None if state == "pending" else _RESTARTED
 
 
 def _stop_reason(stream: Stream) -> str:
