@@ -10,6 +10,7 @@ All times are milliseconds since the epoch.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,8 +111,8 @@ ARCHIVE_MARGIN_MS = 60_000
 SEEN_LIMIT = 50
 HISTORY_LIMIT = 20
 _BACKOFF_MS = 500
+_BACKOFF_DOUBLINGS = 4
 _LATEST_MS = 253_402_300_799_000  # the end of the year 9999, the last that Firestore and datetime can say; event_ts may be any number
-_BACKOFF_CAP_MS = 8_000
 
 _FINAL = {"done": 1, "failed": 1, "deleted": 2}
 
@@ -412,7 +413,7 @@ def after_answer(handoff: HandOff, outcome: Outcome, post: Post, now: int, jitte
     if handoff.state != "pending":
         return handoff if handoff.unsure else _nothing_was_made(handoff)
     if outcome.retry_after_s is None:
-        pause = min(_BACKOFF_CAP_MS, _BACKOFF_MS * 2 ** min(post.number - 1, 16)) * (0.75 + jitter / 2)
+        pause = _BACKOFF_MS * 2 ** min(post.number - 1, _BACKOFF_DOUBLINGS) * (0.75 + jitter / 2)
     else:
         pause = outcome.retry_after_s * 1000 + jitter * 1000
     # No later than the end of the window, so that an expiry is told when it happens.
@@ -484,7 +485,7 @@ def _moment(stamp: str) -> float:
     try:
         return datetime.fromisoformat(stamp).timestamp()
     except (ValueError, OverflowError):
-        return 0.0
+        return -math.inf
 
 
 def note_webhook(handoff: HandOff, message_id: str, recording: Recording | None, now: int) -> HandOff:
