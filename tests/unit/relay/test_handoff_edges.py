@@ -431,7 +431,7 @@ NINE, TEN = "2026-11-22T09:00:00Z", "2026-11-22T10:00:00+00:00"
         (recording("deleted", NINE), recording("failed", TEN), "deleted"),
         (recording("paused", NINE), recording("processing", TEN), "processing"),
         (recording("paused", NINE), recording("processing", ""), "paused"),
-        (recording("paused", "1"), recording("processing", "1969-12-31T23:59:59Z"), "paused"),
+        (recording("paused", "1969-12-31T23:59:59Z"), recording("processing", "what is no time"), "paused"),
         (recording("paused", "0001-01-01T00:00:00+10:00"), recording("processing", ""), "processing"),
     ],
 )
@@ -447,7 +447,8 @@ def test_recordings_are_told_apart_and_once_read_stay_read() -> None:
     assert [each.read for each in states.merge_recordings([recording("done")], [recording("done", read=True)])] == [True]
     assert states.merge_recordings([recording("failed", sub_code="a")], [recording("failed", sub_code="b")])[0].sub_code == "b"
     assert states.merge_recordings([recording("failed", sub_code="b")], [recording("failed", sub_code="a")])[0].sub_code == "b"
-    assert states.merge_recordings([recording("failed", sub_code="b")], [recording("failed")])[0].sub_code == "b"
+    for sub_code in ("b", "0"):  # any is more than none
+        assert states.merge_recordings([recording("failed", sub_code=sub_code)], [recording("failed")])[0].sub_code == sub_code
 
 
 def artifact(status: str, identity: str = "v") -> dict[str, Artifact]:
@@ -462,6 +463,7 @@ def artifact(status: str, identity: str = "v") -> dict[str, Artifact]:
         (artifact("done"), artifact("failed"), artifact("failed")),
         (artifact("failed"), artifact("done"), artifact("done")),
         (artifact("deleted"), artifact("done"), artifact("deleted")),
+        (artifact("processing"), artifact("zzz_new"), artifact("zzz_new")),
         (artifact("done"), artifact("processing", "w"), artifact("processing", "w")),
         ({}, artifact("processing"), artifact("processing")),
         (artifact("done"), {}, artifact("done")),
@@ -542,6 +544,10 @@ def test_looks_come_every_half_hour_and_after_the_end_ever_more_rarely(
 ) -> None:
     handoff = accepted(looks=looks, ended_at=NOW if ended else None)
     assert states.look_later(handoff, NOW + 5, retry_after_s, RULES) == replace(handoff, looks=looks + 1, look_at=NOW + 5 + pause)
+
+
+def test_a_pace_of_less_than_a_second_is_kept() -> None:
+    assert states.look_later(accepted(), NOW, None, Rules(poll_ms=500)).look_at == NOW + 500
 
 
 def test_the_pause_between_looks_has_an_end_even_without_a_pace() -> None:
