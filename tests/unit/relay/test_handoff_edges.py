@@ -432,7 +432,7 @@ NINE, TEN = "2026-11-22T09:00:00Z", "2026-11-22T10:00:00+00:00"
         (recording("paused", NINE), recording("processing", TEN), "processing"),
         (recording("paused", NINE), recording("processing", ""), "paused"),
         (recording("paused", "1969-12-31T23:59:59Z"), recording("processing", "what is no time"), "paused"),
-        (recording("paused", "0001-01-01T00:00:00+10:00"), recording("processing", ""), "processing"),
+        (recording("paused", "0001-01-01T00:00:00+10:00"), recording("processing", ""), "paused"),
     ],
 )
 def test_of_two_statuses_the_final_and_then_the_newer_holds(one: Recording, other: Recording, status: str) -> None:
