@@ -19,7 +19,7 @@ from rtms_simulator.recall.artifacts.participants import MIXED, ParticipantEvent
 from rtms_simulator.recall.artifacts.pictures import SIZES, PictureDecoder, View, png
 from rtms_simulator.recall.artifacts.timeline import Timeline
 from rtms_simulator.recall.artifacts.transcript import Transcript
-from rtms_simulator.recall.artifacts.video import ENDPOINT_KINDS, Kind, Mp4File, Screen, SeparateVideo
+from rtms_simulator.recall.artifacts.video import ENDPOINT_KINDS, LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
 from rtms_simulator.recall.recording import (
     ArtifactFile,
     AudioChunk,
@@ -43,9 +43,6 @@ HOLD_CAPTIONS_MS = 60_000  # captions come after the sound they belong to, so th
 LONGEST_GAP_MS = 3600 * 1000
 # Cameras, shares and events come by different sockets; this long, pictures wait for what belongs before them.
 REORDER_MS = 1500
-# As long as there are pictures and no sound at all, silence is written up to this long ago: an MP4 whose sound has not begun holds all
-# of its pictures in memory. The first sound is then expected to come sooner [inf]: a lost socket has 65 s to come back.
-SILENT_MS = 90_000
 LIVE_INTERVAL_MS = 500  # video_separate_png.data comes twice a second (reference C5)
 GOING_OFF: Mapping[str, Kind] = {"webcam_off": "video", "leave": "video", "screenshare_off": "deskshare"}
 KINDS_OF_PICTURE: Mapping[str, Kind] = {"video": "video", "deskshare": "deskshare"}
@@ -204,8 +201,11 @@ class Tape:
                 self._wait(item)
             self._newest_ms = max(self._newest_ms, item.timestamp_ms)
             self._show_until(self._newest_ms - REORDER_MS)
+            lacking_ms = self._newest_ms - LACKING_MS - timeline.origin_ms
+            if self._screen:
+                self._screen.settle(lacking_ms)
             if not self._voices:
-                self._mixer.settle((self._newest_ms - SILENT_MS - timeline.origin_ms) * SAMPLES_PER_MS)
+                self._mixer.settle(lacking_ms * SAMPLES_PER_MS)
         elif isinstance(item, Caption):
             self._content = True
             self._end_ms = max(self._end_ms, item.end_ms)
@@ -243,15 +243,12 @@ class Tape:
         self._waited += 1
 
     def _show_until(self, moment_ms: int | None) -> None:
-        origin_ms = self._started().origin_ms
         while self._waiting and (moment_ms is None or self._waiting[0][0] <= moment_ms):
             item = heapq.heappop(self._waiting)[2]
             if isinstance(item, Packet):
                 self._picture(item)
             elif self._screen:
-                self._screen.remove(GOING_OFF[item.what], item.user_id, item.timestamp_ms - origin_ms)
-        if self._screen and moment_ms is not None:
-            self._screen.settle(moment_ms - origin_ms)
+                self._screen.remove(GOING_OFF[item.what], item.user_id, item.timestamp_ms - self._started().origin_ms)
 
     def _picture(self, packet: Packet) -> None:
         timeline, kind = self._started(), KINDS_OF_PICTURE[packet.kind]

@@ -32,10 +32,15 @@ OPEN_PARTS = 4
 # with 64 ms of padding; without, the pictures would come that much too late. Without the second index at the end (skip_trailer),
 # FFmpeg would not tell that the disk was full when it wrote the last fragment. Each fragment is on the disk as soon as it is complete.
 FRAGMENT_MS = 10_000
+# Sound waits in memory for the pictures that belong beside it in the file, and pictures for sound, but not for ever: what is lacking for
+# so long is written as black pictures, or as silence while nobody was heard yet, and is late when it comes after all [inf]. A lost socket
+# has 65 s to come back, and when Zoom sends faster than real time, sockets' buffers hold some minutes.
+LACKING_MS = 300_000
 FRAGMENTED = {
     "movflags": "+frag_keyframe+empty_moov+delay_moov+default_base_moof+global_sidx+skip_trailer",
     "frag_duration": str(FRAGMENT_MS * 1000),
     "flush_packets": "1",
+    "max_interleave_delta": str((LACKING_MS + 30_000) * 1000),
 }
 # A picture that stays for long is written again after this, so that every fragment has pictures and lasts as long as its sound.
 AGAIN_MS = 5_000

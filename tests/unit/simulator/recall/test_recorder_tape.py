@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rtms_simulator.recall.artifacts.tape import Tape
+from rtms_simulator.recall.artifacts.video import LACKING_MS
 from rtms_simulator.recall.recording import (
     AudioChunk,
     FirstPacket,
@@ -155,26 +156,46 @@ def test_a_meeting_without_cameras_is_a_black_film_of_its_length(tmp_path):
         assert max(frame.to_ndarray(format="gray").max() for frame in container.decode(video=0)) < 20
 
 
+def take_all(directory, items):
+    """The size of the MP4 before it was completed, and the finished one's durations and moments of pictures."""
+    tape = Tape(RecordingConfig(), REQUEST, directory, lambda _: None, {})
+    for item in items:
+        tape.take(item)
+    path = directory / "video_mixed.mp4"
+    written = path.stat().st_size
+    tape.finish()
+    with av.open(str(path)) as container:
+        durations = {stream.type: float((stream.duration or 0) * (stream.time_base or 0)) for stream in container.streams}
+        return written / path.stat().st_size, durations, [frame.time for frame in container.decode(video=0)]
+
+
 def test_a_long_meeting_without_cameras_has_pictures_all_along(tmp_path):
     """Each fragment needs some: otherwise the pictures would be as long as the first fragment, for whoever reads its table."""
-    items = [sound(index * 50) for index in range(60)]
-    _, artifacts, _ = record(tmp_path, items, RecordingConfig())
-    with av.open(str(artifacts["video_mixed"].path)) as container:
-        durations = {stream.type: float((stream.duration or 0) * (stream.time_base or 0)) for stream in container.streams}
-        moments = [frame.time for frame in container.decode(video=0)]
-    assert durations == {"video": pytest.approx(59, abs=0.3), "audio": pytest.approx(59, abs=0.3)}
-    assert moments == [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, pytest.approx(58.8, abs=0.1)]
+    written, durations, moments = take_all(tmp_path, [sound(index * 50) for index in range(401)])
+    assert durations == {"video": pytest.approx(400, abs=0.3), "audio": pytest.approx(400, abs=0.3)}
+    assert moments == list(range(0, 401, 5))
+    assert written > (400_000 - LACKING_MS) / 400_000 / 2
 
 
 def test_pictures_without_any_sound_are_written_as_they_come(tmp_path):
-    tape = Tape(RecordingConfig(), REQUEST, tmp_path, lambda _: None, {})
-    for second in range(150):
-        tape.take(picture(1000 * second, level=20 + second))
-    written = (tmp_path / "video_mixed.mp4").stat().st_size
-    with av.open(str(tape.finish()["video_mixed"].path)) as container:
-        shown = [frame.time for frame in container.decode(video=0)]
-    assert shown[:150] == list(range(150))
-    assert written > 0.2 * (tmp_path / "video_mixed.mp4").stat().st_size
+    written, durations, moments = take_all(tmp_path, [picture(2000 * index, level=20 + index % 200) for index in range(201)])
+    assert moments[:201] == list(range(0, 401, 2))
+    assert durations["video"] == pytest.approx(400, abs=0.5)
+    assert written > (400_000 - LACKING_MS) / 400_000 / 2
+
+
+@pytest.mark.parametrize("first", ["audio", "video"])
+def test_a_socket_that_is_minutes_behind_loses_nothing(tmp_path, first):
+    """When Zoom sends faster than real time, sockets' buffers hold minutes."""
+    sounds = [sound(index) for index in range(4 * 60 * 50)]
+    pictures = [picture(2000 * index) for index in range(120)]
+    ahead, behind = (sounds, pictures) if first == "audio" else (pictures, sounds)
+    config = RecordingConfig(audio_mixed=("raw",))
+    tape, artifacts, _ = record(tmp_path, [sound(0), *ahead, *behind], config)
+    assert tape.counts["late"] == 1  # the first piece of sound, which came twice
+    with av.open(str(artifacts["video_mixed"].path)) as container:
+        assert [frame.time for frame in container.decode(video=0)][:120] == list(range(0, 240, 2))
+    assert artifacts["audio_mixed"].path.read_bytes() == b"".join(packet.data for packet in sounds)
 
 
 def test_who_speaks_again_after_an_hour_is_heard_again(tmp_path):
