@@ -43,7 +43,11 @@ def main() -> int:
             began = time.monotonic()
             candidates = list(mutants((judge.PACKAGE / f"{module}.py").read_text(), options.every))
             reasons, found = explained(module), survivors.setdefault(module, [])
-            for mutant in _survivors(pool, module, candidates, seen):
+            endless = 0
+            for mutant, verdict in _verdicts(pool, module, candidates, seen):
+                endless += verdict == "endless"
+                if verdict != "alive":
+                    continue
                 known = (mutant.code, mutant.what) in reasons
                 unexplained += not known
                 print(f"  {'known' if known else 'ALIVE'} {module}.py:{mutant.line}: {mutant.what}: {mutant.code}", flush=True)
@@ -51,7 +55,7 @@ def main() -> int:
                 _write(options.out, survivors)
             total += len(candidates)
             dead, took = len(candidates) - len(found), time.monotonic() - began
-            share = f"{dead} of {len(candidates)} mutants killed, {dead / len(candidates):.1%}"
+            share = f"{dead} of {len(candidates)} mutants killed, {dead / len(candidates):.1%} ({endless} of them never ended)"
             print(f"{module}.py: {share}, in {took:.0f} s ({took / len(candidates):.2f} s each)", flush=True)
     _write(options.out, survivors)
     if judge.state() != state:
@@ -61,17 +65,16 @@ def main() -> int:
     return 0 if 1 - alive / total >= WANTED and not unexplained else 1
 
 
-def _survivors(pool: Pool, module: str, candidates: list[Mutant], seen: judge.Seen) -> Iterator[Mutant]:
+def _verdicts(pool: Pool, module: str, candidates: list[Mutant], seen: judge.Seen) -> Iterator[tuple[Mutant, judge.Verdict]]:
     """As they are found."""
     took_s = pool.apply(judge.unharmed, (module, seen.tests(module, 0), FIRST_PATIENCE_S))
     if took_s is None:
         raise RuntimeError(f"{module}.py does not survive without any change, so its mutants would prove nothing")
     work = [(module, mutant, seen.tests(module, mutant.line), 10 + PATIENCE * took_s) for mutant in candidates]
-    for number, (mutant, dead) in enumerate(pool.imap_unordered(judge.judged, work), start=1):
+    for number, judged in enumerate(pool.imap_unordered(judge.judged, work), start=1):
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{module}.py: {number} of {len(work)}\x1b[K\r")
-        if not dead:
-            yield mutant
+        yield judged
 
 
 def _write(path: Path, survivors: dict[str, list[dict[str, Any]]]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import pytest
 
@@ -47,6 +48,9 @@ HEAVY = (
 
 QUIET += tuple(word for plugin in PLUGINS for word in ("-p", plugin))
 
+
+Verdict = Literal["alive", "killed", "endless"]
+"""No test noticed; a test failed; a test did not end, which counts as killed."""
 
 _LEEWAY_S = 1.0
 _TIMES = 5
@@ -167,7 +171,7 @@ def watch() -> Seen:
     return watcher.seen()
 
 
-def killed(module: str, source: str, tests: Mapping[str, float], within_s: float) -> bool:
+def verdict(module: str, source: str, tests: Mapping[str, float], within_s: float) -> Verdict:
     """Whether any of the tests fails, or does not end in time, with this source in the module's place.
 
     `tests`: test -> seconds of processor time. `within_s`: of the clock on the wall, for all of them, should one wait for ever.
@@ -185,11 +189,12 @@ def killed(module: str, source: str, tests: Mapping[str, float], within_s: float
     while time.monotonic() < deadline:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
-            return status != 0
+            endless = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
+            return "endless" if endless else "killed" if status else "alive"
         time.sleep(0.01)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return True
+    return "endless"
 
 
 def unharmed(module: str, tests: Mapping[str, float], within_s: float) -> float | None:
@@ -199,13 +204,13 @@ def unharmed(module: str, tests: Mapping[str, float], within_s: float) -> float 
     """
     began = time.monotonic()
     plain = ast.unparse(ast.parse((PACKAGE / f"{module}.py").read_text()))
-    return None if killed(module, plain, tests, within_s) else time.monotonic() - began
+    return time.monotonic() - began if verdict(module, plain, tests, within_s) == "alive" else None
 
 
-def judged(work: tuple[str, Mutant, Mapping[str, float], float]) -> tuple[Mutant, bool]:
-    """`killed`, for a pool of processes: the mutant comes back with the verdict."""
+def judged(work: tuple[str, Mutant, Mapping[str, float], float]) -> tuple[Mutant, Verdict]:
+    """For a pool of processes: the mutant comes back with the verdict."""
     module, mutant, tests, within_s = work
-    return mutant, killed(module, mutant.source, tests, within_s)
+    return mutant, verdict(module, mutant.source, tests, within_s)
 
 
 def state() -> str:
