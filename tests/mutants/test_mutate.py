@@ -84,3 +84,14 @@ def test_every_survivor_on_the_page_is_a_mutant_that_can_still_be_made():
     for module in ("zoom", "recall", "handoff", "relay"):
         possible = {(place.code, place.what) for place in places((judge.PACKAGE / f"{module}.py").read_text())}
         assert explained(module) <= possible
+
+
+def test_the_likeliest_killers_run_first_and_each_has_a_limit_of_its_own():
+    seconds = {"tests/a/test_relay.py::x": 0.1, "tests/a/test_zoom_edges.py::slow": 2.0, "tests/a/test_zoom.py::fast": 0.2, "other": 0.0}
+    seen = judge.Seen(
+        {("zoom", 7): ["tests/a/test_relay.py::x", "tests/a/test_zoom_edges.py::slow", "tests/a/test_zoom.py::fast"]}, seconds
+    )
+    limits = seen.tests("zoom", 7)
+    assert list(limits) == ["tests/a/test_zoom.py::fast", "tests/a/test_zoom_edges.py::slow", "tests/a/test_relay.py::x"]
+    assert [limits[test] for test in limits] == pytest.approx([2.0, 11.0, 1.5])
+    assert set(seen.tests("zoom", 8)) == set(seconds)  # a line that runs when the module is imported concerns them all
