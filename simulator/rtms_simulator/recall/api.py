@@ -397,10 +397,11 @@ class Api:
     def _on_recording(self, asked: Asked, operation: Operation, identity: str | None, value: Any) -> Answer:
         link = self._linker(asked.origin)
         if identity is None:
-            found = [recording for recording in self._workspace.recordings.values() if _recording_matches(recording, asked)]
+            kept = filter(self._kept, self._workspace.recordings.values())
+            found = [recording for recording in kept if _recording_matches(recording, asked)]
             return self._listed(asked, operation, found, lambda recording: recording_object(recording, link))
         recording = self._workspace.recordings.get(identity)
-        if recording is None:
+        if recording is None or not self._kept(recording):
             return NOT_FOUND
         if operation.method == "POST":
             return self._on_create_transcript(operation, recording, value, link)
@@ -413,6 +414,10 @@ class Api:
             return self._patched(operation, recording, value) or Answer.json(200, recording_object(recording, link))
         self._life.polled(self._workspace.mdcs[recording.mdc_id])
         return Answer.json(200, recording_object(recording, link))
+
+    def _kept(self, thing: Recording | Artifact) -> bool:
+        """Whether it is still to be seen, as far as deletion goes."""
+        return thing.status.code != "deleted" or self._switches().deleted == "kept"
 
     def _on_create_transcript(self, operation: Operation, recording: Recording, value: Any, link: Any) -> Answer:
         refused = self._refused(operation, value)
@@ -428,10 +433,11 @@ class Api:
         link, kind = self._linker(asked.origin), operation.resource
         recordings = self._workspace.recordings
         if identity is None:
-            found = [thing for thing in self._workspace.artifacts.values() if thing.kind == kind and _part_matches(thing, asked)]
+            kept = filter(self._kept, self._workspace.artifacts.values())
+            found = [thing for thing in kept if thing.kind == kind and _part_matches(thing, asked)]
             return self._listed(asked, operation, found, lambda thing: artifact_object(thing, recordings[thing.recording_id], link))
         artifact = self._workspace.artifacts.get(identity)
-        if artifact is None or artifact.kind != kind:
+        if artifact is None or artifact.kind != kind or not self._kept(artifact):
             return NOT_FOUND
         if operation.method == "DELETE":
             self._life.delete_artifact(artifact)

@@ -5,7 +5,7 @@ It describes the fake, so it shows inferred shapes as if they were certain; docs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from rtms_simulator.recall.operations import ROOT, Filter, Operation, schema_name
@@ -130,11 +130,33 @@ _JSON_DETAIL = {"application/json": {"schema": _ref("Detail")}}
 _HTML: dict[str, Any] = {"text/html": {"schema": _S}}
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
+def _follow_ups(operation: Operation) -> Iterable[tuple[str, str]]:
+    """What may be asked next: (id of an operation that need not exist, expression for its `{id}`)."""
+    resource, verb = operation.resource, operation.id.removeprefix(f"{operation.resource}_")
+    own = "$request.path.id" if operation.answer is None else "$response.body#/id"
+    if verb == "list":
+        first = "$response.body#/0/id" if operation.answer and operation.answer.endswith("Array") else "$response.body#/results/0/id"
+        yield f"{resource}_retrieve", first
+    elif verb == "create_transcript_create":
+        yield from ((f"transcript_{then}", own) for then in ("retrieve", "destroy"))
+    else:
+        yield from ((f"{resource}_{then}", own) for then in ("retrieve", "partial_update", "destroy", "create_transcript_create"))
+    if resource == "meeting_direct_connect" and verb != "list":
+        yield from ((f"recording_{then}", "$response.body#/recordings/0/id") for then in ("retrieve", "destroy"))
+    if operation.id == "recording_retrieve":
+        yield from ((f"{kind}_retrieve", f"$response.body#/media_shortcuts/{kind}/id") for kind in SHORTCUT_KINDS)
+        yield "realtime_endpoint_retrieve", "$response.body#/realtime_endpoints/0/id"
+    elif verb == "retrieve" and resource in ARTIFACT_KINDS:
+        yield from ((f"recording_{then}", "$response.body#/recording/id") for then in ("retrieve", "destroy"))
+
+
+def _responses(operation: Operation, known: Container[str]) -> dict[str, Any]:
+    links = {then: {"operationId": then, "parameters": {"id": identity}} for then, identity in _follow_ups(operation) if then in known}
+    done: dict[str, Any] = {"description": "done"}
+    if operation.answer is not None:
+        done["content"] = {"application/json": {"schema": _ref(operation.answer)}}
     found: dict[str, Any] = {
-        str(operation.success): {"description": "done"}
-        if operation.answer is None
-        else {"description": "done", "content": {"application/json": {"schema": _ref(operation.answer)}}},
+        str(operation.success): {**done, "links": links},
         "401": {
             "description": "no key, a malformed header, a wrong key or another region's",
             "headers": {"WWW-Authenticate": {"required": True, "schema": _S}},
@@ -165,7 +187,7 @@ def _parameter(given: Filter) -> dict[str, Any]:
     return {"name": given.name, "in": "query", "required": False, "schema": schema}
 
 
-def _described(operation: Operation) -> dict[str, Any]:
+def _described(operation: Operation, known: Container[str]) -> dict[str, Any]:
     parameters = [_parameter(given) for given in operation.filters]
     if "{id}" in operation.path:
         parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
@@ -176,7 +198,7 @@ def _described(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.resource],
         "parameters": parameters,
-        "responses": _responses(operation),
+        "responses": _responses(operation, known),
     }
     if operation.body is not None:
         # No body is an empty object, which is fine where nothing is required.
@@ -188,8 +210,9 @@ def _described(operation: Operation) -> dict[str, Any]:
 def document(table: Iterable[Operation], *, region: str, version: str) -> dict[str, Any]:
     """The whole document for a table of operations."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in table:
-        paths.setdefault(f"{ROOT}{operation.path}", {})[operation.method.lower()] = _described(operation)
+    operations = {operation.id: operation for operation in table}
+    for operation in operations.values():
+        paths.setdefault(f"{ROOT}{operation.path}", {})[operation.method.lower()] = _described(operation, operations)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -119,11 +119,14 @@ def endpoint_object(endpoint: RealtimeEndpoint, recording: Recording) -> dict[st
 def mdc_object(mdc: Mdc, link: Link, switches: RecallSwitches) -> dict[str, Any]:
     """An MDC (A3). Only `id`, `status.code` and `recordings` are certain; the rest is by analogy, some of it behind switches."""
     given = mdc.body.get("zoom_rtms")
+    recording = mdc.recording if mdc.shown else None
+    if recording is not None and recording.status.code == "deleted" and switches.deleted == "gone":
+        recording = None
     shown: dict[str, Any] = {
         "id": mdc.id,
         "created_at": api_time(mdc.created_at),
         "status": {**status(mdc.status), "code": _mdc_code(mdc.status.code, switches)},
-        "recordings": [recording_embed(mdc.recording, link)] if mdc.recording is not None and mdc.shown else [],
+        "recordings": [] if recording is None else [recording_embed(recording, link)],
         "metadata": mdc.body.get("metadata") or {},
         "recording_config": mdc.body.get("recording_config"),
     }

@@ -111,6 +111,9 @@ class RecallSwitches:
     delete_while_processing: Literal["stop", "refuse"] = _switch(
         "stop", 19, "unknown", "DELETE of a recording still being made: stop it and delete, or 400"
     )
+    deleted: Literal["kept", "gone"] = _switch(
+        "kept", 19, "inferred", "a deleted recording or artifact: answered as `deleted` with its metadata and without media, or 404"
+    )
     retention_hours: float | None = _switch(
         None, 20, "documented", "retention when the request has none: None = forever, 168 for old accounts"
     )

@@ -339,6 +339,27 @@ async def test_deleting_a_recording_erases_its_media_and_says_so_once(tmp_path):
         ).status_code == 400
 
 
+async def test_what_was_deleted_can_also_be_gone(tmp_path):
+    """The other side of the switch `deleted`."""
+    async with bench(tmp_path, switches=RecallSwitches(deleted="gone")) as b:
+        made = await b.create()
+        await b.settle()
+        recording = (await b.mdc(made))["recordings"][0]
+        artifact = recording["media_shortcuts"]["video_mixed"]["id"]
+        one, other = f"/recording/{recording['id']}/", f"/video_mixed/{artifact}/"
+        assert (await b.client.delete(other)).status_code == 204
+        assert (await b.client.get(other)).status_code == 404
+        assert (await b.get("/video_mixed/"))["results"] == []
+        assert (await b.get(one))["status"]["code"] == "done"
+        assert (await b.client.delete(one)).status_code == 204
+        for method, path in (("GET", one), ("PATCH", one), ("DELETE", one), ("POST", f"{one}create_transcript/")):
+            assert (await b.client.request(method, path, json={} if method in ("PATCH", "POST") else None)).status_code == 404
+        assert (await b.get("/recording/"))["results"] == []
+        assert (await b.mdc(made))["recordings"] == []
+        await b.settle()
+        assert b.receiver.events[-1] == "recording.deleted"
+
+
 async def test_deleting_one_artifact_leaves_the_others(tmp_path):
     async with bench(tmp_path) as b:
         made = await b.create()

@@ -60,3 +60,32 @@ async def test_what_is_served_fits_its_schema_also_under_other_switches(tmp_path
         listed = described["paths"]["/api/v1/meeting_direct_connect/"]["get"]
         assert listed["parameters"] == []
         assert listed["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("Array")
+
+
+def test_links_lead_from_what_is_made_to_what_can_be_done_with_it():
+    described = document(TABLE, region="us-east-1", version="1")
+    operations_by_id = {operation["operationId"]: operation for path in described["paths"].values() for operation in path.values()}
+
+    def led(operation, status):
+        return {name: link["parameters"]["id"] for name, link in operations_by_id[operation]["responses"][status]["links"].items()}
+
+    assert led("meeting_direct_connect_create", "201") == {
+        "meeting_direct_connect_retrieve": "$response.body#/id",
+        "recording_retrieve": "$response.body#/recordings/0/id",
+        "recording_destroy": "$response.body#/recordings/0/id",
+    }
+    assert led("recording_list", "200") == {"recording_retrieve": "$response.body#/results/0/id"}
+    assert led("recording_destroy", "204")["recording_retrieve"] == "$request.path.id"
+    assert led("recording_retrieve", "200")["video_mixed_retrieve"] == "$response.body#/media_shortcuts/video_mixed/id"
+    assert led("recording_create_transcript_create", "200")["transcript_retrieve"] == "$response.body#/id"
+    for operation in operations_by_id.values():
+        for response in operation["responses"].values():
+            for name, link in response.get("links", {}).items():
+                assert (name, list(link["parameters"])) == (link["operationId"], ["id"])
+                assert operations_by_id[name]["parameters"][0]["name"] == "id"
+
+
+def test_a_bare_array_is_linked_by_its_first_element():
+    described = document(operations(create_body(), mdc_cursor=False), region="us-east-1", version="1")
+    links = described["paths"]["/api/v1/meeting_direct_connect/"]["get"]["responses"]["200"]["links"]
+    assert links["meeting_direct_connect_retrieve"]["parameters"] == {"id": "$response.body#/0/id"}
