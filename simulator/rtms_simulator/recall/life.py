@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import machine
 from rtms_simulator.recall.agenda import Agenda
-from rtms_simulator.recall.realtime import RealtimeSender, payloads
+from rtms_simulator.recall.realtime import NEVER_SENT, RealtimeSender, payloads
 from rtms_simulator.recall.recording import (
     FirstPacket,
     Joined,
@@ -441,6 +441,8 @@ class Life:
         ]
         for endpoint in recording.endpoints:
             self._emit_endpoint(mdc, endpoint)
+            for event in NEVER_SENT.keys() & set(endpoint.events):
+                _log.warning("real-time endpoint %s will not get %s: %s", endpoint.id, event, NEVER_SENT[event])
         for sender in self._senders[mdc.id]:
             self._spawn(sender.run())
 

@@ -24,6 +24,11 @@ from rtms_simulator.recall.workspace import RealtimeEndpoint, Recording
 
 WEBHOOK_RETRIES, WEBHOOK_EVERY_S = 60, 1.0
 WEBSOCKET_RETRIES, WEBSOCKET_EVERY_S = 30, 3.0
+# Events that can be asked for and are not sent by this fake, and why.
+NEVER_SENT = {
+    "transcript.provider_data": "Recall does not say what it is for Zoom's own captions",
+    "video_separate_h264.data": "the recorder asks Zoom for still pictures",
+}
 NOT_REACHED = {
     "webhook": ("webhook_delivery_failed", f"no 2xx within {WEBHOOK_RETRIES} retries"),
     "websocket": ("websocket_connection_failed", f"no connection within {WEBSOCKET_RETRIES} retries"),

@@ -24,7 +24,8 @@ from rtms_simulator.recall.edge import path_of
 from rtms_simulator.recall.faults import FaultPlan
 from rtms_simulator.recall.life import Life, RecorderFactory, RunsRecording
 from rtms_simulator.recall.operations import ROOT, operations
-from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, StreamRequest
+from rtms_simulator.recall.receiver import Timings
+from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, StreamRequest, VideoWanted
 from rtms_simulator.recall.request_schemas import create_body
 from rtms_simulator.recall.serving import Connections, CutError
 from rtms_simulator.recall.signing import make_secret
@@ -48,8 +49,8 @@ class Recall:
     `api_key`: the one key it takes. `zoom_client` (client id, client secret): if given, a wrong `zoom_rtms.signature` makes the MDC
     fail after its 201; otherwise Zoom's own refusal does. `allow_local_urls`: the first value of that switch: "none", "server_urls"
     (for a Zoom on this machine) or "all"; True means "all", False "none". `data_dir`: where recordings are written; a temporary
-    directory if None. `recorder_factory`: another recorder than the one that joins RTMS streams; `ssl`: what that one trusts.
-    `http_transport`: how webhooks are sent.
+    directory if None. `video`, `timings`, `ssl`: what pictures the recorder asks of Zoom, how patient it is, which authorities it trusts.
+    `recorder_factory`: another recorder instead, to which those three mean nothing. `http_transport`: how webhooks are sent.
 
     Use `app` in process (or `transport()` with httpx) or `start()` the port; both are one state. All use is in one event loop.
     """
@@ -71,6 +72,8 @@ class Recall:
         faults: Sequence[str] = (),
         workspace_secret: str | None = None,
         recorder_factory: RecorderFactory | None = None,
+        video: VideoWanted | None = None,
+        timings: Timings | None = None,
         ssl: ssl_module.SSLContext | None = None,
         http_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -105,7 +108,7 @@ class Recall:
             self.workspace,
             self.webhooks,
             lambda: self.switches,
-            recorder_factory or _joining(ssl),
+            recorder_factory or _joining(video or VideoWanted(), timings or Timings(), ssl),
             self.data_dir,
             zoom_client,
         )
@@ -219,13 +222,13 @@ class _InProcess(httpx.AsyncBaseTransport):
             raise httpx.RemoteProtocolError(str(error), request=request) from error
 
 
-def _joining(ssl: ssl_module.SSLContext | None) -> RecorderFactory:
+def _joining(video: VideoWanted, timings: Timings, ssl: ssl_module.SSLContext | None) -> RecorderFactory:
     def make(
         clock: Clock, request: StreamRequest, config: RecordingConfig, directory: Path, on_event: Callable[[RecorderEvent], None]
     ) -> RunsRecording:
         # Late, because codecs are heavy and many users of the fake never record.
         from rtms_simulator.recall.recorder import Recorder
 
-        return Recorder(clock, request, config, directory, on_event, ssl=ssl)
+        return Recorder(clock, request, replace(config, video=video), directory, on_event, ssl=ssl, timings=timings)
 
     return make

@@ -101,8 +101,45 @@ async def test_the_clock_is_frozen_and_moved(tmp_path):
         assert (await c.post("/clock", json={"advance": 60})).json()["now"] == before + 60
         assert (await c.post("/clock", json={"rate": 2})).json()["rate"] == 2
         assert (await c.post("/clock", json={"rate": 0})).json()["rate"] == 0
-        for wrong in ({}, {"advance": -1}, {"advance": "1"}, {"speed": 1}, {"rate": True}):
-            assert (await c.post("/clock", json=wrong)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "{}",
+        '{"advance": -1}',
+        '{"advance": "1"}',
+        '{"speed": 1}',
+        '{"rate": true}',
+        '{"rate": 1000001}',
+        '{"rate": null, "advance": 1}',
+        '{"advance": 1e300}',
+        '{"advance": 1e999}',
+        '{"advance": NaN}',
+        '{"rate": Infinity}',
+        '{"rate": 1, "advance": -Infinity}',
+        '{"advance": 1%s}' % ("0" * 400),
+    ],
+)
+async def test_what_no_clock_can_do_is_refused_and_changes_nothing(tmp_path, wrong):
+    async with bench(tmp_path) as b, control(b) as c:
+        before = (await c.get("/clock")).json()
+        answer = await c.post("/clock", content=wrong)
+        assert answer.status_code == 400
+        reason = answer.json()["reason"]
+        assert "a number from 0 to" in reason or "must be a JSON object" in reason
+        assert (await c.get("/clock")).json() == before
+
+
+async def test_the_clock_stays_in_years_that_can_be_written(tmp_path):
+    async with bench(tmp_path) as b, control(b) as c:
+        century = {"advance": 100 * 366 * 86_400}
+        while (answer := await c.post("/clock", json=century)).status_code == 200:
+            pass
+        assert "beyond the year 9998" in answer.json()["reason"]
+        await b.create()
+        await b.settle()
+        assert b.receiver.events[-1] == "recording.done"
 
 
 async def test_endpoints_are_added_rotated_disabled_and_removed(tmp_path):

@@ -40,6 +40,15 @@ def config(kind: str, url: str, events: list[str]) -> dict:
     return {**CONFIG, "realtime_endpoints": [{"type": kind, "url": url, "events": events, "metadata": {"mine": "2"}}]}
 
 
+async def test_an_event_that_is_never_sent_is_taken_with_a_warning(tmp_path, caplog):
+    async with bench(tmp_path, STORY, webhooks=[]) as b:
+        await b.create(recording_config=config("webhook", URL, ["transcript.provider_data", "transcript.data"]))
+        await b.settle()
+        assert b.receiver.events == ["transcript.data"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "will not get transcript.provider_data: Recall does not say" in warning
+
+
 async def test_a_webhook_gets_what_it_asked_for_in_order_and_in_the_documented_envelope(tmp_path):
     async with bench(tmp_path, STORY, webhooks=[]) as b:
         await b.create(recording_config=config("webhook", URL, TEXTS))

@@ -10,7 +10,8 @@ from tests.unit.simulator.recall.workbench import KEY, body
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.processes import PortTaken
-from rtms_simulator.recall import Recall, RecallSwitches, Story, WebhookEndpoint, scripted
+from rtms_simulator.recall import Recall, RecallSwitches, Story, Timings, VideoWanted, WebhookEndpoint, scripted
+from rtms_simulator.recall.recording import RecordingResult
 
 
 @pytest.fixture
@@ -197,3 +198,32 @@ async def test_a_defect_of_the_fake_is_logged_and_answered_with_500(recall, clie
     assert (await client.post("/meeting_direct_connect", json=body())).status_code == 500
     assert "POST /api/v1/meeting_direct_connect failed: a defect of the fake" in caplog.text
     assert (await client.get("/meeting_direct_connect")).status_code == 200
+
+
+async def test_the_recorder_asks_for_the_pictures_and_has_the_patience_that_were_given(tmp_path, monkeypatch):
+    made = []
+
+    class Noted:
+        def __init__(self, clock, request, config, directory, on_event, *, ssl, timings):
+            made.append((config.video, timings, ssl))
+
+        async def run(self):
+            return RecordingResult("failed")
+
+        async def displace(self):
+            pass
+
+    monkeypatch.setattr("rtms_simulator.recall.recorder.Recorder", Noted)
+    video, timings = VideoWanted(codec=7, resolution=2, fps=30), Timings(silence=5.0)
+    cases: list[tuple[dict[str, Any], Any]] = [
+        ({"video": video, "timings": timings}, (video, timings, None)),
+        ({}, (VideoWanted(), Timings(), None)),
+    ]
+    for given, noted in cases:
+        recall = Recall(Clock(), api_key=KEY, data_dir=tmp_path, **given)
+        async with httpx.AsyncClient(transport=recall.transport(), base_url="https://us-east-1.recall.ai/api/v1") as inside:
+            answer = await inside.post("/meeting_direct_connect", json=body(), headers={"authorization": KEY})
+            assert answer.status_code == 201
+        await recall.drained()
+        await recall.aclose()
+        assert made.pop() == noted
