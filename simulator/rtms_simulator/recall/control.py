@@ -106,7 +106,7 @@ async def _clock(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
     return {"now": recall.clock.now(), "rate": recall.clock.rate, "next_deadline": recall.clock.next_deadline}
 
 
-MOST = {"rate": 1_000_000, "advance": 100 * 366 * 86_400}  # of what the clock may be told at once: a century
+CLOCK_LIMITS = {"rate": 1_000_000, "advance": 100 * 366 * 86_400}  # of what the clock may be told at once: a century
 END_OF_TIME = 253_370_764_800.0  # the year 9999 begins, after which times could soon not be written any more
 
 
@@ -117,8 +117,8 @@ def _within(value: Any, most: int | None) -> bool:
 
 async def _set_clock(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
     """`{"rate": r}` (0 freezes) and/or `{"advance": seconds}`, in that order."""
-    if not body or not all(_within(value, MOST.get(name)) for name, value in body.items()):
-        allowed = " and/or ".join(f"`{name}` (a number from 0 to {most:,})" for name, most in MOST.items())
+    if not body or not all(_within(value, CLOCK_LIMITS.get(name)) for name, value in body.items()):
+        allowed = " and/or ".join(f"`{name}` (a number from 0 to {most:,})" for name, most in CLOCK_LIMITS.items())
         raise RefusedError("clock", f"give {allowed}, found {json.dumps(body)[:200]}")
     if recall.clock.now() + body.get("advance", 0) > END_OF_TIME:
         raise RefusedError("clock", f"the clock cannot go beyond the year 9998, and it is at {iso(recall.clock.now())}")

@@ -441,8 +441,9 @@ class Life:
         ]
         for endpoint in recording.endpoints:
             self._emit_endpoint(mdc, endpoint)
-            for event in NEVER_SENT.keys() & set(endpoint.events):
-                _log.warning("real-time endpoint %s will not get %s: %s", endpoint.id, event, NEVER_SENT[event])
+            for event, why in NEVER_SENT.items():
+                if event in endpoint.events:
+                    _log.warning("real-time endpoint %s will not get %s: %s", endpoint.id, event, why)
         for sender in self._senders[mdc.id]:
             self._spawn(sender.run())
 

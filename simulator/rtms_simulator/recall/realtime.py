@@ -27,7 +27,7 @@ WEBSOCKET_RETRIES, WEBSOCKET_EVERY_S = 30, 3.0
 # Events that can be asked for and are not sent by this fake, and why.
 NEVER_SENT = {
     "transcript.provider_data": "Recall does not say what it is for Zoom's own captions",
-    "video_separate_h264.data": "the recorder asks Zoom for still pictures",
+    "video_separate_h264.data": "the recorder passes Zoom's pictures on as PNG only",
 }
 NOT_REACHED = {
     "webhook": ("webhook_delivery_failed", f"no 2xx within {WEBHOOK_RETRIES} retries"),

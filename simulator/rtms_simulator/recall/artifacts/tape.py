@@ -1,7 +1,7 @@
 """A recording being written: takes what a receiver learns, packet by packet, and leaves the artifacts that were asked for.
 
 What it writes depends on nothing but the packets and the config. Memory does not grow with the meeting, apart from 16 bytes for each
-utterance and event and the list of people.
+utterance and event, an MP4's list of fragments (video.py), and the lists of people and of separate files.
 """
 
 from __future__ import annotations
