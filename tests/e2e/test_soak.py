@@ -1,4 +1,4 @@
-"""The short form of `make soak`: the same program, a minute of meeting."""
+"""The short form of `make soak`: the same program, a minute of meeting. For growth by the hour see test_artifacts_memory.py."""
 
 import asyncio
 import sys
