@@ -5,6 +5,7 @@ writes one JSON line per call-back to REPORT_FD. Media call-backs are counted an
 read again at each rtms_started: {"media": {kind: params}, "watch": bool, "events": [names of call-backs to register]}.
 """
 
+import asyncio
 import hashlib
 import importlib
 import json
@@ -73,8 +74,9 @@ class Client(rtms.Client):
 
 
 class App:
-    def __init__(self, config: Path, report: int) -> None:
+    def __init__(self, config: Path, report: int, started: Callable[[dict[str, Any]], object]) -> None:
         self.config = config
+        self.started = started
         self.report = os.fdopen(report, "w", buffering=1)
         self.lock = threading.Lock()
         self.clients: list[Client] = []
@@ -86,7 +88,7 @@ class App:
     def webhook(self, payload: dict[str, Any]) -> None:
         self.say("on_webhook_event", payload["event"])
         if payload["event"].endswith("rtms_started"):
-            self.join(payload["payload"])
+            self.started(payload["payload"])
 
     def join(self, payload: dict[str, Any]) -> None:
         asked = json.loads(self.config.read_text())
@@ -146,14 +148,24 @@ class App:
         client.join(payload)
 
 
-def main() -> None:
-    app = App(Path(sys.argv[1]), int(sys.argv[2]))
+async def serve() -> None:
+    """The package's own pattern for asyncio: its loop, and whatever makes clients, on one thread.
+
+    A client that is made on the webhook's thread while the loop's thread lets another one go can block the whole interpreter for ever.
+    """
+    here, started = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any]]()
+    app = App(Path(sys.argv[1]), int(sys.argv[2]), lambda payload: here.call_soon_threadsafe(started.put_nowait, payload))
     server = HTTPServer(("127.0.0.1", 0), rtms.WebhookHandler)
     vars(server).update(webhook_callback=app.webhook, webhook_path="/")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     app.say("listening", f"http://127.0.0.1:{server.server_port}/")
     threading.Thread(target=end_with_parent, daemon=True).start()
-    rtms.run(poll_interval=0.001)
+    polling = asyncio.create_task(rtms.run_async(poll_interval=0.001))
+    while True:
+        payload = await started.get()
+        app.join(payload)
+        if polling.done():
+            polling.result()
 
 
 def end_with_parent() -> None:
@@ -162,4 +174,4 @@ def end_with_parent() -> None:
     os._exit(0)
 
 
-main()
+asyncio.run(serve())
