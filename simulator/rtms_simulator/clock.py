@@ -12,9 +12,26 @@ import itertools
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+FASTEST = 1_000_000
+"""Seconds per real second: enough for a year in half a minute."""
+
+LONGEST_STEP_S = 100 * 366 * 86_400
+"""A century, in seconds."""
+
+_END_S = 253_370_764_800.0  # the year 9999 begins, after which times could soon not be written any more
+_HANDS = f"`rate` (a number from 0 to {FASTEST:,}) and/or `advance` (seconds, a number from 0 to {LONGEST_STEP_S:,})"
+
+
+def _checked(value: Any, most: int) -> float:
+    """A number that a hand of the clock can take. Raises ValueError; infinity, NaN and true are none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"a clock takes {_HANDS}, found {value!r:.100}")
+    return float(value)
 
 
 @dataclass(slots=True)
@@ -33,8 +50,7 @@ class Clock:
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        if self.rate < 0:
-            raise ValueError(f"rate must be >= 0, found {self.rate}")
+        _checked(self.rate, FASTEST)
         self._base = time.time() if self.epoch is None else self.epoch
         self._mono = time.monotonic()
 
@@ -76,20 +92,31 @@ class Clock:
             await asyncio.gather(work, timer, return_exceptions=True)
 
     def advance(self, seconds: float) -> float:
-        """Jump forward and wake whoever's moment has come. Returns the new time. Raises ValueError for a negative step."""
-        if seconds < 0:
-            raise ValueError(f"a clock only goes forward, found {seconds}")
-        self._base += seconds
+        """Jump forward and wake whoever's moment has come. Returns the new time.
+
+        Raises ValueError for a step that is negative, beyond a century, or beyond the year 9998.
+        """
+        self._base += self._step(seconds)
         self._wake()
         return self.now()
 
     def set_rate(self, rate: float) -> None:
-        """Run at `rate` times real time from now on; 0 freezes."""
-        if rate < 0:
-            raise ValueError(f"rate must be >= 0, found {rate}")
+        """Run at `rate` times real time from now on; 0 freezes. Raises ValueError for a rate that is negative or beyond FASTEST."""
+        rate = _checked(rate, FASTEST)
         self._base, self._mono = self.now(), time.monotonic()
         self.rate = rate
         self._arm()
+
+    def turn(self, **hands: Any) -> None:
+        """`set_rate(rate)` and then `advance(advance)`, whichever is given, as a person asks: both or, with a ValueError, neither."""
+        if not hands or hands.keys() - {"rate", "advance"}:
+            raise ValueError(f"a clock takes {_HANDS}, found {', '.join(hands) or 'nothing'}")
+        if "advance" in hands:
+            self._step(hands["advance"])
+        if "rate" in hands:
+            self.set_rate(hands["rate"])
+        if "advance" in hands:
+            self.advance(hands["advance"])
 
     def freeze(self) -> None:
         self.set_rate(0.0)
@@ -108,6 +135,15 @@ class Clock:
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)
         return self._sleepers[0][0] if self._sleepers else None
+
+    def _step(self, seconds: Any) -> float:
+        """A step that can be made from here. Raises ValueError."""
+        step = _checked(seconds, LONGEST_STEP_S)
+        if self.now() + step > _END_S:
+            raise ValueError(
+                f"the clock cannot go beyond the year 9998, and it is at {datetime.fromtimestamp(self.now(), UTC).isoformat()}"
+            )
+        return step
 
     def _wake(self) -> None:
         now = self.now()

@@ -160,12 +160,13 @@ async def serve() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     app.say("listening", f"http://127.0.0.1:{server.server_port}/")
     threading.Thread(target=end_with_parent, daemon=True).start()
-    polling = asyncio.create_task(rtms.run_async(poll_interval=0.001))
-    while True:
-        payload = await started.get()
-        app.join(payload)
-        if polling.done():
-            polling.result()
+
+    async def join_each() -> None:
+        while True:
+            app.join(await started.get())
+
+    # Whichever of the two fails ends the app, so that no test waits for one that is only half alive.
+    await asyncio.gather(rtms.run_async(poll_interval=0.001), join_each())
 
 
 def end_with_parent() -> None:

@@ -16,8 +16,6 @@ from rtms_simulator.zoom.events import Ids
 
 PER_S, SECONDS = 50, 12
 ZOOMS_PATIENCE_S = 3.0
-TRIES = 3
-"""Other tests share the machine, and what they take away says nothing about the function."""
 
 
 @pytest.fixture
@@ -40,9 +38,9 @@ async def stack(tmp_path, first_in_line):
     await one.aclose()
 
 
-def deliveries(seed):
+def deliveries():
     """Starts, each followed by a duplicate, a fail-over and a stop of some stream before it: the mix that costs most."""
-    chance = random.Random(seed)
+    chance = random.Random(7)
     known = []
     now_ms = int(time.time() * 1000)
     for number in range(PER_S * SECONDS):
@@ -69,10 +67,10 @@ async def acknowledged(client, stack, event):
     return time.monotonic() - began, answer.status_code
 
 
-async def measured(client, stack, seed):
-    """Seconds to each answer, in order, and the statuses."""
+async def measured(client, stack):
+    """The 99th percentile of the seconds to an answer, and the statuses."""
     began, sending = time.monotonic(), []
-    for number, event in enumerate(deliveries(seed)):
+    for number, event in enumerate(deliveries()):
         # By the clock, whatever becomes of those before: a queue must not be hidden by waiting for it.
         await asyncio.sleep(max(0.0, began + number / PER_S - time.monotonic()))
         sending.append(asyncio.create_task(acknowledged(client, stack, event)))
@@ -89,12 +87,9 @@ async def test_the_99th_percentile_is_under_three_seconds_while_recall_hangs(sta
     # As Zoom's deliveries come from anywhere: each on a connection of its own.
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=30, trust_env=False, limits=limits) as client:
-        for event in list(deliveries(0))[:5]:
+        for event in list(deliveries())[:5]:
             await acknowledged(client, stack, event)  # the first request makes the clients
-        for seed in range(1, TRIES + 1):
-            p99, statuses = await measured(client, stack, seed)
-            if p99 < ZOOMS_PATIENCE_S and statuses == {200}:
-                break
+        p99, statuses = await measured(client, stack)
     hung = [exchange for exchange in stack.recall.api.history if exchange.status is None]
     assert statuses == {200}
     assert p99 < ZOOMS_PATIENCE_S

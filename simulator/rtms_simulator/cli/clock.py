@@ -16,9 +16,6 @@ from rtms_simulator.cli.running import ask, find, of_up
 TOLERATED_S = 300.0
 """How far ahead the functions let Recall's signatures be (Standard Webhooks)."""
 
-FASTEST = 1e6
-"""Seconds per real second: enough for a year in half a minute."""
-
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -71,20 +68,24 @@ def advance(by: str, up_file: Path, as_json: bool) -> None:
 @as_json_option
 def freeze(rate: float, up_file: Path, as_json: bool) -> None:
     """Stop the clock, or run it at another rate (--rate 1 lets it go on)."""
+    from rtms_simulator.clock import FASTEST
+
     if not 0 <= rate <= FASTEST:
-        raise BadInput(f"--rate {rate} is no rate", f"give a number from 0 to {FASTEST:,.0f}.")
+        raise BadInput(f"--rate {rate} is no rate", f"give a number from 0 to {FASTEST:,}.")
     _say(ask(f"{find(up_file)['recall']['control_url']}/clock", "POST", {"rate": rate}), as_json)
 
 
 def seconds(text: str) -> float:
     """`90`, `90s`, `5m`, `6h`, `2d` in seconds. Raises BadInput."""
+    from rtms_simulator.clock import LONGEST_STEP_S
+
     number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
     try:
         value = float(number) * UNITS[unit]
     except ValueError:
         value = -1.0
-    if not 0 <= value < 1e10:
-        raise BadInput(f"{text!r} is not a duration", "write seconds, or a number with s, m, h or d: 90, 5m, 6h.")
+    if not 0 <= value <= LONGEST_STEP_S:
+        raise BadInput(f"{text!r} is not a duration", "write seconds, or a number with s, m, h or d: 90, 5m, 6h; a century at most.")
     return value
 
 

@@ -123,11 +123,14 @@ WORDS = {
 }
 
 
+def _told(timeline_ms: dict[str, int]) -> list[tuple[str, str]]:
+    """By the clock: Recall may join before the worker has noted that it was accepted."""
+    return [(f"{ms:,} ms", WORDS[name]) for name, ms in sorted(timeline_ms.items(), key=lambda event: event[1])]
+
+
 def _show(summary: dict[str, Any]) -> None:
     click.echo()
-    # Recall may join before the worker has noted that it was accepted, so the order is that of the clock.
-    timeline = sorted(summary["timeline_ms"].items(), key=lambda event: event[1])
-    table(("at", "what"), [(f"{ms:,} ms", WORDS[name]) for name, ms in timeline])
+    table(("at", "what"), _told(summary["timeline_ms"]))
     click.echo()
     ids = summary["ids"]
     rows = [

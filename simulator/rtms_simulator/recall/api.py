@@ -417,7 +417,7 @@ class Api:
 
     def _kept(self, thing: Recording | Artifact) -> bool:
         """Whether it is still to be seen, as far as deletion goes."""
-        return thing.status.code != "deleted" or self._switches().deleted == "kept"
+        return self._switches().shows(thing.status.code)
 
     def _on_create_transcript(self, operation: Operation, recording: Recording, value: Any, link: Any) -> Answer:
         refused = self._refused(operation, value)

@@ -5,7 +5,6 @@ All bodies are JSON. A request that cannot be done gets 400 `{"error": code, "re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rtms_simulator.recall.faults import FaultSyntaxError, Script
-from rtms_simulator.recall.recording import iso
 from rtms_simulator.recall.signing import secret_bytes
 from rtms_simulator.recall.switches import RecallSwitches, switch_table
 from rtms_simulator.recall.webhooks import Endpoint, Message, WebhookEndpoint
@@ -106,27 +104,12 @@ async def _clock(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
     return {"now": recall.clock.now(), "rate": recall.clock.rate, "next_deadline": recall.clock.next_deadline}
 
 
-CLOCK_LIMITS = {"rate": 1_000_000, "advance": 100 * 366 * 86_400}  # of what the clock may be told at once: a century
-END_OF_TIME = 253_370_764_800.0  # the year 9999 begins, after which times could soon not be written any more
-
-
-def _within(value: Any, most: int | None) -> bool:
-    """Whether it is a number from 0 to `most`; infinity, NaN and true are none."""
-    return most is not None and isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
-
-
 async def _set_clock(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
     """`{"rate": r}` (0 freezes) and/or `{"advance": seconds}`, in that order."""
-    if not body or not all(_within(value, CLOCK_LIMITS.get(name)) for name, value in body.items()):
-        allowed = " and/or ".join(f"`{name}` (a number from 0 to {most:,})" for name, most in CLOCK_LIMITS.items())
-        raise RefusedError("clock", f"give {allowed}, found {json.dumps(body)[:200]}")
-    if recall.clock.now() + body.get("advance", 0) > END_OF_TIME:
-        raise RefusedError("clock", f"the clock cannot go beyond the year 9998, and it is at {iso(recall.clock.now())}")
-    if "rate" in body:
-        recall.clock.set_rate(float(body["rate"]))
-    if "advance" in body:
-        recall.clock.advance(float(body["advance"]))
-    recall.life.agenda.settle()
+    try:
+        recall.clock.turn(**body)
+    except ValueError as error:
+        raise RefusedError("clock", str(error)) from None
     return await _clock(recall, request, body)
 
 

@@ -119,9 +119,7 @@ def endpoint_object(endpoint: RealtimeEndpoint, recording: Recording) -> dict[st
 def mdc_object(mdc: Mdc, link: Link, switches: RecallSwitches) -> dict[str, Any]:
     """An MDC (A3). Only `id`, `status.code` and `recordings` are certain; the rest is by analogy, some of it behind switches."""
     given = mdc.body.get("zoom_rtms")
-    recording = mdc.recording if mdc.shown else None
-    if recording is not None and recording.status.code == "deleted" and switches.deleted == "gone":
-        recording = None
+    recording = mdc.recording if mdc.shown and mdc.recording is not None and switches.shows(mdc.recording.status.code) else None
     shown: dict[str, Any] = {
         "id": mdc.id,
         "created_at": api_time(mdc.created_at),

@@ -123,6 +123,10 @@ class RecallSwitches:
     workspace_secret_exists: bool = _switch(True, 22, "documented", "without one, real-time requests carry no signature headers")
     realtime_buffer: int = _switch(1_000, 22, "unknown", "events kept for a real-time endpoint that is behind; older ones are dropped")
 
+    def shows(self, status: str) -> bool:
+        """Whether a recording or artifact with this status is still to be seen."""
+        return status != "deleted" or self.deleted == "kept"
+
 
 def switch_table() -> list[dict[str, Any]]:
     """Each switch as {name, default, point, evidence, doc}, in the order of the dataclass."""

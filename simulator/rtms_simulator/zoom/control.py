@@ -149,14 +149,15 @@ async def _clear_faults(zoom: Zoom, request: Request, asked: Asked) -> Any:
 
 
 async def _clock(zoom: Zoom, request: Request, asked: Asked) -> Any:
-    try:
-        if "rate" in asked:
-            zoom.clock.set_rate(float(asked["rate"]))
-        if "advance_s" in asked:
-            zoom.clock.advance(float(asked["advance_s"]))
-    except (TypeError, ValueError) as error:
-        raise NotDone(400, "bad_clock", str(error)) from None
     return {"now_ms": zoom.clock.now_ms(), "rate": zoom.clock.rate, "next_deadline": zoom.clock.next_deadline}
+
+
+async def _set_clock(zoom: Zoom, request: Request, asked: Asked) -> Any:
+    try:
+        zoom.clock.turn(**{"advance" if name == "advance_s" else name: value for name, value in asked.items()})
+    except ValueError as error:
+        raise NotDone(400, "bad_clock", str(error)) from None
+    return await _clock(zoom, request, asked)
 
 
 async def _reset(zoom: Zoom, request: Request, asked: Asked) -> Any:
@@ -181,7 +182,7 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (
     ("DELETE", "/faults", _clear_faults, "disarm all"),
     ("DELETE", "/faults/{id:int}", _clear_faults, "disarm one"),
     ("GET", "/clock", _clock, "the time, its rate, and the next moment something waits for"),
-    ("POST", "/clock", _clock, "{rate} and/or {advance_s}"),
+    ("POST", "/clock", _set_clock, "{rate} and/or {advance_s}"),
     ("POST", "/reset", _reset, "forget meetings, deliveries and faults"),
 )
 REST_PATH = "/v2/live_meetings/{meeting_id}/rtms_app/status"

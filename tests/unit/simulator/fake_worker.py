@@ -15,6 +15,7 @@ class Worker:
         self.silently_short = False
         self.ranges: list[str | None] = []
         self.url = ""
+        self.connections: list[int] = []
         self.app = Starlette(
             routes=[
                 Route("/recordings", self.page),
@@ -25,6 +26,8 @@ class Worker:
         )
 
     def page(self, request: Request) -> Response:
+        assert request.client is not None
+        self.connections.append(request.client.port)
         first = "cursor" not in request.query_params
         return JSONResponse({"recordings": [{"id": "1"} if first else {"id": "2"}], "next": "c/2" if first else None})
 

@@ -31,6 +31,11 @@ async def test_every_page_is_followed(recordings):
     assert [row["id"] async for row in recordings.every()] == ["1", "2"]
 
 
+async def test_no_connection_is_used_again_that_the_worker_may_be_closing(recordings, worker):
+    assert len([row async for row in recordings.every()]) == 2
+    assert len(set(worker.connections)) == 2
+
+
 async def test_a_refusal_carries_the_workers_reason(recordings):
     with pytest.raises(Refused, match=r"no such record \(HTTP 404\)"):
         await recordings.one("b" * 64)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from rtms_simulator.cli.demo import _told
+
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
@@ -17,3 +19,9 @@ def test_what_cannot_be_demonstrated_is_explained(rtmskit, arguments, says):
     done = rtmskit("demo", *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
+
+
+def test_the_timeline_is_told_in_the_order_in_which_it_happened():
+    told = _told({"started": 0, "acked": 64, "accepted": 1260, "joined": 254})
+    assert [at for at, _ in told] == ["0 ms", "64 ms", "254 ms", "1,260 ms"]
+    assert told[2][1] == "Recall joined the stream"

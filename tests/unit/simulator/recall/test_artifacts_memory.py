@@ -2,13 +2,12 @@
 
 import gc
 import json
-import re
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from tests.benchmarks.soak import resident_mib
 
 from rtms_simulator.recall.artifacts.audio import RATE, Mp3File
 from rtms_simulator.recall.artifacts.pictures import black
@@ -24,11 +23,6 @@ AAC_SAMPLES = 1024  # of one packet
 HOUR_MS = 3_600_000
 FLAT_MIB_PER_HOUR = 0.5
 HOURS = 6
-
-
-def resident_mib():
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def encoded(mp4):

@@ -135,8 +135,16 @@ async def test_the_clock_is_read_moved_and_set() -> None:
         assert after["now_ms"] - before["now_ms"] == 60_000
         await client.post("/_control/clock", json={"rate": 2})
         assert zoom.clock.rate == 2
-        for bad in ({"rate": -1}, {"advance_s": -1}, {"rate": "x"}):
-            assert (await client.post("/_control/clock", json=bad)).status_code == 400
+        zoom.clock.freeze()
+        before = (await client.get("/_control/clock")).json()
+        for bad in (
+            *({"rate": -1}, {"advance_s": -1}, {"rate": "x"}, {"rate": None}, {"rate": True}, {"rate": 1e300}, {"advance_s": 1e300}),
+            *({"advance_s": 1e10}, {"speed": 1}, {"rate": 5, "advance_s": -1}),
+        ):
+            answer = await client.post("/_control/clock", json=bad)
+            assert answer.status_code == 400
+            assert "a number from 0 to" in answer.json()["reason"]
+            assert (await client.get("/_control/clock")).json() == before
 
 
 async def test_reset_forgets() -> None:
