@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from rtms_simulator.processes import LIFELINE
+from rtms_simulator.serving.processes import LIFELINE
 
 _MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 _JVM_FLAGS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

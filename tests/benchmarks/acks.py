@@ -30,11 +30,11 @@ from tests.benchmarks.rig.report import Budget, Figure, Report, quantile, ratios
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
-from rtms_simulator.function import Function
-from rtms_simulator.processes import Port
+from rtms_simulator.kit.functions import Function
 from rtms_simulator.recall import Recall
-from rtms_simulator.recall.scripted import Story, scripted
+from rtms_simulator.recall.recorder.scripted import Story, scripted
 from rtms_simulator.recall.switches import Limits, RecallSwitches
+from rtms_simulator.serving.processes import Port
 
 CONNECTIONS = 32
 PER_S = 20

@@ -27,9 +27,9 @@ import httpx
 from websockets.asyncio.server import ServerConnection, serve
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.scenario import Action, Person, Scenario
+from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
-from rtms_simulator.zoom.handshake import sign
+from rtms_simulator.zoom.rtms.handshake import sign
 
 LATE_MS = 100
 SETTLED_MS = 500

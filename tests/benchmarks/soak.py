@@ -5,7 +5,7 @@ audio, cameras, a shared screen and captions into an MP4, one more for each turn
 
 Flat means: a line through the samples after the first quarter rises by no more than FLAT_MIB_PER_HOUR for each hour of the meeting. A
 meeting of less than an hour is all warming up, so there it may rise by WARMING_UP_MIB; what would be kept for each packet is looked for
-in tests/unit/simulator/recall/test_artifacts_memory.py, which writes many hours without encoding them.
+in tests/unit/simulator/recall/recorder/test_memory.py, which writes many hours without encoding them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import av
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.recorder import Recorder
-from rtms_simulator.recall.recording import AudioChunk, RecorderEvent, RecordingConfig, RecordingResult, StreamRequest
-from rtms_simulator.scenario import Action, Person, Scenario
+from rtms_simulator.recall.recorder.recorder import Recorder
+from rtms_simulator.recall.recorder.values import AudioChunk, RecorderEvent, RecordingConfig, RecordingResult, StreamRequest
+from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
 
 LIMIT_MIB = 300

@@ -23,8 +23,8 @@ from tests.benchmarks.rig import servers
 from tests.benchmarks.rig.load import Job, first_answer, request, starts
 from tests.benchmarks.rig.report import Budget, Figure, Report, ratios, turned
 
-from rtms_simulator.processes import Child, Port
-from rtms_simulator.zoom import events
+from rtms_simulator.serving.processes import Child, Port
+from rtms_simulator.zoom.webhooks import events
 
 BASE = "functions-framework aio + Firestore import"
 SQLITE = "webhook on SQLite, durable ack"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Story
-from rtms_simulator.recall.recording import StreamRequest
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.delivery import Courier, Delivery, DeliverySwitches, Endpoint
-from rtms_simulator.zoom.events import Event, Ids
+from rtms_simulator.recall.recorder.values import StreamRequest
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.events import Event, Ids
+from rtms_simulator.zoom.webhooks.sender import Courier, Delivery, DeliverySwitches, Endpoint
 
 RETRIES_S = (1.0, 3.0, 8.0)
 """Zoom tries again after 5, 25 and 85 minutes; here as often, but within seconds."""

@@ -21,12 +21,12 @@ import httpx
 from rtms_relay.ports import Store
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Fault, Retry, Scheduler
-from rtms_simulator.function import Wiring, source
-from rtms_simulator.processes import Child, Port
+from rtms_simulator.kit.functions import Wiring, source
+from rtms_simulator.kit.stack import Secrets
 from rtms_simulator.recall import Recall, WebhookEndpoint, scripted
 from rtms_simulator.recall.switches import Limits, RecallSwitches
-from rtms_simulator.stack import Secrets
-from rtms_simulator.zoom.delivery import Endpoint
+from rtms_simulator.serving.processes import Child, Port
+from rtms_simulator.zoom.webhooks.sender import Endpoint
 from tests.chaos.meetings import Zoom, content
 from tests.chaos.proxy import Proxy
 from tests.chaos.verdict import Rows, at_rest, verdict

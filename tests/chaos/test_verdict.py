@@ -7,9 +7,9 @@ import pytest
 from rtms_relay.handoff import handoff_key
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Recall, Story, scripted
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.delivery import Attempt, Delivery
-from rtms_simulator.zoom.events import Ids
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.events import Ids
+from rtms_simulator.zoom.webhooks.sender import Attempt, Delivery
 from tests.chaos.meetings import REVOKED, Sent
 from tests.chaos.verdict import at_rest, verdict
 from tests.security.leaks import leaks

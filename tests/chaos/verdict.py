@@ -8,10 +8,10 @@ from typing import Any
 
 from rtms_relay.handoff import handoff_key
 from rtms_simulator.recall import Recall
-from rtms_simulator.recall.workspace import Recording
-from rtms_simulator.world import Event
+from rtms_simulator.recall.records.workspace import Recording
 from tests.chaos.meetings import REVOKED, Sent
 from tests.simulation.checker import CONNECT_WINDOW_MS, FINAL, Verdict, judge
+from tests.simulation.world import Event
 
 Rows = Mapping[str, Mapping[str, Any]]
 

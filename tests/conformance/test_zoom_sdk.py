@@ -18,12 +18,12 @@ import pytest
 from tests.conformance.sdk import FIRED, SdkApp, require_sdk, sdk_app
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import parse
-from rtms_simulator.scenario import Action, Person, Scenario, load
+from rtms_simulator.faults.zoom import parse
+from rtms_simulator.scenario.model import Action, Person, Scenario, load
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
-from rtms_simulator.zoom.enums import EventType, StatusCode, StopReason
-from rtms_simulator.zoom.server import Limits
-from rtms_simulator.zoom.states import Switches
+from rtms_simulator.zoom.rtms.enums import EventType, StatusCode, StopReason
+from rtms_simulator.zoom.rtms.server import Limits
+from rtms_simulator.zoom.rtms.states import Switches
 
 pytestmark = pytest.mark.conformance
 

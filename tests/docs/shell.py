@@ -19,8 +19,8 @@ from tests.infra.deployment import ROOT, SECRET_NAMES, SECRETS, Deployment, Runn
 from tests.infra.policies import violations
 
 from rtms_infra.keys import BY_NAME
-from rtms_simulator.cli.doctor import doctor
-from rtms_simulator.cli.zoom_app import zoom_app
+from rtms_simulator.cli.service.doctor import doctor
+from rtms_simulator.cli.service.zoom_app import zoom_app
 
 DOCS = ROOT / "docs"
 LOCAL, CLOUD = "sh", "sh cloud"

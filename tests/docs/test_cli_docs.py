@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import rtms_simulator.cli
-from rtms_simulator.cli import COMMANDS, outcome
+from rtms_simulator.cli import COMMANDS
+from rtms_simulator.cli.play import outcome
 
 PAGE = Path(__file__).parents[2] / "docs/cli.md"
 

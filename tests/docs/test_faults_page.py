@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtms_simulator.faults import FAULTS, Fault, parse
+from rtms_simulator.faults.zoom import FAULTS, Fault, parse
 from rtms_simulator.zoom.control import REST_PATH, ROUTES
 
 PAGE = (Path(__file__).parents[2] / "docs/faults.md").read_text()

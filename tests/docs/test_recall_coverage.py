@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from cogapp import Cog
 
-from rtms_simulator.recall import machine
-from rtms_simulator.recall.realtime import NOT_REACHED
-from rtms_simulator.recall.rtms_codes import STATUS_NAMES
+from rtms_simulator.recall.records import tables as machine
+from rtms_simulator.recall.rtms.codes import STATUS_NAMES
 from rtms_simulator.recall.switches import switch_table
+from rtms_simulator.recall.webhooks.realtime import NOT_REACHED
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "recall-coverage.md"
+UNIT = ROOT / "tests" / "unit" / "simulator"
 LABELS = {"documented", "schema", "live", "inferred", "unknown"}
 # The points whose defaults rest on [inf] or [?] in the reference's checklist.
 UNCERTAIN = {3, 6, 7, 8, 10, 11, 15, 18, 21}
@@ -47,7 +48,8 @@ def test_each_has_a_default_its_switches_an_evidence_label_and_tests_that_exist(
     named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", tests)
     assert named
     for file, name in named:
-        assert f"def {name}(" in (ROOT / "tests" / "unit" / "simulator" / "recall" / file).read_text()
+        sources = [path.read_text() for folder in ("recall", "faults") for path in (UNIT / folder).rglob(file)]
+        assert any(f"def {name}(" in source for source in sources), f"{file}::{name}"
 
 
 def test_every_switch_belongs_to_a_point_and_has_a_label():

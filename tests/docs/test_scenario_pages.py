@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtms_simulator.scenario import ScenarioError, parse
+from rtms_simulator.scenario.model import ScenarioError, parse
 from rtms_simulator.zoom.media import MediaSwitches
 from rtms_simulator.zoom.media.files import MEDIA_SUFFIXES, TRANSCRIPT_SUFFIXES
 

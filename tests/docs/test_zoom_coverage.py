@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rtms_simulator.zoom.enums import EventType, MessageType, SessionState, StatusCode, StopReason, StreamState
-from rtms_simulator.zoom.states import TRANSITIONS
+from rtms_simulator.zoom.rtms.enums import EventType, MessageType, SessionState, StatusCode, StopReason, StreamState
+from rtms_simulator.zoom.rtms.states import TRANSITIONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/zoom-coverage.md").read_text()
@@ -83,6 +83,6 @@ def test_the_diagram_is_the_table() -> None:
 
 
 def test_every_switch_that_is_inferred_is_named() -> None:
-    for file in ("zoom/states.py", "zoom/server.py", "zoom/delivery.py", "zoom/events.py"):
+    for file in ("zoom/rtms/states.py", "zoom/rtms/server.py", "zoom/webhooks/sender.py", "zoom/webhooks/events.py"):
         for switch in re.findall(r"^    (\w+): [^\n]+\n    \"\"\"\[\?\]", (CODE / file).read_text(), re.MULTILINE):
             assert re.search(rf"`\w+\.{switch}`", PAGE), switch

@@ -10,9 +10,9 @@ import time
 import httpx
 import pytest
 
-from rtms_simulator.stack import Plan, Stack
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.events import Ids
+from rtms_simulator.kit.stack import Plan, Stack
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.events import Ids
 
 PER_S, SECONDS = 50, 12
 ZOOMS_PATIENCE_S = 3.0

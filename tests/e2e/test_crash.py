@@ -8,11 +8,11 @@ import pytest
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 
-from rtms_simulator.playbill import read
-from rtms_simulator.retrieval import Recordings
-from rtms_simulator.stack import Plan, Stack
+from rtms_simulator.kit.play import read
+from rtms_simulator.kit.stack import Plan, Stack
+from rtms_simulator.kit.worker_client import Recordings
 from rtms_simulator.zoom import MeetingReport
-from rtms_simulator.zoom.delivery import Delivery
+from rtms_simulator.zoom.webhooks.sender import Delivery
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.function import Function, Wiring
-from rtms_simulator.processes import Port
+from rtms_simulator.kit.functions import Function, Wiring
+from rtms_simulator.serving.processes import Port
 
 SECRET = "hooksecret"
 

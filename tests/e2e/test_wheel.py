@@ -63,7 +63,7 @@ def test_its_code_is_used_and_its_command_starts(installed, tmp_path):
     assert where.stdout.count(str(installed.parents[1])) == 2, where.stdout + where.stderr
     shown = run(installed, "-c", "from rtms_simulator.cli import main; main()", "scenarios", "show", "stand-up", "--json", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
-    source = run(installed, "-c", "from rtms_simulator.function import source; print(source())", cwd=tmp_path)
+    source = run(installed, "-c", "from rtms_simulator.kit.functions import source; print(source())", cwd=tmp_path)
     assert source.stdout.strip().endswith("site-packages/rtmskit_function/main.py"), source.stderr
 
 

@@ -26,7 +26,7 @@ import pytest
 from rtms_infra.source import archive
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
-from rtms_simulator.zoom.events import Ids, body, sign, started
+from rtms_simulator.zoom.webhooks.events import Ids, body, sign, started
 from tests.infra.deployment import ROOT, Runner, configured
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("zip")]
@@ -177,7 +177,7 @@ async def test_the_archive_alone_makes_two_functions_that_receive_record_and_han
 
 async def examined(url: str) -> set[str]:
     """The findings of `rtmskit doctor`, which must be content (it skips what needs TLS)."""
-    code = "from rtms_simulator.cli.doctor import doctor; doctor()"
+    code = "from rtms_simulator.cli.service.doctor import doctor; doctor()"
     command = [sys.executable, "-c", code, url, "--secret-token", SECRET, "--json"]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = await process.communicate()

@@ -14,10 +14,10 @@ import pytest
 
 from rtms_relay.adapters.sqlite import SqliteStore
 from rtms_simulator.clock import Clock
-from rtms_simulator.function import Function, Wiring
-from rtms_simulator.processes import Port
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.events import Ids
+from rtms_simulator.kit.functions import Function, Wiring
+from rtms_simulator.serving.processes import Port
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.events import Ids
 from tests.e2e.processes import descendants
 from tests.security.leaks import leaks
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtms_simulator.world import Event
+from tests.simulation.world import Event
 
 FINAL = {"accepted", "cancelled", "superseded", "failed", "expired"}
 CONNECT_WINDOW_MS = 60_000

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rtms_simulator.world import Event
 from tests.simulation.relay_world import Run
+from tests.simulation.world import Event
 
 Records = Mapping[str, Mapping[str, Any]]
 

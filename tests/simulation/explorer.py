@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rtms_simulator.world import Event, Instance, Process, Trap
+from tests.simulation.world import Event, Instance, Process, Trap
 
 
 class Scene(Protocol):

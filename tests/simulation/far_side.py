@@ -19,7 +19,7 @@ from zlib import crc32
 
 from rtms_relay.errors import AlreadyArchived, AlreadyExists, QueueUnavailable, RecallUnavailable, Stale, StoreUnavailable
 from rtms_relay.ports import Answer, Archived, Collection, Stored, TaskKind
-from rtms_simulator.world import Crashed, Ground, Instance, Process, outcome_of, pause, sleep
+from tests.simulation.world import Crashed, Ground, Instance, Process, outcome_of, pause, sleep
 
 SECRET_TOKEN = "zoom-secret-token-of-the-world"
 CLIENT_ID = "client-of-the-world"

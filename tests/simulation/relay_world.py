@@ -14,7 +14,6 @@ import msgspec
 from rtms_relay.errors import RelayError
 from rtms_relay.relay import Intake, Worker
 from rtms_relay.settings import Settings
-from rtms_simulator.world import Chances, Ground, Instance, World, sleep
 from tests.simulation.checker import REVOKED, Verdict, judge
 from tests.simulation.far_side import (
     CLIENT_ID,
@@ -30,6 +29,7 @@ from tests.simulation.far_side import (
     ZoomEvent,
     ZoomModel,
 )
+from tests.simulation.world import Chances, Ground, Instance, World, sleep
 
 SECRETS = (SECRET_TOKEN, CLIENT_SECRET, RECALL_KEY, WEBHOOK_SECRET)
 MINUTE_MS = 60_000

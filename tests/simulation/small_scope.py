@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from rtms_simulator.explorer import Branch, Explorer, Findings
-from rtms_simulator.world import Event, Instance
 from tests.simulation.checker import judge
+from tests.simulation.explorer import Branch, Explorer, Findings
 from tests.simulation.far_side import Fleet, MemoryStore, RecallModel, TaskQueue, ZoomEvent, ZoomModel
 from tests.simulation.relay_world import RelayService
+from tests.simulation.world import Event, Instance
 
 START_MS = 1_700_000_000_000
 STREAM = "609340fb2a7946909659956c8aa9250c"

@@ -15,9 +15,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from rtms_simulator.world import Chances
 from tests.simulation.far_side import SECRET_TOKEN, ZoomEvent, sign
 from tests.simulation.relay_world import HOSTILE, Plan, Run, plan, run
+from tests.simulation.world import Chances
 
 START_MS = 1_700_000_000_000
 TRIES = 25

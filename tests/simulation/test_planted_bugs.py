@@ -15,7 +15,7 @@ SEEDS = 40
 HUNTERS = {
     "simulation": f"from tests.simulation.campaign import play; sys.exit(3 if any(play([seed]).broken for seed in range({SEEDS})) else 0)",
     "small scope": """
-from rtms_simulator.explorer import Violation
+from tests.simulation.explorer import Violation
 from tests.simulation.small_scope import SCENES, explore
 try:
     for name in [name for name in SCENES if not name.startswith("five")]:

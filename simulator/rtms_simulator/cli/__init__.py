@@ -33,18 +33,18 @@ class Row(NamedTuple):
 
 
 COMMANDS: dict[str, Row] = {
-    "demo": Row("rtms_simulator.cli.demo:demo", "Play one whole meeting on local fakes and bring its recording home."),
-    "up": Row("rtms_simulator.cli.up:up", "Start every fake and both functions, and keep them running."),
-    "meeting": Row("rtms_simulator.cli.meeting:meeting", "Play a meeting against any webhook."),
-    "scenarios": Row("rtms_simulator.cli.scenarios:scenarios", "List and show the scripted meetings."),
-    "send": Row("rtms_simulator.cli.send:send", "Send one signed Zoom event to any webhook."),
-    "events": Row("rtms_simulator.cli.events:events", "Look at the deliveries of a running `up`, and replay them."),
-    "faults": Row("rtms_simulator.cli.faults:faults", "Make a running `up` misbehave on purpose."),
-    "clock": Row("rtms_simulator.cli.clock:clock", "Read, advance or freeze the clock of a running `up`."),
-    "reset": Row("rtms_simulator.cli.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
-    "zoom-app": Row("rtms_simulator.cli.zoom_app:zoom_app", "Show what to enter at Zoom, step by step."),
-    "doctor": Row("rtms_simulator.cli.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix."),
-    "recordings": Row("rtms_simulator.cli.recordings:recordings", "List, show and download recordings."),
+    "demo": Row("rtms_simulator.cli.play.demo:demo", "Play one whole meeting on local fakes and bring its recording home."),
+    "up": Row("rtms_simulator.cli.fakes.up:up", "Start every fake and both functions, and keep them running."),
+    "meeting": Row("rtms_simulator.cli.play.meeting:meeting", "Play a meeting against any webhook."),
+    "scenarios": Row("rtms_simulator.cli.play.scenarios:scenarios", "List and show the scripted meetings."),
+    "send": Row("rtms_simulator.cli.play.send:send", "Send one signed Zoom event to any webhook."),
+    "events": Row("rtms_simulator.cli.fakes.events:events", "Look at the deliveries of a running `up`, and replay them."),
+    "faults": Row("rtms_simulator.cli.fakes.faults:faults", "Make a running `up` misbehave on purpose."),
+    "clock": Row("rtms_simulator.cli.fakes.clock:clock", "Read, advance or freeze the clock of a running `up`."),
+    "reset": Row("rtms_simulator.cli.fakes.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
+    "zoom-app": Row("rtms_simulator.cli.service.zoom_app:zoom_app", "Show what to enter at Zoom, step by step."),
+    "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix."),
+    "recordings": Row("rtms_simulator.cli.service.recordings:recordings", "List, show and download recordings."),
 }
 
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Nobody
-from rtms_simulator.cli.running import find, of_up
+from rtms_simulator.cli.fakes.running import find, of_up
+from rtms_simulator.cli.play.outcome import BadInput, Nobody
 
 C = TypeVar("C", bound=Callable)
 

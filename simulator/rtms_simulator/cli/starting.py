@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Failed
+from rtms_simulator.cli.play.outcome import BadInput, Failed
 
 C = TypeVar("C", bound=Callable)
 SETTINGS_REFUSED = 2
@@ -50,9 +50,9 @@ def writable(option: str, named: Path, directory: Path) -> None:
 @contextlib.contextmanager
 def explained() -> Generator[None]:
     """Turn what can go wrong while starting and running into what a person can do about it."""
-    from rtms_simulator.function import NoFunctionSource
-    from rtms_simulator.processes import ChildEnded, PortTaken
-    from rtms_simulator.stack import StateUnusable
+    from rtms_simulator.kit.functions import NoFunctionSource
+    from rtms_simulator.kit.stack import StateUnusable
+    from rtms_simulator.serving.processes import ChildEnded, PortTaken
 
     try:
         yield

@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.playbill import Unplayable, perform, read
+from rtms_simulator.kit.play import Unplayable, perform, read
 
 if TYPE_CHECKING:
-    from rtms_simulator.stack import Stack
+    from rtms_simulator.kit.stack import Stack
 
 
 class Asked(ValueError):

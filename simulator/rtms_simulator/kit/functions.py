@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.processes import Child, ChildEnded, Port
+from rtms_simulator.serving.processes import Child, ChildEnded, Port
 
 KEPT_FROM_EACH = {
     "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET"),

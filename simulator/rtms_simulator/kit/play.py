@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import Fault, FaultError, parse
-from rtms_simulator.scenario import Scenario, ScenarioError, load
+from rtms_simulator.faults.zoom import Fault, FaultError, parse
+from rtms_simulator.scenario.model import Scenario, ScenarioError, load
 from rtms_simulator.zoom import MeetingReport, Zoom
-from rtms_simulator.zoom.delivery import INTERNAL_ERRORS
 from rtms_simulator.zoom.media import MediaSource, UnusableFile
-from rtms_simulator.zoom.timeline import Speed
+from rtms_simulator.zoom.meeting.timeline import Speed
+from rtms_simulator.zoom.webhooks.sender import INTERNAL_ERRORS
 
 KEYS = {"scenario", "media", "transcript", "speed", "seed", "faults", "webhook_url"}
 CONNECTION_REFUSED = INTERNAL_ERRORS[httpx.ConnectError]

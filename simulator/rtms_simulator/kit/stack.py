@@ -21,12 +21,12 @@ from typing import Any
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
-from rtms_simulator.control import control_app
-from rtms_simulator.function import Function, Wiring
-from rtms_simulator.http_server import HttpServer
-from rtms_simulator.processes import ChildEnded, Port
+from rtms_simulator.control.app import control_app
+from rtms_simulator.kit.functions import Function, Wiring
+from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable
 from rtms_simulator.recall import Recall, WebhookEndpoint
-from rtms_simulator.retrieval import Recordings, Refused, Unreachable
+from rtms_simulator.serving.http_server import HttpServer
+from rtms_simulator.serving.processes import ChildEnded, Port
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 
 SWEEP_EVERY_S = 60.0

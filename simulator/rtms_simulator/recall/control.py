@@ -15,13 +15,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rtms_simulator.recall.faults import FaultSyntaxError, Script
-from rtms_simulator.recall.signing import secret_bytes
+from rtms_simulator.faults.recall import FaultSyntaxError, Script
 from rtms_simulator.recall.switches import RecallSwitches, switch_table
-from rtms_simulator.recall.webhooks import Endpoint, Message, WebhookEndpoint
+from rtms_simulator.recall.webhooks.sender import Endpoint, Message, WebhookEndpoint
+from rtms_simulator.recall.webhooks.signing import secret_bytes
 
 if TYPE_CHECKING:
-    from rtms_simulator.recall.service import Recall
+    from rtms_simulator.recall.fake import Recall
 
 Handler = Callable[["Recall", Request, dict[str, Any]], Awaitable[Any]]
 

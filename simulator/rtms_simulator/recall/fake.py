@@ -16,22 +16,22 @@ from starlette.types import Receive, Scope, Send
 
 from rtms_simulator import __version__
 from rtms_simulator.clock import Clock
-from rtms_simulator.http_server import HttpServer
-from rtms_simulator.recall.api import Api
+from rtms_simulator.faults.recall import FaultPlan
 from rtms_simulator.recall.control import control_app
-from rtms_simulator.recall.downloads import LinkSigner
-from rtms_simulator.recall.edge import path_of
-from rtms_simulator.recall.faults import FaultPlan
-from rtms_simulator.recall.life import Life, RecorderFactory, RunsRecording
-from rtms_simulator.recall.operations import ROOT, operations
-from rtms_simulator.recall.receiver import Timings
-from rtms_simulator.recall.recording import RecorderEvent, RecordingConfig, StreamRequest, VideoWanted
-from rtms_simulator.recall.request_schemas import create_body
-from rtms_simulator.recall.serving import Connections, CutError
-from rtms_simulator.recall.signing import make_secret
+from rtms_simulator.recall.http.api import Api
+from rtms_simulator.recall.http.downloads import LinkSigner
+from rtms_simulator.recall.http.firewall_and_auth import path_of
+from rtms_simulator.recall.http.operations import ROOT, operations
+from rtms_simulator.recall.http.request_schemas import create_body
+from rtms_simulator.recall.recorder.values import RecorderEvent, RecordingConfig, StreamRequest, VideoWanted
+from rtms_simulator.recall.records.lifecycle import Life, RecorderFactory, RunsRecording
+from rtms_simulator.recall.records.workspace import Workspace
+from rtms_simulator.recall.rtms.client import Timings
 from rtms_simulator.recall.switches import LocalUrls, RecallSwitches
-from rtms_simulator.recall.webhooks import EVENTS, SigningSecret, WebhookEndpoint, Webhooks
-from rtms_simulator.recall.workspace import Workspace
+from rtms_simulator.recall.webhooks.sender import EVENTS, SigningSecret, WebhookEndpoint, Webhooks
+from rtms_simulator.recall.webhooks.signing import make_secret
+from rtms_simulator.serving.cuttable import Connections, CutError
+from rtms_simulator.serving.http_server import HttpServer
 
 _log = logging.getLogger(__name__)
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
@@ -180,7 +180,7 @@ class Recall:
         return _InProcess(self)
 
     async def start(self) -> None:
-        """Open the port. Raises rtms_simulator.processes.PortTaken."""
+        """Open the port. Raises rtms_simulator.serving.processes.PortTaken."""
         await self._server.start()
 
     async def aclose(self) -> None:
@@ -227,7 +227,7 @@ def _joining(video: VideoWanted, timings: Timings, ssl: ssl_module.SSLContext | 
         clock: Clock, request: StreamRequest, config: RecordingConfig, directory: Path, on_event: Callable[[RecorderEvent], None]
     ) -> RunsRecording:
         # Late, because codecs are heavy and many users of the fake never record.
-        from rtms_simulator.recall.recorder import Recorder
+        from rtms_simulator.recall.recorder.recorder import Recorder
 
         return Recorder(clock, request, replace(config, video=video), directory, on_event, ssl=ssl, timings=timings)
 

@@ -17,9 +17,9 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, Literal, get_args
 
-from rtms_simulator.faults import Fault, FaultError
-from rtms_simulator.languages import ENGLISH, LANGUAGES
-from rtms_simulator.toml_lines import Path, lines_of
+from rtms_simulator.faults.zoom import Fault, FaultError
+from rtms_simulator.scenario.languages import ENGLISH, LANGUAGES
+from rtms_simulator.scenario.toml_lines import Path, lines_of
 
 Product = Literal["meeting", "webinar", "session", "contact_center", "phone"]
 PRODUCTS: tuple[str, ...] = get_args(Product)
@@ -434,7 +434,7 @@ def _check_action(scenario: Scenario, action: Action, here: Path) -> None:
             raise ScenarioError(str(error), path=(*here, "name")) from None
     if action.kind == "call_event":
         # Imported here, as the package rtms_simulator.zoom itself builds on scenarios.
-        from rtms_simulator.zoom.enums import ContactCenterEventType
+        from rtms_simulator.zoom.rtms.enums import ContactCenterEventType
 
         events = ContactCenterEventType.__members__
         if action.data["event"] not in events:
@@ -455,7 +455,7 @@ def _completed(action: Action) -> Action:
 
 # --- the library and TOML files -------------------------------------------------------------------------------------------------------
 
-_LIBRARY = files("rtms_simulator") / "scenarios"
+_LIBRARY = files("rtms_simulator") / "scenario" / "library"
 FIRST_USER_ID = 16778240  # what Zoom gives the first participant of a meeting (seen on the wire, D.2); later ones are 1024 apart
 
 SCENARIO_KEYS: dict[str, Field] = {

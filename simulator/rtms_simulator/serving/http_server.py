@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from rtms_simulator.processes import Port
+from rtms_simulator.serving.processes import Port
 
 
 class _Guest(uvicorn.Server):

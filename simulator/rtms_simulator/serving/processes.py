@@ -17,7 +17,7 @@ import httpx
 
 from rtms_simulator.clock import Clock
 
-LIFELINE = Path(__file__).with_name("lifeline.py")
+LIFELINE = Path(__file__).with_name("die_with_parent.py")
 KEPT_LINES = 200
 """How much of a child's output is remembered for the report on its death."""
 

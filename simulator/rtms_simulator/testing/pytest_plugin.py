@@ -1,4 +1,4 @@
-"""Fixtures for people who test their own receiver against the fakes (`rtms_simulator.proving_ground`).
+"""Fixtures for people who test their own receiver against the fakes (`rtms_simulator.testing.sandbox`).
 
 ::
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from rtms_simulator.proving_ground import World
+    from rtms_simulator.testing.sandbox import World
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def rtms_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
     """A Zoom, a Recall and a Cloud Tasks of this test's own. Fails the test afterwards if an invariant was broken."""
     # Late, so that a test run which does not use it pays nothing.
-    from rtms_simulator.proving_ground import World
+    from rtms_simulator.testing.sandbox import World
 
     marker = request.node.get_closest_marker("rtms")
     world = World(tmp_path_factory.mktemp("rtms"), **(marker.kwargs if marker else {}))

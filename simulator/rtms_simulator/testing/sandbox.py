@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import parse
-from rtms_simulator.playbill import perform, read
+from rtms_simulator.faults.zoom import parse
+from rtms_simulator.kit.play import perform, read
+from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
-from rtms_simulator.recall.api import Exchange
-from rtms_simulator.recall.workspace import Mdc
-from rtms_simulator.stack import Plan, Stack
+from rtms_simulator.recall.http.api import Exchange
+from rtms_simulator.recall.records.workspace import Mdc
 from rtms_simulator.zoom import MeetingReport
-from rtms_simulator.zoom.delivery import Delivery, Validation
-from rtms_simulator.zoom.events import EVENTS, Event
+from rtms_simulator.zoom.webhooks.events import EVENTS, Event
+from rtms_simulator.zoom.webhooks.sender import Delivery, Validation
 
 T = TypeVar("T")
 

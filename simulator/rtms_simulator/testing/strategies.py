@@ -1,7 +1,7 @@
 """Hypothesis strategies for tests of whatever receives Zoom's RTMS webhooks: this kit's function, or a receiver of one's own.
 
     from hypothesis import given
-    from rtms_simulator import strategies
+    from rtms_simulator.testing import strategies
 
     @given(delivery=strategies.deliveries("the app's secret token", now=1_795_338_000))
     def test_what_zoom_may_send_is_taken(delivery): ...
@@ -23,12 +23,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.machine import INVENTED_MDC_CODES
+from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
 from rtms_simulator.recall.switches import Progression, RecallSwitches
-from rtms_simulator.zoom import events as zoom
-from rtms_simulator.zoom.delivery import CONTENT_TYPE
-from rtms_simulator.zoom.enums import StopReason
-from rtms_simulator.zoom.events import FAMILIES, Event, Ids
+from rtms_simulator.zoom.rtms.enums import StopReason
+from rtms_simulator.zoom.webhooks import events as zoom
+from rtms_simulator.zoom.webhooks.events import FAMILIES, Event, Ids
+from rtms_simulator.zoom.webhooks.sender import CONTENT_TYPE
 
 SIGNATURE = "x-zm-signature"
 TIMESTAMP = "x-zm-request-timestamp"
@@ -65,7 +65,7 @@ def told(event: Event) -> str:
 
 
 def products() -> st.SearchStrategy[str]:
-    """A key of `rtms_simulator.zoom.events.FAMILIES`."""
+    """A key of `rtms_simulator.zoom.webhooks.events.FAMILIES`."""
     return st.sampled_from(list(FAMILIES))
 
 

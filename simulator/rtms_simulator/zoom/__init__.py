@@ -1,8 +1,8 @@
 """Zoom as a faithful fake: signed webhooks, RTMS WebSocket servers, whole meetings."""
 
 from rtms_simulator.zoom.app import ZoomApp
-from rtms_simulator.zoom.report import MeetingReport, StreamReport
-from rtms_simulator.zoom.service import Zoom
+from rtms_simulator.zoom.fake import Zoom
+from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
 from rtms_simulator.zoom.tls import Tls
 
 __all__ = ["MeetingReport", "StreamReport", "Tls", "Zoom", "ZoomApp"]

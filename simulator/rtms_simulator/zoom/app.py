@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rtms_simulator.zoom.enums import MEDIA_KEYS, MediaType
+from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, MediaType
 
 KINDS = {name: kind for kind, name in MEDIA_KEYS.items()}
 

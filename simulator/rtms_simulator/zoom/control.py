@@ -16,15 +16,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rtms_simulator.faults import FAULTS, Fault, FaultError, parse
-from rtms_simulator.scenario import Action, ScenarioError, load
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.delivery import Delivery, summary
-from rtms_simulator.zoom.enums import StopReason
-from rtms_simulator.zoom.meeting import Meeting
+from rtms_simulator.faults.zoom import FAULTS, Fault, FaultError, parse
+from rtms_simulator.scenario.model import Action, ScenarioError, load
+from rtms_simulator.zoom.meeting.meeting import Meeting
+from rtms_simulator.zoom.rtms.enums import StopReason
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.sender import Delivery, summary
 
 if TYPE_CHECKING:
-    from rtms_simulator.zoom.service import Zoom
+    from rtms_simulator.zoom.fake import Zoom
 
 
 class NotDone(Exception):

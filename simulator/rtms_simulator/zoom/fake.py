@@ -12,23 +12,23 @@ import msgspec
 from starlette.applications import Starlette
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import Fault, FaultBook, Where
-from rtms_simulator.scenario import Scenario
-from rtms_simulator.zoom import events
+from rtms_simulator.faults.zoom import Fault, FaultBook, Where
+from rtms_simulator.scenario.model import Scenario
 from rtms_simulator.zoom.app import KINDS, ZoomApp
 from rtms_simulator.zoom.control import control_app
-from rtms_simulator.zoom.delivery import DOCUMENTED as DOCUMENTED_DELIVERY
-from rtms_simulator.zoom.delivery import Authorization, Courier, Delivery, DeliverySwitches, Endpoint, Validation
-from rtms_simulator.zoom.enums import StatusCode
-from rtms_simulator.zoom.handshake import Unreadable, read_hello, read_message
 from rtms_simulator.zoom.media import MediaSource
-from rtms_simulator.zoom.meeting import Meeting, Plan
-from rtms_simulator.zoom.report import MeetingReport
-from rtms_simulator.zoom.server import DEFAULT_LIMITS, Limits, RtmsServer, Socket
-from rtms_simulator.zoom.states import DOCUMENTED, Role, Switches, refusal
-from rtms_simulator.zoom.stream import LiveStream, Source
-from rtms_simulator.zoom.timeline import Speed
+from rtms_simulator.zoom.meeting.meeting import Meeting, Plan
+from rtms_simulator.zoom.meeting.report import MeetingReport
+from rtms_simulator.zoom.meeting.timeline import Speed
+from rtms_simulator.zoom.rtms.enums import StatusCode
+from rtms_simulator.zoom.rtms.handshake import Unreadable, read_hello, read_message
+from rtms_simulator.zoom.rtms.server import DEFAULT_LIMITS, Limits, RtmsServer, Socket
+from rtms_simulator.zoom.rtms.states import DOCUMENTED, Role, Switches, refusal
+from rtms_simulator.zoom.rtms.stream import LiveStream, Source
 from rtms_simulator.zoom.tls import Tls
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.sender import DOCUMENTED as DOCUMENTED_DELIVERY
+from rtms_simulator.zoom.webhooks.sender import Authorization, Courier, Delivery, DeliverySwitches, Endpoint, Validation
 
 _KEPT_MEETINGS = 2000
 _ROLE_OF = {1: Role.SIGNALING, 3: Role.MEDIA}

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.events import Ids
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.events import Ids
 
 MOST_PER_S = 6000
 """As many requests are prepared for each second of a closed loop; `Result.exhausted` says that they were not enough."""

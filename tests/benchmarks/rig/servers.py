@@ -15,8 +15,8 @@ from tests.e2e.processes import descendants
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
-from rtms_simulator.function import Wiring, source
-from rtms_simulator.processes import Child, Port
+from rtms_simulator.kit.functions import Wiring, source
+from rtms_simulator.serving.processes import Child, Port
 
 SECRET_TOKEN = "benchmark-secret-token"
 NOWHERE = "http://127.0.0.1:9"

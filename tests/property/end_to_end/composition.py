@@ -30,7 +30,7 @@ from rtms_relay.routes.webhook import WebhookRoutes
 from rtms_relay.routes.worker import WorkerRoutes
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Recall, RecallSwitches, Story, WebhookEndpoint, scripted
-from rtms_simulator.recall.recording import StreamRequest
+from rtms_simulator.recall.recorder.values import StreamRequest
 
 EPOCH = 1_795_338_000.0
 SECRET_TOKEN = "zQ3vXk9LrT7mWp2Bn5Hd8A"

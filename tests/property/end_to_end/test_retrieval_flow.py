@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.property.end_to_end.composition import ARRIVES, EPOCH, JSON, LOST, SECRET_TOKEN, Fate, World, world
 
 from rtms_simulator.recall import Progression, RecallSwitches, Story
-from rtms_simulator.recall.machine import INVENTED_MDC_CODES
-from rtms_simulator.recall.recording import StreamRequest
+from rtms_simulator.recall.recorder.values import StreamRequest
+from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
 
 STREAM = "609340fb2a7946909659956c8aa9250c"
 FIRST, SECOND = "wss://rtms-a.zoom.us:443", "wss://rtms-b.zoom.us:443"

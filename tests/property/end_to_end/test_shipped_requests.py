@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from tests.property.end_to_end.composition import EPOCH, SECRET_TOKEN, world
 
-from rtms_simulator import strategies
-from rtms_simulator.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
-from rtms_simulator.zoom import events as zoom
+from rtms_simulator.testing import strategies
+from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
+from rtms_simulator.zoom.webhooks import events as zoom
 
 START = zoom.EVENTS["meeting.rtms_started"]
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.property.end_to_end.composition import CLIENT_ID, CLIENT_SECRET, JSON, SECRET_TOKEN, SECRETS, World
 
-from rtms_simulator import strategies
 from rtms_simulator.recall import Progression, RecallSwitches, Story
-from rtms_simulator.recall.life import stream_signature
-from rtms_simulator.strategies import Damage, Flaw
-from rtms_simulator.zoom import events as zoom
-from rtms_simulator.zoom.events import Event, Ids
+from rtms_simulator.recall.records.lifecycle import stream_signature
+from rtms_simulator.testing import strategies
+from rtms_simulator.testing.strategies import Damage, Flaw
+from rtms_simulator.zoom.webhooks import events as zoom
+from rtms_simulator.zoom.webhooks.events import Event, Ids
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from rtms_simulator.zoom.enums import MessageType
-from rtms_simulator.zoom.handshake import Hello, Unreadable, read_hello, read_message, sign
-from rtms_simulator.zoom.protocol import StreamProtocol
-from rtms_simulator.zoom.states import Identity
+from rtms_simulator.zoom.rtms.enums import MessageType
+from rtms_simulator.zoom.rtms.handshake import Hello, Unreadable, read_hello, read_message, sign
+from rtms_simulator.zoom.rtms.protocol import StreamProtocol
+from rtms_simulator.zoom.rtms.states import Identity
 
 FRAMES = 100_000
 KEYS = ["msg_type", "rtms_stream_id", "meeting_uuid", "signature"]

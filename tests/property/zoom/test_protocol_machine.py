@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rtms_simulator.zoom.enums import SINGLE_MEDIA_TYPES, MediaType, SessionState, StatusCode, StreamState
-from rtms_simulator.zoom.handshake import Hello, read_hello, sign
-from rtms_simulator.zoom.protocol import StreamProtocol
-from rtms_simulator.zoom.states import (
+from rtms_simulator.zoom.rtms.enums import SINGLE_MEDIA_TYPES, MediaType, SessionState, StatusCode, StreamState
+from rtms_simulator.zoom.rtms.handshake import Hello, read_hello, sign
+from rtms_simulator.zoom.rtms.protocol import StreamProtocol
+from rtms_simulator.zoom.rtms.states import (
     TRANSITIONS,
     Announce,
     Close,

@@ -4,9 +4,8 @@ from collections.abc import Hashable
 from math import comb
 
 import pytest
-
-from rtms_simulator.explorer import Branch, Explorer, Violation
-from rtms_simulator.world import Event, Instance, pause
+from tests.simulation.explorer import Branch, Explorer, Violation
+from tests.simulation.world import Event, Instance, pause
 
 
 class Orders:

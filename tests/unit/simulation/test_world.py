@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from rtms_simulator.world import Chances, Crashed, Instance, World, outcome_of, pause, sleep
+from tests.simulation.world import Chances, Crashed, Instance, World, outcome_of, pause, sleep
 
 
 async def steps(world: World, name: str, count: int) -> int:

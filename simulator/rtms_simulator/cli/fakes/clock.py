@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput
+from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.running import ask, find, of_up
+from rtms_simulator.cli.play.outcome import BadInput
 
 TOLERATED_S = 300.0
 """How far ahead the functions let Recall's signatures be (Standard Webhooks)."""

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtms_simulator.cli.clock import why_refused
-from rtms_simulator.cli.outcome import BadInput, Failed, run
+from rtms_simulator.cli.fakes.clock import why_refused
+from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
+from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
-from rtms_simulator.cli.running import ask, find, of_up
 
 if TYPE_CHECKING:
-    from rtms_simulator.zoom.events import Event
+    from rtms_simulator.zoom.webhooks.events import Event
 
 
 @click.group()
@@ -102,7 +102,7 @@ def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
     import dataclasses
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.zoom.events import body
+    from rtms_simulator.zoom.webhooks.events import body
 
     try:
         saved = json.loads(file.read_text(encoding="utf-8"))
@@ -121,14 +121,14 @@ def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
 
 
 def _event(raw: bytes) -> Event:
-    from rtms_simulator.zoom.events import Event
+    from rtms_simulator.zoom.webhooks.events import Event
 
     inner = json.loads(raw)
     return Event(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
 
 
 def _sent(event: Event, raw: bytes, url: str, secret: str) -> dict[str, Any]:
-    from rtms_simulator.cli.send import deliver
+    from rtms_simulator.cli.play.send import deliver
 
     delivery = run(deliver(event, url, secret, raw))
     return {"id": None, "event": event.name, "outcome": delivery.outcome, "statuses": [attempt.status for attempt in delivery.attempts]}

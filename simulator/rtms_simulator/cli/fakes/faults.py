@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from rtms_simulator.cli.outcome import Nobody
+from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
-from rtms_simulator.cli.running import ask, find, of_up
+from rtms_simulator.cli.play.outcome import Nobody
 
 RECALLS = ("recall.", "webhook.")
 
@@ -31,8 +31,8 @@ def faults() -> None:
 @as_json_option
 def list_(up_file: Path, as_json: bool) -> None:
     """List the faults there are, and those armed in the running `up` (if one runs)."""
-    from rtms_simulator.faults import FAULTS
-    from rtms_simulator.recall.faults import DOWNLOAD_STEPS, REQUEST_STEPS, WEBHOOK_STEPS
+    from rtms_simulator.faults.recall import DOWNLOAD_STEPS, REQUEST_STEPS, WEBHOOK_STEPS
+    from rtms_simulator.faults.zoom import FAULTS
 
     armed: list[dict[str, Any]] = []
     with contextlib.suppress(Nobody):

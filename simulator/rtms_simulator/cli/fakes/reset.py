@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.running import ask, find, of_up
 
 
 @click.command()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Failed, Nobody
+from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody
 
 C = TypeVar("C", bound=Callable)
 

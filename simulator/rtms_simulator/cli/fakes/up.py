@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtms_simulator.cli import running
-from rtms_simulator.cli.outcome import BadInput, Nobody, run
+from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line
+from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
-    from rtms_simulator.stack import Plan, Ports
+    from rtms_simulator.kit.stack import Plan, Ports
 
 PORTS = {
     "webhook": "the webhook",
@@ -68,7 +68,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     credentials, which are the fakes'.
     """
     from rtms_simulator.clock import Clock
-    from rtms_simulator.stack import Plan, Ports, drawn_seed
+    from rtms_simulator.kit.stack import Plan, Ports, drawn_seed
 
     ports = Ports(**{name: options.pop(f"{name}_port") for name in PORTS})
     if not no_function and any(options[name] for name in RECEIVERS):
@@ -99,7 +99,7 @@ def _differ(ports: Ports) -> None:
 
 
 async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
-    from rtms_simulator.stack import Stack
+    from rtms_simulator.kit.stack import Stack
 
     stack = Stack(plan, on_line=None if quiet else log_line)
     try:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Failed, run
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, table
+from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
-    from rtms_simulator.journey import Step
-    from rtms_simulator.playbill import Playbill
+    from rtms_simulator.kit.end_to_end import Step
+    from rtms_simulator.kit.play import Playbill
 
 KEPT = Path(".rtmskit/demo")
 
@@ -38,7 +38,7 @@ def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool
     Both functions run under the real functions-framework, Zoom's webhook is signed and verified, Cloud Tasks dispatches the hand-off, a
     Recall joins the RTMS stream and records it, and the recording is downloaded and compared with what was played, sample by sample.
     """
-    from rtms_simulator.playbill import Unplayable, read
+    from rtms_simulator.kit.play import Unplayable, read
 
     try:
         playbill = read({"scenario": scenario, "speed": speed})
@@ -75,9 +75,9 @@ async def _play(playbill: Playbill, state_url: str, seed: int | None, directory:
     import asyncio
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.journey import Lost, travel
-    from rtms_simulator.retrieval import Refused, Unreachable
-    from rtms_simulator.stack import Plan, Stack, drawn_seed
+    from rtms_simulator.kit.end_to_end import Lost, travel
+    from rtms_simulator.kit.stack import Plan, Stack, drawn_seed
+    from rtms_simulator.kit.worker_client import Refused, Unreachable
 
     real_time = Clock()
     begun = real_time.now()

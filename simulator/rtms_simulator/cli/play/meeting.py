@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from rtms_simulator.cli.clock import why_refused
-from rtms_simulator.cli.outcome import BadInput, Failed, Nobody, run
+from rtms_simulator.cli.fakes.clock import why_refused
+from rtms_simulator.cli.fakes.running import ask
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
+from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
-from rtms_simulator.cli.running import ask
 
 
 @click.group()
@@ -83,9 +83,9 @@ async def _play_here(wanted: Mapping[str, Any], url: str, credentials: tuple[str
     import tempfile
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.playbill import NoReceiver, Unplayable, perform, read
-    from rtms_simulator.processes import Port, PortTaken
-    from rtms_simulator.stack import drawn_seed
+    from rtms_simulator.kit.play import NoReceiver, Unplayable, perform, read
+    from rtms_simulator.kit.stack import drawn_seed
+    from rtms_simulator.serving.processes import Port, PortTaken
     from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 
     clock = Clock()

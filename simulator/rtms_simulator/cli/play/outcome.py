@@ -49,7 +49,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run the work on an event loop until it is done, or SIGINT or SIGTERM asks for an orderly end.
 
     A signal cancels the work, so that its `finally` blocks stop what it started; the exit code is 128 + the signal. A second
-    signal ends the process at once (children go with it: they are tied to our life, see `rtms_simulator.processes`).
+    signal ends the process at once (children go with it: they are tied to our life, see `rtms_simulator.serving.processes`).
     """
     received: list[signal.Signals] = []
 

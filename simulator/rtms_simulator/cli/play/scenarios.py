@@ -7,8 +7,8 @@ import json
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput
 from rtms_simulator.cli.output import as_json, table
+from rtms_simulator.cli.play.outcome import BadInput
 
 
 @click.group()

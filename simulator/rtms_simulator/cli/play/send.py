@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
-    from rtms_simulator.faults import Fault
-    from rtms_simulator.zoom.delivery import Delivery
-    from rtms_simulator.zoom.events import Event
+    from rtms_simulator.faults.zoom import Fault
+    from rtms_simulator.zoom.webhooks.events import Event
+    from rtms_simulator.zoom.webhooks.sender import Delivery
 
 
 OF_ONE_REQUEST = ("wrong-signature", "unsigned", "stale", "style")
@@ -74,7 +74,7 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
     from dataclasses import replace
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.zoom.events import EVENTS, Event
+    from rtms_simulator.zoom.webhooks.events import EVENTS, Event
 
     if name not in EVENTS and not free:
         known = ", ".join(EVENTS)
@@ -105,8 +105,8 @@ async def deliver(
     import httpx
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.faults import FaultBook, FaultError, parse
-    from rtms_simulator.zoom.delivery import Courier, Endpoint
+    from rtms_simulator.faults.zoom import FaultBook, FaultError, parse
+    from rtms_simulator.zoom.webhooks.sender import Courier, Endpoint
 
     book = FaultBook()
     try:
@@ -146,7 +146,7 @@ def _fits(fault: Fault, event: str, body: bytes | None) -> None:
 
 
 def _report(delivery: Delivery, secret: str, as_json: bool, dry_run: bool) -> None:
-    from rtms_simulator.zoom.events import URL_VALIDATION, judge_validation
+    from rtms_simulator.zoom.webhooks.events import URL_VALIDATION, judge_validation
 
     if not delivery.attempts:
         raise Failed(f"the event was not sent: {', '.join(delivery.faults) or 'withheld'}")

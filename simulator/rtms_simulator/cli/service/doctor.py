@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.zoom.events import body, concurrency_near_limit, judge_validation, sign, url_validation
+from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
+from rtms_simulator.zoom.webhooks.events import body, concurrency_near_limit, judge_validation, sign, url_validation
 
 if TYPE_CHECKING:
     import httpx

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput, Failed, Nobody, run
+from rtms_simulator.cli.fakes.running import find, of_up
 from rtms_simulator.cli.output import as_json, progress, table
+from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import is_url
-from rtms_simulator.cli.running import find, of_up
 
 if TYPE_CHECKING:
-    from rtms_simulator.retrieval import Downloaded, Recordings
+    from rtms_simulator.kit.worker_client import Downloaded, Recordings
 
 C = TypeVar("C", bound=Callable)
 
@@ -122,7 +122,7 @@ def _retrieval(row: dict[str, Any]) -> Any:
 
 
 def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:
-    from rtms_simulator.retrieval import Recordings, Refused, Unreachable
+    from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable
 
     if worker and not is_url(worker):
         raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from rtms_simulator.cli.outcome import BadInput
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.zoom.events import EVENTS, FAMILIES
+from rtms_simulator.cli.play.outcome import BadInput
+from rtms_simulator.zoom.webhooks.events import EVENTS, FAMILIES
 
 PLACEHOLDER = "https://YOUR-WEBHOOK"
 ZOOM_PATH = "/zoom-webhook"

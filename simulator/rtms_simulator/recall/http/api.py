@@ -22,21 +22,22 @@ from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall import edge, request_body
-from rtms_simulator.recall.downloads import EXPIRED, NO_SUCH_KEY, LinkSigner, Refused
-from rtms_simulator.recall.faults import FaultPlan, Step
-from rtms_simulator.recall.idempotency import IdempotencyKeys, StoredAnswer, Verdict, scope
-from rtms_simulator.recall.life import Life
-from rtms_simulator.recall.limits import SlidingWindows
-from rtms_simulator.recall.openapi import document
-from rtms_simulator.recall.operations import ROOT, Operation, Router, operations
-from rtms_simulator.recall.render import PARTS_FILE, artifact_object, endpoint_object, mdc_object, parts_file, recording_object
-from rtms_simulator.recall.request_schemas import create_body
-from rtms_simulator.recall.schema import Where, problems
-from rtms_simulator.recall.serving import Address, Connections
+from rtms_simulator.faults.recall import FaultPlan, Step
+from rtms_simulator.recall.http import firewall_and_auth as edge
+from rtms_simulator.recall.http import request_body
+from rtms_simulator.recall.http.downloads import EXPIRED, NO_SUCH_KEY, LinkSigner, Refused
+from rtms_simulator.recall.http.idempotency import IdempotencyKeys, StoredAnswer, Verdict, scope
+from rtms_simulator.recall.http.limits import SlidingWindows
+from rtms_simulator.recall.http.openapi import document
+from rtms_simulator.recall.http.operations import ROOT, Operation, Router, operations
+from rtms_simulator.recall.http.render import PARTS_FILE, artifact_object, endpoint_object, mdc_object, parts_file, recording_object
+from rtms_simulator.recall.http.request_schemas import create_body
+from rtms_simulator.recall.http.schema import Where, problems
+from rtms_simulator.recall.records.lifecycle import Life
+from rtms_simulator.recall.records.times import parse_time
+from rtms_simulator.recall.records.workspace import Artifact, BadCursorError, Mdc, RealtimeEndpoint, Recording, Workspace, page
 from rtms_simulator.recall.switches import RecallSwitches
-from rtms_simulator.recall.times import parse_time
-from rtms_simulator.recall.workspace import Artifact, BadCursorError, Mdc, RealtimeEndpoint, Recording, Workspace, page
+from rtms_simulator.serving.cuttable import Address, Connections
 
 KEPT_HISTORY = 10_000
 KEPT_BODY = 8 * 1024

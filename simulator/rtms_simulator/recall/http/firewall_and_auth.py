@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from rtms_simulator.recall.request_body import UnreadableBodyError, UnsupportedMediaTypeError, read
+from rtms_simulator.recall.http.request_body import UnreadableBodyError, UnsupportedMediaTypeError, read
 from rtms_simulator.recall.switches import LocalUrls
 
 WAF_DETAIL = (

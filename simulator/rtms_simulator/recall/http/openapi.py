@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from rtms_simulator.recall.operations import ROOT, Filter, Operation, schema_name
-from rtms_simulator.recall.schema import Where, problems
-from rtms_simulator.recall.workspace import ARTIFACT_KINDS, SHORTCUT_KINDS
+from rtms_simulator.recall.http.operations import ROOT, Filter, Operation, schema_name
+from rtms_simulator.recall.http.schema import Where, problems
+from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS, SHORTCUT_KINDS
 
 _S: dict[str, Any] = {"type": "string"}
 _UUID = {"type": "string", "format": "uuid"}

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rtms_simulator.recall.recording import timestamp_json
+from rtms_simulator.recall.recorder.values import timestamp_json
+from rtms_simulator.recall.records.times import api_time, webhook_time
+from rtms_simulator.recall.records.workspace import SHORTCUT_KINDS, Artifact, Mdc, RealtimeEndpoint, Recording, Status
 from rtms_simulator.recall.switches import RecallSwitches
-from rtms_simulator.recall.times import api_time, webhook_time
-from rtms_simulator.recall.workspace import SHORTCUT_KINDS, Artifact, Mdc, RealtimeEndpoint, Recording, Status
 
 Link = Callable[[Artifact, str], str]  # a fresh link to one of an artifact's files
 PARTS_FILE = "parts.json"

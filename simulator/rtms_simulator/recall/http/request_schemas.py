@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from rtms_simulator.recall.recording import LAYOUTS, SHARE_LAYOUTS
-from rtms_simulator.recall.schema import Anything, Choice, Flag, ListOf, MapOf, Need, Number, OneKey, Record, Text, Variant
+from rtms_simulator.recall.http.schema import Anything, Choice, Flag, ListOf, MapOf, Need, Number, OneKey, Record, Text, Variant
+from rtms_simulator.recall.recorder.values import LAYOUTS, SHARE_LAYOUTS
 
 METADATA = MapOf(Text(max_length=500, blank=True, nullable=True))
 HTTP_URL = r"https?://[A-Za-z0-9._~\-]+(?::[0-9]{1,5})?(?:[/?#][!-~]*)?"

@@ -1,1 +1,1 @@
-"""The files a recording leaves behind, each written as the packets come."""
+"""The recorder: joins a stream and writes each file of the recording as the packets come."""

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import av
 
-from rtms_simulator.recall.artifacts.audio import AudioSink
+from rtms_simulator.recall.recorder.audio import AudioSink
 
 WRITE_ERRORS = (OSError, av.FFmpegError)
 STORAGE_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rtms_simulator.recall.artifacts.output import Output
-from rtms_simulator.recall.artifacts.spill import Spill
-from rtms_simulator.recall.artifacts.timeline import Timeline
-from rtms_simulator.recall.recording import Participant, ParticipantEvent
-from rtms_simulator.recall.rtms_actions import Happening
+from rtms_simulator.recall.recorder.output import Output
+from rtms_simulator.recall.recorder.spill import Spill
+from rtms_simulator.recall.recorder.timeline import Timeline
+from rtms_simulator.recall.recorder.values import Participant, ParticipantEvent
+from rtms_simulator.recall.rtms.actions import Happening
 
 MIXED = 0  # the user_id of the mixed audio: nobody
 

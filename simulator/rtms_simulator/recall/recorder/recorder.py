@@ -16,9 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.artifacts.tape import Tape
-from rtms_simulator.recall.receiver import Receiver, Timings
-from rtms_simulator.recall.recording import (
+from rtms_simulator.recall.recorder.values import (
     Ended,
     Joined,
     Paused,
@@ -28,8 +26,10 @@ from rtms_simulator.recall.recording import (
     Resumed,
     StreamRequest,
 )
-from rtms_simulator.recall.rtms_actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
-from rtms_simulator.recall.rtms_codes import SIGNALING
+from rtms_simulator.recall.recorder.writer import Tape
+from rtms_simulator.recall.rtms.actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
+from rtms_simulator.recall.rtms.client import Receiver, Timings
+from rtms_simulator.recall.rtms.codes import SIGNALING
 
 LARGEST_MESSAGE = 16 * 2**20  # bytes; a QHD picture in base64 with room to spare
 ABNORMAL_CLOSURE = 1006

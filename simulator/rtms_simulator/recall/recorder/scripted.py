@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.life import RecorderFactory
-from rtms_simulator.recall.recording import (
+from rtms_simulator.recall.recorder.values import (
     ArtifactFile,
     Ended,
     FirstPacket,
@@ -21,6 +20,7 @@ from rtms_simulator.recall.recording import (
     RecordingResult,
     StreamRequest,
 )
+from rtms_simulator.recall.records.lifecycle import RecorderFactory
 
 _FORMATS = {"video_mixed": "mp4", "audio_mixed": "mp3", "audio_separate": "mp3", "video_separate": "mp4"}
 

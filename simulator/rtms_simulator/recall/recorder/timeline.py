@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rtms_simulator.recall.recording import timestamp_json
+from rtms_simulator.recall.recorder.values import timestamp_json
 
 
 @dataclass(frozen=True, slots=True)

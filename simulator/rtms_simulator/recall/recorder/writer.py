@@ -13,14 +13,13 @@ from pathlib import Path
 
 import av
 
-from rtms_simulator.recall.artifacts.audio import SAMPLES_PER_MS, AudioSink, Mixer, Mp3File, RawFile, Tap, Track
-from rtms_simulator.recall.artifacts.output import AudioOutput, Output
-from rtms_simulator.recall.artifacts.participants import MIXED, ParticipantEvents, Roster
-from rtms_simulator.recall.artifacts.pictures import SIZES, PictureDecoder, View, png
-from rtms_simulator.recall.artifacts.timeline import Timeline
-from rtms_simulator.recall.artifacts.transcript import Transcript
-from rtms_simulator.recall.artifacts.video import ENDPOINT_KINDS, LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
-from rtms_simulator.recall.recording import (
+from rtms_simulator.recall.recorder.audio import SAMPLES_PER_MS, AudioSink, Mixer, Mp3File, RawFile, Tap, Track
+from rtms_simulator.recall.recorder.output import AudioOutput, Output
+from rtms_simulator.recall.recorder.participants import MIXED, ParticipantEvents, Roster
+from rtms_simulator.recall.recorder.pictures import SIZES, PictureDecoder, View, png
+from rtms_simulator.recall.recorder.timeline import Timeline
+from rtms_simulator.recall.recorder.transcript import Transcript
+from rtms_simulator.recall.recorder.values import (
     ArtifactFile,
     AudioChunk,
     FirstPacket,
@@ -31,7 +30,8 @@ from rtms_simulator.recall.recording import (
     StreamRequest,
     VideoImage,
 )
-from rtms_simulator.recall.rtms_actions import Caption, Happening, Packet
+from rtms_simulator.recall.recorder.video import ENDPOINT_KINDS, LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
+from rtms_simulator.recall.rtms.actions import Caption, Happening, Packet
 
 NO_MEDIA = "zoom_rtms_no_media"
 # Audio from before the join is delivered after the join, and video from before is not (reference B.2), so the first packet to come need

@@ -1,6 +1,6 @@
 """The life of MDCs and recordings: who records, what becomes visible when, what is announced, kept and erased.
 
-Facts come from the recorder, the clock and requests; recall/machine.py says what they change. A step may be held back by the
+Facts come from the recorder, the clock and requests; recall/records/tables.py says what they change. A step may be held back by the
 `progression` switch; webhooks are sent when a step becomes visible, so that they never tell more than the API.
 """
 
@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall import machine
-from rtms_simulator.recall.agenda import Agenda
-from rtms_simulator.recall.realtime import NEVER_SENT, RealtimeSender, payloads
-from rtms_simulator.recall.recording import (
+from rtms_simulator.recall.http.render import webhook_body
+from rtms_simulator.recall.recorder.values import (
     FirstPacket,
     Joined,
     Paused,
@@ -31,10 +29,12 @@ from rtms_simulator.recall.recording import (
     Resumed,
     StreamRequest,
 )
-from rtms_simulator.recall.render import webhook_body
+from rtms_simulator.recall.records import tables as machine
+from rtms_simulator.recall.records.workspace import Artifact, Mdc, RealtimeEndpoint, Recording, Status, Workspace
 from rtms_simulator.recall.switches import RecallSwitches
-from rtms_simulator.recall.webhooks import Webhooks
-from rtms_simulator.recall.workspace import Artifact, Mdc, RealtimeEndpoint, Recording, Status, Workspace
+from rtms_simulator.recall.webhooks.realtime import NEVER_SENT, RealtimeSender, payloads
+from rtms_simulator.recall.webhooks.sender import Webhooks
+from rtms_simulator.timers import Agenda
 
 _log = logging.getLogger(__name__)
 _LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z, beyond which no date can be written
@@ -43,7 +43,7 @@ _COMPANIONS = {"participant_events": ("speaker_timeline", "participants"), "tran
 
 
 class RunsRecording(Protocol):
-    """What a recorder offers (see rtms_simulator.recall.recorder.Recorder)."""
+    """What a recorder offers (see rtms_simulator.recall.recorder.recorder.Recorder)."""
 
     async def run(self) -> RecordingResult: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rtms_simulator.recall.recording import iso
+from rtms_simulator.recall.recorder.values import iso
 
 
 def api_time(seconds: float | None) -> str | None:

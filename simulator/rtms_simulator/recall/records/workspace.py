@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from rtms_simulator.recall.recording import Part
+from rtms_simulator.recall.recorder.values import Part
 
 SHORTCUT_KINDS = ("audio_mixed", "meeting_metadata", "participant_events", "transcript", "video_mixed")
 ARTIFACT_KINDS = (*SHORTCUT_KINDS, "audio_separate", "video_separate")
@@ -20,7 +20,7 @@ ARTIFACT_KINDS = (*SHORTCUT_KINDS, "audio_separate", "video_separate")
 
 @dataclass(slots=True)
 class Status:
-    """`code` is a state of recall/machine.py; `updated_at` in seconds since the epoch."""
+    """`code` is a state of recall/records/tables.py; `updated_at` in seconds since the epoch."""
 
     code: str
     updated_at: float

@@ -30,9 +30,9 @@ from typing import Any
 
 import msgspec
 
-from rtms_simulator.recall.recording import StreamRequest
-from rtms_simulator.recall.rtms_actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
-from rtms_simulator.recall.rtms_codes import (
+from rtms_simulator.recall.recorder.values import StreamRequest
+from rtms_simulator.recall.rtms.actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
+from rtms_simulator.recall.rtms.codes import (
     ALL,
     ALL_FLAG,
     BUSY_STATUS,

@@ -17,10 +17,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.recording import AudioChunk, ParticipantEvent, RecorderEvent, Utterance, VideoImage, Word, timestamp_json
-from rtms_simulator.recall.signing import signature_headers
-from rtms_simulator.recall.webhooks import TIMEOUT_S, Webhooks
-from rtms_simulator.recall.workspace import RealtimeEndpoint, Recording
+from rtms_simulator.recall.recorder.values import AudioChunk, ParticipantEvent, RecorderEvent, Utterance, VideoImage, Word, timestamp_json
+from rtms_simulator.recall.records.workspace import RealtimeEndpoint, Recording
+from rtms_simulator.recall.webhooks.sender import TIMEOUT_S, Webhooks
+from rtms_simulator.recall.webhooks.signing import signature_headers
 
 WEBHOOK_RETRIES, WEBHOOK_EVERY_S = 60, 1.0
 WEBSOCKET_RETRIES, WEBSOCKET_EVERY_S = 30, 3.0

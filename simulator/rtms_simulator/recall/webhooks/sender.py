@@ -1,7 +1,7 @@
 """Webhooks out: who gets which event, signed how, tried again when (reference C1-C4).
 
 First attempts to one endpoint go out in the order of their events, one after the other, so that a run is reproducible; Recall
-itself promises no order, and `webhook.*` faults (see recall/faults.py) break it. Retries never hold back later messages.
+itself promises no order, and `webhook.*` faults (see faults/recall.py) break it. Retries never hold back later messages.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.faults import FaultPlan, Step
-from rtms_simulator.recall.signing import ROTATION_S, HeaderFamily, make_secret, secret_bytes, signature_headers
+from rtms_simulator.faults.recall import FaultPlan, Step
+from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
 from rtms_simulator.recall.switches import DAY
-from rtms_simulator.recall.workspace import ARTIFACT_KINDS
+from rtms_simulator.recall.webhooks.signing import ROTATION_S, HeaderFamily, make_secret, secret_bytes, signature_headers
 
 # Eight attempts in all; each wait begins when the attempt before it failed. The first, "immediately", is the first attempt (Svix's docs).
 ATTEMPT_AFTER_S = (0.0, 5.0, 5 * 60.0, 30 * 60.0, 2 * 3600.0, 5 * 3600.0, 10 * 3600.0, 10 * 3600.0)

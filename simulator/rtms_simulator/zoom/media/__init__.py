@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rtms_simulator.scenario import Scenario, Span
-from rtms_simulator.zoom.enums import DataOption, MediaType
+from rtms_simulator.scenario.model import Scenario, Span
 from rtms_simulator.zoom.media import audio, captions, files, video
 from rtms_simulator.zoom.media.chat import chat
 from rtms_simulator.zoom.media.files import UnusableFile
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 from rtms_simulator.zoom.media.speech import Samples
 from rtms_simulator.zoom.media.time_code import NoTimeCode, read_time_code
+from rtms_simulator.zoom.rtms.enums import DataOption, MediaType
 
 __all__ = ["MediaPacket", "MediaSource", "MediaSwitches", "NoTimeCode", "UnusableFile", "read_time_code"]
 

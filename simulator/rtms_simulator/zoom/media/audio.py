@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import av
 import numpy as np
 
-from rtms_simulator.scenario import Person, Utterance
-from rtms_simulator.zoom.enums import Channel, Codec, MediaType, SampleRate
+from rtms_simulator.scenario.model import Person, Utterance
 from rtms_simulator.zoom.media.packet import NO_EXTRA, MediaPacket
 from rtms_simulator.zoom.media.speech import Samples, render, syllables, voice
+from rtms_simulator.zoom.rtms.enums import Channel, Codec, MediaType, SampleRate
 
 FRAME_MS = 20
 HERTZ: dict[int, int] = {SampleRate.SR_8K: 8_000, SampleRate.SR_16K: 16_000, SampleRate.SR_32K: 32_000, SampleRate.SR_48K: 48_000}

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from rtms_simulator.scenario import CHAT_OPERATIONS, Action, Scenario, to_ms
-from rtms_simulator.zoom.enums import MediaType
+from rtms_simulator.scenario.model import CHAT_OPERATIONS, Action, Scenario, to_ms
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
+from rtms_simulator.zoom.rtms.enums import MediaType
 
 _OPERATIONS = {name: number for number, name in enumerate(CHAT_OPERATIONS, 1)}
 _TO_EVERYONE, _TO_ONE, _TO_HOSTS = 1, 2, 4

@@ -20,7 +20,7 @@ from av.error import FFmpegError
 from PIL import Image
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
-from rtms_simulator.scenario import FIRST_USER_ID, Action, Person, Scenario, ScenarioError, Span, Utterance
+from rtms_simulator.scenario.model import FIRST_USER_ID, Action, Person, Scenario, ScenarioError, Span, Utterance
 from rtms_simulator.zoom.media.audio import Sweep
 from rtms_simulator.zoom.media.speech import Samples
 from rtms_simulator.zoom.media.video import Planes, Size, planes_of

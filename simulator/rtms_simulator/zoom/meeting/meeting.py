@@ -14,17 +14,17 @@ from random import Random
 from typing import Any, ClassVar, Protocol
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import Fault, FaultBook, Where
-from rtms_simulator.scenario import Action, Person, Scenario, to_ms
-from rtms_simulator.zoom import events
+from rtms_simulator.faults.zoom import Fault, FaultBook, Where
+from rtms_simulator.scenario.model import Action, Person, Scenario, to_ms
 from rtms_simulator.zoom.app import KINDS, ZoomApp
-from rtms_simulator.zoom.delivery import Delivery, Endpoint
-from rtms_simulator.zoom.enums import MEDIA_KEYS, ContactCenterEventType, EventType, MediaType, StopReason, StreamState
-from rtms_simulator.zoom.protocol import StreamProtocol
-from rtms_simulator.zoom.report import MeetingReport, StreamReport
-from rtms_simulator.zoom.states import Announce, Effect, Identity, Switches
-from rtms_simulator.zoom.stream import LiveStream, Shared, Source
-from rtms_simulator.zoom.timeline import Speed, Timeline
+from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
+from rtms_simulator.zoom.meeting.timeline import Speed, Timeline
+from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, ContactCenterEventType, EventType, MediaType, StopReason, StreamState
+from rtms_simulator.zoom.rtms.protocol import StreamProtocol
+from rtms_simulator.zoom.rtms.states import Announce, Effect, Identity, Switches
+from rtms_simulator.zoom.rtms.stream import LiveStream, Shared, Source
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.sender import Delivery, Endpoint
 
 
 class Place(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rtms_simulator.zoom.delivery import Delivery, summary
-from rtms_simulator.zoom.timeline import Speed
+from rtms_simulator.zoom.meeting.timeline import Speed
+from rtms_simulator.zoom.webhooks.sender import Delivery, summary
 
 
 @dataclass(frozen=True, slots=True)

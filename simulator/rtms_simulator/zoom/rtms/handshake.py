@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from rtms_simulator.zoom.enums import MessageType, StatusCode
+from rtms_simulator.zoom.rtms.enums import MessageType, StatusCode
 
 # The product's own id. The documentation and the SDK always say meeting_uuid; Zoom's samples of 2026 say the product's name.
 ENTITY_FIELDS = ("meeting_uuid", "webinar_uuid", "session_id", "engagement_id", "call_id")

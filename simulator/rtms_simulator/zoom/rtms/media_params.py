@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rtms_simulator.languages import ENGLISH, LANGUAGES, NONE
-from rtms_simulator.zoom.enums import (
+from rtms_simulator.scenario.languages import ENGLISH, LANGUAGES, NONE
+from rtms_simulator.zoom.rtms.enums import (
     MEDIA_KEYS,
     SINGLE_MEDIA_TYPES,
     Channel,

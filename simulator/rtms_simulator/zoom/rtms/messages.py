@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from binascii import b2a_base64
 
-from rtms_simulator.zoom.enums import DATA_MESSAGES, MediaType
 from rtms_simulator.zoom.media import MediaPacket
+from rtms_simulator.zoom.rtms.enums import DATA_MESSAGES, MediaType
 
 _HEADS = {int(kind): b'{"msg_type":%d,"content":{' % int(message) for kind, message in DATA_MESSAGES.items()}
 _CHAT, _TEXTS = int(MediaType.CHAT), (int(MediaType.TRANSCRIPT), int(MediaType.CHAT))

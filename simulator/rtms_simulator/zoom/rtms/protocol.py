@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rtms_simulator.zoom import media_params
-from rtms_simulator.zoom.enums import (
+from rtms_simulator.zoom.rtms import media_params
+from rtms_simulator.zoom.rtms.enums import (
     MEDIA_KEYS,
     SINGLE_MEDIA_TYPES,
     UNSUPPORTED,
@@ -27,8 +27,8 @@ from rtms_simulator.zoom.enums import (
     StopReason,
     StreamState,
 )
-from rtms_simulator.zoom.handshake import Hello, Unreadable, matches, read_message, sign
-from rtms_simulator.zoom.states import (
+from rtms_simulator.zoom.rtms.handshake import Hello, Unreadable, matches, read_message, sign
+from rtms_simulator.zoom.rtms.states import (
     DOCUMENTED,
     EVERY_KIND,
     FLOWING,

@@ -20,12 +20,12 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from rtms_simulator.zoom.handshake import MAX_MESSAGE_BYTES
+from rtms_simulator.zoom.rtms.handshake import MAX_MESSAGE_BYTES
 
 _SLICE_BYTES = 4096
 _BATCH_BYTES = 32 * 1024
 SUBPROTOCOL = Subprotocol("websocket")  # what Zoom's own client offers
-_QUIET = logging.getLogger("rtms_simulator.zoom.server.frames")
+_QUIET = logging.getLogger("rtms_simulator.zoom.rtms.server.frames")
 _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 

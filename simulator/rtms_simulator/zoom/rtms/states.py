@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-from rtms_simulator.zoom.enums import SINGLE_MEDIA_TYPES, MediaType, MessageType, StatusCode, StopReason, StreamState
+from rtms_simulator.zoom.rtms.enums import SINGLE_MEDIA_TYPES, MediaType, MessageType, StatusCode, StopReason, StreamState
 
 PROTOCOL_VERSION = 1
 EVERY_KIND = MediaType(sum(SINGLE_MEDIA_TYPES))

@@ -16,16 +16,16 @@ from typing import Any, Protocol
 import msgspec
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import FaultBook
-from rtms_simulator.zoom.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StopReason, StreamState
-from rtms_simulator.zoom.handshake import Hello
+from rtms_simulator.faults.zoom import FaultBook
 from rtms_simulator.zoom.media import MediaPacket
-from rtms_simulator.zoom.messages import media_message
-from rtms_simulator.zoom.protocol import StreamProtocol
-from rtms_simulator.zoom.server import Socket
-from rtms_simulator.zoom.states import Announce, Close, Complaint, Effect, Send, Subscribed, Watch
-from rtms_simulator.zoom.states import Flow as StartFlow
-from rtms_simulator.zoom.timeline import Flow, Timeline
+from rtms_simulator.zoom.meeting.timeline import Flow, Timeline
+from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StopReason, StreamState
+from rtms_simulator.zoom.rtms.handshake import Hello
+from rtms_simulator.zoom.rtms.messages import media_message
+from rtms_simulator.zoom.rtms.protocol import StreamProtocol
+from rtms_simulator.zoom.rtms.server import Socket
+from rtms_simulator.zoom.rtms.states import Announce, Close, Complaint, Effect, Send, Subscribed, Watch
+from rtms_simulator.zoom.rtms.states import Flow as StartFlow
 
 _LOG_KEPT = 10_000
 

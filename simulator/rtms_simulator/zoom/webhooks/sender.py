@@ -18,9 +18,9 @@ from typing import Any, Literal
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import Fault, FaultBook, Where
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.events import Event, Style
+from rtms_simulator.faults.zoom import Fault, FaultBook, Where
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.events import Event, Style
 
 USER_AGENT = "Zoom Marketplace/1.0a"
 CONTENT_TYPE = "application/json; charset=utf-8"

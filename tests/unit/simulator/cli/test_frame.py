@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from rtms_simulator import cli as frame
-from rtms_simulator.cli import COMMANDS, cli, outcome
+from rtms_simulator.cli import COMMANDS, cli
+from rtms_simulator.cli.play import outcome
 
 RTMSKIT = [sys.executable, "-c", "from rtms_simulator.cli import main; main()"]
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from rtms_simulator.cli.outcome import BadInput, Failed
 from rtms_simulator.cli.output import log_line, table
+from rtms_simulator.cli.play.outcome import BadInput, Failed
 from rtms_simulator.cli.starting import explained
-from rtms_simulator.function import NoFunctionSource
-from rtms_simulator.processes import ChildEnded, PortTaken
+from rtms_simulator.kit.functions import NoFunctionSource
+from rtms_simulator.serving.processes import ChildEnded, PortTaken
 
 
 @pytest.mark.parametrize(

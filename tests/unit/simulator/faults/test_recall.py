@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.simulator.recall.workbench import bench, body
 
-from rtms_simulator.recall.faults import DOWNLOAD_STEPS, OK, STATUSES, FaultPlan, FaultSyntaxError, Step, parse
+from rtms_simulator.faults.recall import DOWNLOAD_STEPS, OK, STATUSES, FaultPlan, FaultSyntaxError, Step, parse
 
 MDC = "/meeting_direct_connect"
 
@@ -160,7 +160,7 @@ async def test_slow_takes_the_clocks_time_and_hang_never_ends(tmp_path):
 
 
 def test_every_step_is_documented():
-    from rtms_simulator.recall import faults
+    from rtms_simulator.faults import recall as faults
 
     assert faults.__doc__
     for step in (*faults.REQUEST_STEPS, *DOWNLOAD_STEPS, *faults.WEBHOOK_STEPS):

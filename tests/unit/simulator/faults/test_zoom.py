@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtms_simulator.faults import FAULTS, Fault, FaultBook, FaultError, Where, parse
+from rtms_simulator.faults.zoom import FAULTS, Fault, FaultBook, FaultError, Where, parse
 
 
 @pytest.mark.parametrize("name", FAULTS)

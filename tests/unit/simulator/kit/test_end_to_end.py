@@ -1,4 +1,4 @@
-"""`rtms_simulator.journey`: what came home is only called equal when it is, and a meeting that got lost says where."""
+"""`rtms_simulator.kit.end_to_end`: what came home is only called equal when it is, and a meeting that got lost says where."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.journey import Lost, compared, played
-from rtms_simulator.retrieval import Downloaded
-from rtms_simulator.scenario import parse
-from rtms_simulator.zoom.delivery import Attempt, Delivery
-from rtms_simulator.zoom.events import EVENTS
+from rtms_simulator.kit.end_to_end import Lost, compared, played
+from rtms_simulator.kit.worker_client import Downloaded
+from rtms_simulator.scenario.model import parse
 from rtms_simulator.zoom.media import MediaSource
-from rtms_simulator.zoom.report import MeetingReport, StreamReport
+from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
+from rtms_simulator.zoom.webhooks.events import EVENTS
+from rtms_simulator.zoom.webhooks.sender import Attempt, Delivery
 
 SCENARIO = parse("""
 duration_s = 0.5

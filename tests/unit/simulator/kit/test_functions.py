@@ -1,4 +1,4 @@
-"""`rtms_simulator.function`: the two processes get what their role may hold, and are started, watched, restarted and stopped."""
+"""`rtms_simulator.kit.functions`: the two processes get what their role may hold, and are started, watched, restarted and stopped."""
 
 import asyncio
 import textwrap
@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator import function
 from rtms_simulator.clock import Clock
-from rtms_simulator.function import Function, Wiring
-from rtms_simulator.processes import ChildEnded, Port
+from rtms_simulator.kit import functions as function
+from rtms_simulator.kit.functions import Function, Wiring
+from rtms_simulator.serving.processes import ChildEnded, Port
 
 WIRING = Wiring(**{field.name: f"the {field.name}" for field in fields(Wiring)})
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 MAIN = """
     import json, os, sys

@@ -1,4 +1,4 @@
-"""`rtms_simulator.stack`: the fakes wired together, without the functions (tests/e2e starts those)."""
+"""`rtms_simulator.kit.stack`: the fakes wired together, without the functions (tests/e2e starts those)."""
 
 import asyncio
 import socket
@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.processes import PortTaken
-from rtms_simulator.stack import Plan, Ports, Secrets, Stack
-from rtms_simulator.zoom.meeting import Meeting
+from rtms_simulator.kit.stack import Plan, Ports, Secrets, Stack
+from rtms_simulator.serving.processes import PortTaken
+from rtms_simulator.zoom.meeting.meeting import Meeting
 
 
 @pytest.mark.parametrize("part", [field.name for field in fields(Ports)])

@@ -1,4 +1,4 @@
-"""`rtms_simulator.retrieval`: pages are followed, downloads resume, and a file appears only when it is whole."""
+"""`rtms_simulator.kit.worker_client`: pages are followed, downloads resume, and a file appears only when it is whole."""
 
 import hashlib
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.unit.simulator.fake_worker import DATA, KEY, Worker
 
-from rtms_simulator.http_server import HttpServer
-from rtms_simulator.retrieval import Recordings, Refused, Unreachable, part_file
+from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable, part_file
+from rtms_simulator.serving.http_server import HttpServer
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from tests.unit.simulator.recall.workbench import KEY, body
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.processes import PortTaken
 from rtms_simulator.recall import Recall, RecallSwitches, Story, Timings, VideoWanted, WebhookEndpoint, scripted
-from rtms_simulator.recall.recording import RecordingResult
+from rtms_simulator.recall.recorder.values import RecordingResult
+from rtms_simulator.serving.processes import PortTaken
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ async def test_the_recorder_asks_for_the_pictures_and_has_the_patience_that_were
         async def displace(self):
             pass
 
-    monkeypatch.setattr("rtms_simulator.recall.recorder.Recorder", Noted)
+    monkeypatch.setattr("rtms_simulator.recall.recorder.recorder.Recorder", Noted)
     video, timings = VideoWanted(codec=7, resolution=2, fps=30), Timings(silence=5.0)
     cases: list[tuple[dict[str, Any], Any]] = [
         ({"video": video, "timings": timings}, (video, timings, None)),

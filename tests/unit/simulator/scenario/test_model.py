@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator import faults
-from rtms_simulator.languages import LANGUAGE_NAMES, LANGUAGES
-from rtms_simulator.scenario import (
+from rtms_simulator.faults import zoom as faults
+from rtms_simulator.scenario.languages import LANGUAGE_NAMES, LANGUAGES
+from rtms_simulator.scenario.model import (
     CHAT_OPERATIONS,
     KINDS,
     MEDIA_KINDS,
@@ -26,7 +26,7 @@ from rtms_simulator.scenario import (
     names,
     parse,
 )
-from rtms_simulator.zoom.enums import ContactCenterEventType
+from rtms_simulator.zoom.rtms.enums import ContactCenterEventType
 
 ADA = Person(16778240, "Ada", "host")
 BOB = Person(16779264, "Bob")

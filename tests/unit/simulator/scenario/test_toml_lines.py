@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.toml_lines import lines_of
+from rtms_simulator.scenario.toml_lines import lines_of
 
 DOCUMENT = '''\
 # a comment with = and [brackets]

@@ -1,4 +1,4 @@
-"""`rtms_simulator.processes`: children end with us, ports are held, deaths are reported."""
+"""`rtms_simulator.serving.processes`: children end with us, ports are held, deaths are reported."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.processes import LIFELINE, Child, ChildEnded, Port, PortTaken
+from rtms_simulator.serving.processes import LIFELINE, Child, ChildEnded, Port, PortTaken
 
 
 def python(script: str) -> list[str]:

@@ -1,13 +1,13 @@
-"""`rtms_simulator.proving_ground`: each invariant is found broken when it is, and only then."""
+"""`rtms_simulator.testing.sandbox`: each invariant is found broken when it is, and only then."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from rtms_simulator.proving_ground import INVARIANTS, World, judge
-from rtms_simulator.recall.api import Exchange
-from rtms_simulator.zoom.delivery import Attempt, Delivery
-from rtms_simulator.zoom.events import EVENTS, Event
+from rtms_simulator.recall.http.api import Exchange
+from rtms_simulator.testing.sandbox import INVARIANTS, World, judge
+from rtms_simulator.zoom.webhooks.events import EVENTS, Event
+from rtms_simulator.zoom.webhooks.sender import Attempt, Delivery
 
 STREAM, SERVER = "s" * 32, "ws://127.0.0.1:1/rtms/1"
 STARTED = Event("meeting.rtms_started", {**EVENTS["meeting.rtms_started"].payload, "rtms_stream_id": STREAM, "server_urls": SERVER}, 1)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator import strategies
-from rtms_simulator.recall.faults import FOREVER, parse
-from rtms_simulator.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
-from rtms_simulator.zoom import events as zoom
-from rtms_simulator.zoom.events import EVENTS, Event
+from rtms_simulator.faults.recall import FOREVER, parse
+from rtms_simulator.testing import strategies
+from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
+from rtms_simulator.zoom.webhooks import events as zoom
+from rtms_simulator.zoom.webhooks.events import EVENTS, Event
 
 SECRET = "a secret token of an app"
 NOW = 1_795_338_000.0
@@ -122,5 +122,5 @@ def test_a_fault_of_recall_can_be_read_and_ends(script: str) -> None:
 
 
 def test_nothing_else_needs_hypothesis() -> None:
-    program = "import sys, rtms_simulator.cli, rtms_simulator.pytest_plugin, rtms_simulator.recall, rtms_simulator.zoom; "
+    program = "import sys, rtms_simulator.cli, rtms_simulator.testing.pytest_plugin, rtms_simulator.recall, rtms_simulator.zoom; "
     subprocess.run([sys.executable, "-c", program + "assert 'hypothesis' not in sys.modules"], check=True)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.zoom import events as zoom
+from rtms_simulator.zoom.webhooks import events as zoom
 
 SECRET = "hooksecret"
 IDS = zoom.Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from rtms_simulator.cli import running
-from rtms_simulator.cli.outcome import BadInput, Failed, Nobody
+from rtms_simulator.cli.fakes import running
+from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rtms_simulator.stack import Stack
+from rtms_simulator.kit.stack import Stack
 
 
 @pytest.fixture(autouse=True)

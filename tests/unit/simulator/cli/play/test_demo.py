@@ -2,7 +2,7 @@
 
 import pytest
 
-from rtms_simulator.cli.demo import _told
+from rtms_simulator.cli.play.demo import _told
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rtms_simulator.zoom.events import EVENTS
+from rtms_simulator.zoom.webhooks.events import EVENTS
 
 SECRET = "hooksecret"
 

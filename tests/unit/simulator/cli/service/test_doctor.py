@@ -13,8 +13,8 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
-from rtms_simulator.cli import doctor as module
-from rtms_simulator.cli.doctor import doctor
+from rtms_simulator.cli.service import doctor as module
+from rtms_simulator.cli.service.doctor import doctor
 
 SECRET = "doctor-secret-token"
 

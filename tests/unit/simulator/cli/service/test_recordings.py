@@ -8,8 +8,8 @@ import threading
 import pytest
 from tests.unit.simulator.fake_worker import DATA, KEY, Worker
 
-from rtms_simulator.http_server import HttpServer
-from rtms_simulator.retrieval import part_file
+from rtms_simulator.kit.worker_client import part_file
+from rtms_simulator.serving.http_server import HttpServer
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from rtms_simulator.cli.zoom_app import PLACEHOLDER, zoom_app
-from rtms_simulator.zoom.events import EVENTS
+from rtms_simulator.cli.service.zoom_app import PLACEHOLDER, zoom_app
+from rtms_simulator.zoom.webhooks.events import EVENTS
 
 URL = "https://rtmskit-prod-webhook-123456789012.us-east4.run.app"
 

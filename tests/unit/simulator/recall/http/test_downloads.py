@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.simulator.recall.workbench import EPOCH, KEY, bench
 
 from rtms_simulator.recall import RecallSwitches, Story
-from rtms_simulator.recall.downloads import EXPIRED, LinkSigner
-from rtms_simulator.recall.recording import ArtifactFile, FirstPacket, Joined, Part, Participant, RecordingResult
+from rtms_simulator.recall.http.downloads import EXPIRED, LinkSigner
+from rtms_simulator.recall.recorder.values import ArtifactFile, FirstPacket, Joined, Part, Participant, RecordingResult
 
 VIDEO = bytes(range(256)) * 40
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall import edge
+from rtms_simulator.recall.http import firewall_and_auth as edge
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.idempotency import KEPT_S, IdempotencyKeys, StoredAnswer, Verdict, scope
+from rtms_simulator.recall.http.idempotency import KEPT_S, IdempotencyKeys, StoredAnswer, Verdict, scope
 
 A = StoredAnswer(201, {}, b"a")
 HERE = scope("user", "/x/", "k")

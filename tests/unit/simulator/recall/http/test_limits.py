@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.limits import WINDOW_S, SlidingWindows
+from rtms_simulator.recall.http.limits import WINDOW_S, SlidingWindows
 
 
 @given(limit=st.integers(1, 5), steps=st.lists(st.integers(0, 40), max_size=40))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.request_body import CONTENT_TYPES, UnreadableBodyError, UnsupportedMediaTypeError, read
+from rtms_simulator.recall.http.request_body import CONTENT_TYPES, UnreadableBodyError, UnsupportedMediaTypeError, read
 
 
 @given(st.binary(), st.sampled_from([*CONTENT_TYPES, "multipart/form-data; boundary=x", "application/json; charset=utf-8"]))

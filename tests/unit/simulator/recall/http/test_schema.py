@@ -5,8 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.request_schemas import CREATE_TRANSCRIPT_BODY, PATCH_BODY, RECORDING_CONFIG, create_body
-from rtms_simulator.recall.schema import Choice, Flag, ListOf, MapOf, Need, Number, OneKey, Record, Text, Variant, Where, is_uuid, problems
+from rtms_simulator.recall.http.request_schemas import CREATE_TRANSCRIPT_BODY, PATCH_BODY, RECORDING_CONFIG, create_body
+from rtms_simulator.recall.http.schema import (
+    Choice,
+    Flag,
+    ListOf,
+    MapOf,
+    Need,
+    Number,
+    OneKey,
+    Record,
+    Text,
+    Variant,
+    Where,
+    is_uuid,
+    problems,
+)
 
 WHERE = Where("thing_create", "us-west-2")
 UNKNOWN = ["This field is not allowed. (more details: https://docs.recall.ai/reference/thing_create?region=us-west-2)"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.artifacts.audio import RATE, SAMPLES_PER_MS, Mixer, Mp3File, RawFile, Tap, Track
-from rtms_simulator.recall.artifacts.output import AudioOutput, Output
+from rtms_simulator.recall.recorder.audio import RATE, SAMPLES_PER_MS, Mixer, Mp3File, RawFile, Tap, Track
+from rtms_simulator.recall.recorder.output import AudioOutput, Output
 
 T0 = 1_795_334_284_858
 PACKET_MS = 20

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from tests.benchmarks.soak import resident_mib
 
-from rtms_simulator.recall.artifacts.audio import RATE, Mp3File
-from rtms_simulator.recall.artifacts.pictures import black
-from rtms_simulator.recall.artifacts.tape import Tape
-from rtms_simulator.recall.artifacts.video import Mp4File, SeparateVideo
-from rtms_simulator.recall.recording import Participant, RecordingConfig, StreamRequest
-from rtms_simulator.recall.rtms_actions import Caption, Happening
+from rtms_simulator.recall.recorder.audio import RATE, Mp3File
+from rtms_simulator.recall.recorder.pictures import black
+from rtms_simulator.recall.recorder.values import Participant, RecordingConfig, StreamRequest
+from rtms_simulator.recall.recorder.video import Mp4File, SeparateVideo
+from rtms_simulator.recall.recorder.writer import Tape
+from rtms_simulator.recall.rtms.actions import Caption, Happening
 
 T0 = 1_795_334_284_858
 SIZE = (64, 36)

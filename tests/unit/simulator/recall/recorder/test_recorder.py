@@ -12,8 +12,8 @@ import trustme
 from websockets.asyncio.server import serve
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.recorder import Recorder, wanted_media
-from rtms_simulator.recall.recording import Ended, FirstPacket, Joined, RecordingConfig, StreamRequest, Utterance, VideoWanted
+from rtms_simulator.recall.recorder.recorder import Recorder, wanted_media
+from rtms_simulator.recall.recorder.values import Ended, FirstPacket, Joined, RecordingConfig, StreamRequest, Utterance, VideoWanted
 
 T0 = 1_795_334_284_858
 PACKET = 320  # samples in 20 ms

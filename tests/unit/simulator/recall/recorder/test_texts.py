@@ -6,13 +6,13 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.languages import LANGUAGES
-from rtms_simulator.recall.artifacts.participants import ParticipantEvents, Roster
-from rtms_simulator.recall.artifacts.spill import Spill
-from rtms_simulator.recall.artifacts.timeline import Timeline
-from rtms_simulator.recall.artifacts.transcript import LANGUAGE_CODES, Transcript, words_of
-from rtms_simulator.recall.recording import Participant
-from rtms_simulator.recall.rtms_actions import Caption, Happening
+from rtms_simulator.recall.recorder.participants import ParticipantEvents, Roster
+from rtms_simulator.recall.recorder.spill import Spill
+from rtms_simulator.recall.recorder.timeline import Timeline
+from rtms_simulator.recall.recorder.transcript import LANGUAGE_CODES, Transcript, words_of
+from rtms_simulator.recall.recorder.values import Participant
+from rtms_simulator.recall.rtms.actions import Caption, Happening
+from rtms_simulator.scenario.languages import LANGUAGES
 
 T0 = 1_795_334_284_000
 LINE = Timeline(T0)

@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rtms_simulator.recall.artifacts.tape import Tape
-from rtms_simulator.recall.artifacts.video import LACKING_MS
-from rtms_simulator.recall.recording import (
+from rtms_simulator.recall.recorder.values import (
     AudioChunk,
     FirstPacket,
     ParticipantEvent,
@@ -23,7 +21,9 @@ from rtms_simulator.recall.recording import (
     Utterance,
     VideoImage,
 )
-from rtms_simulator.recall.rtms_actions import Caption, Happening, Packet
+from rtms_simulator.recall.recorder.video import LACKING_MS
+from rtms_simulator.recall.recorder.writer import Tape
+from rtms_simulator.recall.rtms.actions import Caption, Happening, Packet
 
 T0 = 1_795_334_284_858
 REQUEST = StreamRequest("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c", "wss://x", "sig")

@@ -9,9 +9,9 @@ import pytest
 from tests.unit.simulator.recall.workbench import EPOCH, RTMS, bench, body
 
 from rtms_simulator.recall import Limits, Progression, RecallSwitches, Story, scripted
-from rtms_simulator.recall.life import stream_signature
-from rtms_simulator.recall.machine import INVENTED_MDC_CODES
-from rtms_simulator.recall.recording import Paused, Resumed
+from rtms_simulator.recall.recorder.values import Paused, Resumed
+from rtms_simulator.recall.records.lifecycle import stream_signature
+from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
 
 MDC = "/meeting_direct_connect"
 TRANSCRIPT = {"transcript": {"provider": {"meeting_captions": {}}}}

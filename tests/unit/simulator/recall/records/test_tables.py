@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.machine import INITIAL, INVENTED_MDC_CODES, TABLES, is_final, states, step
+from rtms_simulator.recall.records.tables import INITIAL, INVENTED_MDC_CODES, TABLES, is_final, states, step
 
 DOCUMENTED = {
     "recording": {"processing", "paused", "done", "failed", "deleted"},

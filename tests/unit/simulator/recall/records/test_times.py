@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.times import api_time, parse_time, webhook_time
+from rtms_simulator.recall.records.times import api_time, parse_time, webhook_time
 
 
 def test_the_two_documented_forms():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.workspace import BadCursorError, Workspace, page
+from rtms_simulator.recall.records.workspace import BadCursorError, Workspace, page
 
 
 @dataclass

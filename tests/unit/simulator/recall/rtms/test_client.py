@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.receiver import (
+from rtms_simulator.recall.recorder.values import StreamRequest
+from rtms_simulator.recall.rtms.actions import Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
+from rtms_simulator.recall.rtms.client import (
     CONNECTED,
     PHASE_TRANSITIONS,
     SOCKET_TRANSITIONS,
@@ -19,9 +21,7 @@ from rtms_simulator.recall.receiver import (
     Timings,
     Turn,
 )
-from rtms_simulator.recall.recording import StreamRequest
-from rtms_simulator.recall.rtms_actions import Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
-from rtms_simulator.recall.rtms_codes import CUT_SHORT, HAPPENINGS, STATUS_NAMES
+from rtms_simulator.recall.rtms.codes import CUT_SHORT, HAPPENINGS, STATUS_NAMES
 
 # Reference C.1's golden vector: the signature Zoom's own SDK made for these ids.
 REQUEST = StreamRequest(

@@ -11,7 +11,7 @@ from websockets.asyncio.server import serve
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import RecallSwitches, Story
-from rtms_simulator.recall.recording import AudioChunk, Participant, ParticipantEvent, Utterance, VideoImage, Word
+from rtms_simulator.recall.recorder.values import AudioChunk, Participant, ParticipantEvent, Utterance, VideoImage, Word
 
 ADA = Participant(16778240, "Ada")
 URL = "https://receiver.test/realtime?token=1"

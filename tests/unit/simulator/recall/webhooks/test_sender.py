@@ -12,8 +12,8 @@ from tests.unit.simulator.recall.workbench import HOOK, Received, bench
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import WebhookEndpoint
-from rtms_simulator.recall.signing import make_secret, signature_headers
-from rtms_simulator.recall.webhooks import ATTEMPT_AFTER_S, EVENTS, SigningSecret
+from rtms_simulator.recall.webhooks.sender import ATTEMPT_AFTER_S, EVENTS, SigningSecret
+from rtms_simulator.recall.webhooks.signing import make_secret, signature_headers
 
 SECRET = make_secret(b"a secret of twenty-four.")
 NEW = make_secret(b"another of as many bytes")

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from rtms_simulator.languages import ENGLISH, LANGUAGES
-from rtms_simulator.scenario import Action, Person, Scenario, load
-from rtms_simulator.zoom.enums import MediaType
+from rtms_simulator.scenario.languages import ENGLISH, LANGUAGES
+from rtms_simulator.scenario.model import Action, Person, Scenario, load
 from rtms_simulator.zoom.media import MediaSource, MediaSwitches
+from rtms_simulator.zoom.rtms.enums import MediaType
 
 GERMAN, SPANISH = LANGUAGES["german"], LANGUAGES["spanish"]
 STAND_UP = load("stand-up")

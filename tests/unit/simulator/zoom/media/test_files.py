@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from rtms_simulator.languages import LANGUAGES
-from rtms_simulator.scenario import ScenarioError, load, names
-from rtms_simulator.zoom.enums import Codec, DataOption, MediaType, Resolution
+from rtms_simulator.scenario.languages import LANGUAGES
+from rtms_simulator.scenario.model import ScenarioError, load, names
 from rtms_simulator.zoom.media import MediaSource, UnusableFile, read_time_code
 from rtms_simulator.zoom.media.files import Cue, read_recording, read_transcript
+from rtms_simulator.zoom.rtms.enums import Codec, DataOption, MediaType, Resolution
 
 STAND_UP = load("stand-up")
 ORIGINAL = MediaSource(STAND_UP)

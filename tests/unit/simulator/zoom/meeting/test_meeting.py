@@ -16,11 +16,11 @@ from tests.unit.simulator.zoom.raw_client import CLIENT_ID, CLIENT_SECRET, ENTIT
 from websockets.exceptions import InvalidStatus
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import Fault, parse
-from rtms_simulator.scenario import Action, Person, Scenario
+from rtms_simulator.faults.zoom import Fault, parse
+from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.media import MediaSource
-from rtms_simulator.zoom.states import Switches
+from rtms_simulator.zoom.rtms.states import Switches
 
 ADA, ZOE = Person(16778240, "Ada"), Person(16779264, "Zoë", language=14)
 TALK = Scenario(

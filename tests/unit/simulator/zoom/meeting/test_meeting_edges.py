@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.simulator.zoom.meeting.test_meeting import ADA, HOOK, LONG, ZOE, hold, until, zoom_for
 from tests.unit.simulator.zoom.raw_client import RawClient
-from tests.unit.simulator.zoom.test_meeting import ADA, HOOK, LONG, ZOE, hold, until, zoom_for
 
-from rtms_simulator.faults import parse
-from rtms_simulator.scenario import Action, Person, Scenario
+from rtms_simulator.faults.zoom import parse
+from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import ZoomApp
-from rtms_simulator.zoom.events import PayloadSwitches
 from rtms_simulator.zoom.media import MediaPacket
-from rtms_simulator.zoom.states import Switches
+from rtms_simulator.zoom.rtms.states import Switches
+from rtms_simulator.zoom.webhooks.events import PayloadSwitches
 
 
 async def test_a_contact_centers_own_events() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rtms_simulator.zoom.enums import MEDIA_KEYS, MediaType, StatusCode
-from rtms_simulator.zoom.media_params import RULES, Refused, confirm, confirm_all
+from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, MediaType, StatusCode
+from rtms_simulator.zoom.rtms.media_params import RULES, Refused, confirm, confirm_all
 
 DEFAULTS = {
     MediaType.AUDIO: {"content_type": 2, "sample_rate": 1, "channel": 1, "codec": 1, "data_opt": 1, "send_rate": 20},

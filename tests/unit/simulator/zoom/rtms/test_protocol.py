@@ -7,10 +7,23 @@ from typing import Any
 
 import pytest
 
-from rtms_simulator.zoom.enums import MessageType, SessionState, StatusCode, StopReason, StreamState
-from rtms_simulator.zoom.handshake import Hello, read_hello, read_message, sign
-from rtms_simulator.zoom.protocol import StreamProtocol
-from rtms_simulator.zoom.states import TRANSITIONS, Announce, Close, Complaint, Effect, Flow, Identity, Role, Send, Switches, Trigger, Watch
+from rtms_simulator.zoom.rtms.enums import MessageType, SessionState, StatusCode, StopReason, StreamState
+from rtms_simulator.zoom.rtms.handshake import Hello, read_hello, read_message, sign
+from rtms_simulator.zoom.rtms.protocol import StreamProtocol
+from rtms_simulator.zoom.rtms.states import (
+    TRANSITIONS,
+    Announce,
+    Close,
+    Complaint,
+    Effect,
+    Flow,
+    Identity,
+    Role,
+    Send,
+    Switches,
+    Trigger,
+    Watch,
+)
 
 STREAM, ENTITY = "609340fb2a7946909659956c8aa9250c", "4444AAAiAAAAAiAiAiiAii=="
 ME = Identity(STREAM, ENTITY, "cid_probe", "secret_probe")
@@ -150,7 +163,7 @@ def test_a_media_type_that_is_none(media_type: object, refused: int) -> None:
 
 @pytest.mark.parametrize(("missing", "number", "refused"), [(1, 1, 9), (2, 2, 10), (4, 4, 11), (8, 8, 12), (16, 16, 13)])
 def test_a_kind_outside_the_scopes_has_its_own_status_and_no_url(missing: int, number: int, refused: int) -> None:
-    from rtms_simulator.zoom.enums import MediaType
+    from rtms_simulator.zoom.rtms.enums import MediaType
 
     identity = Identity(STREAM, ENTITY, "cid_probe", "secret_probe", MediaType(31 - missing))
     protocol = StreamProtocol(identity, session_id="s", media_urls=URLS, now=0.0)
@@ -463,7 +476,7 @@ def test_every_state_moves_as_the_table_says(state: StreamState, trigger: Trigge
 
 
 def test_read_message_refuses_what_is_not_one_small_object() -> None:
-    from rtms_simulator.zoom.handshake import Unreadable
+    from rtms_simulator.zoom.rtms.handshake import Unreadable
 
     deep, large = b"[" * 60_000, b" " * 70_000
     for raw in (b"", b"[]", b"1", b"{", b"\xff\xfe", b'{"msg_type":"1"}', b'{"msg_type":true}', b'{"msg_type":1.5}', deep, large):

@@ -15,10 +15,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import parse
-from rtms_simulator.scenario import Person, Scenario
+from rtms_simulator.faults.zoom import parse
+from rtms_simulator.scenario.model import Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
-from rtms_simulator.zoom.server import Limits
+from rtms_simulator.zoom.rtms.server import Limits
 
 LONG = Scenario("long", (Person(1, "Ada"),), (), 600.0)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.events import EVENTS, FAMILIES, STYLES, Event, Ids
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.events import EVENTS, FAMILIES, STYLES, Event, Ids
 
 IDS = Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
 TS = 1626230691572

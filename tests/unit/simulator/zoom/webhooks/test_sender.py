@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import FaultBook, parse
-from rtms_simulator.zoom import events
-from rtms_simulator.zoom.delivery import (
+from rtms_simulator.faults.zoom import FaultBook, parse
+from rtms_simulator.zoom.webhooks import events
+from rtms_simulator.zoom.webhooks.sender import (
     Basic,
     Courier,
     CustomHeader,

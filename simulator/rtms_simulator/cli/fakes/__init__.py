@@ -1,0 +1,1 @@
+"""Commands that start and steer the fakes: up, clock, events, faults, reset."""

@@ -1,0 +1,1 @@
+"""Commands that play: a demo, meetings, scenarios and single events."""

@@ -1,0 +1,1 @@
+"""Commands about a service, local or deployed: recordings, doctor, zoom-app."""

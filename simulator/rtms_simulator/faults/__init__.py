@@ -1,0 +1,1 @@
+"""Faults: scripted misbehaviour, one table for each vendor."""

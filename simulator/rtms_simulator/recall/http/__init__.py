@@ -1,0 +1,1 @@
+"""Recall's HTTP API: requests checked against schemas, operations, answers, downloads and the OpenAPI document."""

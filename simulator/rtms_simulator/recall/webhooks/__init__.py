@@ -1,0 +1,1 @@
+"""Recall's webhooks: signing, delivery with retries, and real-time endpoints."""

@@ -1,0 +1,1 @@
+"""Test tools for other projects: the webhook sandbox, the pytest plugin and Hypothesis strategies."""
