@@ -20,7 +20,8 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_every_sub_code_is_there_and_no_other() -> None:
-    code = "".join(path.read_text() for path in [SOURCES / "rtms" / "client.py", *(SOURCES / "recorder").glob("*.py")] if path.stem != "scripted")
+    files = [SOURCES / "rtms" / "client.py", *(SOURCES / "recorder").glob("*.py")]
+    code = "".join(path.read_text() for path in files if path.stem != "scripted")
     written = set(re.findall(r'"(zoom_rtms_\w+|storage_full|artifact_write_failed)"', code)) | set(CUT_SHORT.values())
     listed = {name for row in rows("How it ends") for name in re.findall(r"`(zoom_rtms_\w+|storage_full|artifact_write_failed)`", row[0])}
     generic = {"zoom_rtms_", "zoom_rtms_status_N", "zoom_rtms_unknown_status"} | {f"zoom_rtms_{name}" for name in STATUS_NAMES.values()}
