@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -33,6 +34,8 @@ _CAPTION_HEAD = re.compile(r"\[(?P<who>[^\]\n]+)\]\s+(?P<h>\d{1,2}):(?P<m>\d\d):
 _CHARACTERS_PER_S = 14
 _SHORTEST_MS = 200
 _GAP_MS = 100
+_TOLERANT_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+"""PyAV before 19 raises on metadata that is not UTF-8, unless told otherwise; from 19 on it never does and has no such parameter."""
 
 
 class UnusableFile(ValueError):
@@ -79,7 +82,7 @@ def read_recording(path: Path) -> Recording:
 
 
 def _opened(path: Path) -> av.container.InputContainer:
-    return av.open(str(path), metadata_errors="replace")
+    return av.open(str(path), **_TOLERANT_METADATA)
 
 
 def _frames(path: Path, kind: str, start_ms: int) -> Iterator[tuple[float, av.AudioFrame | av.VideoFrame]]:

@@ -383,6 +383,22 @@ def test_a_damaged_recording_is_refused_or_played_as_far_as_it_goes(recordings, 
         assert list(source.video({"fps": 1, "resolution": Resolution.SD}))
 
 
+@pytest.mark.parametrize("kind", [".wav", ".m4a", ".mp4"])
+def test_a_title_that_is_not_utf_8_does_not_matter(tmp_path, recordings, kind):
+    path = tmp_path / f"titled{kind}"
+    with av.open(str(recordings[kind])) as source, av.open(str(path), "w") as titled:
+        titled.metadata["title"] = "a title in some encoding"
+        copies = {stream.index: titled.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                titled.mux(packet)
+    content = path.read_bytes()
+    assert content.count(b"a title in some encoding") == 1
+    path.write_bytes(content.replace(b"a title in some encoding", b"a t\xeftle in s\xf6me enc\xffding"))
+    assert read_recording(path).duration_ms == read_recording(recordings[kind]).duration_ms
+
+
 def test_sound_that_begins_late_or_has_a_gap_keeps_its_place(tmp_path):
     path = tmp_path / "gap.mp4"
     with av.open(str(path), "w") as container:
