@@ -67,6 +67,9 @@ def _about(point: int, evidence: str, doc: str) -> dict[str, Any]:
 class RecallSwitches:
     """The open questions, decided. Change one with `dataclasses.replace` or over `/_control/switches`."""
 
+    recording_metadata: Literal["copied", "absent"] = _switch(
+        "copied", 4, "documented", "whether recording_config.metadata comes back as the recording's metadata, or nothing does"
+    )
     html_waf: bool = _switch(False, 5, "documented", "answer blocked requests with the older CloudFront HTML page instead of JSON")
     allow_local_urls: LocalUrls = field(
         default="none",
@@ -97,6 +100,12 @@ class RecallSwitches:
     )
     mdc_list: Literal["cursor", "bare_array"] = _switch("cursor", 11, "unknown", "shape of the MDC list")
     mdc_list_metadata_filter: bool = _switch(False, 11, "unknown", "whether `metadata__KEY=VALUE` filters the MDC list too")
+    recording_list_filters: Literal["applied", "ignored"] = _switch(
+        "applied",
+        11,
+        "documented",
+        "whether the recordings list obeys its filters; ignored, as frameworks treat parameters they do not know, it lists all there are",
+    )
     page_size: int = _switch(50, 11, "unknown", "objects on one page of a list")
     idempotency_stores: Literal["all", "success"] = _switch(
         "all", 12, "inferred", "which completed answers an Idempotency-Key replays: whatever it was, or 2xx only"

@@ -399,7 +399,8 @@ class Api:
         link = self._linker(asked.origin)
         if identity is None:
             kept = filter(self._kept, self._workspace.recordings.values())
-            found = [recording for recording in kept if _recording_matches(recording, asked)]
+            ignored = self._switches().recording_list_filters == "ignored"
+            found = [recording for recording in kept if ignored or _recording_matches(recording, asked)]
             return self._listed(asked, operation, found, lambda recording: recording_object(recording, link))
         recording = self._workspace.recordings.get(identity)
         if recording is None or not self._kept(recording):

@@ -118,13 +118,14 @@ class Life:
         config = mdc.body.get("recording_config") or {}
         identity = space.new_id()
         retention = config["retention"] or {"type": "none"} if "retention" in config else None
+        planted = config.get("metadata") if self._switches().recording_metadata == "copied" else None
         recording = Recording(
             space.next_seq(),
             identity,
             mdc.id,
             now,
             Status(machine.INITIAL["recording"], now),
-            dict(config.get("metadata") or {}),
+            dict(planted or {}),
             self._data_dir / identity,
             retention,
         )

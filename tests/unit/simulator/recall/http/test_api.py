@@ -278,6 +278,35 @@ async def test_recordings_are_found_by_planted_metadata(tmp_path):
         assert len((await b.get(MDC, metadata__rtmskit_handoff="two"))["results"]) == 1
 
 
+async def test_the_recordings_list_can_ignore_its_filters_but_never_its_cursor(tmp_path):
+    async with bench(tmp_path, switches=RecallSwitches(recording_list_filters="ignored", page_size=2)) as b:
+        for name in ("one", "two", "three"):
+            await b.create(name, recording_config={"metadata": {"rtmskit_handoff": name}})
+        await b.settle()
+        first = await b.get("/recording/", metadata__rtmskit_handoff="two", status_code="failed", created_at_after="2099-01-01T00:00:00Z")
+        assert [recording["metadata"]["rtmskit_handoff"] for recording in first["results"]] == ["three", "two"]
+        answer = await b.client.get(first["next"])
+        assert [recording["metadata"]["rtmskit_handoff"] for recording in answer.json()["results"]] == ["one"]
+        # What is no status at all is still refused.
+        assert (await b.client.get("/recording/", params={"status_code": "nonsense"})).status_code == 400
+        b.recall.switches = replace(b.recall.switches, recording_list_filters="applied")
+        assert len((await b.get("/recording/", metadata__rtmskit_handoff="two"))["results"]) == 1
+
+
+async def test_recordings_can_come_without_the_metadata_that_was_planted(tmp_path):
+    artifact = {"video_mixed_mp4": {"metadata": {"of": "video"}}}
+    async with bench(tmp_path, switches=RecallSwitches(recording_metadata="absent")) as b:
+        made = await b.create(metadata={"top": "1"}, recording_config={"metadata": {"rtmskit_handoff": "one"}, **artifact})
+        await b.settle()
+        recording = (await b.get("/recording/"))["results"][0]
+        assert recording["metadata"] == {}
+        assert recording["media_shortcuts"]["video_mixed"]["metadata"] == {"of": "video"}
+        assert (await b.mdc(made))["metadata"] == {"top": "1"}
+        assert (await b.mdc(made))["recordings"][0]["metadata"] == {}
+        assert (await b.get("/recording/", metadata__rtmskit_handoff="one"))["results"] == []
+        assert {json.dumps(received.json["data"]["recording"]["metadata"]) for received in b.receiver.got} == {"{}"}
+
+
 async def test_recordings_and_artifacts_are_filtered(tmp_path):
     async with bench(tmp_path) as b:
         first = await b.create("a")
