@@ -32,11 +32,12 @@ class Apis(pulumi.ComponentResource):
     Costs: nothing.
     """
 
-    def __init__(self, extra: tuple[str, ...] = ()) -> None:
+    def __init__(self, project: str, extra: tuple[str, ...] = ()) -> None:
         super().__init__("rtmskit:infra:Apis", "apis")
         self._services = {
             api: projects.Service(
                 f"api-{api}",
+                project=project,
                 service=f"{api}.googleapis.com",
                 disable_on_destroy=False,
                 opts=pulumi.ResourceOptions(parent=self),

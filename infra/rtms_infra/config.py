@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rtms_infra.keys import BY_NAME, KEYS, NAME, NAMESPACE, PAIRED_REGION, REQUIRED, Key
+from rtms_infra.keys import BY_NAME, KEYS, NAME, NAMESPACE, RENAMED, REQUIRED, Key
+from rtms_infra.numbers import SLOTS_MIN
+from rtms_infra.regions import REGIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Place:
     stack: str
     name: str
     region: str
+    second_region: str
     database_location: str
     protect: bool
 
@@ -74,6 +77,11 @@ class Capacity:
     minimum: int
     maximum: int
     concurrency: int
+
+    @property
+    def slots(self) -> int:
+        """Requests that all instances together handle at once."""
+        return self.maximum * self.concurrency
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ class Config:
     runtime: str
     webhook: Capacity
     worker: Capacity
-    dispatches_per_second: int
+    retrievals_per_second: int
     records_keep_days: int
     backup_days: int
     archive: Archive | None
@@ -136,6 +144,11 @@ class Config:
     alerts: Alerts
     budget: Budget | None
     github: GitHub | None
+
+    @property
+    def regions(self) -> tuple[str, str]:
+        """The home region and the second one of the hand-off queues."""
+        return self.place.region, self.place.second_region
 
 
 class ConfigError(Exception):
@@ -201,6 +214,9 @@ def _unknown(values: Mapping[str, str]) -> list[str]:
     for name in sorted(values):
         namespace, _, short = name.partition(":")
         if namespace == NAMESPACE and short not in BY_NAME:
+            if short in RENAMED:
+                problems.append(_problem(name, "a key of an earlier version", f"`{RENAMED[short]}` instead", f"pulumi config rm {name}"))
+                continue
             near = difflib.get_close_matches(short, BY_NAME, n=1)
             allowed = f"did you mean `{near[0]}`?" if near else "see docs/configuration-infra.md"
             problems.append(_problem(name, "a key that does not exist", allowed, f"pulumi config rm {name}"))
@@ -217,6 +233,10 @@ class _Rule:
     fix: str
 
 
+def _second(found: dict[str, Any]) -> str:
+    return found["secondRegion"] or REGIONS[found["region"]].second
+
+
 _RULES = (
     _Rule(
         ("webhookMinInstances", "webhookMaxInstances"),
@@ -229,6 +249,18 @@ _RULES = (
         lambda c: c["workerMinInstances"] <= c["workerMaxInstances"],
         "a minimum that is not above the maximum",
         "pulumi config set rtmskit:workerMinInstances 0",
+    ),
+    _Rule(
+        ("workerMaxInstances", "workerConcurrency"),
+        lambda c: c["workerMaxInstances"] * c["workerConcurrency"] >= SLOTS_MIN,
+        f"at least {SLOTS_MIN} requests at once (instances x concurrency): each of the four queues takes a share of them",
+        "pulumi config set rtmskit:workerConcurrency 40",
+    ),
+    _Rule(
+        ("secondRegion", "region"),
+        lambda c: bool(_second(c)) and _second(c) != c["region"],
+        "a second region other than `region`; where `region` has no neighbour in its jurisdiction it must be stated",
+        "pulumi config set rtmskit:secondRegion us-east1",
     ),
     _Rule(
         ("memory", "cpu"),
@@ -319,9 +351,9 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
     problems += _unknown(values)
     if problems:
         raise ConfigError(problems)
-    region = found["region"] or PAIRED_REGION[found["recallRegion"]]
+    region = found["region"]
     return Config(
-        place=Place(project, stack, name, region, found["databaseLocation"] or region, found["protect"]),
+        place=Place(project, stack, name, region, _second(found), found["databaseLocation"] or region, found["protect"]),
         zoom=ZoomApp(
             found["zoomClientId"],
             Secret(found["zoomSecretToken"]),
@@ -346,7 +378,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
         worker=Capacity(
             found["cpu"], found["memory"], found["workerMinInstances"], found["workerMaxInstances"], found["workerConcurrency"]
         ),
-        dispatches_per_second=found["queueDispatchesPerSecond"],
+        retrievals_per_second=found["retrievalsPerSecond"],
         records_keep_days=found["recordsKeepDays"],
         backup_days=found["backupDays"],
         archive=Archive(found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]) if found["archive"] else None,

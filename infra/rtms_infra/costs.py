@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rtms_infra.config import Config
-from rtms_infra.keys import MULTI_REGIONS
+from rtms_infra.regions import MULTI_REGIONS
 
 SECONDS_PER_MONTH = 730 * 3600
 SECRETS_ALWAYS = 3

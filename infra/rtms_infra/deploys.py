@@ -35,6 +35,7 @@ class Deploys(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions(parent=self, depends_on=apis.before("iam", "iamcredentials", "sts", "cloudresourcemanager"))
         account = serviceaccount.Account(
             "account-deployer",
+            project=place.project,
             account_id=f"{place.name}-deployer",
             display_name=f"{place.name} deployer",
             description="Deploys new code from GitHub Actions",
@@ -43,6 +44,7 @@ class Deploys(pulumi.ComponentResource):
         member = account.email.apply("serviceAccount:{}".format)
         pool = iam.WorkloadIdentityPool(
             "pool",
+            project=place.project,
             workload_identity_pool_id=f"{place.name}-github",
             display_name=f"{place.name} GitHub",
             description="Identities of GitHub Actions runs",
@@ -50,6 +52,7 @@ class Deploys(pulumi.ComponentResource):
         )
         provider = iam.WorkloadIdentityPoolProvider(
             "provider",
+            project=place.project,
             workload_identity_pool_id=pool.workload_identity_pool_id,
             workload_identity_pool_provider_id="github-actions",
             display_name="GitHub Actions",

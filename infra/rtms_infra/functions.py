@@ -8,13 +8,11 @@ import pulumi
 from pulumi_gcp import artifactregistry, cloudfunctionsv2, cloudrunv2, storage
 
 from rtms_infra.apis import Apis
-from rtms_infra.config import Access, Capacity, Config, Place
-from rtms_infra.identity import Identity, source_bucket_name
+from rtms_infra.config import Capacity, Config, Place
+from rtms_infra.identity import INVOKERS, Identity, source_bucket_name
+from rtms_infra.numbers import WORKER_TIMEOUT_S, webhook_timeout_s
 from rtms_infra.secrets import Secrets
 from rtms_infra.source import write
-
-TIMEOUT_S = {"webhook": 30, "worker": 1800}
-"""Zoom waits 3 s and Recall 15 s for the webhook. A retrieval task may copy a long recording: 30 minutes, as Cloud Tasks allows at most."""
 
 
 class Source(pulumi.ComponentResource):
@@ -33,6 +31,7 @@ class Source(pulumi.ComponentResource):
         super().__init__("rtmskit:infra:Source", "sources")
         self.bucket = storage.Bucket(
             "source",
+            project=place.project,
             name=source_bucket_name(place),
             location=place.region,
             labels=place.labels,
@@ -54,6 +53,7 @@ class Source(pulumi.ComponentResource):
         )
         self.images = artifactregistry.Repository(
             "images",
+            project=place.project,
             repository_id=f"{place.name}-images",
             location=place.region,
             format="DOCKER",
@@ -68,6 +68,7 @@ class Source(pulumi.ComponentResource):
         )
         self.push = artifactregistry.RepositoryIamMember(
             "build-images",
+            project=place.project,
             repository=self.images.name,
             location=place.region,
             role="roles/artifactregistry.writer",
@@ -93,7 +94,7 @@ class Functions(pulumi.ComponentResource):
         webhook: answers Zoom and Recall: verifies, records, enqueues; knows neither the Recall key nor the Client Secret
         webhook-public: lets anybody call the webhook, since Zoom and Recall have no Google identity; the only public grant there is
         worker: hands over to Recall, retrieves, archives, forgets
-        worker-called: lets the invoker call the worker
+        worker-called-*: lets the identity of one queue path, or of the schedule, call the worker
         worker-caller-*: lets a configured person, group or service call the worker, to list recordings and get links
 
     Costs: per million meetings 2 to 9 $ for the webhook and 4 to 21 $ for the worker (costs.md); a warm instance about 10 $ a month.
@@ -117,6 +118,7 @@ class Functions(pulumi.ComponentResource):
         self.functions = {
             role: cloudfunctionsv2.Function(
                 role,
+                project=place.project,
                 name=f"{place.name}-{role}",
                 location=place.region,
                 description=description[role],
@@ -129,7 +131,7 @@ class Functions(pulumi.ComponentResource):
                     "source": {"storage_source": {"bucket": source.bucket.name, "object": source.object.name}},
                     "automatic_update_policy": {},
                 },
-                service_config=_service(role, capacity[role], config.access, identity, environment[role], secrets, place),
+                service_config=_service(role, capacity[role], config, identity, environment[role], secrets),
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     depends_on=[
@@ -145,7 +147,7 @@ class Functions(pulumi.ComponentResource):
         }
         if config.access.public_webhook:
             self._may_call("webhook-public", place, "webhook", "allUsers")
-        self.called = self._may_call("worker-called", place, "worker", identity.member("invoker"))
+        self.called = {role: self._may_call(f"worker-called-{role}", place, "worker", identity.member(role)) for role in INVOKERS}
         for index, member in enumerate(config.access.worker_callers):
             self._may_call(f"worker-caller-{index}", place, "worker", member)
         self.urls = {role: address(place, role, source.bucket) for role in self.functions}
@@ -155,6 +157,7 @@ class Functions(pulumi.ComponentResource):
         # A second-generation function is a Cloud Run service of the same name; it does not honour cloudfunctions.invoker.
         return cloudrunv2.ServiceIamMember(
             name,
+            project=place.project,
             name=self.functions[role].name,
             location=place.region,
             role="roles/run.invoker",
@@ -166,11 +169,10 @@ class Functions(pulumi.ComponentResource):
 def _service(
     role: str,
     capacity: Capacity,
-    access: Access,
+    config: Config,
     identity: Identity,
     environment: dict[str, pulumi.Input[str]],
     secrets: Secrets,
-    place: Place,
 ) -> cloudfunctionsv2.FunctionServiceConfigArgsDict:
     return {
         "available_cpu": capacity.cpu,
@@ -178,10 +180,10 @@ def _service(
         "min_instance_count": capacity.minimum,
         "max_instance_count": capacity.maximum,
         "max_instance_request_concurrency": capacity.concurrency,
-        "timeout_seconds": TIMEOUT_S[role],
-        "ingress_settings": access.webhook_ingress if role == "webhook" else access.worker_ingress,
+        "timeout_seconds": webhook_timeout_s(config.zoom.connect_window_s) if role == "webhook" else WORKER_TIMEOUT_S,
+        "ingress_settings": config.access.webhook_ingress if role == "webhook" else config.access.worker_ingress,
         "all_traffic_on_latest_revision": True,
         "service_account_email": identity.email(role),
         "environment_variables": environment,
-        "secret_environment_variables": secrets.environment(role, place.project),
+        "secret_environment_variables": secrets.environment(role, config.place.project),
     }

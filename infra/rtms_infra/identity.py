@@ -22,9 +22,18 @@ Nobody deletes records; Firestore removes those whose `expires_at` has passed. T
 _PURPOSE = {
     "webhook": "Runs the public webhook",
     "worker": "Runs the private worker",
-    "invoker": "Calls the worker for Cloud Tasks and Cloud Scheduler",
+    "events": "Calls the worker's /events for the queues of starts and facts",
+    "retrieve": "Calls the worker's /retrieve for the queue of retrievals",
+    "sweep": "Calls the worker's /sweep for Cloud Scheduler",
     "build": "Builds the functions' images",
 }
+
+
+INVOKERS = {"events": "/events", "retrieve": "/retrieve", "sweep": "/sweep"}
+"""Identity -> the one path of the worker that its token opens."""
+
+QUEUE_IDENTITIES = ("events", "retrieve")
+"""Identities that tasks carry: who adds a task must be allowed to act as them."""
 
 
 class Identity(pulumi.ComponentResource):
@@ -33,11 +42,13 @@ class Identity(pulumi.ComponentResource):
     Creates:
         account-webhook: what the webhook runs as: adds records, asks for tasks, reads the Zoom Secret Token and Recall's webhook secrets
         account-worker: what the worker runs as: reads and changes records, asks for tasks, reads the Recall key and the Zoom Client Secret
-        account-invoker: whose token Cloud Tasks and Cloud Scheduler show to the worker; may do nothing else
+        account-events: whose token tasks with starts and facts show to the worker; may do nothing else
+        account-retrieve: whose token retrieval tasks show to the worker; may do nothing else
+        account-sweep: whose token Cloud Scheduler shows to the worker; may do nothing else
         account-build: what Cloud Build runs as; sees source archives and images, never a recording or a secret
         role-records-*: custom role with exactly the record operations that the function of that name performs
         records-*: grants that role, on the one database only
-        act-as-invoker-*: lets a function have Cloud Tasks use the invoker's identity
+        act-as-*: lets a function put one of the queues' identities on a task
         build-logs: lets the build write its log
         build-sources: lets the build read the source archives, and no other bucket
 
@@ -49,6 +60,7 @@ class Identity(pulumi.ComponentResource):
         self.accounts = {
             role: serviceaccount.Account(
                 f"account-{role}",
+                project=place.project,
                 account_id=f"{place.name}-{role}",
                 display_name=f"{place.name} {role}",
                 description=purpose,
@@ -61,6 +73,7 @@ class Identity(pulumi.ComponentResource):
         for role, permissions in RECORD_PERMISSIONS.items():
             custom = projects.IAMCustomRole(
                 f"role-records-{role}",
+                project=place.project,
                 role_id=re.sub(r"-", "_", f"{place.name}_{role}_records"),
                 title=f"{place.name} {role}: records",
                 description=f"What the {role} does with records, and nothing more.",
@@ -80,14 +93,18 @@ class Identity(pulumi.ComponentResource):
                     },
                     opts=granting,
                 ),
-                serviceaccount.IAMMember(
-                    f"act-as-invoker-{role}",
-                    service_account_id=self.accounts["invoker"].name,
-                    role="roles/iam.serviceAccountUser",
-                    member=self.member(role),
-                    opts=granting,
-                ),
             ]
+        self.acting: list[pulumi.Resource] = [
+            serviceaccount.IAMMember(
+                f"act-as-{identity}-{role}",
+                service_account_id=self.accounts[identity].name,
+                role="roles/iam.serviceAccountUser",
+                member=self.member(role),
+                opts=granting,
+            )
+            for identity in QUEUE_IDENTITIES
+            for role in ("webhook", "worker")
+        ]
         self.build_grants: list[pulumi.Resource] = [
             projects.IAMMember(
                 "build-logs",

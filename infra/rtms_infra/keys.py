@@ -12,49 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rtms_infra.numbers import (
+    RETRIEVALS_PER_SECOND,
+    WEBHOOK_CONCURRENCY,
+    WEBHOOK_MAX_INSTANCES,
+    WEBHOOK_MIN_INSTANCES,
+    WORKER_CONCURRENCY,
+    WORKER_MAX_INSTANCES,
+    WORKER_MIN_INSTANCES,
+)
+from rtms_infra.regions import MULTI_REGIONS, PAIRED, REGIONS
+
 NAMESPACE = "rtmskit"
 """The project's name in Pulumi.yaml, and so the prefix of each key."""
-
-PAIRED_REGION = {
-    "us-east-1": "us-east4",
-    "us-west-2": "us-west1",
-    "eu-central-1": "europe-west3",
-    "ap-northeast-1": "asia-northeast1",
-}
-"""Recall's region -> the Google region next to it (a hand-off should not cross an ocean)."""
-
-REGIONS = (
-    "asia-east1",
-    "asia-east2",
-    "asia-northeast1",
-    "asia-northeast2",
-    "asia-northeast3",
-    "asia-south1",
-    "asia-southeast1",
-    "asia-southeast2",
-    "australia-southeast1",
-    "europe-central2",
-    "europe-west1",
-    "europe-west2",
-    "europe-west3",
-    "europe-west6",
-    "northamerica-northeast1",
-    "southamerica-east1",
-    "us-central1",
-    "us-east1",
-    "us-east4",
-    "us-west1",
-    "us-west2",
-    "us-west3",
-    "us-west4",
-)
-"""Regions that have all of Cloud Run, Firestore, Cloud Tasks, Cloud Scheduler and Artifact Registry.
-
-[inf] Kept by hand and conservative: Google publishes one list per product and none for all five.
-"""
-
-MULTI_REGIONS = ("eur3", "nam5", "nam7")
-"""Firestore's multi-regions: twice the price, survive the loss of a region."""
 
 NAME = re.compile(r"(?!gcp-)[a-z][a-z0-9-]{2,19}[a-z0-9]")
 """4 to 21 characters: `<name>-deployer` is a service account id (at most 30), `<name>` a Firestore database id (at least 4)."""
@@ -114,6 +84,8 @@ _MEMBER = r"(user|group|serviceAccount):[^@\s]+@[^@\s]+|(principal|principalSet)
 _HOST_PATTERN = r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+"
 _VISIBLE = r"[\x21-\x7e]{8,512}"
 
+_NEXT_TO_RECALL = ", ".join(f"{google} for {recall}" for recall, google in PAIRED.items())
+
 KEYS: tuple[Key, ...] = (
     # Place
     Key(
@@ -128,10 +100,22 @@ KEYS: tuple[Key, ...] = (
     Key(
         "region",
         "string",
-        "",
-        f"empty = the one next to `recallRegion`, or one of: {', '.join(REGIONS)}",
-        "Google region of functions, queue, schedule, images and buckets.",
+        REQUIRED,
+        f"one of: {', '.join(REGIONS)}; next to your Recall region: {_NEXT_TO_RECALL}",
+        "Google region of functions, queues, schedule, images and buckets. It is stated, not derived, so that no other setting moves it. "
+        "Changing it replaces functions, queues and buckets, and the database if `databaseLocation` is empty: while `protect` is true it "
+        "is refused.",
         "us-east4",
+        lambda value: value in REGIONS,
+    ),
+    Key(
+        "secondRegion",
+        "string",
+        "",
+        "empty = the nearest one of the same jurisdiction (see the table of regions), or a region other than `region`",
+        "Where each start is queued a second time, so that an outage of Cloud Tasks in `region` loses none. Changing it replaces that one "
+        "queue: while `protect` is true it is refused.",
+        "us-east1",
         lambda value: not value or value in REGIONS,
     ),
     Key(
@@ -233,10 +217,10 @@ KEYS: tuple[Key, ...] = (
         "recallRegion",
         "string",
         REQUIRED,
-        f"one of: {', '.join(PAIRED_REGION)}",
-        "The region your Recall.ai account and key belong to.",
+        f"one of: {', '.join(PAIRED)}",
+        "The region your Recall.ai account and key belong to. Changing it changes where the worker calls, and nothing else.",
         "us-east-1",
-        _one_of(*PAIRED_REGION),
+        _one_of(*PAIRED),
     ),
     Key(
         "recallApiKey",
@@ -309,7 +293,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "webhookMinInstances",
         "integer",
-        1,
+        WEBHOOK_MIN_INSTANCES,
         "0-100, not above `webhookMaxInstances`",
         "Webhook instances kept warm. 0 costs nothing while idle, and lets the first event after a pause meet a cold start.",
         "1",
@@ -318,7 +302,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "webhookMaxInstances",
         "integer",
-        20,
+        WEBHOOK_MAX_INSTANCES,
         "1-1000",
         "Webhook instances at most.",
         "20",
@@ -327,39 +311,47 @@ KEYS: tuple[Key, ...] = (
     Key(
         "webhookConcurrency",
         "integer",
-        40,
+        WEBHOOK_CONCURRENCY,
         "1-1000",
-        "Requests that one webhook instance handles at once.",
-        "40",
+        "Requests that one webhook instance handles at once. While Cloud Tasks refuses in both regions, each start occupies one.",
+        "80",
         _between(1, 1000),
     ),
     Key(
         "workerMinInstances",
         "integer",
-        0,
+        WORKER_MIN_INSTANCES,
         "0-100, not above `workerMaxInstances`",
-        "Worker instances kept warm. A cold start delays a hand-off by about a second of its 60.",
-        "0",
+        "Worker instances kept warm. With 0, a cold start delays the first hand-off after a pause by some seconds of its 60.",
+        "1",
         _between(0, 100),
     ),
-    Key("workerMaxInstances", "integer", 10, "1-1000", "Worker instances at most.", "10", _between(1, 1000)),
+    Key(
+        "workerMaxInstances",
+        "integer",
+        WORKER_MAX_INSTANCES,
+        "1-1000; with `workerConcurrency` at least 10 requests at once",
+        "Worker instances at most. Sets the queues' concurrent tasks, too.",
+        "10",
+        _between(1, 1000),
+    ),
     Key(
         "workerConcurrency",
         "integer",
-        16,
-        "1-1000",
-        "Tasks that one worker instance handles at once; it mostly waits for Recall.",
-        "16",
+        WORKER_CONCURRENCY,
+        "1-1000; with `workerMaxInstances` at least 10 requests at once",
+        "Tasks that one worker instance handles at once; it mostly waits for Recall. Sets the queues' concurrent tasks, too.",
+        "40",
         _between(1, 1000),
     ),
     # Retries
     Key(
-        "queueDispatchesPerSecond",
+        "retrievalsPerSecond",
         "integer",
-        6,
+        RETRIEVALS_PER_SECOND,
         "1-500",
-        "Tasks sent to the worker per second. 6 = Recall's documented 60 creates and 300 retrievals a minute; raise it with your limits.",
-        "6",
+        "Looks for recordings at Recall per second, below its documented 300 a minute; raise it with your limit.",
+        "4",
         _between(1, 500),
     ),
     # State
@@ -530,3 +522,6 @@ KEYS: tuple[Key, ...] = (
 )
 
 BY_NAME = {key.name: key for key in KEYS}
+
+RENAMED = {"queueDispatchesPerSecond": "retrievalsPerSecond"}
+"""Keys of earlier versions -> what replaces them."""

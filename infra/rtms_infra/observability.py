@@ -81,7 +81,7 @@ def _run(place: Place, role: str, metric: str, more: str = "") -> str:
 
 
 def _queue(place: Place, metric: str) -> str:
-    where = f'resource.labels.queue_id = "{place.name}-tasks"'
+    where = f'resource.labels.queue_id = "{place.name}-handoffs"'
     return f'resource.type = "cloud_tasks_queue" AND {where} AND metric.type = "cloudtasks.googleapis.com/queue/{metric}"'
 
 
@@ -147,7 +147,7 @@ def policies(place: Place, config: AlertsConfig) -> tuple[Policy, ...]:
             "queue-late",
             "Tasks wait in the queue",
             "ERROR",
-            "A stream can be joined for 60 seconds. Raise `queueDispatchesPerSecond` (and your limit at Recall) or `workerMaxInstances`.",
+            "A stream can be joined for 60 seconds. Raise `workerMaxInstances`.",
             (
                 Condition(
                     f"sent more than {QUEUE_LATE_MS // 1000} s late",
@@ -206,6 +206,7 @@ class Observability(pulumi.ComponentResource):
         metrics = [
             logging.Metric(
                 f"metric-{name}",
+                project=place.project,
                 name=f"{place.name}-{name}",
                 description=meaning,
                 filter=_log_filter(place, events),
@@ -223,6 +224,7 @@ class Observability(pulumi.ComponentResource):
         self.channels = [
             monitoring.NotificationChannel(
                 f"email-{index}",
+                project=place.project,
                 display_name=f"{place.name}: {address}",
                 type="email",
                 labels={"email_address": address},
@@ -238,6 +240,7 @@ class Observability(pulumi.ComponentResource):
         if config.uptime_check:
             uptime = monitoring.UptimeCheckConfig(
                 "uptime",
+                project=place.project,
                 display_name=f"{place.name} webhook",
                 timeout="10s",
                 period="300s",
@@ -249,6 +252,7 @@ class Observability(pulumi.ComponentResource):
             self._uptime_alert(place, uptime, alerted)
         self.dashboard = monitoring.Dashboard(
             "dashboard",
+            project=place.project,
             dashboard_json=json.dumps(_dashboard(place), sort_keys=True),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*apis.before("monitoring"), *metrics]),
         )
@@ -257,6 +261,7 @@ class Observability(pulumi.ComponentResource):
     def _alert(self, place: Place, policy: Policy, opts: pulumi.ResourceOptions) -> None:
         monitoring.AlertPolicy(
             f"alert-{policy.key}",
+            project=place.project,
             display_name=f"{place.name}: {policy.title}",
             combiner="OR",
             severity=policy.severity,
@@ -271,6 +276,7 @@ class Observability(pulumi.ComponentResource):
     def _uptime_alert(self, place: Place, uptime: monitoring.UptimeCheckConfig, opts: pulumi.ResourceOptions) -> None:
         monitoring.AlertPolicy(
             "alert-down",
+            project=place.project,
             display_name=f"{place.name}: The webhook cannot be reached",
             combiner="OR",
             severity="CRITICAL",

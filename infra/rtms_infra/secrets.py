@@ -61,6 +61,7 @@ class Secrets(pulumi.ComponentResource):
         short = variable.lower().replace("_", "-")
         secret = secretmanager.Secret(
             f"secret-{short}",
+            project=place.project,
             secret_id=f"{place.name}-{short}",
             labels=place.labels,
             replication={"auto": {}},
@@ -76,6 +77,7 @@ class Secrets(pulumi.ComponentResource):
         )
         grant = secretmanager.SecretIamMember(
             f"access-{short}",
+            project=place.project,
             secret_id=secret.secret_id,
             role="roles/secretmanager.secretAccessor",
             member=identity.member(READER[variable]),

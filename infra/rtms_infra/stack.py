@@ -13,7 +13,7 @@ from rtms_infra.deploys import Deploys
 from rtms_infra.functions import Functions, Source, address
 from rtms_infra.identity import Identity
 from rtms_infra.observability import Observability, Spending
-from rtms_infra.retries import Queue, Sweep
+from rtms_infra.queues import Queues, Sweep
 from rtms_infra.secrets import Secrets
 from rtms_infra.state import Archive, State
 
@@ -25,7 +25,7 @@ OUTPUTS = {
     "recallWebhookUrl": "At Recall, Webhooks, Add Endpoint; tick every recording.* event and each artifact's *.done and *.failed.",
     "nextSteps": "What to do now, in order.",
     "dashboardUrl": "The dashboard.",
-    "queue": "The Cloud Tasks queue.",
+    "queues": "The Cloud Tasks queues: starts at home, starts in the second region, facts, retrievals.",
     "stateUrl": "The database, as STATE_URL.",
     "archiveUrl": "The archive, as ARCHIVE_URL; empty when it is off.",
     "deployerAccount": "For GitHub Actions: the service account; empty when it is off.",
@@ -38,17 +38,23 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
     """Register every resource. Returns the stack's outputs, exactly those of `OUTPUTS`."""
     place = config.place
     extra = (("sts",) if config.github else ()) + (("billingbudgets",) if config.budget else ())
-    apis = Apis(extra)
+    apis = Apis(place.project, extra)
     identity = Identity(place, apis)
     state = State(place, config.backup_days, apis)
     archive = Archive(place, config.archive, identity, apis) if config.archive else None
     secrets = Secrets(config, identity, apis)
-    queue = Queue(place, config.dispatches_per_second, min(5000, config.worker.maximum * config.worker.concurrency), identity, apis)
+    queues = Queues(config, identity, apis)
     source = Source(place, source_folder, build_folder, identity, apis)
-    environment = _environment(config, state, queue, archive, identity, address(place, "worker", source.bucket))
-    needs: list[pulumi.Resource] = [state.database, *queue.grants, *identity.record_grants, *([archive.grant] if archive else [])]
+    environment = _environment(config, state, queues, archive, identity, address(place, "worker", source.bucket))
+    needs: list[pulumi.Resource] = [
+        state.database,
+        *queues.grants,
+        *identity.record_grants,
+        *identity.acting,
+        *([archive.grant] if archive else []),
+    ]
     functions = Functions(config, source, secrets, identity, environment, needs, apis)
-    Sweep(place, functions.urls["worker"], identity, [functions.called], apis)
+    Sweep(place, functions.urls["worker"], identity, [functions.called["sweep"]], apis)
     webhook_url = pulumi.Output.from_input(config.access.webhook_url or functions.urls["webhook"])
     observability = Observability(
         place,
@@ -70,7 +76,7 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
         "dashboardUrl": observability.dashboard.id.apply(
             lambda path: f"https://console.cloud.google.com/monitoring/dashboards/builder/{path.split('/')[-1]}?project={place.project}"
         ),
-        "queue": queue.path,
+        "queues": [queues.path(short) for short in queues.queues],
         "stateUrl": state.url,
         "archiveUrl": archive.url if archive else "",
         "deployerAccount": deploys.account if deploys else "",
@@ -79,14 +85,14 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
 
 
 def _environment(
-    config: Config, state: State, queue: Queue, archive: Archive | None, identity: Identity, worker_url: pulumi.Output[str]
+    config: Config, state: State, queues: Queues, archive: Archive | None, identity: Identity, worker_url: pulumi.Output[str]
 ) -> dict[str, dict[str, pulumi.Input[str]]]:
     """The plain variables of each function (the secret ones come from `Secrets`)."""
     both: dict[str, pulumi.Input[str]] = {
         "RECORDS_KEEP_DAYS": str(config.records_keep_days),
         "STATE_URL": state.url,
-        "TASKS_QUEUE": queue.path,
-        "TASKS_INVOKER": identity.email("invoker"),
+        "TASKS_QUEUE": queues.path("handoffs"),
+        "TASKS_INVOKER": identity.email("events"),
         "WORKER_URL": worker_url,
         "ZOOM_CONNECT_WINDOW_S": str(config.zoom.connect_window_s),
         "ZOOM_SERVER_HOSTS": config.zoom.server_hosts,

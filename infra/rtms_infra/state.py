@@ -32,6 +32,7 @@ class State(pulumi.ComponentResource):
         super().__init__("rtmskit:infra:State", "state")
         self.database = firestore.Database(
             "database",
+            project=place.project,
             name=place.name,
             location_id=place.database_location,
             type="FIRESTORE_NATIVE",
@@ -49,6 +50,7 @@ class State(pulumi.ComponentResource):
             for field in UNINDEXED:
                 previous = firestore.Field(
                     f"field-{collection}-{field}",
+                    project=place.project,
                     database=self.database.name,
                     collection=collection,
                     field=field,
@@ -59,6 +61,7 @@ class State(pulumi.ComponentResource):
         if backup_days:
             firestore.BackupSchedule(
                 "backups",
+                project=place.project,
                 database=self.database.name,
                 retention=f"{backup_days * 86400}s",
                 daily_recurrence={},
@@ -91,6 +94,7 @@ class Archive(pulumi.ComponentResource):
             rules.append({"action": {"type": "Delete"}, "condition": {"age": config.delete_after_days}})
         self.bucket = storage.Bucket(
             "archive",
+            project=place.project,
             name=f"{place.project}-{place.name}-archive",
             location=place.region,
             labels=place.labels,

@@ -26,7 +26,12 @@ SECRETS = {
     "rtmskit:recallApiKey": "recall-api-key-000",
     "rtmskit:recallWebhookSecrets": "whsec_cmVjYWxsLXdlYmhvb2s=",
 }
-REQUIRED = {"gcp:project": "acme-rtms", "rtmskit:recallRegion": "us-east-1", "rtmskit:zoomClientId": "AbCdEfGhIj"}
+REQUIRED = {
+    "gcp:project": "acme-rtms",
+    "rtmskit:recallRegion": "us-east-1",
+    "rtmskit:region": "us-east4",
+    "rtmskit:zoomClientId": "AbCdEfGhIj",
+}
 SECRET_NAMES = (*SECRETS, "rtmskit:zoomSecretTokenPrevious")
 
 
@@ -213,3 +218,132 @@ def example(name: str) -> dict[str, str]:
 
 
 EXAMPLES = tuple(sorted(path.stem for path in STACKS.glob("*.yaml")))
+
+
+@dataclass(frozen=True)
+class DeployedQueue:
+    """One Cloud Tasks queue as it is deployed. Times are seconds; `max_attempts` -1 and `max_retry_s` 0 mean "never given up"."""
+
+    path: str
+    location: str
+    per_second: float
+    concurrent: int
+    max_attempts: int
+    max_retry_s: float
+    min_backoff_s: float
+    max_backoff_s: float
+    max_doublings: int
+
+
+@dataclass(frozen=True)
+class DeployedFunction:
+    """One function: time-out in seconds, instances, requests at once per instance, and its whole environment (secrets left out)."""
+
+    timeout_s: float
+    min_instances: int
+    max_instances: int
+    concurrency: int
+    environment: Mapping[str, str]
+
+    @property
+    def slots(self) -> int:
+        """Requests that all its instances together handle at once."""
+        return self.max_instances * self.concurrency
+
+
+@dataclass(frozen=True)
+class DeployedNumbers:
+    """The numbers of one deployment.
+
+    `queues`: "handoffs", "handoffs-second", "facts", "retrievals". `functions`: "webhook", "worker". `sweep_every_s` and
+    `sweep_deadline_s`: how often Cloud Scheduler posts /sweep, and how long it waits. `probe_every_s`: the same for the daily probe.
+    `second_region_delay_s`, `dispatch_deadline_s`: constants of the tasks that the webhook makes (numbers.py).
+    """
+
+    queues: Mapping[str, DeployedQueue]
+    functions: Mapping[str, DeployedFunction]
+    sweep_every_s: float
+    sweep_deadline_s: float
+    probe_every_s: float
+    connect_window_s: float
+    second_region_delay_s: float
+    dispatch_deadline_s: float
+
+
+def deployed_numbers(stack: str = "", **changes: object) -> DeployedNumbers:
+    """What `pulumi up` deploys: the program is run in the in-process engine, and the numbers are read from what it registers.
+
+    `stack`: an example of infra/stacks ("minimal", "production", ...); empty: the least configuration. `changes`: Pulumi keys by short
+    name, on top (``deployed_numbers(workerMaxInstances=2)``). Takes about 2 s at first; the answer for a configuration is remembered in
+    the process. Raises AssertionError with the program's own message if the configuration is refused.
+
+    Simulation, chaos, demo and benchmarks take rates, retries, time-outs, instances and the sweep's interval from here and nowhere else.
+    """
+    base = example(stack) if stack else configured()
+    config = {**base, **{f"rtmskit:{short}": as_text(value) for short, value in changes.items()}}
+    deployment = warm().run(config)
+    assert not deployment.error, deployment.error
+    return numbers_of(deployment)
+
+
+def numbers_of(deployment: Deployment) -> DeployedNumbers:
+    """The same for a deployment that was run already."""
+    from rtms_infra.numbers import DISPATCH_GRACE_S, SECOND_REGION_DELAY_S, TASK_DEADLINE_MAX_S
+
+    functions = {role: _function(deployment.named(role)) for role in ("webhook", "worker")}
+    window = float(functions["webhook"].environment["ZOOM_CONNECT_WINDOW_S"])
+    every = {name: _every(str(deployment.named(name).inputs["schedule"])) for name in ("sweep", "probe")}
+    return DeployedNumbers(
+        queues={queue.name.removeprefix("queue-"): _queue(queue) for queue in deployment.of("Queue")},
+        functions=functions,
+        sweep_every_s=every["sweep"],
+        sweep_deadline_s=_seconds(deployment.named("sweep").inputs["attemptDeadline"]),
+        probe_every_s=every["probe"],
+        connect_window_s=window,
+        second_region_delay_s=SECOND_REGION_DELAY_S,
+        dispatch_deadline_s=min(TASK_DEADLINE_MAX_S, window + DISPATCH_GRACE_S),
+    )
+
+
+def _queue(resource: Resource) -> DeployedQueue:
+    inputs = resource.inputs
+    rates, retries = inputs["rateLimits"], inputs["retryConfig"]
+    return DeployedQueue(
+        path=f"projects/{inputs['project']}/locations/{inputs['location']}/queues/{inputs['name']}",
+        location=inputs["location"],
+        per_second=rates["maxDispatchesPerSecond"],
+        concurrent=rates["maxConcurrentDispatches"],
+        max_attempts=retries["maxAttempts"],
+        max_retry_s=_seconds(retries["maxRetryDuration"]),
+        min_backoff_s=_seconds(retries["minBackoff"]),
+        max_backoff_s=_seconds(retries["maxBackoff"]),
+        max_doublings=retries["maxDoublings"],
+    )
+
+
+def _function(resource: Resource) -> DeployedFunction:
+    service = resource.inputs["serviceConfig"]
+    return DeployedFunction(
+        timeout_s=service["timeoutSeconds"],
+        min_instances=service["minInstanceCount"],
+        max_instances=service["maxInstanceCount"],
+        concurrency=service["maxInstanceRequestConcurrency"],
+        environment=dict(service["environmentVariables"]),
+    )
+
+
+def _seconds(text: str) -> float:
+    """Google's `60s` or `0.5s` -> seconds."""
+    return float(text.removesuffix("s"))
+
+
+def _every(cron: str) -> float:
+    """Seconds between two runs of a schedule: each minute, each N minutes, or at one time a day. Others raise ValueError."""
+    minute, hour, *rest = cron.split()
+    if rest == ["*", "*", "*"] and hour == "*" and minute == "*":
+        return 60.0
+    if rest == ["*", "*", "*"] and hour == "*" and minute.startswith("*/"):
+        return 60.0 * int(minute[2:])
+    if rest == ["*", "*", "*"] and minute.isdigit() and hour.isdigit():
+        return 86400.0
+    raise ValueError(f"{cron!r} is neither every minute nor once a day")

@@ -210,9 +210,10 @@ def names_are_not_taken_twice(deployment: Deployment) -> Iterator[str]:
         for path in ("name", "secretId", "accountId", "repositoryId", "roleId", "service"):
             value = resource.inputs.get(path)
             if isinstance(value, str) and "Iam" not in resource.kind and "IAMMember" not in resource.kind:
-                if (resource.type, value) in seen:
-                    yield f"{resource} and {seen[resource.type, value]} are both {value}"
-                seen[resource.type, value] = resource
+                where = f"{resource.inputs.get('location', '')}/{value}"
+                if (resource.type, where) in seen:
+                    yield f"{resource} and {seen[resource.type, where]} are both {value}"
+                seen[resource.type, where] = resource
 
 
 def documented(deployment: Deployment) -> dict[str, tuple[str, re.Pattern[str]]]:

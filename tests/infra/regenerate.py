@@ -18,7 +18,8 @@ import yaml
 from rtms_infra.config import parse
 from rtms_infra.costs import PRICES, Load, estimate
 from rtms_infra.identity import RECORD_PERMISSIONS
-from rtms_infra.keys import KEYS, PAIRED_REGION, REQUIRED, Key
+from rtms_infra.keys import KEYS, REQUIRED, Key
+from rtms_infra.regions import PAIRED, REGIONS
 from rtms_infra.stack import OUTPUTS
 from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Deployment, Runner, configured, example
 from tests.infra.purposes import costs, purposes
@@ -118,7 +119,12 @@ def configuration_table() -> str:
 
 
 def region_table() -> str:
-    return _table(("Recall", "Google Cloud"), [(f"`{recall}`", f"`{google}`") for recall, google in PAIRED_REGION.items()])
+    beside = {google: f"`{recall}`" for recall, google in PAIRED.items()}
+    rows = [
+        (f"`{name}`", beside.get(name, ""), region.jurisdiction, f"`{region.second}`" if region.second else "state one", str(region.tier))
+        for name, region in REGIONS.items()
+    ]
+    return _table(("region", "next to Recall's", "jurisdiction", "second region", "price tier"), rows)
 
 
 def output_table() -> str:

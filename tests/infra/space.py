@@ -14,9 +14,14 @@ from tests.infra.deployment import configured
 AXES: Mapping[str, tuple[dict[str, Any], ...]] = {
     "place": (
         {},
-        {"recallRegion": "eu-central-1"},
+        {"recallRegion": "eu-central-1", "region": "europe-west3"},
         {"recallRegion": "us-west-2", "region": "us-central1", "databaseLocation": "nam5"},
-        {"recallRegion": "ap-northeast-1", "databaseLocation": "asia-northeast2"},
+        {
+            "recallRegion": "ap-northeast-1",
+            "region": "asia-southeast1",
+            "secondRegion": "asia-east1",
+            "databaseLocation": "asia-northeast2",
+        },
     ),
     "name": ({}, {"name": "rtms"}, {"name": "name-of-21-letters-xy"}),
     "protect": ({}, {"protect": False}),
@@ -27,7 +32,7 @@ AXES: Mapping[str, tuple[dict[str, Any], ...]] = {
     "machine": ({}, {"cpu": "2", "memory": "1Gi", "runtime": "python314"}, {"cpu": "4", "memory": "4Gi", "runtime": "python312"}),
     "instances": (
         {},
-        {"webhookMinInstances": 0, "webhookMaxInstances": 1, "workerMaxInstances": 1, "workerConcurrency": 1, "webhookConcurrency": 1},
+        {"webhookMinInstances": 0, "webhookMaxInstances": 1, "workerMaxInstances": 1, "workerConcurrency": 10, "webhookConcurrency": 1},
         {
             "webhookMinInstances": 5,
             "webhookMaxInstances": 1000,
@@ -36,7 +41,7 @@ AXES: Mapping[str, tuple[dict[str, Any], ...]] = {
             "workerConcurrency": 80,
         },
     ),
-    "queue": ({}, {"queueDispatchesPerSecond": 500}),
+    "queue": ({}, {"retrievalsPerSecond": 500}),
     "backups": ({}, {"backupDays": 0, "recordsKeepDays": 30}),
     "archive": ({}, {"archive": True}, {"archive": True, "archiveColdAfterDays": 0, "archiveDeleteAfterDays": 90}),
     "access": (

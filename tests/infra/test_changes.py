@@ -11,7 +11,7 @@ from tests.infra.schema import resource_type
 
 pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
 
-STATE = {"database", "queue", "archive"}
+STATE = {"database", "queue-handoffs", "queue-handoffs-second", "queue-facts", "queue-retrievals", "archive"}
 
 
 def planned(runner: Runner, before: dict[str, str], after: dict[str, str]) -> Plan:
@@ -76,7 +76,7 @@ def test_keeping_the_former_token_during_a_rotation_adds_one_secret(runner: Runn
     ("changes", "touched"),
     [
         ({"webhookMinInstances": 3}, {"webhook"}),
-        ({"queueDispatchesPerSecond": 50}, {"queue"}),
+        ({"retrievalsPerSecond": 50}, {"queue-retrievals"}),
         ({"runtime": "python314"}, {"webhook", "worker"}),
         ({"ackLatencyAlertMs": 1500}, {"alert-ack-latency"}),
         ({"zoomServerHosts": "rtms.example.com"}, {"webhook", "worker"}),

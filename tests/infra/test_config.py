@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_infra.config import ConfigError, Secret, parse
-from rtms_infra.keys import BY_NAME, KEYS, NAME, PAIRED_REGION, REGIONS, REQUIRED, Key
+from rtms_infra.keys import BY_NAME, KEYS, NAME, REQUIRED, Key
+from rtms_infra.regions import PAIRED, REGIONS
 from rtms_relay import settings
 from tests.infra.deployment import SECRET_NAMES, SECRETS, Runner, configured
 
@@ -25,12 +26,29 @@ def problems(config: dict[str, str], secrets: tuple[str, ...] = SECRET_NAMES, st
     return {paragraph.splitlines()[0]: paragraph for paragraph in caught.value.problems}
 
 
-def test_the_least_configuration_is_enough_and_takes_the_paired_region() -> None:
-    for recall, google in PAIRED_REGION.items():
-        config = parse(configured(recallRegion=recall), SECRET_NAMES, "prod")
+def test_the_least_configuration_is_enough_and_no_other_key_moves_it() -> None:
+    for recall, google in PAIRED.items():
+        config = parse(configured(recallRegion=recall, region=google), SECRET_NAMES, "prod")
         assert config.place.region == config.place.database_location == google
         assert config.place.name == "rtmskit-prod"
-        assert google in REGIONS
+        assert parse(configured(recallRegion=recall), SECRET_NAMES, "prod").place.region == "us-east4"
+
+
+def test_the_second_region_is_a_neighbour_of_the_same_jurisdiction() -> None:
+    for name, region in REGIONS.items():
+        if region.second:
+            assert region.second != name
+            assert REGIONS[region.second].jurisdiction == region.jurisdiction
+            assert parse(configured(region=name), SECRET_NAMES, "prod").place.second_region == region.second
+        else:
+            assert [r for r in REGIONS.values() if r.jurisdiction == region.jurisdiction] == [region]
+            assert set(problems(configured(region=name))) == {"rtmskit:secondRegion with rtmskit:region"}
+    assert all(REGIONS[google].second for google in PAIRED.values())
+
+
+def test_a_key_of_an_earlier_version_is_refused_with_its_new_name() -> None:
+    found = problems({**configured(), "rtmskit:queueDispatchesPerSecond": "6"})
+    assert "`retrievalsPerSecond` instead" in found["rtmskit:queueDispatchesPerSecond"]
 
 
 def test_nothing_at_all_lists_every_required_key_with_the_command_that_sets_it() -> None:
@@ -42,13 +60,13 @@ def test_nothing_at_all_lists_every_required_key_with_the_command_that_sets_it()
 
 
 BAD: dict[str, str] = {
-    "name": "x", "region": "mars-1", "databaseLocation": "nam99", "protect": "yes", "zoomClientId": "a b",
+    "name": "x", "region": "mars-1", "secondRegion": "moon-1", "databaseLocation": "nam99", "protect": "yes", "zoomClientId": "a b",
     "zoomSecretToken": "short", "zoomSecretTokenPrevious": "é" * 20, "zoomClientSecret": "new\nline-inside", "zoomServerHosts": "zoom",
     "zoomSignatureWindowSeconds": "5", "zoomConnectWindowSeconds": "soon", "zoomOnDeauthorized": "ignore", "recallRegion": "us-east-9",
     "recallApiKey": "a key", "recallWebhookSecrets": "whsec_!", "recallRecordingConfig": "[]", "recallEntityField": "theirs",
     "runtime": "python27", "cpu": "0.5", "memory": "256Mi", "webhookMinInstances": "-1", "webhookMaxInstances": "0",
     "webhookConcurrency": "1001", "workerMinInstances": "1.5", "workerMaxInstances": "many", "workerConcurrency": "0",
-    "queueDispatchesPerSecond": "501", "backupDays": "99", "recordsKeepDays": "6",
+    "retrievalsPerSecond": "501", "backupDays": "99", "recordsKeepDays": "6",
     "archive": "1", "archiveColdAfterDays": "-1", "archiveDeleteAfterDays": "x",
     "publicWebhook": "True", "webhookIngress": "ALL", "webhookUrl": "https://x.example.com/path", "workerCallers": '["allUsers"]',
     "alertEmails": '"a@example.com"', "ackLatencyAlertMs": "3000", "uptimeCheck": "on", "monthlyBudget": "-5", "billingAccount": "1",
@@ -79,6 +97,8 @@ def test_the_example_of_a_key_is_a_value_that_it_takes(key: Key) -> None:
     [
         ({"webhookMinInstances": 9, "webhookMaxInstances": 3}, "rtmskit:webhookMinInstances with rtmskit:webhookMaxInstances"),
         ({"workerMinInstances": 9, "workerMaxInstances": 3}, "rtmskit:workerMinInstances with rtmskit:workerMaxInstances"),
+        ({"workerMaxInstances": 1, "workerConcurrency": 9}, "rtmskit:workerMaxInstances with rtmskit:workerConcurrency"),
+        ({"secondRegion": "us-east4"}, "rtmskit:secondRegion with rtmskit:region"),
         ({"cpu": "4", "memory": "1Gi"}, "rtmskit:memory with rtmskit:cpu"),
         ({"archive": True, "archiveDeleteAfterDays": 30}, "rtmskit:archiveColdAfterDays with rtmskit:archiveDeleteAfterDays"),
         ({"monthlyBudget": 50}, "rtmskit:monthlyBudget with rtmskit:billingAccount"),
@@ -181,7 +201,7 @@ def test_limits_agree_with_the_functions_own() -> None:
         there["ZOOM_ON_DEAUTHORIZED"].parse(value)
     for value in ("meeting_uuid", "own"):
         there["RECALL_ENTITY_FIELD"].parse(value)
-    assert tuple(PAIRED_REGION) == settings.REGIONS
+    assert tuple(PAIRED) == settings.REGIONS
     for name, key in (("ZOOM_SERVER_HOSTS", "zoomServerHosts"), ("ZOOM_SIGNATURE_WINDOW_S", "zoomSignatureWindowSeconds")):
         assert there[name].default == str(BY_NAME[key].default)
     assert there["ZOOM_CONNECT_WINDOW_S"].default == str(BY_NAME["zoomConnectWindowSeconds"].default)

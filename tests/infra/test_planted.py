@@ -34,12 +34,12 @@ def test_a_nested_typo_is_caught(runner: Runner, plant: Plant) -> None:
 
 
 def test_a_wrong_enum_value_is_caught(runner: Runner, plant: Plant) -> None:
-    found = caught(runner, plant("functions.py", "else access.worker_ingress", 'else "ALLOW_EVERYTHING"'))
+    found = caught(runner, plant("functions.py", "else config.access.worker_ingress", 'else "ALLOW_EVERYTHING"'))
     only(found, "inputs_match_the_schema", "worker.serviceConfig.ingressSettings: 'ALLOW_EVERYTHING' is none of ALLOW_ALL")
 
 
 def test_a_missing_nested_required_field_is_caught(runner: Runner, plant: Plant) -> None:
-    found = caught(runner, plant("retries.py", '                "uri": pulumi.Output.concat(worker_url, "/sweep"),\n', ""))
+    found = caught(runner, plant("queues.py", '                    "uri": pulumi.Output.concat(worker_url, "/sweep"),\n', ""))
     only(found, "inputs_match_the_schema", "sweep.httpTarget.uri: required by JobHttpTargetArgs, and missing")
 
 
@@ -50,8 +50,8 @@ def test_a_secret_in_the_plain_environment_is_caught(runner: Runner, plant: Plan
 
 
 def test_a_public_worker_is_caught(runner: Runner, plant: Plant) -> None:
-    found = caught(runner, plant("functions.py", '"worker", identity.member("invoker")', '"worker", "allUsers"'))
-    only(found, "only_the_webhook_is_public", "worker-called (gcp:cloudrunv2/serviceIamMember:ServiceIamMember) is open to allUsers")
+    found = caught(runner, plant("functions.py", '"worker", identity.member(role)', '"worker", "allUsers"'))
+    only(found, "only_the_webhook_is_public", "worker-called-sweep (gcp:cloudrunv2/serviceIamMember:ServiceIamMember) is open to allUsers")
 
 
 def test_an_unpinned_secret_is_caught(runner: Runner, plant: Plant) -> None:
@@ -60,12 +60,12 @@ def test_an_unpinned_secret_is_caught(runner: Runner, plant: Plant) -> None:
 
 
 def test_a_missing_api_dependency_is_caught(runner: Runner, plant: Plant) -> None:
-    found = caught(runner, plant("retries.py", 'protect=place.protect, depends_on=apis.before("cloudtasks")', "protect=place.protect"))
-    only(found, "apis_come_before_their_users", "queue (gcp:cloudtasks/queue:Queue) does not wait for cloudtasks.googleapis.com")
+    found = caught(runner, plant("queues.py", 'protect=place.protect, depends_on=apis.before("cloudtasks")', "protect=place.protect"))
+    only(found, "apis_come_before_their_users", "queue-facts (gcp:cloudtasks/queue:Queue) does not wait for cloudtasks.googleapis.com")
 
 
 def test_a_duplicate_name_is_refused_by_the_engine(runner: Runner, plant: Plant) -> None:
-    deployment: Deployment = runner.run(configured(), program=plant("retries.py", 'f"enqueue-{role}"', '"enqueue"'))
+    deployment: Deployment = runner.run(configured(), program=plant("queues.py", 'f"enqueue-{short}-{role}"', '"enqueue"'))
     assert "Duplicate resource URN" in deployment.error
     assert "::enqueue" in deployment.error
 
@@ -93,9 +93,15 @@ def test_a_wrong_entry_point_is_caught(runner: Runner, plant: Plant) -> None:
             "on the whole project",
         ),
         ("secrets.py", '"RECALL_API_KEY": "worker",', '"RECALL_API_KEY": "webhook",', "each_secret_has_one_reader", "recall-api-key"),
-        ("retries.py", 'f"enqueue-{role}"', 'f"add-{role}"', "everything_has_a_purpose", "nobody says what it is for"),
+        ("queues.py", 'f"enqueue-{short}-{role}"', 'f"add-{short}-{role}"', "everything_has_a_purpose", "nobody says what it is for"),
         ("state.py", 'versioning={"enabled": False}', 'versioning={"enabled": True}', "nothing_remains_after_forget", "keeps old versions"),
-        ("functions.py", "else access.worker_ingress", 'else "ALLOW_ALL"', "only_the_webhook_is_public", "reached from the internet"),
+        (
+            "functions.py",
+            "else config.access.worker_ingress",
+            'else "ALLOW_ALL"',
+            "only_the_webhook_is_public",
+            "reached from the internet",
+        ),
         ("functions.py", '"available_cpu": capacity.cpu', '"available_cpu": "0.5"', "functions_fit_their_duty", "less than one CPU"),
         (
             "functions.py",

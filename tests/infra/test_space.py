@@ -19,7 +19,7 @@ from tests.infra.space import AXES, Choice, choices, chosen, covering
 pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
 
 ROLES: tuple[Role, ...] = ("webhook", "worker")
-STATE = {"database", "queue", "archive"}
+STATE = {"database", "queue-handoffs", "queue-handoffs-second", "queue-facts", "queue-retrievals", "archive"}
 
 
 def environment(deployment: Deployment, role: str) -> dict[str, str]:
