@@ -10,8 +10,8 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Story
 from rtms_simulator.recall.recorder.values import StreamRequest
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.events import Event, Ids
-from rtms_simulator.zoom.webhooks.sender import Courier, Delivery, DeliverySwitches, Endpoint
+from rtms_simulator.zoom.webhooks.events import StreamIds, WebhookEvent
+from rtms_simulator.zoom.webhooks.sender import Delivery, DeliverySwitches, EventSubscription, WebhookSender
 
 RETRIES_S = (1.0, 3.0, 8.0)
 """Zoom tries again after 5, 25 and 85 minutes; here as often, but within seconds."""
@@ -33,23 +33,23 @@ class Zoom:
 
     clock: Clock
     seed: int
-    endpoint: Endpoint
+    endpoint: EventSubscription
     ends: dict[str, float] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
-    _courier: Courier = field(init=False)
-    _forger: Endpoint = field(init=False)
+    _sender: WebhookSender = field(init=False)
+    _forger: EventSubscription = field(init=False)
 
     def __post_init__(self) -> None:
         switches = DeliverySwitches(retry_after_s=RETRIES_S)
-        self._courier = Courier(self.clock, random.Random(f"courier {self.seed}"), switches=switches, kept=1)
+        self._sender = WebhookSender(self.clock, random.Random(f"courier {self.seed}"), switches=switches, kept=1)
         self._forger = replace(self.endpoint, secret_token="not the secret token")
 
     async def aclose(self) -> None:
-        await self._courier.aclose()
+        await self._sender.aclose()
 
     async def settled(self) -> None:
         """Return when every retry has been made or was not needed."""
-        await self._courier.settled()
+        await self._sender.settled()
 
     def story(self, request: StreamRequest) -> Story:
         """What a recorder of this stream does: it records until the stream is over, and writes who it was."""
@@ -59,7 +59,7 @@ class Zoom:
     async def meet(self, number: int) -> None:
         """One stream from its start to its stop."""
         chance = random.Random(f"meeting {self.seed} {number}")
-        ids = Ids(f"{chance.getrandbits(96):024x}/+==", f"{chance.getrandbits(128):032x}")
+        ids = StreamIds(f"{chance.getrandbits(96):024x}/+==", f"{chance.getrandbits(128):032x}")
         lasts = chance.uniform(0.5, 10.0)
         self.ends[ids.stream_id] = self.clock.now() + lasts
         start = events.started("meeting", ids, _server(chance), self._now_ms())
@@ -81,13 +81,13 @@ class Zoom:
         if chance.random() < 0.1:
             await self._send(stop)
 
-    async def _send(self, event: Event) -> None:
-        self.sent.append(Sent(await self._courier.deliver(event, self.endpoint), authentic=True))
+    async def _send(self, event: WebhookEvent) -> None:
+        self.sent.append(Sent(await self._sender.deliver(event, self.endpoint), authentic=True))
 
     async def _forge(self, chance: random.Random) -> None:
-        ids = Ids(f"{chance.getrandbits(96):024x}", f"forged-{chance.getrandbits(96):024x}")
+        ids = StreamIds(f"{chance.getrandbits(96):024x}", f"forged-{chance.getrandbits(96):024x}")
         event = events.started("meeting", ids, _server(chance), self._now_ms())
-        self.sent.append(Sent(await self._courier.deliver(event, self._forger), authentic=False))
+        self.sent.append(Sent(await self._sender.deliver(event, self._forger), authentic=False))
 
     def _now_ms(self) -> int:
         return int(self.clock.now() * 1000)

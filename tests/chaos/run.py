@@ -26,7 +26,7 @@ from rtms_simulator.kit.stack import Secrets
 from rtms_simulator.recall import Recall, WebhookEndpoint, scripted
 from rtms_simulator.recall.switches import Limits, RecallSwitches
 from rtms_simulator.serving.processes import Child, Port
-from rtms_simulator.zoom.webhooks.sender import Endpoint
+from rtms_simulator.zoom.webhooks.sender import EventSubscription
 from tests.chaos.meetings import Zoom, content
 from tests.chaos.proxy import Proxy
 from tests.chaos.verdict import Rows, at_rest, verdict
@@ -163,7 +163,7 @@ class Chaos:
         await self._proxy(running, "function to Cloud Tasks", _address(self._tasks.endpoint))
         if self.emulator is not None:
             await self._proxy(running, "function to Firestore", _address(self.emulator))
-        endpoint = Endpoint(f"{self._proxies['Zoom to webhook'].url}/zoom-webhook", secrets.secret_token, secrets.client_id)
+        endpoint = EventSubscription(f"{self._proxies['Zoom to webhook'].url}/zoom-webhook", secrets.secret_token, secrets.client_id)
         self._zoom = Zoom(self.clock, self.seed, endpoint)
         running.push_async_callback(self._zoom.aclose)
         self._recall = Recall(

@@ -8,8 +8,8 @@ from rtms_relay.handoff import handoff_key
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Recall, Story, scripted
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.events import Ids
-from rtms_simulator.zoom.webhooks.sender import Attempt, Delivery
+from rtms_simulator.zoom.webhooks.events import StreamIds
+from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
 from tests.chaos.meetings import REVOKED, Sent
 from tests.chaos.verdict import at_rest, verdict
 from tests.security.leaks import leaks
@@ -25,8 +25,8 @@ async def recall(tmp_path):
 
 
 def sent(status=200, authentic=True):
-    delivery = Delivery(1, events.started("meeting", Ids("uuid", STREAM), URLS, TS), "http://x", b"")
-    delivery.attempts.append(Attempt(TS / 1000, {}, status))
+    delivery = Delivery(1, events.started("meeting", StreamIds("uuid", STREAM), URLS, TS), "http://x", b"")
+    delivery.attempts.append(WebhookAttempt(TS / 1000, {}, status))
     return Sent(delivery, authentic)
 
 
@@ -102,8 +102,8 @@ def test_a_piece_of_a_secret_is_a_leak_and_less_is_none():
 @pytest.mark.parametrize("status", [200, -1])
 async def test_a_revocation_is_heard_if_its_record_is_a_tombstone_and_then_everything_must_be_gone(recall, status):
     mdc = await made(recall, key=handoff_key(STREAM, URLS))
-    stop = Delivery(2, events.stopped("meeting", Ids("uuid", STREAM), REVOKED, TS + 5), "http://x", b"")
-    stop.attempts.append(Attempt(TS / 1000 + 5, {}, status))
+    stop = Delivery(2, events.stopped("meeting", StreamIds("uuid", STREAM), REVOKED, TS + 5), "http://x", b"")
+    stop.attempts.append(WebhookAttempt(TS / 1000 + 5, {}, status))
     [fields] = row(mdc, stream_id="", server_urls="", state="cancelled", reason="revoked", retrieval="forgotten", mdc_id=None).values()
     rows = {handoff_key(STREAM, URLS): fields | {"recordings": []}}
     deliveries = [sent(), Sent(stop, True)]

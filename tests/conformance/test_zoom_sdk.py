@@ -22,8 +22,8 @@ from rtms_simulator.faults.zoom import parse
 from rtms_simulator.scenario.model import Action, Person, Scenario, load
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.rtms.enums import EventType, StatusCode, StopReason
-from rtms_simulator.zoom.rtms.server import Limits
-from rtms_simulator.zoom.rtms.states import Switches
+from rtms_simulator.zoom.rtms.server import ConnectionLimits
+from rtms_simulator.zoom.rtms.states import RtmsSwitches
 
 pytestmark = pytest.mark.conformance
 
@@ -139,7 +139,7 @@ async def test_every_handshake_status_reaches_on_join_confirm(socket: str, tmp_p
 
 @pytest.mark.parametrize(("mode", "code"), [("status", 3), ("close", 960)])
 async def test_a_wrong_secret(mode: str, code: int, tmp_path: Path) -> None:
-    switches = Switches(bad_signature=mode)  # ty: ignore[invalid-argument-type]
+    switches = RtmsSwitches(bad_signature=mode)  # ty: ignore[invalid-argument-type]
     async with zoom_and_app(tmp_path, "wrong secret", client_secret="not the secret", switches=switches) as (here, app):
         meeting = here.begin(SHORT, app.url, speed="max")
         await meeting.announced()
@@ -150,7 +150,7 @@ async def test_a_wrong_secret(mode: str, code: int, tmp_path: Path) -> None:
 
 
 async def test_keep_alives_are_answered_for_longer_than_three_misses(tmp_path: Path) -> None:
-    async with zoom_and_app(tmp_path, "keep-alive", switches=Switches(keep_alive_interval_s=0.3)) as (here, app):
+    async with zoom_and_app(tmp_path, "keep-alive", switches=RtmsSwitches(keep_alive_interval_s=0.3)) as (here, app):
         app.ask(media={"audio": L16, "transcript": None})
         speech = Action(0.1, "speak", PEOPLE[0].user_id, {"until_s": 0.6, "text": "Still here?"})
         meeting = here.begin(replace(SHORT, duration_s=2.4, timeline=(speech,)), app.url)
@@ -176,7 +176,7 @@ async def test_without_sequence_in_the_keep_alive_the_package_is_lost(tmp_path: 
     async with zoom_and_app(
         tmp_path,
         "keep-alive without sequence",
-        switches=Switches(keep_alive_interval_s=0.2, keep_alive_sequence=False, keep_alive_death="stop"),
+        switches=RtmsSwitches(keep_alive_interval_s=0.2, keep_alive_sequence=False, keep_alive_death="stop"),
     ) as (here, app):
         app.ask(media={"audio": L16})
         report = await here.begin(replace(SHORT, duration_s=30.0, timeline=()), app.url).finished()
@@ -234,7 +234,7 @@ async def test_pause_and_resume_and_an_interrupted_media_connection(tmp_path: Pa
 
 async def test_sockets_that_the_client_leaves_open_are_closed_by_the_server(tmp_path: Path) -> None:
     """A stopped process answers nothing: no close frame, no keep-alive."""
-    async with zoom_and_app(tmp_path, "frozen", limits=Limits(close_s=0.3)) as (here, app):
+    async with zoom_and_app(tmp_path, "frozen", limits=ConnectionLimits(close_s=0.3)) as (here, app):
         app.ask(media={"audio": L16})
         meeting = here.begin(replace(SHORT, duration_s=1.0, timeline=()), app.url)
         await app.until(lambda: app.heard("on_audio_data"))

@@ -12,7 +12,7 @@ import pytest
 
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.events import Ids
+from rtms_simulator.zoom.webhooks.events import StreamIds
 
 PER_S, SECONDS = 50, 12
 ZOOMS_PATIENCE_S = 3.0
@@ -45,7 +45,7 @@ def deliveries():
     now_ms = int(time.time() * 1000)
     for number in range(PER_S * SECONDS):
         if number % 2 == 0 or not known:
-            known.append(Ids(f"{chance.getrandbits(96):x}", f"{chance.getrandbits(128):x}"))
+            known.append(StreamIds(f"{chance.getrandbits(96):x}", f"{chance.getrandbits(128):x}"))
             yield events.started("meeting", known[-1], "wss://127.0.0.1:20000/a", now_ms)
         else:
             ids = chance.choice(known[-50:])

@@ -26,7 +26,7 @@ import pytest
 from rtms_infra.source import archive
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
-from rtms_simulator.zoom.webhooks.events import Ids, body, sign, started
+from rtms_simulator.zoom.webhooks.events import StreamIds, body, sign, started
 from tests.infra.deployment import ROOT, Runner, configured
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("zip")]
@@ -152,7 +152,7 @@ async def test_the_archive_alone_makes_two_functions_that_receive_record_and_han
                 await healthy(urls[role], process)
 
             now = Clock().now_ms()
-            ids = Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
+            ids = StreamIds("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
             event, stamp = body(started("meeting", ids, "wss://rtms.zoom.us", now)), str(now // 1000)
             headers = {"content-type": "application/json", "x-zm-request-timestamp": stamp, "x-zm-signature": sign(SECRET, stamp, event)}
             async with httpx.AsyncClient(base_url=urls["webhook"]) as client:

@@ -17,7 +17,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.serving.processes import Port
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.events import Ids
+from rtms_simulator.zoom.webhooks.events import StreamIds
 from tests.e2e.processes import descendants
 from tests.security.leaks import leaks
 
@@ -97,7 +97,7 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 def start() -> bytes:
-    return events.body(events.started("meeting", Ids("m==", "s" * 32), "wss://127.0.0.1:1/x", int(Clock().now() * 1000)))
+    return events.body(events.started("meeting", StreamIds("m==", "s" * 32), "wss://127.0.0.1:1/x", int(Clock().now() * 1000)))
 
 
 @pytest.fixture

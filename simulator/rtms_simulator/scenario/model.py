@@ -78,7 +78,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ScenarioField:
     """One field of an action: its type, whether it must be there, its default and what is allowed, in words."""
 
     type: type
@@ -89,71 +89,75 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ActionKind:
     """What an action means, whether it needs a person, and its fields."""
 
     says: str
     who: bool
-    fields: Mapping[str, Field] = field(default_factory=dict)
+    fields: Mapping[str, ScenarioField] = field(default_factory=dict)
 
 
 _STOP_REASON = "Zoom's stop reason, 0 to 26"
 
-KINDS: dict[str, Kind] = {
-    "join": Kind("somebody enters; written for everybody who has none, at 0", who=True),
-    "leave": Kind("somebody leaves", who=True),
-    "speak": Kind(
+KINDS: dict[str, ActionKind] = {
+    "join": ActionKind("somebody enters; written for everybody who has none, at 0", who=True),
+    "leave": ActionKind("somebody leaves", who=True),
+    "speak": ActionKind(
         "somebody says `text` from at_s to `until_s`: audio, transcript and active speaker",
         who=True,
         fields={
-            "until_s": Field(float, "seconds, after at_s", required=True),
-            "text": Field(str, "what is said; empty is speech that no transcript shows", default=""),
-            "language": Field(int, "a language name; default: the person's"),
+            "until_s": ScenarioField(float, "seconds, after at_s", required=True),
+            "text": ScenarioField(str, "what is said; empty is speech that no transcript shows", default=""),
+            "language": ScenarioField(int, "a language name; default: the person's"),
         },
     ),
-    "video_on": Kind("a camera goes on", who=True),
-    "video_off": Kind("a camera goes off", who=True),
-    "share_start": Kind(
-        "somebody shares a screen; an earlier share ends", who=True, fields={"title": Field(str, "what the slides are headed", default="")}
+    "video_on": ActionKind("a camera goes on", who=True),
+    "video_off": ActionKind("a camera goes off", who=True),
+    "share_start": ActionKind(
+        "somebody shares a screen; an earlier share ends",
+        who=True,
+        fields={"title": ScenarioField(str, "what the slides are headed", default="")},
     ),
-    "share_stop": Kind("the share of `who` ends", who=True),
-    "chat": Kind(
+    "share_stop": ActionKind("the share of `who` ends", who=True),
+    "chat": ActionKind(
         "a chat message, or a change to an earlier one",
         who=True,
         fields={
-            "text": Field(str, "the message", default=""),
-            "to": Field(str, "`everyone`, `hosts` or a person's name", default="everyone"),
-            "operation": Field(str, "what is done", default="new", choices=CHAT_OPERATIONS),
-            "id": Field(str, "a name for this message that later actions refer to", default=""),
-            "reply_to": Field(str, "the id of an earlier message", default=""),
-            "emoji": Field(str, "for add_emoji and remove_emoji", default=""),
-            "files": Field(list, "names of attached files", default=()),
+            "text": ScenarioField(str, "the message", default=""),
+            "to": ScenarioField(str, "`everyone`, `hosts` or a person's name", default="everyone"),
+            "operation": ScenarioField(str, "what is done", default="new", choices=CHAT_OPERATIONS),
+            "id": ScenarioField(str, "a name for this message that later actions refer to", default=""),
+            "reply_to": ScenarioField(str, "the id of an earlier message", default=""),
+            "emoji": ScenarioField(str, "for add_emoji and remove_emoji", default=""),
+            "files": ScenarioField(list, "names of attached files", default=()),
         },
     ),
-    "call_event": Kind(
+    "call_event": ActionKind(
         "a contact-center event such as CONSUMER_ANSWERED or USER_HOLD",
         who=True,
-        fields={"event": Field(str, "a name of the contact-center enumeration, such as USER_HOLD", required=True)},
+        fields={"event": ScenarioField(str, "a name of the contact-center enumeration, such as USER_HOLD", required=True)},
     ),
-    "stop": Kind("the RTMS stream stops, the meeting goes on", who=False, fields={"stop_reason": Field(int, _STOP_REASON, default=1)}),
-    "reallow": Kind("the app is allowed again: a new stream of the same meeting starts", who=False),
-    "pause": Kind("the stream is paused", who=False),
-    "resume": Kind("the stream goes on", who=False),
-    "eject": Kind("the host removes somebody", who=True),
-    "end": Kind(
-        "the meeting ends; written at duration_s if absent", who=False, fields={"stop_reason": Field(int, _STOP_REASON, default=6)}
+    "stop": ActionKind(
+        "the RTMS stream stops, the meeting goes on", who=False, fields={"stop_reason": ScenarioField(int, _STOP_REASON, default=1)}
     ),
-    "fail_over": Kind("the RTMS server dies: a second rtms_started with new server_urls", who=False),
-    "drop_signaling": Kind("the signaling socket breaks: rtms_interrupted, 60 s to come back", who=False),
-    "drop_media": Kind(
+    "reallow": ActionKind("the app is allowed again: a new stream of the same meeting starts", who=False),
+    "pause": ActionKind("the stream is paused", who=False),
+    "resume": ActionKind("the stream goes on", who=False),
+    "eject": ActionKind("the host removes somebody", who=True),
+    "end": ActionKind(
+        "the meeting ends; written at duration_s if absent", who=False, fields={"stop_reason": ScenarioField(int, _STOP_REASON, default=6)}
+    ),
+    "fail_over": ActionKind("the RTMS server dies: a second rtms_started with new server_urls", who=False),
+    "drop_signaling": ActionKind("the signaling socket breaks: rtms_interrupted, 60 s to come back", who=False),
+    "drop_media": ActionKind(
         "one media socket breaks: event 7, 65 s to come back",
         who=False,
-        fields={"media": Field(str, "which", default="audio", choices=MEDIA_KINDS)},
+        fields={"media": ScenarioField(str, "which", default="audio", choices=MEDIA_KINDS)},
     ),
-    "fault": Kind(
+    "fault": ActionKind(
         "a fault by name (`rtmskit faults list`) from at_s on",
         who=False,
-        fields={"name": Field(str, "the fault's name", required=True), "with": Field(dict, "the fault's own settings")},
+        fields={"name": ScenarioField(str, "the fault's name", required=True), "with": ScenarioField(dict, "the fault's own settings")},
     ),
 }
 """Everything that can stand in a timeline. The loader, the checks and the page in docs/ are made from this table."""
@@ -458,24 +462,24 @@ def _completed(action: Action) -> Action:
 _LIBRARY = files("rtms_simulator") / "scenario" / "library"
 FIRST_USER_ID = 16778240  # what Zoom gives the first participant of a meeting (seen on the wire, D.2); later ones are 1024 apart
 
-SCENARIO_KEYS: dict[str, Field] = {
-    "name": Field(str, "a text"),
-    "summary": Field(str, "a text", default=""),
-    "product": Field(str, "which product holds it", default="meeting", choices=PRODUCTS),
-    "seed": Field(int, "a whole number", default=0),
-    "duration_s": Field(float, "seconds, above 0", required=True),
-    "meetings": Field(int, "how many of them run at once", default=1),
-    "apps": Field(int, "how many apps receive a stream of it", default=1),
-    "people": Field(list, "tables with a name", required=True),
-    "timeline": Field(list, "tables with at_s and kind", default=()),
+SCENARIO_KEYS: dict[str, ScenarioField] = {
+    "name": ScenarioField(str, "a text"),
+    "summary": ScenarioField(str, "a text", default=""),
+    "product": ScenarioField(str, "which product holds it", default="meeting", choices=PRODUCTS),
+    "seed": ScenarioField(int, "a whole number", default=0),
+    "duration_s": ScenarioField(float, "seconds, above 0", required=True),
+    "meetings": ScenarioField(int, "how many of them run at once", default=1),
+    "apps": ScenarioField(int, "how many apps receive a stream of it", default=1),
+    "people": ScenarioField(list, "tables with a name", required=True),
+    "timeline": ScenarioField(list, "tables with at_s and kind", default=()),
 }
-PERSON_KEYS: dict[str, Field] = {
-    "name": Field(str, "a name, each only once", required=True),
-    "user_id": Field(int, f"1 to {MAX_USER_ID}"),
-    "role": Field(str, "what they are", default="participant", choices=ROLES),
-    "language": Field(str, "what they speak", default="english", choices=tuple(LANGUAGES)),
-    "channel_id": Field(str, "the contact center's name for their audio"),
-    "phone_number": Field(str, "as E.164, +15550100"),
+PERSON_KEYS: dict[str, ScenarioField] = {
+    "name": ScenarioField(str, "a name, each only once", required=True),
+    "user_id": ScenarioField(int, f"1 to {MAX_USER_ID}"),
+    "role": ScenarioField(str, "what they are", default="participant", choices=ROLES),
+    "language": ScenarioField(str, "what they speak", default="english", choices=tuple(LANGUAGES)),
+    "channel_id": ScenarioField(str, "the contact center's name for their audio"),
+    "phone_number": ScenarioField(str, "as E.164, +15550100"),
 }
 _TYPE_NAMES: dict[type, str] = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
 
@@ -537,13 +541,13 @@ def _build(document: Mapping[str, Any], name: str) -> Scenario:
 
 def _read_action(row: object, here: Path, user_ids: Mapping[str, int]) -> Action:
     head = {
-        "at_s": Field(float, "seconds from the start", required=True),
-        "kind": Field(str, "what happens", required=True, choices=tuple(KINDS)),
+        "at_s": ScenarioField(float, "seconds from the start", required=True),
+        "kind": ScenarioField(str, "what happens", required=True, choices=tuple(KINDS)),
     }
     if not isinstance(row, dict):
         raise ScenarioError("not a table", path=here, allowed="a table with at_s and kind")
     kind = _read({key: value for key, value in row.items() if key in head}, head, here)["kind"]
-    by_whom = {"who": Field(str, "by whom", required=True, choices=tuple(user_ids))} if KINDS[kind].who else {}
+    by_whom = {"who": ScenarioField(str, "by whom", required=True, choices=tuple(user_ids))} if KINDS[kind].who else {}
     # Languages are names in the file and Zoom's numbers in the model.
     own = {
         key: replace(fact, type=str, choices=tuple(LANGUAGES)) if key == "language" else fact for key, fact in KINDS[kind].fields.items()
@@ -555,7 +559,7 @@ def _read_action(row: object, here: Path, user_ids: Mapping[str, int]) -> Action
     return Action(values["at_s"], kind, who, {key: value for key, value in values.items() if key in own})
 
 
-def _read(row: object, keys: Mapping[str, Field], here: Path) -> dict[str, Any]:
+def _read(row: object, keys: Mapping[str, ScenarioField], here: Path) -> dict[str, Any]:
     """The row's values, defaults filled in, each of its type. Raises ScenarioError for what is missing, unknown or of another type."""
     if not isinstance(row, dict):
         raise ScenarioError("not a table", path=here, allowed=f"a table with {', '.join(keys)}")

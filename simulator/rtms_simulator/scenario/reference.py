@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rtms_simulator.scenario.languages import LANGUAGES
-from rtms_simulator.scenario.model import KINDS, PERSON_KEYS, SCENARIO_KEYS, Field, load, names
+from rtms_simulator.scenario.model import KINDS, PERSON_KEYS, SCENARIO_KEYS, ScenarioField, load, names
 
 
 def keys() -> str:
@@ -36,11 +36,11 @@ def languages() -> str:
     return ", ".join(f"`{name}`" for name in LANGUAGES)
 
 
-def _table(heading: str, fields: Iterable[tuple[str, Field]]) -> str:
+def _table(heading: str, fields: Iterable[tuple[str, ScenarioField]]) -> str:
     return "\n".join([f"| {heading} | allowed |", "| --- | --- |", *(f"| `{key}` | {_allowed(key, field)} |" for key, field in fields)])
 
 
-def _allowed(key: str, field: Field) -> str:
+def _allowed(key: str, field: ScenarioField) -> str:
     words = (
         field.says if key == "language" or not field.choices else f"{field.says}: " + ", ".join(f"`{choice}`" for choice in field.choices)
     )

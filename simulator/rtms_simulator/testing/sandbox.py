@@ -21,8 +21,8 @@ from rtms_simulator.recall import WebhookEndpoint
 from rtms_simulator.recall.http.api import Exchange
 from rtms_simulator.recall.records.workspace import Mdc
 from rtms_simulator.zoom import MeetingReport
-from rtms_simulator.zoom.webhooks.events import EVENTS, Event
-from rtms_simulator.zoom.webhooks.sender import Delivery, Validation
+from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
+from rtms_simulator.zoom.webhooks.sender import Delivery, UrlValidation
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ class World:
             "TASKS_QUEUE": said["cloud_tasks"]["queue"],
         }
 
-    def validate(self, webhook_url: str) -> Validation:
+    def validate(self, webhook_url: str) -> UrlValidation:
         """Challenge the receiver, as "Validate" on the app's page does."""
         return self._call(self.stack.zoom.validate(webhook_url))
 
@@ -183,7 +183,7 @@ class World:
 
         async def whole() -> Delivery:
             example = EVENTS[event]
-            whole = Event(event, {**example.payload, **(payload or {})}, self.stack.clock.now_ms())
+            whole = WebhookEvent(event, {**example.payload, **(payload or {})}, self.stack.clock.now_ms())
             return await self.stack.zoom.deliver(whole, self.stack.zoom.endpoint(webhook_url))
 
         return self._call(whole())
@@ -236,7 +236,7 @@ class World:
         async def whole() -> list[Problem]:
             zoom, recall = self.stack.zoom, self.stack.recall
             meetings = [meeting.report() for meeting in zoom.meetings.values()]
-            return judge(list(zoom.courier.deliveries), meetings, recall.workspace.mdcs.values(), list(recall.api.history))
+            return judge(list(zoom.webhooks.deliveries), meetings, recall.workspace.mdcs.values(), list(recall.api.history))
 
         return [problem for problem in self._call(whole()) if problem.name not in self._allowed]
 

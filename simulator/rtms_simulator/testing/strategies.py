@@ -27,7 +27,7 @@ from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
 from rtms_simulator.recall.switches import Progression, RecallSwitches
 from rtms_simulator.zoom.rtms.enums import StopReason
 from rtms_simulator.zoom.webhooks import events as zoom
-from rtms_simulator.zoom.webhooks.events import FAMILIES, Event, Ids
+from rtms_simulator.zoom.webhooks.events import FAMILIES, StreamIds, WebhookEvent
 from rtms_simulator.zoom.webhooks.sender import CONTENT_TYPE
 
 SIGNATURE = "x-zm-signature"
@@ -45,7 +45,7 @@ _HEX = "0123456789abcdef"
 class Delivery:
     """One request to a webhook: `headers` as they go out in UTF-8, repeated ones repeated. `flaw` is "" for what Zoom could have sent."""
 
-    event: Event
+    event: WebhookEvent
     headers: tuple[tuple[str, str], ...]
     body: bytes
     flaw: str = ""
@@ -54,7 +54,7 @@ class Delivery:
         return f"<{f'{self.flaw}: ' if self.flaw else ''}{told(self.event)}>"
 
 
-def told(event: Event) -> str:
+def told(event: WebhookEvent) -> str:
     """An event in a few words."""
     payload = event.payload
     facts = {"servers": payload.get("server_urls"), "stop_reason": payload.get("stop_reason"), "stream": payload.get("rtms_stream_id")}
@@ -80,8 +80,8 @@ def stream_ids() -> st.SearchStrategy[str]:
     return st.just("609340fb2a7946909659956c8aa9250c") | st.text(_HEX, min_size=32, max_size=32)
 
 
-def ids() -> st.SearchStrategy[Ids]:
-    return st.builds(Ids, entity_ids(), stream_ids(), account_id=st.sampled_from(["Ylp1nCFkRuSyGvUx2eVzKg", "a/b+c=="]))
+def ids() -> st.SearchStrategy[StreamIds]:
+    return st.builds(StreamIds, entity_ids(), stream_ids(), account_id=st.sampled_from(["Ylp1nCFkRuSyGvUx2eVzKg", "a/b+c=="]))
 
 
 def server_urls() -> st.SearchStrategy[str]:
@@ -93,11 +93,11 @@ def server_urls() -> st.SearchStrategy[str]:
 # Events
 
 
-Who = st.SearchStrategy[Ids] | None
+Who = st.SearchStrategy[StreamIds] | None
 When = st.SearchStrategy[int] | None
 
 
-def starts(*, who: Who = None, times: When = None) -> st.SearchStrategy[Event]:
+def starts(*, who: Who = None, times: When = None) -> st.SearchStrategy[WebhookEvent]:
     """`*.rtms_started` of every product, in the payload's form of 2025 and of May 2026. `times` in ms since the epoch."""
     return st.builds(
         zoom.started,
@@ -109,12 +109,12 @@ def starts(*, who: Who = None, times: When = None) -> st.SearchStrategy[Event]:
     )
 
 
-def stops(*, who: Who = None, times: When = None) -> st.SearchStrategy[Event]:
+def stops(*, who: Who = None, times: When = None) -> st.SearchStrategy[WebhookEvent]:
     """`*.rtms_stopped` with every documented reason; 8 asks for deletion."""
     return st.builds(zoom.stopped, products(), ids() if who is None else who, _reasons(), _times() if times is None else times)
 
 
-def interruptions(*, who: Who = None, times: When = None) -> st.SearchStrategy[Event]:
+def interruptions(*, who: Who = None, times: When = None) -> st.SearchStrategy[WebhookEvent]:
     """`*.rtms_interrupted`. [?] With server_urls too: Zoom documents none there, its samples read them."""
     return st.builds(
         zoom.interrupted,
@@ -125,13 +125,13 @@ def interruptions(*, who: Who = None, times: When = None) -> st.SearchStrategy[E
     )
 
 
-def challenges() -> st.SearchStrategy[Event]:
+def challenges() -> st.SearchStrategy[WebhookEvent]:
     """`endpoint.url_validation` with a token such as Zoom's: 22 characters of URL-safe base64."""
     tokens = st.just("qgg8vlvZRS6UYooatFL8Aw") | st.text(f"{_BASE64[:62]}-_", min_size=22, max_size=22)
     return st.builds(zoom.url_validation, tokens, _times())
 
 
-def notices() -> st.SearchStrategy[Event]:
+def notices() -> st.SearchStrategy[WebhookEvent]:
     """What is about the account rather than a stream: concurrency and deauthorization."""
     return st.one_of(
         st.builds(zoom.concurrency_near_limit, st.just(2000), st.integers(1600, 2000), _times()),
@@ -140,20 +140,20 @@ def notices() -> st.SearchStrategy[Event]:
     )
 
 
-def unknown_events() -> st.SearchStrategy[Event]:
+def unknown_events() -> st.SearchStrategy[WebhookEvent]:
     """Events that an app may be subscribed to for other reasons: to be acknowledged, whatever they hold."""
     names = st.sampled_from(["meeting.started", "recording.completed", "meeting.rtms_paused", "user.signed_in"])
     payloads = st.dictionaries(st.text(max_size=8), st.none() | st.integers(0, 9) | st.text(max_size=8), max_size=3)
-    return st.builds(Event, names, payloads, _times())
+    return st.builds(WebhookEvent, names, payloads, _times())
 
 
-def events() -> st.SearchStrategy[Event]:
+def events() -> st.SearchStrategy[WebhookEvent]:
     """Any event that Zoom may send."""
     return st.one_of(starts(), stops(), interruptions(), challenges(), notices(), unknown_events())
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> list[Event]:
+def lives(draw: st.DrawFn) -> list[WebhookEvent]:
     """What Zoom tells of one stream, in order: it starts, may be interrupted and move to other servers, and stops. Times grow."""
     product, who = draw(products()), draw(ids())
     at = draw(_times())
@@ -181,7 +181,7 @@ def _times() -> st.SearchStrategy[int]:
 # Bodies
 
 
-def bodies(event: Event) -> st.SearchStrategy[bytes]:
+def bodies(event: WebhookEvent) -> st.SearchStrategy[bytes]:
     """Every way of writing an event down: Zoom's own, and those that a receiver only survives if it verifies the bytes as they came."""
     return st.sampled_from([style for name, style in zoom.STYLES.items() if name != "float-numbers"]).map(
         lambda style: zoom.body(event, style)
@@ -203,11 +203,11 @@ class _Choice:
 class Damage(_Choice):
     """One way in which a body is no event any more; `place` chooses where. `apply` never returns the body as it was."""
 
-    def apply(self, event: Event) -> bytes:
+    def apply(self, event: WebhookEvent) -> bytes:
         return DAMAGES[self.name](event, self.place)
 
 
-def _whole(event: Event) -> dict[str, Any]:
+def _whole(event: WebhookEvent) -> dict[str, Any]:
     return json.loads(zoom.body(event))
 
 
@@ -215,12 +215,12 @@ def _written(whole: Any) -> bytes:
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _cut(event: Event, place: int) -> bytes:
+def _cut(event: WebhookEvent, place: int) -> bytes:
     body = zoom.body(event)
     return body[: place % len(body)]
 
 
-def _without(event: Event, place: int) -> bytes:
+def _without(event: WebhookEvent, place: int) -> bytes:
     """Without one of the fields that say what happened and to whom."""
     whole = _whole(event)
     payload = whole["payload"]
@@ -232,7 +232,7 @@ def _without(event: Event, place: int) -> bytes:
     return _written(whole)
 
 
-def _mistyped(event: Event, place: int) -> bytes:
+def _mistyped(event: WebhookEvent, place: int) -> bytes:
     """One field of another type than it has."""
     whole = _whole(event)
     where = whole["payload"] if whole["payload"] and place % 3 else whole
@@ -244,7 +244,7 @@ def _mistyped(event: Event, place: int) -> bytes:
     return _written(whole)
 
 
-DAMAGES: Mapping[str, Callable[[Event, int], bytes]] = {
+DAMAGES: Mapping[str, Callable[[WebhookEvent, int], bytes]] = {
     "cut off": _cut,
     "without a field": _without,
     "a field of another type": _mistyped,
@@ -285,7 +285,7 @@ def sign(secret_token: str, seconds: int, body: bytes) -> tuple[tuple[str, str],
 
 
 @st.composite
-def deliveries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[Event] | None = None) -> Delivery:
+def deliveries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> Delivery:
     """An authentic request at `now` (seconds since the epoch), signed up to a minute ago. `of`: which events; any by default."""
     event = draw(events() if of is None else of)
     body = draw(bodies(event))
@@ -293,7 +293,7 @@ def deliveries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchS
 
 
 @st.composite
-def malformed(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[Event] | None = None) -> Delivery:
+def malformed(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> Delivery:
     """An authentic request whose body is damaged: signed as it is."""
     event, damage = draw(events() if of is None else of), draw(damages())
     body = damage.apply(event)
@@ -301,7 +301,7 @@ def malformed(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchSt
 
 
 @st.composite
-def forgeries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[Event] | None = None) -> Delivery:
+def forgeries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> Delivery:
     """A request that somebody made who does not have the secret, or kept for a day: to be refused, with nothing done. `of`: starts by
     default; not challenges, which may come unsigned."""
     return draw(flaws()).apply(draw(starts() if of is None else of), secret_token, now)
@@ -311,7 +311,7 @@ def forgeries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchSt
 class Flaw(_Choice):
     """One thing that makes a request not authentic; `place` chooses which bit, byte or digit."""
 
-    def apply(self, event: Event, secret_token: str, now: float) -> Delivery:
+    def apply(self, event: WebhookEvent, secret_token: str, now: float) -> Delivery:
         """The flawed request at `now` (seconds since the epoch)."""
         body = zoom.body(event)
         genuine = Delivery(event, sign(secret_token, int(now), body), body)

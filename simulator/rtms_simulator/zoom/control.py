@@ -90,7 +90,7 @@ async def _traffic(zoom: Zoom, request: Request, asked: Asked) -> Any:
 
 
 async def _deliveries(zoom: Zoom, request: Request, asked: Asked) -> Any:
-    return {"deliveries": summary(tuple(zoom.courier.deliveries))}
+    return {"deliveries": summary(tuple(zoom.webhooks.deliveries))}
 
 
 async def _delivery(zoom: Zoom, request: Request, asked: Asked) -> Any:
@@ -102,7 +102,7 @@ async def _delivery(zoom: Zoom, request: Request, asked: Asked) -> Any:
 async def _replay(zoom: Zoom, request: Request, asked: Asked) -> Any:
     delivery = _find_delivery(zoom, request)
     url = asked.get("webhook_url", delivery.url)
-    return summary((await zoom.courier.replay(delivery.id, zoom.endpoint(str(url))),))[0]
+    return summary((await zoom.webhooks.replay(delivery.id, zoom.endpoint(str(url))),))[0]
 
 
 async def _send(zoom: Zoom, request: Request, asked: Asked) -> Any:
@@ -114,14 +114,14 @@ async def _send(zoom: Zoom, request: Request, asked: Asked) -> Any:
     style = events.STYLES.get(str(asked.get("style", "zoom")))
     if style is None:
         raise NotDone(400, "bad_request", f"no style {asked['style']!r} (allowed: {', '.join(events.STYLES)})")
-    event = events.Event(name, payload, int(asked.get("event_ts", zoom.clock.now_ms())))
-    return summary((await zoom.courier.deliver(event, zoom.endpoint(_text(asked, "webhook_url")), style=style),))[0]
+    event = events.WebhookEvent(name, payload, int(asked.get("event_ts", zoom.clock.now_ms())))
+    return summary((await zoom.webhooks.deliver(event, zoom.endpoint(_text(asked, "webhook_url")), style=style),))[0]
 
 
 async def _validate(zoom: Zoom, request: Request, asked: Asked) -> Any:
     url = _text(asked, "webhook_url")
     validation = await zoom.validate(url)
-    standing = zoom.courier.standings[url]
+    standing = zoom.webhooks.standings[url]
     return {"ok": validation.ok, "problem": validation.problem, "disabled": standing.disabled, "mails": standing.mails}
 
 
@@ -267,7 +267,7 @@ def _find_meeting(zoom: Zoom, request: Request) -> Meeting:
 
 def _find_delivery(zoom: Zoom, request: Request) -> Delivery:
     number = request.path_params["id"]
-    for delivery in zoom.courier.deliveries:
+    for delivery in zoom.webhooks.deliveries:
         if delivery.id == number:
             return delivery
     raise NotDone(404, "no_delivery", f"no delivery {number}")

@@ -17,21 +17,21 @@ from rtms_simulator.scenario.model import Scenario
 from rtms_simulator.zoom.app import KINDS, ZoomApp
 from rtms_simulator.zoom.control import control_app
 from rtms_simulator.zoom.media import MediaSource
-from rtms_simulator.zoom.meeting.meeting import Meeting, Plan
+from rtms_simulator.zoom.meeting.meeting import Meeting, MeetingPlan
 from rtms_simulator.zoom.meeting.report import MeetingReport
 from rtms_simulator.zoom.meeting.timeline import Speed
 from rtms_simulator.zoom.rtms.enums import StatusCode
-from rtms_simulator.zoom.rtms.handshake import Unreadable, read_hello, read_message
-from rtms_simulator.zoom.rtms.server import DEFAULT_LIMITS, Limits, RtmsServer, Socket
-from rtms_simulator.zoom.rtms.states import DOCUMENTED, Role, Switches, refusal
-from rtms_simulator.zoom.rtms.stream import LiveStream, Source
+from rtms_simulator.zoom.rtms.handshake import UnreadableMessageError, read_hello, read_message
+from rtms_simulator.zoom.rtms.server import DEFAULT_LIMITS, ConnectionLimits, RtmsServer, RtmsSocket
+from rtms_simulator.zoom.rtms.states import DOCUMENTED, RtmsSwitches, SocketRole, refusal
+from rtms_simulator.zoom.rtms.stream import LiveStream, MediaPackets
 from rtms_simulator.zoom.tls import Tls
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.sender import DOCUMENTED as DOCUMENTED_DELIVERY
-from rtms_simulator.zoom.webhooks.sender import Authorization, Courier, Delivery, DeliverySwitches, Endpoint, Validation
+from rtms_simulator.zoom.webhooks.sender import Authorization, Delivery, DeliverySwitches, EventSubscription, UrlValidation, WebhookSender
 
 _KEPT_MEETINGS = 2000
-_ROLE_OF = {1: Role.SIGNALING, 3: Role.MEDIA}
+_ROLE_OF = {1: SocketRole.SIGNALING, 3: SocketRole.MEDIA}
 
 
 class Zoom:
@@ -51,9 +51,9 @@ class Zoom:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: Tls | None = None,
-        switches: Switches = DOCUMENTED,
+        switches: RtmsSwitches = DOCUMENTED,
         delivery: DeliverySwitches = DOCUMENTED_DELIVERY,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: ConnectionLimits = DEFAULT_LIMITS,
         binary_frames: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -63,7 +63,7 @@ class Zoom:
         self.switches = switches
         self.tls = tls
         self.faults = FaultBook()
-        self.courier = Courier(clock, Random(seed + 1), switches=delivery, faults=self.faults, transport=transport)
+        self.webhooks = WebhookSender(clock, Random(seed + 1), switches=delivery, faults=self.faults, transport=transport)
         self._server = RtmsServer(self, host=host, port=port, tls=tls.context if tls else None, binary=binary_frames, limits=limits)
         self._numbers = itertools.count(1)
         self.meetings: dict[int, Meeting] = {}
@@ -79,7 +79,7 @@ class Zoom:
     async def aclose(self) -> None:
         """Break everything off and stop listening."""
         await self.reset()
-        await self.courier.aclose()
+        await self.webhooks.aclose()
         await self._server.aclose()
 
     async def reset(self) -> None:
@@ -91,7 +91,7 @@ class Zoom:
         self._bound.clear()
         self._paths.clear()
         self._dead.clear()
-        self.courier.deliveries.clear()
+        self.webhooks.deliveries.clear()
         self.faults.clear()
 
     @property
@@ -117,7 +117,7 @@ class Zoom:
         *,
         speed: Speed = 1.0,
         faults: Iterable[Fault] = (),
-        source: Source | None = None,
+        source: MediaPackets | None = None,
         media_file: Path | None = None,
         transcript_file: Path | None = None,
         authorization: Authorization = None,
@@ -132,13 +132,13 @@ class Zoom:
         if scenario.meetings != 1:
             raise ValueError(f"{scenario.name} is {scenario.meetings} meetings at once; play_all plays them")
         apps = tuple(
-            (app, Endpoint(app.webhook_url or webhook_url, app.secret_token, app.client_id, authorization))
+            (app, EventSubscription(app.webhook_url or webhook_url, app.secret_token, app.client_id, authorization))
             for app in itertools.islice(itertools.cycle(self.apps), scenario.apps)
         )
         if source is None:
             source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file)
             scenario = source.scenario
-        plan = Plan(scenario, source, apps, speed, tuple(faults), payloads, linger)
+        plan = MeetingPlan(scenario, source, apps, speed, tuple(faults), payloads, linger)
         number = next(self._numbers)
         meeting = Meeting(number, plan, self, Random(f"{self.seed}/{number}/{scenario.seed}"))
         self.meetings[number] = meeting
@@ -178,18 +178,18 @@ class Zoom:
 
     # Webhooks
 
-    def endpoint(self, webhook_url: str, *, authorization: Authorization = None) -> Endpoint:
+    def endpoint(self, webhook_url: str, *, authorization: Authorization = None) -> EventSubscription:
         """The first app's subscription at that URL."""
         app = self.apps[0]
-        return Endpoint(webhook_url, app.secret_token, app.client_id, authorization)
+        return EventSubscription(webhook_url, app.secret_token, app.client_id, authorization)
 
-    async def deliver(self, event: events.Event, endpoint: Endpoint, faults: FaultBook | None = None) -> Delivery:
+    async def deliver(self, event: events.WebhookEvent, endpoint: EventSubscription, faults: FaultBook | None = None) -> Delivery:
         """Send one event; retries follow by themselves. `faults` act before those that are armed for everything."""
-        return await self.courier.deliver(event, endpoint, more_faults=faults)
+        return await self.webhooks.deliver(event, endpoint, more_faults=faults)
 
-    async def validate(self, webhook_url: str) -> Validation:
+    async def validate(self, webhook_url: str) -> UrlValidation:
         """Challenge an endpoint, as "Validate" on the app's page does."""
-        return await self.courier.validate(self.endpoint(webhook_url))
+        return await self.webhooks.validate(self.endpoint(webhook_url))
 
     # What a meeting needs of its Zoom
 
@@ -214,12 +214,12 @@ class Zoom:
         found = self._take(self._paths.get(paths), _role_of_path(path), "unreachable")
         return int(found[0].number("status")) if found else None
 
-    def _take(self, stream: LiveStream | None, role: Role, *names: str) -> list[Fault]:
+    def _take(self, stream: LiveStream | None, role: SocketRole, *names: str) -> list[Fault]:
         """Faults of a handshake: the stream's own, then those that are armed for every one."""
         books = (self.faults,) if stream is None else (stream.faults, self.faults)
         return [fault for book in books for fault in book.take(Where.HANDSHAKE, *names, socket=role.value)]
 
-    def received(self, socket: Socket, raw: bytes) -> None:
+    def received(self, socket: RtmsSocket, raw: bytes) -> None:
         stream = self._bound.get(socket.number)
         if stream is not None:
             stream.received(socket, raw)
@@ -227,7 +227,7 @@ class Zoom:
         role = _role_of_path(socket.path)
         try:
             message = read_message(raw)
-        except Unreadable:
+        except UnreadableMessageError:
             socket.send(msgspec.json.encode(refusal(role, StatusCode.INVALID_PAYLOAD)))
             return
         role = _ROLE_OF.get(message["msg_type"], role)
@@ -247,11 +247,11 @@ class Zoom:
             socket.bound = True
             self._bound[socket.number] = stream
 
-    def lost(self, socket: Socket) -> None:
+    def lost(self, socket: RtmsSocket) -> None:
         stream = self._bound.pop(socket.number, None)
         if stream is not None:
             stream.lost(socket)
 
 
-def _role_of_path(path: str) -> Role:
-    return Role.MEDIA if path.rpartition("/")[2] in (*KINDS, "all") else Role.SIGNALING
+def _role_of_path(path: str) -> SocketRole:
+    return SocketRole.MEDIA if path.rpartition("/")[2] in (*KINDS, "all") else SocketRole.SIGNALING

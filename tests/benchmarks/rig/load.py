@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.events import Ids
+from rtms_simulator.zoom.webhooks.events import StreamIds
 
 MOST_PER_S = 6000
 """As many requests are prepared for each second of a closed loop; `Result.exhausted` says that they were not enough."""
@@ -102,7 +102,7 @@ def starts(job: Job) -> Iterator[bytes]:
     """Requests with a signed `meeting.rtms_started` each, every one of a stream of its own."""
     chance = random.Random(job.seed)
     while True:
-        ids = Ids(f"{chance.getrandbits(128):032x}", f"{chance.getrandbits(128):032x}")
+        ids = StreamIds(f"{chance.getrandbits(128):032x}", f"{chance.getrandbits(128):032x}")
         yield request(job, events.body(events.started("meeting", ids, SERVER_URL, int(time.time() * 1000))))
 
 

@@ -21,17 +21,17 @@ from rtms_simulator.recall.records.lifecycle import stream_signature
 from rtms_simulator.testing import strategies
 from rtms_simulator.testing.strategies import Damage, Flaw
 from rtms_simulator.zoom.webhooks import events as zoom
-from rtms_simulator.zoom.webhooks.events import Event, Ids
+from rtms_simulator.zoom.webhooks.events import StreamIds, WebhookEvent
 
 T = TypeVar("T")
 
 SERVERS = {name: f"wss://rtms-{name}.zoom.us:443" for name in "ab"} | {"elsewhere": "wss://rtms.example.com:443"}
 WHO = {
-    "meeting": Ids("/4AAiAAAAAiAi//iii==", "609340fb2a7946909659956c8aa9250c"),
-    "webinar": Ids("7777AAAiAAAAAiAiAiiAii==", "70a1b2c3d4e5f60718293a4b5c6d7e8f"),
-    "session": Ids("sEssIon+AAAiAiAiAiiAii==", "8f7e6d5c4b3a29180706f5e4d3c2b1a0"),
-    "contact_center": Ids("engagement-0001", "00112233445566778899aabbccddeeff"),
-    "phone": Ids("call/0001", "ffeeddccbbaa99887766554433221100"),
+    "meeting": StreamIds("/4AAiAAAAAiAi//iii==", "609340fb2a7946909659956c8aa9250c"),
+    "webinar": StreamIds("7777AAAiAAAAAiAiAiiAii==", "70a1b2c3d4e5f60718293a4b5c6d7e8f"),
+    "session": StreamIds("sEssIon+AAAiAiAiAiiAii==", "8f7e6d5c4b3a29180706f5e4d3c2b1a0"),
+    "contact_center": StreamIds("engagement-0001", "00112233445566778899aabbccddeeff"),
+    "phone": StreamIds("call/0001", "ffeeddccbbaa99887766554433221100"),
 }
 PRODUCTS = st.sampled_from(list(WHO))
 AGO = st.sampled_from([0, 3, 50, 61])
@@ -84,7 +84,7 @@ class Surface(RuleBasedStateMachine):
 
     # Zoom
 
-    def zoom_sends(self, event: Event) -> int:
+    def zoom_sends(self, event: WebhookEvent) -> int:
         body = zoom.body(event)
         headers = strategies.sign(SECRET_TOKEN, int(self.now), body)
         self.sent.append((headers, body))
@@ -112,7 +112,7 @@ class Surface(RuleBasedStateMachine):
     @rule(event=st.sampled_from(["app_deauthorized", "rtms.concurrency_limited", "rtms.concurrency_near_limit", "meeting.ended"]))
     def says_something_else(self, event: str) -> None:
         before = self.state()
-        known = zoom.EVENTS.get(event, Event(event, {"object": {"id": 1}}, self.at(0)))
+        known = zoom.EVENTS.get(event, WebhookEvent(event, {"object": {"id": 1}}, self.at(0)))
         assert self.zoom_sends(known) == 200
         assert self.state() == before
 

@@ -9,9 +9,9 @@ from random import Random
 from typing import Any
 
 from rtms_simulator.zoom.rtms.enums import MessageType
-from rtms_simulator.zoom.rtms.handshake import Hello, Unreadable, read_hello, read_message, sign
+from rtms_simulator.zoom.rtms.handshake import HandshakeRequest, UnreadableMessageError, read_hello, read_message, sign
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
-from rtms_simulator.zoom.rtms.states import Identity
+from rtms_simulator.zoom.rtms.states import StreamIdentity
 
 FRAMES = 100_000
 KEYS = ["msg_type", "rtms_stream_id", "meeting_uuid", "signature"]
@@ -67,13 +67,13 @@ def test_a_hundred_thousand_frames() -> None:
         """A stream that, more often than not, somebody has joined properly."""
         nonlocal conn
         urls = {"all": "ws://zoom/all", "audio": "ws://zoom/audio"}
-        protocol = StreamProtocol(Identity("stream", "meeting", "client", "secret"), session_id="session", media_urls=urls, now=now)
+        protocol = StreamProtocol(StreamIdentity("stream", "meeting", "client", "secret"), session_id="session", media_urls=urls, now=now)
         if random.random() < 0.8:
             for kind in (1, 3):
                 conn += 1
                 fields = {"msg_type": kind, "rtms_stream_id": "stream", "meeting_uuid": "meeting", "signature": signature, "media_type": 1}
                 hello = read_hello(fields)
-                assert isinstance(hello, Hello)
+                assert isinstance(hello, HandshakeRequest)
                 protocol.greet(conn, hello, now)
             protocol.receive(conn - 1, b'{"msg_type":7}', now)
         return protocol
@@ -86,9 +86,9 @@ def test_a_hundred_thousand_frames() -> None:
         conn += 1
         try:
             hello = read_hello(read_message(raw))
-        except Unreadable:
+        except UnreadableMessageError:
             hello = None
-        if isinstance(hello, Hello):
+        if isinstance(hello, HandshakeRequest):
             protocol.greet(conn, hello, now)
         for there in protocol.connections:
             protocol.receive(there, raw, now)

@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rtms_simulator.zoom.rtms.enums import SINGLE_MEDIA_TYPES, MediaType, SessionState, StatusCode, StreamState
-from rtms_simulator.zoom.rtms.handshake import Hello, read_hello, sign
+from rtms_simulator.zoom.rtms.handshake import HandshakeRequest, read_hello, sign
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
 from rtms_simulator.zoom.rtms.states import (
     TRANSITIONS,
-    Announce,
-    Close,
-    Complaint,
-    Effect,
-    Flow,
-    Identity,
-    Role,
-    Send,
-    Subscribed,
-    Switches,
-    Watch,
+    CloseConnection,
+    EventsSubscribed,
+    ProtocolEffect,
+    ProtocolViolation,
+    RtmsSwitches,
+    SelectVideo,
+    SendMessage,
+    SendWebhook,
+    SocketRole,
+    StartMedia,
+    StreamIdentity,
 )
 
-ME = Identity("stream", "meeting/uuid==", "client", "secret")
+ME = StreamIdentity("stream", "meeting/uuid==", "client", "secret")
 SIGNATURE = sign("client", "secret", "meeting/uuid==", "stream")
 ANSWERS = {2, 4, 6, 8, 9, 11, 12, 20, 22, 29}
 json_values = st.recursive(
@@ -54,8 +54,8 @@ class Protocol(RuleBasedStateMachine):
         kinds=st.integers(0, 31),
     )
     def begin(self, bad_signature: Any, keep_alive_death: Any, ready: bool, kinds: int) -> None:
-        switches = Switches(bad_signature=bad_signature, keep_alive_death=keep_alive_death, ready_for_each_media=ready)
-        identity = Identity(ME.stream_id, ME.entity_id, ME.client_id, ME.client_secret, MediaType(kinds))
+        switches = RtmsSwitches(bad_signature=bad_signature, keep_alive_death=keep_alive_death, ready_for_each_media=ready)
+        identity = StreamIdentity(ME.stream_id, ME.entity_id, ME.client_id, ME.client_secret, MediaType(kinds))
         self.now = 1000.0
         urls = {key: f"ws://zoom/{key}" for key in ("audio", "video", "deskshare", "transcript", "chat", "all")}
         self.protocol = StreamProtocol(identity, session_id="session", media_urls=urls, now=self.now, switches=switches)
@@ -66,11 +66,11 @@ class Protocol(RuleBasedStateMachine):
         self.stops = 0
         self.was = self.protocol.state
 
-    def carry_out(self, effects: list[Effect], greeted: int | None = None) -> None:
+    def carry_out(self, effects: list[ProtocolEffect], greeted: int | None = None) -> None:
         """Judge every effect as a driver would meet it."""
         for effect in effects:
             match effect:
-                case Send(conn, message):
+                case SendMessage(conn, message):
                     assert conn in self.up or conn == greeted
                     assert message["msg_type"] in ANSWERS
                     json.dumps(message)
@@ -78,30 +78,30 @@ class Protocol(RuleBasedStateMachine):
                         self.up.add(conn)
                     if "status_code" in message:
                         StatusCode(message["status_code"])
-                case Close(conn, _):
+                case CloseConnection(conn, _):
                     assert conn in self.up or conn == greeted
                     self.up.discard(conn)
                     self.flows.discard(conn)
-                case Flow(conn, kinds, params, since):
+                case StartMedia(conn, kinds, params, since):
                     assert conn in self.up
                     assert conn not in self.flows
                     assert kinds == kinds & self.kinds
                     assert len(params) == sum(kind in kinds for kind in SINGLE_MEDIA_TYPES)
                     assert self.now - 60 <= since <= self.now
                     self.flows.add(conn)
-                case Announce("stopped", found):
+                case SendWebhook("stopped", found):
                     self.stops += 1
                     assert found["stop_reason"] == self.protocol.stop_reason
-                case Announce(what):
+                case SendWebhook(what):
                     assert what in ("started", "interrupted")
                     assert not self.up
-                case Watch(conn, _):
+                case SelectVideo(conn, _):
                     assert conn in self.up
-                case Complaint(conn, code, about):
+                case ProtocolViolation(conn, code, about):
                     assert conn in self.up
                     assert len(about) < 400
                     StatusCode(code)
-                case Subscribed():
+                case EventsSubscribed():
                     assert self.protocol.signaling is not None
 
     def connection(self, data: st.DataObject) -> int:
@@ -125,10 +125,10 @@ class Protocol(RuleBasedStateMachine):
             "buffer_data": buffer_data,
         }
         hello = read_hello(message)
-        assert isinstance(hello, Hello)
+        assert isinstance(hello, HandshakeRequest)
         conn, self.next_conn = self.next_conn, self.next_conn + 1
         effects = self.protocol.greet(conn, hello, self.now)
-        assert any(isinstance(effect, (Send, Close)) and effect.conn == conn for effect in effects)
+        assert any(isinstance(effect, (SendMessage, CloseConnection)) and effect.conn == conn for effect in effects)
         self.carry_out(effects, greeted=conn)
         if signature != SIGNATURE:
             assert conn not in self.protocol.connections
@@ -227,7 +227,7 @@ class Protocol(RuleBasedStateMachine):
     @invariant()
     def one_signaling_and_each_kind_once(self) -> None:
         roles = [self.protocol._sockets[conn].role for conn in self.protocol.connections]
-        assert roles.count(Role.SIGNALING) <= 1
+        assert roles.count(SocketRole.SIGNALING) <= 1
         carried = list(self.protocol.media_connections().values())
         for kind in SINGLE_MEDIA_TYPES:
             assert sum(kind in kinds for kinds in carried) <= 1

@@ -17,7 +17,7 @@ from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
-    from rtms_simulator.zoom.webhooks.events import Event
+    from rtms_simulator.zoom.webhooks.events import WebhookEvent
 
 
 @click.group()
@@ -120,14 +120,14 @@ def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
     return {"requests": [_sent(event, body(event), url, secret) for event in moved]}
 
 
-def _event(raw: bytes) -> Event:
-    from rtms_simulator.zoom.webhooks.events import Event
+def _event(raw: bytes) -> WebhookEvent:
+    from rtms_simulator.zoom.webhooks.events import WebhookEvent
 
     inner = json.loads(raw)
-    return Event(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
+    return WebhookEvent(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
 
 
-def _sent(event: Event, raw: bytes, url: str, secret: str) -> dict[str, Any]:
+def _sent(event: WebhookEvent, raw: bytes, url: str, secret: str) -> dict[str, Any]:
     from rtms_simulator.cli.play.send import deliver
 
     delivery = run(deliver(event, url, secret, raw))

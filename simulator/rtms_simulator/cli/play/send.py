@@ -16,7 +16,7 @@ from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
     from rtms_simulator.faults.zoom import Fault
-    from rtms_simulator.zoom.webhooks.events import Event
+    from rtms_simulator.zoom.webhooks.events import WebhookEvent
     from rtms_simulator.zoom.webhooks.sender import Delivery
 
 
@@ -69,18 +69,18 @@ def send(
     _report(delivery, secret, as_json, dry_run)
 
 
-def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: bool = False) -> Event:
+def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: bool = False) -> WebhookEvent:
     """The documentation's example of an event, now, with changes. `free`: an undocumented name will do. Raises BadInput."""
     from dataclasses import replace
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.zoom.webhooks.events import EVENTS, Event
+    from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 
     if name not in EVENTS and not free:
         known = ", ".join(EVENTS)
         raise BadInput(f"Zoom documents no event {name!r}", f"choose one of {known}; or send any body with --raw FILE.")
     now = Clock().now_ms()
-    event = replace(EVENTS[name], event_ts=now) if name in EVENTS else Event(name, {}, now)
+    event = replace(EVENTS[name], event_ts=now) if name in EVENTS else WebhookEvent(name, {}, now)
     whole: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": json.loads(json.dumps(event.payload))}
     for change in sets:
         path, equals, text = change.partition("=")
@@ -93,11 +93,11 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
     missing = {"event", "event_ts", "payload"} - set(whole)
     if missing or set(whole) - {"event", "event_ts", "payload"}:
         raise BadInput("the event's outer form cannot be changed this way", "send such a body with --raw FILE.")
-    return Event(whole["event"], whole["payload"], whole["event_ts"])
+    return WebhookEvent(whole["event"], whole["payload"], whole["event_ts"])
 
 
 async def deliver(
-    event: Event, url: str, secret: str, body: bytes | None = None, faults: Sequence[str] = (), dry_run: bool = False
+    event: WebhookEvent, url: str, secret: str, body: bytes | None = None, faults: Sequence[str] = (), dry_run: bool = False
 ) -> Delivery:
     """One attempt at an event, or at `body` in its place, without the retries. Raises BadInput for a fault that is none."""
     from random import Random
@@ -106,7 +106,7 @@ async def deliver(
 
     from rtms_simulator.clock import Clock
     from rtms_simulator.faults.zoom import FaultBook, FaultError, parse
-    from rtms_simulator.zoom.webhooks.sender import Courier, Endpoint
+    from rtms_simulator.zoom.webhooks.sender import EventSubscription, WebhookSender
 
     book = FaultBook()
     try:
@@ -123,14 +123,14 @@ async def deliver(
         return httpx.Response(200)
 
     transport = httpx.MockTransport(kept) if dry_run else None
-    courier = Courier(Clock(), Random(event.event_ts), faults=book, transport=transport)
+    sender = WebhookSender(Clock(), Random(event.event_ts), faults=book, transport=transport)
     try:
-        delivery = await courier.deliver(event, Endpoint(url, secret), raw=body)
+        delivery = await sender.deliver(event, EventSubscription(url, secret), raw=body)
         for attempt, request in zip(delivery.attempts, requests, strict=False):
             attempt.headers = dict(request.headers)  # with those that the HTTP client adds
         return delivery
     finally:
-        await courier.aclose()
+        await sender.aclose()
 
 
 def _fits(fault: Fault, event: str, body: bytes | None) -> None:

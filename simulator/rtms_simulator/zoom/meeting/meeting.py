@@ -18,20 +18,20 @@ from rtms_simulator.faults.zoom import Fault, FaultBook, Where
 from rtms_simulator.scenario.model import Action, Person, Scenario, to_ms
 from rtms_simulator.zoom.app import KINDS, ZoomApp
 from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
-from rtms_simulator.zoom.meeting.timeline import Speed, Timeline
+from rtms_simulator.zoom.meeting.timeline import MeetingTimeline, Speed
 from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, ContactCenterEventType, EventType, MediaType, StopReason, StreamState
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
-from rtms_simulator.zoom.rtms.states import Announce, Effect, Identity, Switches
-from rtms_simulator.zoom.rtms.stream import LiveStream, Shared, Source
+from rtms_simulator.zoom.rtms.states import ProtocolEffect, RtmsSwitches, SendWebhook, StreamIdentity
+from rtms_simulator.zoom.rtms.stream import LiveStream, MediaPackets, MeetingContext
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.sender import Delivery, Endpoint
+from rtms_simulator.zoom.webhooks.sender import Delivery, EventSubscription
 
 
-class Place(Protocol):
+class MeetingServices(Protocol):
     """What a meeting needs of the Zoom it takes place in."""
 
     clock: Clock
-    switches: Switches
+    switches: RtmsSwitches
 
     def open_stream(self, stream: LiveStream, paths: str) -> None:
         """Make a stream reachable under `paths` and by its id."""
@@ -43,16 +43,16 @@ class Place(Protocol):
 
     def url(self, paths: str) -> str: ...
 
-    async def deliver(self, event: events.Event, endpoint: Endpoint, faults: FaultBook) -> Delivery: ...
+    async def deliver(self, event: events.WebhookEvent, endpoint: EventSubscription, faults: FaultBook) -> Delivery: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MeetingPlan:
     """How to hold a meeting."""
 
     scenario: Scenario
-    source: Source
-    apps: tuple[tuple[ZoomApp, Endpoint], ...]
+    source: MediaPackets
+    apps: tuple[tuple[ZoomApp, EventSubscription], ...]
     speed: Speed = 1.0
     faults: tuple[Fault, ...] = ()
     payloads: events.PayloadSwitches = events.AS_DOCUMENTED
@@ -66,8 +66,8 @@ class AppStream:
 
     live: LiveStream
     app: ZoomApp
-    endpoint: Endpoint
-    ids: events.Ids
+    endpoint: EventSubscription
+    ids: events.StreamIds
     paths: str
     server_urls: list[str]
 
@@ -75,7 +75,7 @@ class AppStream:
 class Meeting:
     """A meeting that takes place. `start` begins it, `finished` waits for its end, `act` does something unscripted."""
 
-    def __init__(self, number: int, plan: Plan, place: Place, random: Random) -> None:
+    def __init__(self, number: int, plan: MeetingPlan, place: MeetingServices, random: Random) -> None:
         scenario = plan.scenario
         self.id = number
         self.scenario = scenario
@@ -99,8 +99,8 @@ class Meeting:
         self._reallows_left = sum(action.kind == "reallow" for action in self._actions)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._run: asyncio.Task[None] | None = None
-        self._timeline = Timeline(place.clock, plan.speed, attended=self._attended)
-        self._shared = Shared(
+        self._timeline = MeetingTimeline(place.clock, plan.speed, attended=self._attended)
+        self._shared = MeetingContext(
             place.clock, self._timeline, plan.source, int(self.started_at * 1000), self._timeline.moved, self._tell_what_is_true
         )
 
@@ -213,8 +213,8 @@ class Meeting:
     def _living(self) -> list[AppStream]:
         return [stream for stream in self.streams if stream.live.protocol.state is not StreamState.TERMINATED]
 
-    def _ids(self) -> events.Ids:
-        return events.Ids(self.entity_id, _hex(self._random, 32), meeting_id=self.meeting_id)
+    def _ids(self) -> events.StreamIds:
+        return events.StreamIds(self.entity_id, _hex(self._random, 32), meeting_id=self.meeting_id)
 
     def _open_streams(self) -> None:
         for app, endpoint in self.plan.apps:
@@ -222,7 +222,7 @@ class Meeting:
             paths = f"/rtms/{_hex(self._random, 16)}"
             url = self._place.url(paths)
             protocol = StreamProtocol(
-                Identity(ids.stream_id, self.entity_id, app.client_id, app.client_secret, app.kinds),
+                StreamIdentity(ids.stream_id, self.entity_id, app.client_id, app.client_secret, app.kinds),
                 session_id=_hex(self._random, 32),
                 media_urls=_media_urls(url),
                 now=self._place.clock.now(),
@@ -240,7 +240,7 @@ class Meeting:
 
     # What streams announce
 
-    def _announce(self, ids: events.Ids, endpoint: Endpoint, announcement: Announce) -> None:
+    def _announce(self, ids: events.StreamIds, endpoint: EventSubscription, announcement: SendWebhook) -> None:
         product = self.scenario.product
         match announcement.what:
             case "started":
@@ -255,7 +255,7 @@ class Meeting:
         self._note(f"stream {ids.stream_id} {announcement.what}{detail}")
         self._send(event, endpoint)
 
-    def _started(self, ids: events.Ids, url: str) -> events.Event:
+    def _started(self, ids: events.StreamIds, url: str) -> events.WebhookEvent:
         payloads = self.plan.payloads
         urls = f"{url},{url}/second" if payloads.several_urls else url
         return events.started(self.scenario.product, ids, urls, self._event_ts(), form=payloads.form)
@@ -266,10 +266,10 @@ class Meeting:
         self._last_ts = self._shared.epoch_ms if first else max(self._place.clock.now_ms(), self._last_ts + 1)
         return self._last_ts
 
-    def _send(self, event: events.Event, endpoint: Endpoint) -> None:
+    def _send(self, event: events.WebhookEvent, endpoint: EventSubscription) -> None:
         self._spawn(self._deliver(event, endpoint))
 
-    async def _deliver(self, event: events.Event, endpoint: Endpoint) -> None:
+    async def _deliver(self, event: events.WebhookEvent, endpoint: EventSubscription) -> None:
         self.deliveries.append(await self._place.deliver(event, endpoint, self.faults))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -282,7 +282,7 @@ class Meeting:
 
     # Actions
 
-    def _each(self, effects: Callable[[StreamProtocol, float], list[Effect]]) -> None:
+    def _each(self, effects: Callable[[StreamProtocol, float], list[ProtocolEffect]]) -> None:
         now = self._place.clock.now()
         for stream in self._living():
             stream.live.act(effects(stream.live.protocol, now))
@@ -418,7 +418,7 @@ class Meeting:
             self.faults.add(fault)
 
     def _tell_what_is_true(self, live: LiveStream, event_types: tuple[int, ...]) -> None:
-        """Inferred (`Switches.roster_on_subscription`): a subscription is answered with who is there, who speaks and who shares."""
+        """Inferred (`RtmsSwitches.roster_on_subscription`): a subscription is answered with who is there, who speaks and who shares."""
         now_ms = self._shared.epoch_ms + self._timeline.position_ms
         if EventType.PARTICIPANT_JOIN in event_types and self._present:
             live.act(live.protocol.event(EventType.PARTICIPANT_JOIN, now_ms, _people(self._present.values())))

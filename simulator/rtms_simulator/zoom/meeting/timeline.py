@@ -22,12 +22,12 @@ _STALLED_S = 2.0
 _BURST = 64
 
 
-class Flow:
+class MediaFlow:
     """One run of packets. `next_ms` is the moment of the packet it will send next, None when it has ended."""
 
     __slots__ = ("_burst", "_timeline", "next_ms")
 
-    def __init__(self, timeline: Timeline, start_ms: int) -> None:
+    def __init__(self, timeline: MeetingTimeline, start_ms: int) -> None:
         self._timeline = timeline
         self._burst = 0
         self.next_ms: int | None = start_ms
@@ -53,7 +53,7 @@ class Flow:
         self._timeline.leave(self)
 
 
-class Timeline:
+class MeetingTimeline:
     """The time of one meeting. `attended` says whether every stream that lives has its reader. Raises ValueError for a bad speed."""
 
     def __init__(self, clock: Clock, speed: Speed, *, attended: Callable[[], bool]) -> None:
@@ -68,7 +68,7 @@ class Timeline:
         self._granted_ms = -1
         """Up to where any flow may send without asking again: it only grows, until a flow joins further back."""
         self._past_ms: int | None = None
-        self._flows: set[Flow] = set()
+        self._flows: set[MediaFlow] = set()
         self._blocked: list[tuple[int, asyncio.Future[None]]] = []
         self._changed = asyncio.Event()
 
@@ -91,13 +91,13 @@ class Timeline:
             self._origin = self._clock.now()
         self.moved()
 
-    def join(self, start_ms: int) -> Flow:
-        flow = Flow(self, start_ms)
+    def join(self, start_ms: int) -> MediaFlow:
+        flow = MediaFlow(self, start_ms)
         self._flows.add(flow)
         self._granted_ms = -1
         return flow
 
-    def leave(self, flow: Flow) -> None:
+    def leave(self, flow: MediaFlow) -> None:
         self._flows.discard(flow)
         self.moved()
 

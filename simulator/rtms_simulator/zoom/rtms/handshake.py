@@ -20,12 +20,12 @@ ENTITY_FIELDS = ("meeting_uuid", "webinar_uuid", "session_id", "engagement_id", 
 MAX_MESSAGE_BYTES = 64 * 1024
 
 
-class Unreadable(ValueError):
+class UnreadableMessageError(ValueError):
     """Not one JSON object with an integer msg_type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class HandshakeRequest:
     """A handshake request: message 1 (signaling) or 3 (media). `fields` is the whole message."""
 
     kind: MessageType
@@ -41,21 +41,21 @@ def sign(client_id: str, client_secret: str, entity_id: str, stream_id: str) -> 
 
 
 def read_message(raw: bytes | str) -> dict[str, Any]:
-    """One message as a dict whose `msg_type` is an int. Raises Unreadable."""
+    """One message as a dict whose `msg_type` is an int. Raises UnreadableMessageError."""
     if len(raw) > MAX_MESSAGE_BYTES:
-        raise Unreadable(f"{len(raw)} bytes, at most {MAX_MESSAGE_BYTES} are read")
+        raise UnreadableMessageError(f"{len(raw)} bytes, at most {MAX_MESSAGE_BYTES} are read")
     try:
         message = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(f"not JSON: {error}") from None
+        raise UnreadableMessageError(f"not JSON: {error}") from None
     if not isinstance(message, dict):
-        raise Unreadable(f"a JSON {type(message).__name__}, an object was expected")
+        raise UnreadableMessageError(f"a JSON {type(message).__name__}, an object was expected")
     if type(message.get("msg_type")) is not int:
-        raise Unreadable("msg_type is not an integer")
+        raise UnreadableMessageError("msg_type is not an integer")
     return message
 
 
-def read_hello(message: Mapping[str, Any]) -> Hello | StatusCode:
+def read_hello(message: Mapping[str, Any]) -> HandshakeRequest | StatusCode:
     """The handshake in `message`, or the status that refuses it. Any sequence is taken: Zoom's own client sends a millisecond tick."""
     kind = message["msg_type"]
     if kind not in (MessageType.SIGNALING_HAND_SHAKE_REQ, MessageType.DATA_HAND_SHAKE_REQ):
@@ -69,9 +69,9 @@ def read_hello(message: Mapping[str, Any]) -> Hello | StatusCode:
     signature = message.get("signature")
     if not isinstance(signature, str):
         return StatusCode.INVALID_SIGNATURE
-    return Hello(MessageType(kind), stream_id, entity_id, signature, message)
+    return HandshakeRequest(MessageType(kind), stream_id, entity_id, signature, message)
 
 
-def matches(hello: Hello, expected: str) -> bool:
+def matches(hello: HandshakeRequest, expected: str) -> bool:
     """Whether the signature is the expected one, in constant time."""
     return hmac.compare_digest(hello.signature.encode("utf-8", "surrogatepass"), expected.encode())

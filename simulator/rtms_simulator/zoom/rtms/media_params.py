@@ -1,6 +1,6 @@
 """What an app may ask of each kind of media, and what it gets when it asks for nothing (Zoom "RTMS data types").
 
-Pure. One `Rule` per parameter; `confirm` fills the defaults in and refuses with the documented status code.
+Pure. One `ParamRule` per parameter; `confirm` fills the defaults in and refuses with the documented status code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rtms_simulator.zoom.rtms.enums import (
     StatusCode,
 )
 
-Value = int | bool
+ParamValue = int | bool
 SEND_RATE_STEP_MS = 20
 SEND_RATE_MAX_MS = 1000
 FPS_MAX = 30
@@ -32,7 +32,7 @@ DESKSHARE_STILL_FPS_MAX = 1
 STILL_CODECS = (Codec.JPG, Codec.PNG)
 
 
-class Refused(ValueError):
+class MediaParamsError(ValueError):
     """The parameters cannot be had. `status` is the code for the handshake's answer."""
 
     def __init__(self, status: StatusCode) -> None:
@@ -41,74 +41,76 @@ class Refused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ParamRule:
     """One parameter: its default, what it may be, and the status that refuses anything else."""
 
-    default: Value
-    allowed: Callable[[Value], bool]
+    default: ParamValue
+    allowed: Callable[[ParamValue], bool]
     refusal: StatusCode
     aliases: tuple[str, ...] = ()
 
 
-def _one_of(*values: int) -> Callable[[Value], bool]:
+def _one_of(*values: int) -> Callable[[ParamValue], bool]:
     return lambda found: type(found) is int and found in values
 
 
-def _fps(found: Value) -> bool:
+def _fps(found: ParamValue) -> bool:
     return type(found) is int and 1 <= found <= FPS_MAX
 
 
-def _send_rate(found: Value) -> bool:
+def _send_rate(found: ParamValue) -> bool:
     """Above 1000 ms Zoom clamps instead of refusing."""
     return type(found) is int and found >= SEND_RATE_STEP_MS and (found > SEND_RATE_MAX_MS or found % SEND_RATE_STEP_MS == 0)
 
 
 _LANGUAGES = tuple(LANGUAGES.values())
 
-RULES: Mapping[MediaType, Mapping[str, Rule]] = {
+RULES: Mapping[MediaType, Mapping[str, ParamRule]] = {
     MediaType.AUDIO: {
         # Zoom's samples ask for RTP (1) and get raw audio all the same.
-        "content_type": Rule(
+        "content_type": ParamRule(
             ContentType.RAW_AUDIO, _one_of(ContentType.RTP, ContentType.RAW_AUDIO), StatusCode.INVALID_MEDIA_AUDIO_CONTENT_TYPE
         ),
-        "sample_rate": Rule(SampleRate.SR_16K, _one_of(*SampleRate), StatusCode.INVALID_MEDIA_AUDIO_SAMPLE_RATE),
-        "channel": Rule(Channel.MONO, _one_of(*Channel), StatusCode.INVALID_MEDIA_AUDIO_CHANNEL),
-        "codec": Rule(Codec.L16, _one_of(Codec.L16, Codec.G711, Codec.G722, Codec.OPUS), StatusCode.INVALID_MEDIA_AUDIO_CODEC),
-        "data_opt": Rule(
+        "sample_rate": ParamRule(SampleRate.SR_16K, _one_of(*SampleRate), StatusCode.INVALID_MEDIA_AUDIO_SAMPLE_RATE),
+        "channel": ParamRule(Channel.MONO, _one_of(*Channel), StatusCode.INVALID_MEDIA_AUDIO_CHANNEL),
+        "codec": ParamRule(Codec.L16, _one_of(Codec.L16, Codec.G711, Codec.G722, Codec.OPUS), StatusCode.INVALID_MEDIA_AUDIO_CODEC),
+        "data_opt": ParamRule(
             DataOption.AUDIO_MIXED_STREAM,
             _one_of(DataOption.AUDIO_MIXED_STREAM, DataOption.AUDIO_MULTI_STREAMS),
             StatusCode.INVALID_MEDIA_AUDIO_DATA_OPT,
         ),
-        "send_rate": Rule(20, _send_rate, StatusCode.INVALID_MEDIA_AUDIO_SEND_RATE),
+        "send_rate": ParamRule(20, _send_rate, StatusCode.INVALID_MEDIA_AUDIO_SEND_RATE),
     },
     MediaType.VIDEO: {
-        "content_type": Rule(
+        "content_type": ParamRule(
             ContentType.RAW_VIDEO, _one_of(ContentType.RTP, ContentType.RAW_VIDEO), StatusCode.INVALID_MEDIA_VIDEO_CONTENT_TYPE
         ),
-        "codec": Rule(Codec.JPG, _one_of(Codec.JPG, Codec.PNG, Codec.H264), StatusCode.INVALID_MEDIA_VIDEO_CODEC),
-        "resolution": Rule(Resolution.HD, _one_of(*Resolution), StatusCode.INVALID_MEDIA_VIDEO_RESOLUTION),
-        "data_opt": Rule(
+        "codec": ParamRule(Codec.JPG, _one_of(Codec.JPG, Codec.PNG, Codec.H264), StatusCode.INVALID_MEDIA_VIDEO_CODEC),
+        "resolution": ParamRule(Resolution.HD, _one_of(*Resolution), StatusCode.INVALID_MEDIA_VIDEO_RESOLUTION),
+        "data_opt": ParamRule(
             DataOption.VIDEO_SINGLE_ACTIVE_STREAM,
             _one_of(DataOption.VIDEO_SINGLE_ACTIVE_STREAM, DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM),
             StatusCode.INVALID_MEDIA_VIDEO_DATA_OPT,
         ),
-        "fps": Rule(VIDEO_STILL_FPS_MAX, _fps, StatusCode.INVALID_MEDIA_VIDEO_FPS),
+        "fps": ParamRule(VIDEO_STILL_FPS_MAX, _fps, StatusCode.INVALID_MEDIA_VIDEO_FPS),
     },
     MediaType.DESKSHARE: {
-        "content_type": Rule(
+        "content_type": ParamRule(
             ContentType.RAW_VIDEO, _one_of(ContentType.RTP, ContentType.RAW_VIDEO), StatusCode.INVALID_MEDIA_DESKSHARE_CONTENT_TYPE
         ),
-        "codec": Rule(Codec.JPG, _one_of(Codec.JPG, Codec.PNG, Codec.H264), StatusCode.INVALID_MEDIA_DESKSHARE_CODEC),
-        "resolution": Rule(Resolution.FHD, _one_of(*Resolution), StatusCode.INVALID_MEDIA_DESKSHARE_RESOLUTION),
-        "fps": Rule(DESKSHARE_STILL_FPS_MAX, _fps, StatusCode.INVALID_MEDIA_DESKSHARE_FPS),
+        "codec": ParamRule(Codec.JPG, _one_of(Codec.JPG, Codec.PNG, Codec.H264), StatusCode.INVALID_MEDIA_DESKSHARE_CODEC),
+        "resolution": ParamRule(Resolution.FHD, _one_of(*Resolution), StatusCode.INVALID_MEDIA_DESKSHARE_RESOLUTION),
+        "fps": ParamRule(DESKSHARE_STILL_FPS_MAX, _fps, StatusCode.INVALID_MEDIA_DESKSHARE_FPS),
     },
     MediaType.TRANSCRIPT: {
-        "content_type": Rule(ContentType.TEXT, _one_of(ContentType.TEXT), StatusCode.INVALID_MEDIA_TRANSCRIPT_CONTENT_TYPE),
-        "src_language": Rule(ENGLISH, _one_of(*_LANGUAGES), StatusCode.INVALID_MEDIA_TRANSCRIPT_SOURCE_LANGUAGE, aliases=("language",)),
-        "enable_lid": Rule(True, lambda found: type(found) is bool, StatusCode.INVALID_MEDIA_TRANSCRIPT_PARAMS),
+        "content_type": ParamRule(ContentType.TEXT, _one_of(ContentType.TEXT), StatusCode.INVALID_MEDIA_TRANSCRIPT_CONTENT_TYPE),
+        "src_language": ParamRule(
+            ENGLISH, _one_of(*_LANGUAGES), StatusCode.INVALID_MEDIA_TRANSCRIPT_SOURCE_LANGUAGE, aliases=("language",)
+        ),
+        "enable_lid": ParamRule(True, lambda found: type(found) is bool, StatusCode.INVALID_MEDIA_TRANSCRIPT_PARAMS),
     },
     MediaType.CHAT: {
-        "content_type": Rule(ContentType.TEXT, _one_of(ContentType.TEXT), StatusCode.INVALID_MEDIA_CHAT_CONTENT_TYPE),
+        "content_type": ParamRule(ContentType.TEXT, _one_of(ContentType.TEXT), StatusCode.INVALID_MEDIA_CHAT_CONTENT_TYPE),
     },
 }
 
@@ -123,51 +125,51 @@ _NOT_AN_OBJECT = {
 _STILL_LIMIT = {MediaType.VIDEO: VIDEO_STILL_FPS_MAX, MediaType.DESKSHARE: DESKSHARE_STILL_FPS_MAX}
 
 
-def confirm(kind: MediaType, asked: object) -> dict[str, Value]:
+def confirm(kind: MediaType, asked: object) -> dict[str, ParamValue]:
     """The parameters one single kind will be sent with. `asked` is that kind's object from `media_params`, or None for all defaults.
 
-    Raises Refused. Unknown keys are ignored, as Zoom's own clients send some.
+    Raises MediaParamsError. Unknown keys are ignored, as Zoom's own clients send some.
     """
     if asked is None:
         asked = {}
     if not isinstance(asked, Mapping):
-        raise Refused(_NOT_AN_OBJECT[kind])
-    confirmed: dict[str, Value] = {}
+        raise MediaParamsError(_NOT_AN_OBJECT[kind])
+    confirmed: dict[str, ParamValue] = {}
     for name, rule in RULES[kind].items():
         default = rule.default if type(rule.default) is bool else int(rule.default)
         found = next((asked[key] for key in (name, *rule.aliases) if key in asked), default)
         if not rule.allowed(found):
-            raise Refused(rule.refusal)
+            raise MediaParamsError(rule.refusal)
         confirmed[name] = found
     if kind is MediaType.AUDIO:
         _check_audio(confirmed)
     elif kind in _STILL_LIMIT:
         _check_pictures(kind, confirmed, asked)
     elif kind is MediaType.TRANSCRIPT and not _one_of(*_LANGUAGES)(asked.get("target_language", NONE)):
-        raise Refused(StatusCode.INVALID_MEDIA_TRANSCRIPT_TARGET_LANGUAGE)
+        raise MediaParamsError(StatusCode.INVALID_MEDIA_TRANSCRIPT_TARGET_LANGUAGE)
     return confirmed
 
 
-def confirm_all(kinds: MediaType, media_params: object) -> dict[str, dict[str, Value]]:
-    """The answer's `media_params` for a socket that carries `kinds`. Raises Refused."""
+def confirm_all(kinds: MediaType, media_params: object) -> dict[str, dict[str, ParamValue]]:
+    """The answer's `media_params` for a socket that carries `kinds`. Raises MediaParamsError."""
     if media_params is None:
         media_params = {}
     if not isinstance(media_params, Mapping):
-        raise Refused(StatusCode.INVALID_MEDIA_PARAMS)
+        raise MediaParamsError(StatusCode.INVALID_MEDIA_PARAMS)
     return {MEDIA_KEYS[kind]: confirm(kind, media_params.get(MEDIA_KEYS[kind])) for kind in SINGLE_MEDIA_TYPES if kind in kinds}
 
 
-def _check_audio(confirmed: dict[str, Value]) -> None:
+def _check_audio(confirmed: dict[str, ParamValue]) -> None:
     confirmed["send_rate"] = min(confirmed["send_rate"], SEND_RATE_MAX_MS)
     # Stereo exists for OPUS only; known from Zoom's samples.
     if confirmed["channel"] == Channel.STEREO and confirmed["codec"] != Codec.OPUS:
-        raise Refused(StatusCode.INVALID_MEDIA_AUDIO_CHANNEL)
+        raise MediaParamsError(StatusCode.INVALID_MEDIA_AUDIO_CHANNEL)
 
 
-def _check_pictures(kind: MediaType, confirmed: dict[str, Value], asked: Mapping[str, object]) -> None:
+def _check_pictures(kind: MediaType, confirmed: dict[str, ParamValue], asked: Mapping[str, object]) -> None:
     limit = _STILL_LIMIT[kind]
     if confirmed["codec"] not in STILL_CODECS or confirmed["fps"] <= limit:
         return
     if "codec" in asked:
-        raise Refused(RULES[kind]["fps"].refusal)
+        raise MediaParamsError(RULES[kind]["fps"].refusal)
     confirmed["fps"] = limit  # documented: too many frames and no codec named gives JPG at the limit

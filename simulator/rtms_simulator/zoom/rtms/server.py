@@ -31,7 +31,7 @@ _QUIET.propagate = False
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What one connection may take. Seconds are real ones."""
 
     message_bytes: int = MAX_MESSAGE_BYTES
@@ -42,19 +42,19 @@ class Limits:
     """[?] How long a connection may stay without a handshake."""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = ConnectionLimits()
 
 
-class Hub(Protocol):
+class ConnectionHandler(Protocol):
     """Who gives the connections a meaning."""
 
     def refuse(self, path: str) -> int | None:
         """An HTTP status to answer instead of 101, or None. Only called for well-formed upgrades."""
         ...
 
-    def received(self, socket: Socket, raw: bytes) -> None: ...
+    def received(self, socket: RtmsSocket, raw: bytes) -> None: ...
 
-    def lost(self, socket: Socket) -> None: ...
+    def lost(self, socket: RtmsSocket) -> None: ...
 
 
 def _offered(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -66,10 +66,10 @@ def encode_frame(payload: bytes, *, binary: bool = False) -> bytes:
     return Frame(Opcode.BINARY if binary else Opcode.TEXT, payload).serialize(mask=False)
 
 
-class Socket(asyncio.Protocol):
+class RtmsSocket(asyncio.Protocol):
     """One WebSocket connection of a client."""
 
-    def __init__(self, hub: Hub, number: int, limits: Limits, *, binary: bool) -> None:
+    def __init__(self, hub: ConnectionHandler, number: int, limits: ConnectionLimits, *, binary: bool) -> None:
         self.number = number
         self.path = ""
         self.received_messages = 0
@@ -285,13 +285,13 @@ class RtmsServer:
 
     def __init__(
         self,
-        hub: Hub,
+        hub: ConnectionHandler,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         binary: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: ConnectionLimits = DEFAULT_LIMITS,
     ) -> None:
         self._hub = hub
         self._host = host
@@ -301,7 +301,7 @@ class RtmsServer:
         self._limits = limits
         self._numbers = itertools.count(1)
         self._server: asyncio.Server | None = None
-        self.sockets: set[Socket] = set()
+        self.sockets: set[RtmsSocket] = set()
 
     async def start(self) -> None:
         """Raises OSError when the port is taken."""
@@ -323,25 +323,25 @@ class RtmsServer:
         """`ws://127.0.0.1:PORT` or `wss://localhost:PORT`."""
         return f"wss://localhost:{self._port}" if self._tls else f"ws://{self._host}:{self._port}"
 
-    def _accept(self) -> Socket:
-        socket = Socket(_Watched(self, self._hub), next(self._numbers), self._limits, binary=self._binary)
+    def _accept(self) -> RtmsSocket:
+        socket = RtmsSocket(_TrackingHandler(self, self._hub), next(self._numbers), self._limits, binary=self._binary)
         self.sockets.add(socket)
         return socket
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
+class _TrackingHandler:
     """The hub, with the server's own book of connections kept."""
 
     server: RtmsServer
-    hub: Hub
+    hub: ConnectionHandler
 
     def refuse(self, path: str) -> int | None:
         return self.hub.refuse(path)
 
-    def received(self, socket: Socket, raw: bytes) -> None:
+    def received(self, socket: RtmsSocket, raw: bytes) -> None:
         self.hub.received(socket, raw)
 
-    def lost(self, socket: Socket) -> None:
+    def lost(self, socket: RtmsSocket) -> None:
         self.server.sockets.discard(socket)
         self.hub.lost(socket)

@@ -17,7 +17,7 @@ EVERY_KIND = MediaType(sum(SINGLE_MEDIA_TYPES))
 
 
 @dataclass(frozen=True, slots=True)
-class Switches:
+class RtmsSwitches:
     """Zoom's numbers, and a default for everything its documentation leaves open (marked [?]). Times in seconds of the clock."""
 
     connect_window_s: float = 60.0
@@ -46,10 +46,10 @@ class Switches:
     """[?] The close code at the end of a stream."""
 
 
-DOCUMENTED = Switches()
+DOCUMENTED = RtmsSwitches()
 
 
-class Trigger(Enum):
+class StreamTrigger(Enum):
     """What moves a stream from state to state."""
 
     READY = "the app sent CLIENT_READY_ACK"
@@ -61,10 +61,10 @@ class Trigger(Enum):
     CLOSED = "the sockets were closed"
 
 
-_S, _T = StreamState, Trigger
+_S, _T = StreamState, StreamTrigger
 _ANYWHERE = {_T.SIGNALING_LOST: _S.INTERRUPTED, _T.FAIL_OVER: _S.INTERRUPTED, _T.STOP: _S.TERMINATING}
 
-TRANSITIONS: Mapping[StreamState, Mapping[Trigger, StreamState]] = {
+TRANSITIONS: Mapping[StreamState, Mapping[StreamTrigger, StreamState]] = {
     _S.INACTIVE: {**_ANYWHERE, _T.READY: _S.ACTIVE},
     _S.ACTIVE: {**_ANYWHERE, _T.READY: _S.ACTIVE, _T.PAUSE: _S.PAUSED},
     _S.INTERRUPTED: {**_ANYWHERE, _T.READY: _S.ACTIVE},
@@ -78,16 +78,16 @@ TRANSITIONS: Mapping[StreamState, Mapping[Trigger, StreamState]] = {
 FLOWING = (StreamState.ACTIVE, StreamState.RESUMED)
 
 
-class Role(Enum):
+class SocketRole(Enum):
     SIGNALING = "signaling"
     MEDIA = "media"
 
 
-_ENTRY = {Role.SIGNALING: MessageType.SIGNALING_HAND_SHAKE_RESP, Role.MEDIA: MessageType.DATA_HAND_SHAKE_RESP}
+_ENTRY = {SocketRole.SIGNALING: MessageType.SIGNALING_HAND_SHAKE_RESP, SocketRole.MEDIA: MessageType.DATA_HAND_SHAKE_RESP}
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendMessage:
     """Send this message on that connection."""
 
     conn: int
@@ -95,7 +95,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseConnection:
     """Close that connection with a close frame; `code` None breaks it without one, as a dying server does."""
 
     conn: int
@@ -104,7 +104,7 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class StartMedia:
     """Begin to send media of `kinds` on that connection. What is buffered goes back to `buffered_from` (seconds of the clock)."""
 
     conn: int
@@ -114,7 +114,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
+class SendWebhook:
     """Tell the app over its webhook: started (fail-over), interrupted or stopped. `fields` go into the payload."""
 
     what: Literal["started", "interrupted", "stopped"]
@@ -122,7 +122,7 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ProtocolViolation:
     """The client sent something for which Zoom documents no answer."""
 
     conn: int
@@ -131,25 +131,25 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
+class EventsSubscribed:
     """The app now wants these events; what is true at this moment can be told."""
 
     event_types: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class SelectVideo:
     """Send individual video of this participant on that connection from now on, instead of whoever it was; None sends nobody's."""
 
     conn: int
     user_id: int | None
 
 
-Effect = Send | Close | Flow | Announce | Complaint | Subscribed | Watch
+ProtocolEffect = SendMessage | CloseConnection | StartMedia | SendWebhook | ProtocolViolation | EventsSubscribed | SelectVideo
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class StreamIdentity:
     """Whose stream this is. `entity_id` is the meeting_uuid, webinar_uuid, session_id, engagement_id or call_id."""
 
     stream_id: str
@@ -160,7 +160,7 @@ class Identity:
     """The media the app's scopes allow."""
 
 
-def refusal(role: Role, status: StatusCode) -> dict[str, Any]:
+def refusal(role: SocketRole, status: StatusCode) -> dict[str, Any]:
     """Message 2 or 4 that says no."""
     return {
         "msg_type": int(_ENTRY[role]),

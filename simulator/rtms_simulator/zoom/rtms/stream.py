@@ -18,19 +18,27 @@ import msgspec
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults.zoom import FaultBook
 from rtms_simulator.zoom.media import MediaPacket
-from rtms_simulator.zoom.meeting.timeline import Flow, Timeline
+from rtms_simulator.zoom.meeting.timeline import MediaFlow, MeetingTimeline
 from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StopReason, StreamState
-from rtms_simulator.zoom.rtms.handshake import Hello
+from rtms_simulator.zoom.rtms.handshake import HandshakeRequest
 from rtms_simulator.zoom.rtms.messages import media_message
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
-from rtms_simulator.zoom.rtms.server import Socket
-from rtms_simulator.zoom.rtms.states import Announce, Close, Complaint, Effect, Send, Subscribed, Watch
-from rtms_simulator.zoom.rtms.states import Flow as StartFlow
+from rtms_simulator.zoom.rtms.server import RtmsSocket
+from rtms_simulator.zoom.rtms.states import (
+    CloseConnection,
+    EventsSubscribed,
+    ProtocolEffect,
+    ProtocolViolation,
+    SelectVideo,
+    SendMessage,
+    SendWebhook,
+)
+from rtms_simulator.zoom.rtms.states import StartMedia as StartFlow
 
 _LOG_KEPT = 10_000
 
 
-class Source(Protocol):
+class MediaPackets(Protocol):
     """Where media comes from; `rtms_simulator.zoom.media.MediaSource` is one."""
 
     def packets(
@@ -39,7 +47,7 @@ class Source(Protocol):
 
 
 @dataclass(slots=True)
-class Sent:
+class SentMedia:
     """What was sent of one kind of media: packets, bytes (`size`, before base64) and the SHA-256 over them in order."""
 
     packets: int = 0
@@ -57,7 +65,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TrafficLine:
     """One line of the traffic log: a control message, media excluded. `out` is from Zoom to the app."""
 
     at_ms: int
@@ -68,12 +76,12 @@ class Line:
 
 
 @dataclass(slots=True)
-class Shared:
+class MeetingContext:
     """What all streams of one meeting have in common."""
 
     clock: Clock
-    timeline: Timeline
-    source: Source
+    timeline: MeetingTimeline
+    source: MediaPackets
     epoch_ms: int
     changed: Callable[[], None]
     """Something happened on a stream."""
@@ -84,15 +92,17 @@ class Shared:
 class LiveStream:
     """Drives one `StreamProtocol`. `announce` sends a webhook; it is called in order and must not block."""
 
-    def __init__(self, protocol: StreamProtocol, shared: Shared, announce: Callable[[Announce], None], faults: FaultBook) -> None:
+    def __init__(
+        self, protocol: StreamProtocol, shared: MeetingContext, announce: Callable[[SendWebhook], None], faults: FaultBook
+    ) -> None:
         self.protocol = protocol
         self.faults = faults
         """What is to go wrong with its handshakes."""
         self.slow_close_s = 0.0
         """A fault: how long the sockets stay open after the end."""
-        self.sent: dict[str, Sent] = {}
-        self.traffic: list[Line] = []
-        self.complaints: list[Complaint] = []
+        self.sent: dict[str, SentMedia] = {}
+        self.traffic: list[TrafficLine] = []
+        self.complaints: list[ProtocolViolation] = []
         self.problem: str | None = None
         """Why the simulator itself gave the stream up."""
         self.joined_at: float | None = None
@@ -100,7 +110,7 @@ class LiveStream:
         self.keep_alives = 0
         self._shared = shared
         self._announce = announce
-        self._sockets: dict[int, Socket] = {}
+        self._sockets: dict[int, RtmsSocket] = {}
         self._resume_ms: dict[MediaType, int] = {}
         self._flows: dict[int, dict[MediaType, asyncio.Task[None]]] = {}
         self._video_params: Mapping[str, Any] = {}
@@ -112,7 +122,7 @@ class LiveStream:
 
     # From the sockets
 
-    def greet(self, socket: Socket, hello: Hello, raw: bytes) -> bool:
+    def greet(self, socket: RtmsSocket, hello: HandshakeRequest, raw: bytes) -> bool:
         """A handshake. Returns whether the connection is part of this stream now."""
         self._sockets[socket.number] = socket
         self._log(socket.number, raw, out=False)
@@ -122,13 +132,13 @@ class LiveStream:
             self._sockets.pop(socket.number, None)
         return accepted
 
-    def received(self, socket: Socket, raw: bytes) -> None:
+    def received(self, socket: RtmsSocket, raw: bytes) -> None:
         if self._broken_off:
             return
         self._log(socket.number, raw, out=False)
         self._apply(self.protocol.receive(socket.number, raw, self._shared.clock.now()))
 
-    def lost(self, socket: Socket) -> None:
+    def lost(self, socket: RtmsSocket) -> None:
         self._sockets.pop(socket.number, None)
         self._stop_flows(socket.number)
         if self._broken_off:
@@ -137,7 +147,7 @@ class LiveStream:
 
     # From the meeting
 
-    def act(self, effects: list[Effect]) -> None:
+    def act(self, effects: list[ProtocolEffect]) -> None:
         """Carry out what a host's action or a fault gave (`protocol.stop(...)` and the like)."""
         self._apply(effects)
 
@@ -168,24 +178,24 @@ class LiveStream:
 
     # Effects
 
-    def _apply(self, effects: list[Effect]) -> None:
+    def _apply(self, effects: list[ProtocolEffect]) -> None:
         for effect in effects:
             match effect:
-                case Send(conn, message):
+                case SendMessage(conn, message):
                     self._send(conn, message)
-                case Close(conn, code):
+                case CloseConnection(conn, code):
                     self._close(conn, code)
                 case StartFlow(conn, kinds, params, buffered_from):
                     self._start_flows(conn, kinds, params, buffered_from)
-                case Announce() as announcement:
+                case SendWebhook() as announcement:
                     if announcement.what == "stopped":
                         self.ended_at = self._shared.clock.now()
                     self._announce(announcement)
-                case Complaint() as complaint:
+                case ProtocolViolation() as complaint:
                     self._complain(complaint)
-                case Watch(conn, user_id):
+                case SelectVideo(conn, user_id):
                     self._watch(conn, user_id)
-                case Subscribed(event_types):
+                case EventsSubscribed(event_types):
                     self._shared.subscribed(self, event_types)
         self._arm()
         if effects:
@@ -213,7 +223,7 @@ class LiveStream:
         else:
             socket.close(code)
 
-    async def _close_slowly(self, socket: Socket, code: int) -> None:
+    async def _close_slowly(self, socket: RtmsSocket, code: int) -> None:
         await self._shared.clock.sleep(self.slow_close_s)
         socket.close(code)
 
@@ -222,7 +232,7 @@ class LiveStream:
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 
-    def _complain(self, complaint: Complaint) -> None:
+    def _complain(self, complaint: ProtocolViolation) -> None:
         if len(self.complaints) < _LOG_KEPT:
             self.complaints.append(complaint)
 
@@ -257,10 +267,10 @@ class LiveStream:
         if user_id is not None:
             self._start_flow(conn, MediaType.VIDEO, self._video_params, self._shared.timeline.position_ms, user_id)
 
-    async def _flow(self, socket: Socket, kind: MediaType, packets: Iterator[MediaPacket], flow: Flow) -> None:
+    async def _flow(self, socket: RtmsSocket, kind: MediaType, packets: Iterator[MediaPacket], flow: MediaFlow) -> None:
         """Send packets until they end; whoever closes the socket cancels this."""
         epoch_ms, protocol = self._shared.epoch_ms, self.protocol
-        sent = self.sent.setdefault(MEDIA_KEYS[kind], Sent())
+        sent = self.sent.setdefault(MEDIA_KEYS[kind], SentMedia())
         for packet in packets:
             await flow.reach(packet.at_ms)
             # A run begins with the packet that holds its first moment, so sound must not be asked for twice.
@@ -272,7 +282,7 @@ class LiveStream:
             if socket.congested:
                 await socket.drain()
 
-    def _flow_over(self, flow: Flow, task: asyncio.Task[None]) -> None:
+    def _flow_over(self, flow: MediaFlow, task: asyncio.Task[None]) -> None:
         """However it ended, and even if it was cancelled before it began.
 
         Media that cannot be made (a broken file, an encoder that fails) ends the stream, and the report says why.
@@ -312,4 +322,4 @@ class LiveStream:
     def _log(self, conn: int, raw: bytes, *, out: bool, what: str = "message") -> None:
         if len(self.traffic) < _LOG_KEPT:
             text = raw[:4096].decode("utf-8", "replace")
-            self.traffic.append(Line(self._shared.clock.now_ms(), conn, what, out, text))
+            self.traffic.append(TrafficLine(self._shared.clock.now_ms(), conn, what, out, text))

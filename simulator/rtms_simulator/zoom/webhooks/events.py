@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 URL_VALIDATION = "endpoint.url_validation"
-Phase = Literal["started", "stopped", "interrupted"]
+RtmsPhase = Literal["started", "stopped", "interrupted"]
 Form = Literal["2026-05", "2025"]
 """Payloads before and after the release of May 2026, which added account_id, meeting_id and is_original_host."""
 
@@ -33,7 +33,7 @@ AS_DOCUMENTED = PayloadSwitches()
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class WebhookEvent:
     """One webhook: `event_ts` in milliseconds. Zoom's key order is not fixed; `body` decides it."""
 
     name: str
@@ -42,7 +42,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class EventFamily:
     """One product's RTMS events. `since_2026` are the fields of rtms_started that older payloads lack."""
 
     prefix: str
@@ -52,21 +52,21 @@ class Family:
     keyed: bool = False
     """Whether session_key stands in all three events."""
 
-    def name(self, phase: Phase) -> str:
+    def name(self, phase: RtmsPhase) -> str:
         return f"{self.prefix}rtms_{phase}"
 
 
-FAMILIES: Mapping[str, Family] = {
-    "meeting": Family("meeting.", "meeting_uuid", ("operator_id",), ("account_id", "meeting_id", "is_original_host")),
-    "webinar": Family("webinar.", "webinar_uuid", ("operator_id",), ("account_id", "webinar_id", "is_original_host")),
-    "session": Family("session.", "session_id", (), ("account_id",), keyed=True),
-    "contact_center": Family("contact_center.voice_", "engagement_id", (), ()),
-    "phone": Family("phone.", "call_id", (), ()),
+FAMILIES: Mapping[str, EventFamily] = {
+    "meeting": EventFamily("meeting.", "meeting_uuid", ("operator_id",), ("account_id", "meeting_id", "is_original_host")),
+    "webinar": EventFamily("webinar.", "webinar_uuid", ("operator_id",), ("account_id", "webinar_id", "is_original_host")),
+    "session": EventFamily("session.", "session_id", (), ("account_id",), keyed=True),
+    "contact_center": EventFamily("contact_center.voice_", "engagement_id", (), ()),
+    "phone": EventFamily("phone.", "call_id", (), ()),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
+class StreamIds:
     """The ids of one meeting and stream; fields a family does not have are not sent."""
 
     entity_id: str
@@ -78,52 +78,52 @@ class Ids:
     is_original_host: bool = True
 
 
-def started(product: str, ids: Ids, server_urls: str, event_ts: int, *, form: Form = "2026-05") -> Event:
+def started(product: str, ids: StreamIds, server_urls: str, event_ts: int, *, form: Form = "2026-05") -> WebhookEvent:
     """`*.rtms_started`. `server_urls` is one URL, or several with commas. Raises KeyError for an unknown product."""
     family = FAMILIES[product]
     payload = _common(family, ids)
     for name in family.started + (family.since_2026 if form == "2026-05" else ()):
         payload[name] = getattr(ids, "meeting_id" if name == "webinar_id" else name)
-    return Event(family.name("started"), payload | {"server_urls": server_urls}, event_ts)
+    return WebhookEvent(family.name("started"), payload | {"server_urls": server_urls}, event_ts)
 
 
-def stopped(product: str, ids: Ids, stop_reason: int, event_ts: int) -> Event:
+def stopped(product: str, ids: StreamIds, stop_reason: int, event_ts: int) -> WebhookEvent:
     """`*.rtms_stopped`."""
     family = FAMILIES[product]
-    return Event(family.name("stopped"), _common(family, ids) | {"stop_reason": stop_reason}, event_ts)
+    return WebhookEvent(family.name("stopped"), _common(family, ids) | {"stop_reason": stop_reason}, event_ts)
 
 
-def interrupted(product: str, ids: Ids, event_ts: int, *, server_urls: str | None = None) -> Event:
+def interrupted(product: str, ids: StreamIds, event_ts: int, *, server_urls: str | None = None) -> WebhookEvent:
     """`*.rtms_interrupted`. [?] The OpenAPI has no server_urls here; Zoom's samples read them in case."""
     family = FAMILIES[product]
     extra = {} if server_urls is None else {"server_urls": server_urls}
-    return Event(family.name("interrupted"), _common(family, ids) | extra, event_ts)
+    return WebhookEvent(family.name("interrupted"), _common(family, ids) | extra, event_ts)
 
 
-def _common(family: Family, ids: Ids) -> dict[str, Any]:
+def _common(family: EventFamily, ids: StreamIds) -> dict[str, Any]:
     payload: dict[str, Any] = {family.entity_field: ids.entity_id}
     if family.keyed:
         payload["session_key"] = ids.session_key
     return payload | {"rtms_stream_id": ids.stream_id}
 
 
-def concurrency_near_limit(limit: int, number: int, event_ts: int) -> Event:
+def concurrency_near_limit(limit: int, number: int, event_ts: int) -> WebhookEvent:
     """Sent again and again while more than 80 % of the account's streams are in use."""
     payload = {"concurrency_limit": limit, "concurrency_number": number, "percentage": number * 100 // limit}
-    return Event("rtms.concurrency_near_limit", payload, event_ts)
+    return WebhookEvent("rtms.concurrency_near_limit", payload, event_ts)
 
 
-def concurrency_limited(product: str, ids: Ids, number: int, event_ts: int) -> Event:
+def concurrency_limited(product: str, ids: StreamIds, number: int, event_ts: int) -> WebhookEvent:
     """No new stream starts: the account's limit is reached."""
     payload = {
         "operator_id": ids.operator_id,
         "concurrency_number": number,
         "id_field": {FAMILIES[product].entity_field: ids.entity_id},
     }
-    return Event("rtms.concurrency_limited", payload, event_ts)
+    return WebhookEvent("rtms.concurrency_limited", payload, event_ts)
 
 
-def app_deauthorized(client_id: str, ids: Ids, deauthorization_time: str, event_ts: int, *, signature: str = "") -> Event:
+def app_deauthorized(client_id: str, ids: StreamIds, deauthorization_time: str, event_ts: int, *, signature: str = "") -> WebhookEvent:
     """Somebody removed the app. `deauthorization_time` like `2019-06-17T13:52:28.632Z`."""
     payload = {
         "account_id": ids.account_id,
@@ -132,21 +132,21 @@ def app_deauthorized(client_id: str, ids: Ids, deauthorization_time: str, event_
         "deauthorization_time": deauthorization_time,
         "client_id": client_id,
     }
-    return Event("app_deauthorized", payload, event_ts)
+    return WebhookEvent("app_deauthorized", payload, event_ts)
 
 
-def url_validation(plain_token: str, event_ts: int) -> Event:
+def url_validation(plain_token: str, event_ts: int) -> WebhookEvent:
     """The challenge Zoom sends before it saves an endpoint and every 72 hours after."""
-    return Event(URL_VALIDATION, {"plainToken": plain_token}, event_ts)
+    return WebhookEvent(URL_VALIDATION, {"plainToken": plain_token}, event_ts)
 
 
-_EXAMPLE_IDS = Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
+_EXAMPLE_IDS = StreamIds("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
 _EXAMPLE_TS = 1626230691572
 _EXAMPLE_URL = "wss://127.0.0.1:443"
 
 
-def _examples() -> dict[str, Event]:
-    found: list[Event] = []
+def _examples() -> dict[str, WebhookEvent]:
+    found: list[WebhookEvent] = []
     for product in FAMILIES:
         found += [
             started(product, _EXAMPLE_IDS, _EXAMPLE_URL, _EXAMPLE_TS),
@@ -162,12 +162,12 @@ def _examples() -> dict[str, Event]:
     return {event.name: event for event in found}
 
 
-EVENTS: Mapping[str, Event] = _examples()
+EVENTS: Mapping[str, WebhookEvent] = _examples()
 """Every event with the documentation's example values: where `rtmskit send` starts from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class BodyStyle:
     """How a body is written. Only the default is what Zoom sends; the others show receivers that re-serialise before verifying."""
 
     order: tuple[str, ...] = ("event", "event_ts", "payload")
@@ -177,20 +177,20 @@ class Style:
     float_numbers: bool = False
 
 
-ZOOMS_STYLE = Style()
+ZOOMS_STYLE = BodyStyle()
 
-STYLES: Mapping[str, Style] = {
+STYLES: Mapping[str, BodyStyle] = {
     "zoom": ZOOMS_STYLE,
-    "payload-first": Style(order=("payload", "event_ts", "event")),
-    "payload-between": Style(order=("event", "payload", "event_ts")),
-    "escaped-unicode": Style(ascii_only=True),
-    "spaced": Style(spaced=True),
-    "escaped-slashes": Style(escaped_slashes=True),
-    "float-numbers": Style(float_numbers=True),
+    "payload-first": BodyStyle(order=("payload", "event_ts", "event")),
+    "payload-between": BodyStyle(order=("event", "payload", "event_ts")),
+    "escaped-unicode": BodyStyle(ascii_only=True),
+    "spaced": BodyStyle(spaced=True),
+    "escaped-slashes": BodyStyle(escaped_slashes=True),
+    "float-numbers": BodyStyle(float_numbers=True),
 }
 
 
-def body(event: Event, style: Style = ZOOMS_STYLE) -> bytes:
+def body(event: WebhookEvent, style: BodyStyle = ZOOMS_STYLE) -> bytes:
     """The request's bytes. Zoom's are what JSON.stringify writes: compact, UTF-8 unescaped, `/` unescaped, integers without `.0`."""
     parts = {"event": event.name, "event_ts": event.event_ts, "payload": event.payload}
     whole = {key: parts[key] for key in style.order}
@@ -219,7 +219,7 @@ def encrypt_token(secret_token: str, plain_token: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ValidationAnswer:
     """An endpoint's answer to a challenge, judged."""
 
     ok: bool
@@ -227,18 +227,18 @@ class Answer:
     found: Mapping[str, Any] = field(default_factory=dict)
 
 
-def judge_validation(secret_token: str, plain_token: str, status: int, raw: bytes) -> Answer:
+def judge_validation(secret_token: str, plain_token: str, status: int, raw: bytes) -> ValidationAnswer:
     """200 with both tokens. (204 counts as an answer in the documentation's text, but carries no tokens.)"""
     if status != 200:
-        return Answer(False, f"status {status}, 200 was expected")
+        return ValidationAnswer(False, f"status {status}, 200 was expected")
     try:
         found = json.loads(raw)
     except ValueError:
-        return Answer(False, "the body is not JSON")
+        return ValidationAnswer(False, "the body is not JSON")
     if not isinstance(found, dict):
-        return Answer(False, "the body is not a JSON object")
+        return ValidationAnswer(False, "the body is not a JSON object")
     if found.get("plainToken") != plain_token:
-        return Answer(False, "plainToken is not the one that was sent", found)
+        return ValidationAnswer(False, "plainToken is not the one that was sent", found)
     if found.get("encryptedToken") != encrypt_token(secret_token, plain_token):
-        return Answer(False, "encryptedToken is not HMAC-SHA256(secret token, plainToken) in lower-case hex", found)
-    return Answer(True, found=found)
+        return ValidationAnswer(False, "encryptedToken is not HMAC-SHA256(secret token, plainToken) in lower-case hex", found)
+    return ValidationAnswer(True, found=found)

@@ -20,14 +20,14 @@ import httpx
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults.zoom import Fault, FaultBook, Where
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.events import Event, Style
+from rtms_simulator.zoom.webhooks.events import BodyStyle, WebhookEvent
 
 USER_AGENT = "Zoom Marketplace/1.0a"
 CONTENT_TYPE = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Basic:
+class BasicAuthorization:
     """Zoom's "Basic authentication" header option."""
 
     username: str
@@ -35,7 +35,7 @@ class Basic:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class OAuthToken:
     """Zoom's "token based authentication": a client-credentials token is fetched from `url` first."""
 
     url: str
@@ -62,11 +62,11 @@ class VerificationToken:
     token: str = field(repr=False)
 
 
-Authorization = Basic | Token | CustomHeader | VerificationToken | None
+Authorization = BasicAuthorization | OAuthToken | CustomHeader | VerificationToken | None
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class EventSubscription:
     """One event subscription of an app: where its events go and how they are signed."""
 
     url: str
@@ -103,11 +103,11 @@ INTERNAL_ERRORS: Mapping[type[Exception], int] = {
 NO_TOKEN = -14
 _BACKSTOP_S = 300.0
 
-Outcome = Literal["waiting", "delivered", "refused", "failed", "withheld"]
+DeliveryOutcome = Literal["waiting", "delivered", "refused", "failed", "withheld"]
 
 
 @dataclass(slots=True)
-class Attempt:
+class WebhookAttempt:
     """One request. `status` is the HTTP status, or one of Zoom's negative internal codes with `problem` saying why."""
 
     at: float
@@ -123,11 +123,11 @@ class Delivery:
     """One event on its way to one endpoint. `outcome` is waiting (a retry is due), delivered, refused (no retry), failed or withheld."""
 
     id: int
-    event: Event
+    event: WebhookEvent
     url: str
     body: bytes
-    attempts: list[Attempt] = field(default_factory=list)
-    outcome: Outcome = "waiting"
+    attempts: list[WebhookAttempt] = field(default_factory=list)
+    outcome: DeliveryOutcome = "waiting"
     faults: tuple[str, ...] = ()
 
     @property
@@ -137,7 +137,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Validation:
+class UrlValidation:
     """One URL validation: when, and whether the endpoint answered rightly within the deadline."""
 
     at: float
@@ -146,17 +146,17 @@ class Validation:
 
 
 @dataclass(slots=True)
-class Standing:
+class EndpointStanding:
     """What Zoom thinks of an endpoint: after 6 failed validations in a row nothing is sent until it is validated again by hand."""
 
-    endpoint: Endpoint
-    validations: list[Validation] = field(default_factory=list)
+    endpoint: EventSubscription
+    validations: list[UrlValidation] = field(default_factory=list)
     mails: list[str] = field(default_factory=list)
     failures: int = 0
     disabled: bool = False
 
 
-class Courier:
+class WebhookSender:
     """Sends Zoom's webhooks. `transport` replaces the network, for receivers in the same process."""
 
     def __init__(
@@ -186,7 +186,7 @@ class Courier:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._held: deque[asyncio.Event] = deque()
         self.deliveries: deque[Delivery] = deque(maxlen=kept)
-        self.standings: dict[str, Standing] = {}
+        self.standings: dict[str, EndpointStanding] = {}
 
     async def aclose(self) -> None:
         """Give up every retry and close the connections."""
@@ -199,10 +199,10 @@ class Courier:
 
     async def deliver(
         self,
-        event: Event,
-        endpoint: Endpoint,
+        event: WebhookEvent,
+        endpoint: EventSubscription,
         *,
-        style: Style = events.ZOOMS_STYLE,
+        style: BodyStyle = events.ZOOMS_STYLE,
         raw: bytes | None = None,
         more_faults: FaultBook | None = None,
     ) -> Delivery:
@@ -227,7 +227,7 @@ class Courier:
             await self._first(delivery, endpoint, stamp, by_name)
         return delivery
 
-    async def replay(self, id_: int, endpoint: Endpoint) -> Delivery:
+    async def replay(self, id_: int, endpoint: EventSubscription) -> Delivery:
         """Send a kept event again as a new delivery, freshly stamped. Raises KeyError."""
         original = next((delivery for delivery in self.deliveries if delivery.id == id_), None)
         if original is None:
@@ -239,7 +239,7 @@ class Courier:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _first(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str], faults: Mapping[str, Fault]) -> None:
+    async def _first(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Fault]) -> None:
         retry = await self._attempt(delivery, endpoint, stamp)
         while self._held:
             self._held.popleft().set()
@@ -251,16 +251,18 @@ class Courier:
             self._spawn(self._retry(delivery, endpoint, stamp))
 
     async def _later(
-        self, seconds: float, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str], faults: Mapping[str, Fault]
+        self, seconds: float, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Fault]
     ) -> None:
         await self._clock.sleep(seconds)
         await self._first(delivery, endpoint, stamp, faults)
 
-    async def _later_attempt(self, seconds: float, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str]) -> None:
+    async def _later_attempt(self, seconds: float, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str]) -> None:
         await self._clock.sleep(seconds)
         await self._attempt(delivery, endpoint, stamp)
 
-    async def _hold_back(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str], faults: Mapping[str, Fault]) -> None:
+    async def _hold_back(
+        self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Fault]
+    ) -> None:
         overtaken = asyncio.Event()
         self._held.append(overtaken)
         try:
@@ -269,7 +271,7 @@ class Courier:
             self._held.remove(overtaken)
         await self._first(delivery, endpoint, stamp, faults)
 
-    async def _retry(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str]) -> None:
+    async def _retry(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str]) -> None:
         for pause in self.switches.retry_after_s:
             await self._clock.sleep(pause)
             if self.switches.restamp:
@@ -278,7 +280,7 @@ class Courier:
                 return
         delivery.outcome = "failed"
 
-    async def _attempt(self, delivery: Delivery, endpoint: Endpoint, stamp: Mapping[str, str]) -> bool:
+    async def _attempt(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str]) -> bool:
         """One request. Returns whether Zoom would try again."""
         first = not delivery.attempts
         attempt = await self._request(endpoint, delivery.body, stamp)
@@ -295,7 +297,7 @@ class Courier:
 
     # Requests
 
-    def _stamp(self, endpoint: Endpoint, body: bytes, faults: Mapping[str, Fault]) -> dict[str, str]:
+    def _stamp(self, endpoint: EventSubscription, body: bytes, faults: Mapping[str, Fault]) -> dict[str, str]:
         """The headers that belong to one signing: timestamp, signature, ids."""
         seconds = int(self._clock.now())
         if "stale" in faults:
@@ -312,9 +314,9 @@ class Courier:
         headers["traceparent"] = f"00-{digits}-{digits[:16]}-00"
         return headers
 
-    async def _request(self, endpoint: Endpoint, body: bytes, stamp: Mapping[str, str]) -> Attempt:
+    async def _request(self, endpoint: EventSubscription, body: bytes, stamp: Mapping[str, str]) -> WebhookAttempt:
         headers = {"content-type": CONTENT_TYPE, "accept": "*/*", "accept-encoding": "gzip", **stamp}
-        attempt = Attempt(self._clock.now(), headers)
+        attempt = WebhookAttempt(self._clock.now(), headers)
         try:
             headers |= await self._authorization(endpoint)
         except _NoTokenError as error:
@@ -334,19 +336,19 @@ class Courier:
         """3 s of the clock, and never less than 3 s of real time: a fast clock does not make a receiver's computer faster."""
         return self.switches.deadline_s * max(1.0, self._clock.rate)
 
-    async def _authorization(self, endpoint: Endpoint) -> dict[str, str]:
+    async def _authorization(self, endpoint: EventSubscription) -> dict[str, str]:
         match endpoint.authorization:
-            case Basic(username, password):
+            case BasicAuthorization(username, password):
                 return {"authorization": _basic(username, password), "clientid": endpoint.client_id}
             case VerificationToken(token):
                 return {"authorization": token}
             case CustomHeader(key, value):
                 return {key: value}
-            case Token() as option:
+            case OAuthToken() as option:
                 return {"authorization": f"Bearer {await self._fetch_token(option)}"}
         return {}
 
-    async def _fetch_token(self, option: Token) -> str:
+    async def _fetch_token(self, option: OAuthToken) -> str:
         headers = {"authorization": _basic(option.client_id, option.client_secret), "content-type": "application/x-www-form-urlencoded"}
         try:
             request = self._client.post(option.url, params={"grant_type": "client_credentials"}, headers=headers)
@@ -360,9 +362,9 @@ class Courier:
 
     # URL validation
 
-    async def validate(self, endpoint: Endpoint) -> Validation:
+    async def validate(self, endpoint: EventSubscription) -> UrlValidation:
         """Challenge the endpoint, as "Validate" on the app's page does. A success lifts a disablement."""
-        standing = self.standings.setdefault(endpoint.url, Standing(endpoint))
+        standing = self.standings.setdefault(endpoint.url, EndpointStanding(endpoint))
         standing.endpoint = endpoint
         validation = await self._challenge(endpoint)
         self._judge(standing, validation)
@@ -370,17 +372,17 @@ class Courier:
             standing.disabled = False
         return validation
 
-    def keep_validating(self, endpoint: Endpoint) -> asyncio.Task[None]:
+    def keep_validating(self, endpoint: EventSubscription) -> asyncio.Task[None]:
         """Challenge the endpoint every 72 hours of the clock, until closed or disabled."""
-        standing = self.standings.setdefault(endpoint.url, Standing(endpoint))
+        standing = self.standings.setdefault(endpoint.url, EndpointStanding(endpoint))
         return self._spawn(self._revalidate(standing))
 
-    async def _revalidate(self, standing: Standing) -> None:
+    async def _revalidate(self, standing: EndpointStanding) -> None:
         while not standing.disabled:
             await self._clock.sleep(self.switches.revalidate_s)
             self._judge(standing, await self._challenge(standing.endpoint))
 
-    async def _challenge(self, endpoint: Endpoint) -> Validation:
+    async def _challenge(self, endpoint: EventSubscription) -> UrlValidation:
         plain = base64.urlsafe_b64encode(self._random.randbytes(16)).decode().rstrip("=")
         event = events.url_validation(plain, self._clock.now_ms())
         raw = events.body(event, events.STYLES["payload-first"])
@@ -389,13 +391,13 @@ class Courier:
         attempt = await self._request(endpoint, raw, self._stamp(endpoint, raw, {}))
         delivery.attempts.append(attempt)
         if attempt.status is None or attempt.status < 0:
-            answer = events.Answer(False, attempt.problem)
+            answer = events.ValidationAnswer(False, attempt.problem)
         else:
             answer = events.judge_validation(endpoint.secret_token, plain, attempt.status, attempt.answer)
         delivery.outcome = "delivered" if answer.ok else "refused"
-        return Validation(attempt.at, answer.ok, answer.problem)
+        return UrlValidation(attempt.at, answer.ok, answer.problem)
 
-    def _judge(self, standing: Standing, validation: Validation) -> None:
+    def _judge(self, standing: EndpointStanding, validation: UrlValidation) -> None:
         standing.validations.append(validation)
         if validation.ok:
             standing.failures = 0

@@ -13,7 +13,7 @@ from rtms_simulator.scenario.model import parse
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
 from rtms_simulator.zoom.webhooks.events import EVENTS
-from rtms_simulator.zoom.webhooks.sender import Attempt, Delivery
+from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
 
 SCENARIO = parse("""
 duration_s = 0.5
@@ -72,7 +72,7 @@ def test_what_recall_did_not_deliver_is_named():
 
 def report(*, joined_ms: int | None = 3, streams: int = 1, outcome="delivered") -> MeetingReport:
     stream = StreamReport("s", "c", ("ws://x",), "TERMINATED", joined_ms, 9, 6, 0, 0, {})
-    delivery = Delivery(1, EVENTS["meeting.rtms_started"], "http://x", b"", [Attempt(0.0, {}, 503)], outcome)
+    delivery = Delivery(1, EVENTS["meeting.rtms_started"], "http://x", b"", [WebhookAttempt(0.0, {}, 503)], outcome)
     return MeetingReport(1, "x", "meeting", "e", "m", 0, 1.0, 0, 9, (stream,) * streams, (delivery,), ())
 
 

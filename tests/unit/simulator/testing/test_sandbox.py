@@ -6,15 +6,17 @@ import pytest
 
 from rtms_simulator.recall.http.api import Exchange
 from rtms_simulator.testing.sandbox import INVARIANTS, World, judge
-from rtms_simulator.zoom.webhooks.events import EVENTS, Event
-from rtms_simulator.zoom.webhooks.sender import Attempt, Delivery
+from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
+from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
 
 STREAM, SERVER = "s" * 32, "ws://127.0.0.1:1/rtms/1"
-STARTED = Event("meeting.rtms_started", {**EVENTS["meeting.rtms_started"].payload, "rtms_stream_id": STREAM, "server_urls": SERVER}, 1)
+STARTED = WebhookEvent(
+    "meeting.rtms_started", {**EVENTS["meeting.rtms_started"].payload, "rtms_stream_id": STREAM, "server_urls": SERVER}, 1
+)
 
 
 def delivery(status, *, faults=(), event=STARTED, outcome="delivered"):
-    return Delivery(1, event, "http://receiver", b"", [Attempt(0.0, {}, status, "ReadTimeout", 0.1, b"why")], outcome, faults)
+    return Delivery(1, event, "http://receiver", b"", [WebhookAttempt(0.0, {}, status, "ReadTimeout", 0.1, b"why")], outcome, faults)
 
 
 def meeting(deliveries, joined_ms=5):

@@ -16,7 +16,7 @@ from rtms_simulator.faults.recall import FOREVER, parse
 from rtms_simulator.testing import strategies
 from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
 from rtms_simulator.zoom.webhooks import events as zoom
-from rtms_simulator.zoom.webhooks.events import EVENTS, Event
+from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 
 SECRET = "a secret token of an app"
 NOW = 1_795_338_000.0
@@ -58,8 +58,10 @@ def test_every_flaw_spoils_a_request_wherever_it_strikes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-@pytest.mark.parametrize("event", [START, EVENTS["endpoint.url_validation"], Event("meeting.started", {}, 1)], ids=lambda event: event.name)
-def test_every_damage_changes_the_body_wherever_it_strikes(name: str, event: Event) -> None:
+@pytest.mark.parametrize(
+    "event", [START, EVENTS["endpoint.url_validation"], WebhookEvent("meeting.started", {}, 1)], ids=lambda event: event.name
+)
+def test_every_damage_changes_the_body_wherever_it_strikes(name: str, event: WebhookEvent) -> None:
     for place in range(40):
         assert Damage(name, place).apply(event) != zoom.body(event)
 
@@ -72,7 +74,7 @@ def test_what_is_malformed_is_authentic_all_the_same(delivery: Delivery) -> None
 
 
 @given(life=strategies.lives())
-def test_a_life_is_one_streams_and_in_order(life: list[Event]) -> None:
+def test_a_life_is_one_streams_and_in_order(life: list[WebhookEvent]) -> None:
     assert life[0].name.endswith("rtms_started")
     assert len({event.payload["rtms_stream_id"] for event in life}) == 1
     assert len({event.name.rpartition("rtms_")[0] for event in life}) == 1
@@ -82,7 +84,7 @@ def test_a_life_is_one_streams_and_in_order(life: list[Event]) -> None:
 
 @settings(max_examples=60)
 @given(event=strategies.events(), data=st.data())
-def test_every_way_of_writing_an_event_says_the_same(event: Event, data: st.DataObject) -> None:
+def test_every_way_of_writing_an_event_says_the_same(event: WebhookEvent, data: st.DataObject) -> None:
     assert json.loads(data.draw(strategies.bodies(event))) == json.loads(zoom.body(event))
 
 
@@ -91,7 +93,7 @@ def test_every_event_that_zoom_documents_is_among_the_events() -> None:
 
     @settings(max_examples=500, derandomize=True, database=None)
     @given(event=strategies.events())
-    def draw(event: Event) -> None:
+    def draw(event: WebhookEvent) -> None:
         seen.add(event.name)
 
     draw()
@@ -102,7 +104,7 @@ def test_starts_shrink_to_a_meetings_with_the_documentations_ids() -> None:
     plainest = find(strategies.starts(), lambda _: True, settings=settings(database=None))
     assert plainest == zoom.started(
         "meeting",
-        zoom.Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c"),
+        zoom.StreamIds("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c"),
         "wss://rtms-a.zoom.us:443",
         strategies.NOW_MS,
     )

@@ -8,7 +8,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.zoom.webhooks import events as zoom
 
 SECRET = "hooksecret"
-IDS = zoom.Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
+IDS = zoom.StreamIds("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
 LONG_AGO = 1_700_000_000_000
 TOLD = [zoom.started("meeting", IDS, "wss://rtms-a.zoom.us:443", LONG_AGO), zoom.stopped("meeting", IDS, 6, LONG_AGO + 7000)]
 

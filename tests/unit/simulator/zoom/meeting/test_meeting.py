@@ -20,7 +20,7 @@ from rtms_simulator.faults.zoom import Fault, parse
 from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.media import MediaSource
-from rtms_simulator.zoom.rtms.states import Switches
+from rtms_simulator.zoom.rtms.states import RtmsSwitches
 
 ADA, ZOE = Person(16778240, "Ada"), Person(16779264, "Zoë", language=14)
 TALK = Scenario(
@@ -175,7 +175,7 @@ async def test_the_other_habit_one_socket_for_all_and_several_acks() -> None:
         await client.subscribe(2)
         await client.over()
 
-    async with zoom_for(join, switches=Switches(keep_alive_interval_s=0.05)) as (zoom, receiver):
+    async with zoom_for(join, switches=RtmsSwitches(keep_alive_interval_s=0.05)) as (zoom, receiver):
         report = await zoom.begin(TALK, HOOK, speed=2.0).finished()
         await asyncio.gather(*receiver.started)
     [client] = clients
@@ -246,7 +246,7 @@ async def test_sixty_seconds_of_sound_are_buffered_and_no_more() -> None:
         await client.ready()
         await client.over()
 
-    switches = Switches(keep_alive_misses=10**6)
+    switches = RtmsSwitches(keep_alive_misses=10**6)
     async with zoom_for(join, clock=Clock(rate=0), switches=switches) as (zoom, receiver):
         meeting = zoom.begin(LONG, HOOK)
         await until(lambda: clients and clients[0].got)
@@ -492,7 +492,7 @@ async def test_faults_of_a_meeting_by_name(fault: str, names: list[str]) -> None
 
     async with zoom_for(join) as (zoom, receiver):
         await zoom.begin(TALK, HOOK, speed="max", faults=(parse(fault),)).finished()
-        await zoom.courier.settled()
+        await zoom.webhooks.settled()
         await asyncio.gather(*receiver.started)
         assert receiver.names() == names
 

@@ -15,7 +15,7 @@ from rtms_simulator.faults.zoom import parse
 from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import ZoomApp
 from rtms_simulator.zoom.media import MediaPacket
-from rtms_simulator.zoom.rtms.states import Switches
+from rtms_simulator.zoom.rtms.states import RtmsSwitches
 from rtms_simulator.zoom.webhooks.events import PayloadSwitches
 
 
@@ -142,7 +142,7 @@ async def test_keep_alive_silence_and_what_a_client_says_amiss() -> None:
         await client.say({"msg_type": 99})
         await client.over()
 
-    switches = Switches(keep_alive_interval_s=0.1)
+    switches = RtmsSwitches(keep_alive_interval_s=0.1)
     async with zoom_for(join, switches=switches) as (zoom, receiver):
         faults = (parse("keep-alive-silence:at=0.35"), parse("slow-close:seconds=0.1"))
         report = await zoom.begin(replace(LONG, timeline=(), duration_s=1.0), HOOK, faults=faults).finished()

@@ -8,50 +8,50 @@ from typing import Any
 import pytest
 
 from rtms_simulator.zoom.rtms.enums import MessageType, SessionState, StatusCode, StopReason, StreamState
-from rtms_simulator.zoom.rtms.handshake import Hello, read_hello, read_message, sign
+from rtms_simulator.zoom.rtms.handshake import HandshakeRequest, read_hello, read_message, sign
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
 from rtms_simulator.zoom.rtms.states import (
     TRANSITIONS,
-    Announce,
-    Close,
-    Complaint,
-    Effect,
-    Flow,
-    Identity,
-    Role,
-    Send,
-    Switches,
-    Trigger,
-    Watch,
+    CloseConnection,
+    ProtocolEffect,
+    ProtocolViolation,
+    RtmsSwitches,
+    SelectVideo,
+    SendMessage,
+    SendWebhook,
+    SocketRole,
+    StartMedia,
+    StreamIdentity,
+    StreamTrigger,
 )
 
 STREAM, ENTITY = "609340fb2a7946909659956c8aa9250c", "4444AAAiAAAAAiAiAiiAii=="
-ME = Identity(STREAM, ENTITY, "cid_probe", "secret_probe")
+ME = StreamIdentity(STREAM, ENTITY, "cid_probe", "secret_probe")
 SIGNATURE = "637f554532b97811d5387608349f4ddbc6ab4276c3f27c94ce19bded8c01ca68"
 URLS = {key: f"ws://zoom.test/{key}" for key in ("audio", "video", "deskshare", "transcript", "chat", "all")}
 SIGNALING, MEDIA, OTHER = 1, 2, 3
 
 
 def stream(**switches: Any) -> StreamProtocol:
-    return StreamProtocol(ME, session_id="session", media_urls=URLS, now=0.0, switches=Switches(**switches))
+    return StreamProtocol(ME, session_id="session", media_urls=URLS, now=0.0, switches=RtmsSwitches(**switches))
 
 
-def hello(kind: int, **fields: Any) -> Hello:
+def hello(kind: int, **fields: Any) -> HandshakeRequest:
     message = {"msg_type": kind, "protocol_version": 1, "meeting_uuid": ENTITY, "rtms_stream_id": STREAM, "signature": SIGNATURE, **fields}
     found = read_hello(message)
-    assert isinstance(found, Hello)
+    assert isinstance(found, HandshakeRequest)
     return found
 
 
-def say(protocol: StreamProtocol, conn: int, now: float = 1.0, **message: Any) -> list[Effect]:
+def say(protocol: StreamProtocol, conn: int, now: float = 1.0, **message: Any) -> list[ProtocolEffect]:
     return protocol.receive(conn, json.dumps(message), now)
 
 
-def sent(effects: list[Effect], msg_type: int | None = None) -> list[dict[str, Any]]:
-    return [effect.message for effect in effects if isinstance(effect, Send) and msg_type in (None, effect.message["msg_type"])]
+def sent(effects: list[ProtocolEffect], msg_type: int | None = None) -> list[dict[str, Any]]:
+    return [effect.message for effect in effects if isinstance(effect, SendMessage) and msg_type in (None, effect.message["msg_type"])]
 
 
-def status(effects: list[Effect]) -> int:
+def status(effects: list[ProtocolEffect]) -> int:
     [message] = [message for message in sent(effects) if "status_code" in message]
     return message["status_code"]
 
@@ -74,7 +74,7 @@ def test_the_signature_is_the_one_that_zooms_sdk_computed() -> None:
 def test_the_entity_may_come_under_any_products_name(field: str) -> None:
     message = {"msg_type": 1, field: ENTITY, "rtms_stream_id": STREAM, "signature": SIGNATURE}
     found = read_hello(message)
-    assert isinstance(found, Hello)
+    assert isinstance(found, HandshakeRequest)
     assert status(stream().greet(SIGNALING, found, 1.0)) == 0
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_signature_is_status_3_or_a_close_with_the_stream_stopped() -> N
     wrong = hello(1, signature="0" * 64)
     assert status(stream().greet(SIGNALING, wrong, 1.0)) == 3
     effects = stream(bad_signature="close").greet(SIGNALING, wrong, 1.0)
-    assert effects == [Close(SIGNALING, 1000), Announce("stopped", {"stop_reason": 18})]
+    assert effects == [CloseConnection(SIGNALING, 1000), SendWebhook("stopped", {"stop_reason": 18})]
 
 
 @pytest.mark.parametrize("fields", [{"meeting_uuid": "another"}, {"meeting_uuid": ENTITY.lower()}])
@@ -165,7 +165,7 @@ def test_a_media_type_that_is_none(media_type: object, refused: int) -> None:
 def test_a_kind_outside_the_scopes_has_its_own_status_and_no_url(missing: int, number: int, refused: int) -> None:
     from rtms_simulator.zoom.rtms.enums import MediaType
 
-    identity = Identity(STREAM, ENTITY, "cid_probe", "secret_probe", MediaType(31 - missing))
+    identity = StreamIdentity(STREAM, ENTITY, "cid_probe", "secret_probe", MediaType(31 - missing))
     protocol = StreamProtocol(identity, session_id="s", media_urls=URLS, now=0.0)
     offered = sent(protocol.greet(SIGNALING, hello(1), 1.0))[0]["media_server"]["server_urls"]
     assert len(offered) == 5
@@ -205,17 +205,17 @@ def test_media_flows_after_ready_and_the_states_are_told_once() -> None:
     protocol.greet(MEDIA, hello(3, media_type=1), 1.0)
     effects = say(protocol, SIGNALING, msg_type=7, rtms_stream_id=STREAM)
     assert [(message["msg_type"], message["state"]) for message in sent(effects)] == [(8, 1), (9, 2)]
-    assert [effect.conn for effect in effects if isinstance(effect, Flow)] == [MEDIA]
+    assert [effect.conn for effect in effects if isinstance(effect, StartMedia)] == [MEDIA]
     assert say(protocol, SIGNALING, msg_type=7, rtms_stream_id=STREAM) == []
     protocol.greet(OTHER, hello(3, media_type=8), 1.0)
-    assert [type(effect) for effect in say(protocol, SIGNALING, msg_type=7)] == [Flow]
+    assert [type(effect) for effect in say(protocol, SIGNALING, msg_type=7)] == [StartMedia]
 
 
 def test_ready_before_any_media_is_a_complaint() -> None:
     protocol = stream()
     protocol.greet(SIGNALING, hello(1), 1.0)
     [complaint] = say(protocol, SIGNALING, msg_type=7, rtms_stream_id=STREAM)
-    assert isinstance(complaint, Complaint)
+    assert isinstance(complaint, ProtocolViolation)
     assert complaint.status is StatusCode.INVALID_CLIENT_READY_ACK
     assert protocol.state is StreamState.INACTIVE
 
@@ -223,7 +223,7 @@ def test_ready_before_any_media_is_a_complaint() -> None:
 def test_with_the_switch_off_a_later_socket_flows_without_another_ready() -> None:
     protocol = joined(1, ready_for_each_media=False)
     effects = protocol.greet(OTHER, hello(3, media_type=8), 2.0)
-    assert [effect.conn for effect in effects if isinstance(effect, Flow)] == [OTHER]
+    assert [effect.conn for effect in effects if isinstance(effect, StartMedia)] == [OTHER]
 
 
 def test_the_buffer_reaches_back_to_the_start_but_at_most_sixty_seconds() -> None:
@@ -231,12 +231,12 @@ def test_the_buffer_reaches_back_to_the_start_but_at_most_sixty_seconds() -> Non
         protocol = stream()
         protocol.greet(SIGNALING, hello(1), 5.0)
         protocol.greet(MEDIA, hello(3, media_type=1), 5.0)
-        [flow] = [effect for effect in say(protocol, SIGNALING, ready_at, msg_type=7) if isinstance(effect, Flow)]
+        [flow] = [effect for effect in say(protocol, SIGNALING, ready_at, msg_type=7) if isinstance(effect, StartMedia)]
         assert flow.buffered_from == buffered_from
     protocol = stream()
     protocol.greet(SIGNALING, hello(1, buffer_data=False), 5.0)
     protocol.greet(MEDIA, hello(3, media_type=1), 6.0)
-    [flow] = [effect for effect in say(protocol, SIGNALING, 7.0, msg_type=7) if isinstance(effect, Flow)]
+    [flow] = [effect for effect in say(protocol, SIGNALING, 7.0, msg_type=7) if isinstance(effect, StartMedia)]
     assert flow.buffered_from == 5.0
 
 
@@ -251,7 +251,7 @@ def test_the_buffer_reaches_back_to_the_start_but_at_most_sixty_seconds() -> Non
 )
 def test_a_subscription_that_cannot_be_is_a_complaint(events: object, complaint: StatusCode) -> None:
     [effect] = say(joined(), SIGNALING, msg_type=5, events=events)
-    assert isinstance(effect, Complaint)
+    assert isinstance(effect, ProtocolViolation)
     assert effect.status is complaint
 
 
@@ -284,7 +284,7 @@ def test_the_app_closes_the_stream_with_21() -> None:
     assert status(say(protocol, SIGNALING, msg_type=21, rtms_stream_id="x")) == 2
     effects = say(protocol, SIGNALING, msg_type=21, rtms_stream_id=STREAM)
     assert [message["msg_type"] for message in sent(effects)] == [22, 9, 8, 8]
-    assert effects[-1] == Announce("stopped", {"stop_reason": StopReason.STOP_BC_RECEIVER_REQUEST_CLOSE})
+    assert effects[-1] == SendWebhook("stopped", {"stop_reason": StopReason.STOP_BC_RECEIVER_REQUEST_CLOSE})
     assert protocol.connections == ()
 
 
@@ -294,16 +294,16 @@ def test_individual_video_one_at_a_time() -> None:
     protocol.greet(MEDIA, hello(3, media_type=2, media_params={"video": {"data_opt": 4}}), 1.0)
     say(protocol, SIGNALING, msg_type=7)
 
-    def ask(user_id: object, subscribe: object = True) -> list[Effect]:
+    def ask(user_id: object, subscribe: object = True) -> list[ProtocolEffect]:
         return say(protocol, SIGNALING, msg_type=28, user_id=user_id, subscribe=subscribe)
 
     first = ask(7)
     assert sent(first) == [{"msg_type": 29, "user_id": 7, "status_code": 0, "reason": "OK", "timestamp": 1000}]
-    assert first[1] == Watch(MEDIA, 7)
+    assert first[1] == SelectVideo(MEDIA, 7)
     assert status(ask(7)) == StatusCode.DUPLICATE_VIDEO_SUBSCRIPTION
-    assert ask(8)[1] == Watch(MEDIA, 8)
+    assert ask(8)[1] == SelectVideo(MEDIA, 8)
     assert len(ask(7, False)) == 1
-    assert ask(8, False)[1] == Watch(MEDIA, None)
+    assert ask(8, False)[1] == SelectVideo(MEDIA, None)
     for user_id, subscribe in (("7", True), (-1, True), (2**32, True), (7, 1), (None, True)):
         assert status(ask(user_id, subscribe)) == StatusCode.INVALID_PAYLOAD
 
@@ -331,19 +331,19 @@ def test_three_misses_on_signaling_interrupt_everything() -> None:
         for conn in (2, 3):
             say(protocol, conn, msg_type=13, timestamp=1)
     effects = protocol.tick(41.0)
-    assert effects[:3] == [Close(SIGNALING, None), Close(2, 1000), Close(3, 1000)]
-    assert effects[3] == Announce("interrupted")
+    assert effects[:3] == [CloseConnection(SIGNALING, None), CloseConnection(2, 1000), CloseConnection(3, 1000)]
+    assert effects[3] == SendWebhook("interrupted")
     assert protocol.state is StreamState.INTERRUPTED
     assert protocol.deadline == 101.0
     assert protocol.tick(100.9) == []
-    assert protocol.tick(101.0) == [Announce("stopped", {"stop_reason": StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT})]
+    assert protocol.tick(101.0) == [SendWebhook("stopped", {"stop_reason": StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT})]
 
 
 def test_three_misses_can_end_the_stream_at_once() -> None:
     protocol = joined(keep_alive_death="stop")
     for at in (11.0, 21.0, 31.0):
         protocol.tick(at)
-    assert protocol.tick(41.0)[-1] == Announce("stopped", {"stop_reason": StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT})
+    assert protocol.tick(41.0)[-1] == SendWebhook("stopped", {"stop_reason": StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT})
 
 
 def test_three_misses_on_media_are_event_7_and_65_seconds() -> None:
@@ -352,14 +352,14 @@ def test_three_misses_on_media_are_event_7_and_65_seconds() -> None:
         protocol.tick(at)
         say(protocol, SIGNALING, msg_type=13, timestamp=1)
     effects = protocol.tick(41.0)
-    assert Close(MEDIA, None) in effects
+    assert CloseConnection(MEDIA, None) in effects
     assert [message["event"]["event_type"] for message in sent(effects, 6)] == [7]
     assert protocol.state is StreamState.ACTIVE
     assert protocol.awaits_media
     for at in (51.0, 61.0, 71.0, 81.0, 91.0, 101.0):
         protocol.tick(at)
         say(protocol, SIGNALING, msg_type=13, timestamp=1)
-    assert protocol.tick(106.0)[-1] == Announce("stopped", {"stop_reason": 19})
+    assert protocol.tick(106.0)[-1] == SendWebhook("stopped", {"stop_reason": 19})
 
 
 def test_a_media_socket_that_comes_back_needs_a_ready_and_then_flows() -> None:
@@ -368,7 +368,7 @@ def test_a_media_socket_that_comes_back_needs_a_ready_and_then_flows() -> None:
     assert protocol.awaits_media
     assert status(protocol.greet(OTHER, hello(3, media_type=1), 30.0)) == 0
     assert not protocol.awaits_media
-    [flow] = [effect for effect in say(protocol, SIGNALING, 31.0, msg_type=7) if isinstance(effect, Flow)]
+    [flow] = [effect for effect in say(protocol, SIGNALING, 31.0, msg_type=7) if isinstance(effect, StartMedia)]
     assert flow.conn == OTHER
 
 
@@ -381,7 +381,7 @@ def test_a_silent_server_sends_no_keep_alive_and_counts_no_miss() -> None:
 
 def test_signaling_that_comes_back_in_time() -> None:
     protocol = joined()
-    assert protocol.lost(SIGNALING, 10.0)[-1] == Announce("interrupted")
+    assert protocol.lost(SIGNALING, 10.0)[-1] == SendWebhook("interrupted")
     assert status(protocol.greet(10, hello(1), 40.0)) == 0
     assert status(protocol.greet(11, hello(3, media_type=1), 40.0)) == 0
     effects = say(protocol, 10, 41.0, msg_type=7)
@@ -393,23 +393,28 @@ def test_nobody_in_sixty_seconds_is_reason_11() -> None:
     protocol = stream()
     assert protocol.deadline == 60.0
     assert protocol.tick(59.9) == []
-    assert protocol.tick(60.0) == [Announce("stopped", {"stop_reason": StopReason.STOP_BC_CONNECTION_TIMEOUT})]
+    assert protocol.tick(60.0) == [SendWebhook("stopped", {"stop_reason": StopReason.STOP_BC_CONNECTION_TIMEOUT})]
     assert status(protocol.greet(SIGNALING, hello(1), 61.0)) == 2
 
 
 def test_a_fail_over_breaks_every_socket_and_names_the_new_server() -> None:
     protocol = joined(1, 8)
     effects = protocol.fail_over("ws://new", {"all": "ws://new/all"}, 20.0)
-    assert effects == [Close(1, None), Close(2, None), Close(3, None), Announce("started", {"server_urls": "ws://new"})]
+    assert effects == [
+        CloseConnection(1, None),
+        CloseConnection(2, None),
+        CloseConnection(3, None),
+        SendWebhook("started", {"server_urls": "ws://new"}),
+    ]
     answer = sent(protocol.greet(9, hello(1), 21.0))[0]
     assert answer["media_server"]["server_urls"] == {"all": "ws://new/all"}
-    assert protocol.tick(80.0)[-1] == Announce("stopped", {"stop_reason": 19})
+    assert protocol.tick(80.0)[-1] == SendWebhook("stopped", {"stop_reason": 19})
 
 
 def test_drops_on_zooms_side_break_without_a_close_frame() -> None:
     protocol = joined(1, 8)
-    assert protocol.drop_media(protocol.identity.kinds, 5.0)[0] == Close(2, None)
-    assert protocol.drop_signaling(6.0)[0] == Close(1, None)
+    assert protocol.drop_media(protocol.identity.kinds, 5.0)[0] == CloseConnection(2, None)
+    assert protocol.drop_signaling(6.0)[0] == CloseConnection(1, None)
     assert protocol.drop_signaling(6.0) == []
 
 
@@ -425,15 +430,15 @@ def test_unknown_messages_and_those_of_the_other_socket_are_complaints() -> None
     protocol = joined()
     for conn, msg_type in ((SIGNALING, 99), (SIGNALING, 3), (MEDIA, 7), (MEDIA, 5), (SIGNALING, 14)):
         [complaint] = say(protocol, conn, msg_type=msg_type)
-        assert isinstance(complaint, Complaint)
+        assert isinstance(complaint, ProtocolViolation)
         assert complaint.status is StatusCode.INVALID_MESSAGE_TYPE
     assert say(protocol, 77, msg_type=7) == []
 
 
 def test_the_table_of_messages_names_only_what_an_app_sends() -> None:
     to_zoom = {1, 5, 7, 10, 13, 19, 21, 28}
-    assert set(StreamProtocol.ACCEPTS[Role.SIGNALING]) == to_zoom
-    assert set(StreamProtocol.ACCEPTS[Role.MEDIA]) == {MessageType.DATA_HAND_SHAKE_REQ, MessageType.KEEP_ALIVE_RESP}
+    assert set(StreamProtocol.ACCEPTS[SocketRole.SIGNALING]) == to_zoom
+    assert set(StreamProtocol.ACCEPTS[SocketRole.MEDIA]) == {MessageType.DATA_HAND_SHAKE_REQ, MessageType.KEEP_ALIVE_RESP}
 
 
 TO_STATE = {
@@ -445,11 +450,11 @@ TO_STATE = {
     StreamState.TERMINATED: lambda: _after(joined(), lambda protocol: protocol.stop(6, 5.0)),
 }
 PULL = {
-    Trigger.FAIL_OVER: lambda protocol: protocol.fail_over("ws://new", {}, 7.0),
-    Trigger.PAUSE: lambda protocol: protocol.pause(7.0),
-    Trigger.RESUME: lambda protocol: protocol.resume(7.0),
-    Trigger.STOP: lambda protocol: protocol.stop(6, 7.0),
-    Trigger.SIGNALING_LOST: lambda protocol: protocol.drop_signaling(7.0),
+    StreamTrigger.FAIL_OVER: lambda protocol: protocol.fail_over("ws://new", {}, 7.0),
+    StreamTrigger.PAUSE: lambda protocol: protocol.pause(7.0),
+    StreamTrigger.RESUME: lambda protocol: protocol.resume(7.0),
+    StreamTrigger.STOP: lambda protocol: protocol.stop(6, 7.0),
+    StreamTrigger.SIGNALING_LOST: lambda protocol: protocol.drop_signaling(7.0),
 }
 
 
@@ -461,12 +466,15 @@ def _after(protocol: StreamProtocol, act: Any) -> StreamProtocol:
 # There is no signaling socket to lose where nobody has come, nobody has come back, or all is over.
 WITHOUT_SIGNALING = (StreamState.INACTIVE, StreamState.INTERRUPTED, StreamState.TERMINATED)
 MOVES = [
-    (state, trigger) for state in TO_STATE for trigger in PULL if trigger is not Trigger.SIGNALING_LOST or state not in WITHOUT_SIGNALING
+    (state, trigger)
+    for state in TO_STATE
+    for trigger in PULL
+    if trigger is not StreamTrigger.SIGNALING_LOST or state not in WITHOUT_SIGNALING
 ]
 
 
 @pytest.mark.parametrize(("state", "trigger"), MOVES, ids=lambda value: value.name)
-def test_every_state_moves_as_the_table_says(state: StreamState, trigger: Trigger) -> None:
+def test_every_state_moves_as_the_table_says(state: StreamState, trigger: StreamTrigger) -> None:
     protocol = TO_STATE[state]()
     assert protocol.state is state
     PULL[trigger](protocol)
@@ -476,10 +484,10 @@ def test_every_state_moves_as_the_table_says(state: StreamState, trigger: Trigge
 
 
 def test_read_message_refuses_what_is_not_one_small_object() -> None:
-    from rtms_simulator.zoom.rtms.handshake import Unreadable
+    from rtms_simulator.zoom.rtms.handshake import UnreadableMessageError
 
     deep, large = b"[" * 60_000, b" " * 70_000
     for raw in (b"", b"[]", b"1", b"{", b"\xff\xfe", b'{"msg_type":"1"}', b'{"msg_type":true}', b'{"msg_type":1.5}', deep, large):
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableMessageError):
             read_message(raw)
     assert read_message('{"msg_type":1,"x":"\u00eb"}') == {"msg_type": 1, "x": "ë"}

@@ -18,7 +18,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.faults.zoom import parse
 from rtms_simulator.scenario.model import Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
-from rtms_simulator.zoom.rtms.server import Limits
+from rtms_simulator.zoom.rtms.server import ConnectionLimits
 
 LONG = Scenario("long", (Person(1, "Ada"),), (), 600.0)
 
@@ -112,7 +112,7 @@ async def test_the_subprotocol_is_echoed_when_offered_and_never_demanded() -> No
 
 
 async def test_a_half_open_connection_is_closed() -> None:
-    async with open_stream(limits=Limits(half_open_s=0.1)) as (zoom, payload):
+    async with open_stream(limits=ConnectionLimits(half_open_s=0.1)) as (zoom, payload):
         async with connect(payload["server_urls"]) as socket:
             assert await close_code(socket) == 1008
         host, port = zoom.server_urls()[0].removeprefix("ws://").split(":")
@@ -129,7 +129,7 @@ async def test_a_message_that_is_too_large_is_1009() -> None:
 
 
 async def test_a_flood_is_1008_and_another_stream_never_notices() -> None:
-    async with open_stream(limits=Limits(max_messages_per_s=50, close_s=0.2)) as (zoom, payload):
+    async with open_stream(limits=ConnectionLimits(max_messages_per_s=50, close_s=0.2)) as (zoom, payload):
         quiet = RawClient(payload)
         await quiet.join("audio")
         async with connect(zoom.server_urls()[0]) as socket:
@@ -203,6 +203,6 @@ async def test_reset_breaks_everything_off_and_forgets_it() -> None:
         await client.over()
         assert client.closes == {"signaling": 1006, "audio": 1006}
         assert not zoom.meetings
-        assert not zoom.courier.deliveries
+        assert not zoom.webhooks.deliveries
         again = RawClient(payload)
         assert (await again.open(zoom.server_urls()[0]))["status_code"] == 2

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.events import EVENTS, FAMILIES, STYLES, Event, Ids
+from rtms_simulator.zoom.webhooks.events import EVENTS, FAMILIES, STYLES, StreamIds, WebhookEvent
 
-IDS = Ids("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
+IDS = StreamIds("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c")
 TS = 1626230691572
 
 
@@ -81,7 +81,7 @@ payloads = st.dictionaries(names, st.none() | st.booleans() | numbers | names | 
 @given(names, payloads, st.integers(0, 2**53))
 def test_a_body_is_what_javascript_would_write_again(name: str, payload: dict[str, object], event_ts: int) -> None:
     """JSON.stringify(JSON.parse(body)) is the body: compact, unescaped, integers as integers. Zoom's own receivers verify over that."""
-    raw = events.body(Event(name, payload, event_ts))
+    raw = events.body(WebhookEvent(name, payload, event_ts))
     parsed = json.loads(raw)
     assert raw == json.dumps(parsed, ensure_ascii=False, separators=(",", ":")).encode()
     assert parsed == {"event": name, "event_ts": event_ts, "payload": payload}
@@ -89,7 +89,7 @@ def test_a_body_is_what_javascript_would_write_again(name: str, payload: dict[st
 
 @given(st.sampled_from(sorted(STYLES)), payloads)
 def test_every_style_says_the_same_in_other_bytes(style: str, payload: dict[str, object]) -> None:
-    event = Event("meeting.rtms_started", payload | {"n": 1, "u": "wss://zoë/"}, TS)
+    event = WebhookEvent("meeting.rtms_started", payload | {"n": 1, "u": "wss://zoë/"}, TS)
     raw = events.body(event, STYLES[style])
     assert json.loads(raw) == {"event": event.name, "event_ts": TS, "payload": dict(event.payload)}
     assert (raw == events.body(event)) is (style == "zoom")

@@ -17,19 +17,19 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.faults.zoom import FaultBook, parse
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.sender import (
-    Basic,
-    Courier,
+    BasicAuthorization,
     CustomHeader,
     DeliverySwitches,
-    Endpoint,
-    Token,
+    EventSubscription,
+    OAuthToken,
     VerificationToken,
+    WebhookSender,
     summary,
 )
 
 SECRET = "hooksecret"
-HOOK = Endpoint("https://receiver.test/zoom-webhook", SECRET, "client")
-EVENT = events.stopped("meeting", events.Ids("uuid==", "stream"), 6, 1626230691572)
+HOOK = EventSubscription("https://receiver.test/zoom-webhook", SECRET, "client")
+EVENT = events.stopped("meeting", events.StreamIds("uuid==", "stream"), 6, 1626230691572)
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
@@ -56,11 +56,11 @@ class Net:
 
 
 @asynccontextmanager
-async def courier(*answers: Any, faults: tuple[str, ...] = (), **switches: Any) -> AsyncGenerator[tuple[Courier, Net, Clock]]:
+async def sending(*answers: Any, faults: tuple[str, ...] = (), **switches: Any) -> AsyncGenerator[tuple[WebhookSender, Net, Clock]]:
     clock = Clock(epoch=1_626_230_691.0, rate=0)
     net = Net(clock, *answers)
     book = FaultBook(parse(text) for text in faults)
-    sender = Courier(clock, Random(1), switches=DeliverySwitches(**switches), faults=book, transport=httpx.MockTransport(net))
+    sender = WebhookSender(clock, Random(1), switches=DeliverySwitches(**switches), faults=book, transport=httpx.MockTransport(net))
     try:
         yield sender, net, clock
     finally:
@@ -88,7 +88,7 @@ def genuine(request: httpx.Request) -> bool:
 
 
 async def test_the_headers_of_a_delivery() -> None:
-    async with courier() as (sender, net, _):
+    async with sending() as (sender, net, _):
         delivery = await sender.deliver(EVENT, HOOK)
     [request] = net.requests
     assert genuine(request)
@@ -105,7 +105,7 @@ async def test_the_headers_of_a_delivery() -> None:
 
 @pytest.mark.parametrize("status", [200, 204])
 async def test_200_and_204_are_delivered(status: int) -> None:
-    async with courier(status) as (sender, net, clock):
+    async with sending(status) as (sender, net, clock):
         assert (await sender.deliver(EVENT, HOOK)).outcome == "delivered"
         await pass_time(clock, 10_000)
         assert len(net.requests) == 1
@@ -113,7 +113,7 @@ async def test_200_and_204_are_delivered(status: int) -> None:
 
 @pytest.mark.parametrize("status", [201, 202, 301, 302, 307, 308, 400, 401, 404, 410, 429])
 async def test_other_answers_below_500_are_neither_followed_nor_tried_again(status: int) -> None:
-    async with courier(httpx.Response(status, headers={"location": "https://elsewhere.test/"})) as (sender, net, clock):
+    async with sending(httpx.Response(status, headers={"location": "https://elsewhere.test/"})) as (sender, net, clock):
         assert (await sender.deliver(EVENT, HOOK)).outcome == "refused"
         await pass_time(clock, 10_000)
         assert len(net.requests) == 1
@@ -124,7 +124,7 @@ async def test_other_answers_below_500_are_neither_followed_nor_tried_again(stat
     [(500, 500), (503, 503), (599, 599), (httpx.ConnectError("refused"), -2), (httpx.ReadError("reset"), -7), ("hang", -1)],
 )
 async def test_what_zoom_tries_again_and_when(answer: Any, code: int) -> None:
-    async with courier(answer) as (sender, net, clock):
+    async with sending(answer) as (sender, net, clock):
         trying = asyncio.create_task(sender.deliver(EVENT, HOOK))
         await pass_time(clock, 3.0)
         delivery = await trying
@@ -138,7 +138,7 @@ async def test_what_zoom_tries_again_and_when(answer: Any, code: int) -> None:
 
 
 async def test_any_2xx_will_do_after_a_retry() -> None:
-    async with courier(500, 202) as (sender, net, clock):
+    async with sending(500, 202) as (sender, net, clock):
         delivery = await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 301)
         assert delivery.outcome == "delivered"
@@ -147,7 +147,7 @@ async def test_any_2xx_will_do_after_a_retry() -> None:
 
 
 async def test_a_retry_that_is_refused_ends_it() -> None:
-    async with courier(500, 401) as (sender, net, clock):
+    async with sending(500, 401) as (sender, net, clock):
         delivery = await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 6000)
         assert delivery.outcome == "refused"
@@ -156,7 +156,7 @@ async def test_a_retry_that_is_refused_ends_it() -> None:
 
 @pytest.mark.parametrize("restamp", [False, True])
 async def test_whether_a_retry_is_stamped_again_is_a_switch(restamp: bool) -> None:
-    async with courier(500, restamp=restamp) as (sender, net, clock):
+    async with sending(500, restamp=restamp) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 6000)
         stamps = {request.headers["x-zm-request-timestamp"] for request in net.requests}
@@ -166,7 +166,7 @@ async def test_whether_a_retry_is_stamped_again_is_a_switch(restamp: bool) -> No
 
 
 async def test_an_answer_after_three_seconds_is_too_late() -> None:
-    async with courier("hang") as (sender, _, clock):
+    async with sending("hang") as (sender, _, clock):
         trying = asyncio.create_task(sender.deliver(EVENT, HOOK))
         await pass_time(clock, 2.99)
         assert not trying.done()
@@ -181,7 +181,7 @@ async def test_a_fast_clock_leaves_a_receiver_its_three_real_seconds() -> None:
         await asyncio.sleep(0.05)  # 50 s of that clock
         return httpx.Response(200)
 
-    sender = Courier(clock, Random(1), transport=httpx.MockTransport(slow))
+    sender = WebhookSender(clock, Random(1), transport=httpx.MockTransport(slow))
     assert (await sender.deliver(EVENT, HOOK)).outcome == "delivered"
     await sender.aclose()
 
@@ -189,14 +189,14 @@ async def test_a_fast_clock_leaves_a_receiver_its_three_real_seconds() -> None:
 @pytest.mark.parametrize(
     ("option", "headers"),
     [
-        (Basic("user", "pass"), {"authorization": "Basic " + base64.b64encode(b"user:pass").decode(), "clientid": "client"}),
+        (BasicAuthorization("user", "pass"), {"authorization": "Basic " + base64.b64encode(b"user:pass").decode(), "clientid": "client"}),
         (CustomHeader("x-mine", "value"), {"x-mine": "value"}),
         (VerificationToken("legacy"), {"authorization": "legacy"}),
     ],
 )
 async def test_header_options(option: Any, headers: dict[str, str]) -> None:
-    async with courier() as (sender, net, _):
-        await sender.deliver(EVENT, Endpoint(HOOK.url, SECRET, "client", option))
+    async with sending() as (sender, net, _):
+        await sender.deliver(EVENT, EventSubscription(HOOK.url, SECRET, "client", option))
     assert genuine(net.requests[0])
     assert {name: net.requests[0].headers[name] for name in headers} == headers
     assert "pass" not in repr(option).replace("Password", "")
@@ -213,9 +213,9 @@ async def test_the_token_option_fetches_one_first() -> None:
             return httpx.Response(200, json={"access_token": "abc", "token_type": "bearer", "expires_in": "3599"})
         return httpx.Response(200)
 
-    async with courier(answer) as (sender, net, _):
-        option = Token("https://token.test/oauth", "id", "secret")
-        await sender.deliver(EVENT, Endpoint(HOOK.url, SECRET, "client", option))
+    async with sending(answer) as (sender, net, _):
+        option = OAuthToken("https://token.test/oauth", "id", "secret")
+        await sender.deliver(EVENT, EventSubscription(HOOK.url, SECRET, "client", option))
     fetch, delivery = net.requests
     assert fetch.url.params["grant_type"] == "client_credentials"
     assert fetch.headers["authorization"] == "Basic " + base64.b64encode(b"id:secret").decode()
@@ -236,9 +236,9 @@ async def test_the_token_option_fetches_one_first() -> None:
     ],
 )
 async def test_without_a_token_nothing_is_delivered_and_it_is_tried_again(answer: Any) -> None:
-    async with courier(answer) as (sender, net, clock):
-        option = Token("https://token.test/oauth", "id", "secret")
-        delivery = await sender.deliver(EVENT, Endpoint(HOOK.url, SECRET, "client", option))
+    async with sending(answer) as (sender, net, clock):
+        option = OAuthToken("https://token.test/oauth", "id", "secret")
+        delivery = await sender.deliver(EVENT, EventSubscription(HOOK.url, SECRET, "client", option))
         assert delivery.status == -14
         await pass_time(clock, 6000)
         assert len(delivery.attempts) == 4
@@ -249,7 +249,7 @@ async def test_without_a_token_nothing_is_delivered_and_it_is_tried_again(answer
 
 
 async def test_late() -> None:
-    async with courier(faults=("late:seconds=40",)) as (sender, net, clock):
+    async with sending(faults=("late:seconds=40",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 39)
         assert net.requests == []
@@ -258,7 +258,7 @@ async def test_late() -> None:
 
 
 async def test_duplicate() -> None:
-    async with courier(faults=("duplicate:copies=2,seconds=7",)) as (sender, net, clock):
+    async with sending(faults=("duplicate:copies=2,seconds=7",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 8)
         assert len(net.requests) == 3
@@ -266,8 +266,8 @@ async def test_duplicate() -> None:
 
 
 async def test_reorder() -> None:
-    other = events.stopped("meeting", events.Ids("uuid==", "stream"), 7, 2)
-    async with courier(faults=("reorder:event=*.rtms_stopped",)) as (sender, net, clock):
+    other = events.stopped("meeting", events.StreamIds("uuid==", "stream"), 7, 2)
+    async with sending(faults=("reorder:event=*.rtms_stopped",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await sender.deliver(other, HOOK)
         await pass_time(clock, 0.1)
@@ -275,42 +275,42 @@ async def test_reorder() -> None:
 
 
 async def test_reorder_does_not_wait_for_ever() -> None:
-    async with courier(faults=("reorder:seconds=5",)) as (sender, net, clock):
+    async with sending(faults=("reorder:seconds=5",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 5.1)
         assert len(net.requests) == 1
 
 
 async def test_drop() -> None:
-    async with courier(faults=("drop",)) as (sender, net, _):
+    async with sending(faults=("drop",)) as (sender, net, _):
         assert (await sender.deliver(EVENT, HOOK)).outcome == "withheld"
         assert net.requests == []
         assert (await sender.deliver(EVENT, HOOK)).outcome == "delivered"
 
 
 async def test_wrong_signature_and_unsigned_and_stale() -> None:
-    async with courier(faults=("wrong-signature",)) as (sender, net, _):
+    async with sending(faults=("wrong-signature",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert not genuine(net.requests[0])
         assert len(net.requests[0].headers["x-zm-signature"]) == 67
-    async with courier(faults=("unsigned",)) as (sender, net, _):
+    async with sending(faults=("unsigned",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert not any(name.startswith("x-zm-sig") for name in net.requests[0].headers)
-    async with courier(faults=("stale:seconds=7200",)) as (sender, net, _):
+    async with sending(faults=("stale:seconds=7200",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert genuine(net.requests[0])
         assert net.requests[0].headers["x-zm-request-timestamp"] == str(1626230691 - 7200)
 
 
 async def test_style() -> None:
-    async with courier(faults=("style:style=spaced",)) as (sender, net, _):
+    async with sending(faults=("style:style=spaced",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert b'": ' in net.requests[0].content
         assert genuine(net.requests[0])
 
 
 async def test_replay_sends_the_same_body_with_a_new_stamp() -> None:
-    async with courier() as (sender, net, clock):
+    async with sending() as (sender, net, clock):
         delivery = await sender.deliver(EVENT, HOOK)
         clock.advance(100)
         await sender.replay(delivery.id, HOOK)
@@ -334,7 +334,7 @@ def good(request: httpx.Request) -> httpx.Response:
 
 
 async def test_validation() -> None:
-    async with courier(good) as (sender, net, _):
+    async with sending(good) as (sender, net, _):
         validation = await sender.validate(HOOK)
         assert validation.ok
         assert genuine(net.requests[0])
@@ -342,7 +342,7 @@ async def test_validation() -> None:
 
 
 async def test_every_72_hours_and_off_after_six_failures_until_validated_by_hand() -> None:
-    async with courier(good) as (sender, net, clock):
+    async with sending(good) as (sender, net, clock):
         await sender.validate(HOOK)
         sender.keep_validating(HOOK)
         standing = sender.standings[HOOK.url]
@@ -362,7 +362,7 @@ async def test_every_72_hours_and_off_after_six_failures_until_validated_by_hand
 
 
 async def test_a_success_starts_the_count_again() -> None:
-    async with courier(404) as (sender, net, _):
+    async with sending(404) as (sender, net, _):
         for _ in range(5):
             await sender.validate(HOOK)
         net.answers = [good]
@@ -372,7 +372,7 @@ async def test_a_success_starts_the_count_again() -> None:
 
 
 async def test_a_validation_that_hangs_has_failed_after_three_seconds() -> None:
-    async with courier("hang") as (sender, _, clock):
+    async with sending("hang") as (sender, _, clock):
         trying = asyncio.create_task(sender.validate(HOOK))
         await pass_time(clock, 3.1)
         assert not (await trying).ok
