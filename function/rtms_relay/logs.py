@@ -35,6 +35,7 @@ EVENTS: Mapping[str, str] = {
     "stream_revoked": "The right to keep a stream was withdrawn; its content is being deleted.",
     "concurrency": "Zoom reports its limit of concurrent streams near or reached.",
     "app_deauthorized": "An account removed the app (audit entry).",
+    "event_unusable": "An authentic event could not be used: vendor, name, reason, keys, ids. ALERT: a person must look at it.",
     "event_ignored": "An event this service has no use for was acknowledged.",
     "recall_event": "A webhook of Recall's was noted: event, known.",
     "retrieval": "A look for a recording ended: state, recordings, next_look_s.",

@@ -17,14 +17,19 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from rtms_relay.errors import BadRequest, NotAuthentic, RecallUnavailable
+from rtms_relay import tolerant
+from rtms_relay.errors import NotAuthentic, RecallUnavailable
 from rtms_relay.ports import Answer, Artifact, Outcome, Recording
+from rtms_relay.tolerant import Unusable
 
 METADATA_KEY = "rtmskit_handoff"
 """Planted in the MDC's and the recording's metadata; the latter comes back in `recording.*` webhooks (Recall docs, "Custom metadata")."""
 
 WEBHOOK_TOLERANCE_S = 300
 """How far a webhook's timestamp may be off, either way, as in the svix and standardwebhooks libraries."""
+
+MAX_NEXT = 16_000
+"""Characters of a page's `next`. Longer than any URL that a server takes."""
 
 _NEW_KEY_PAUSE_S = 30.0  # Recall docs, "Errors", 507
 _IN_FLIGHT_PAUSE_S = 1.0
@@ -63,10 +68,15 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """A recording as just read: what may be stored, and the links that may not."""
+    """A recording as just read: what may be stored, and the links that may not.
+
+    `handoff`: the hand-off that its own metadata names, None if it names none. Whose a recording is must be read here, never
+    inferred from what was asked for: a server may ignore a filter.
+    """
 
     recording: Recording
     links: dict[str, Link]
+    handoff: str | None = None
 
 
 class RecallEvent(msgspec.Struct, frozen=True):
@@ -164,16 +174,28 @@ def read_recording(body: bytes) -> View | None:
 
 
 def read_page(body: bytes) -> tuple[list[View], str | None]:
-    """One page of recordings and the cursor of the next. Both list forms: ``{next, results}`` and a bare array."""
+    """One page of recordings and the cursor of the next, None on the last. Both list forms: ``{next, results}`` and a bare array.
+
+    Raises `RecallUnavailable` for what is neither, and for a `next` that cannot be followed: a list that ends too early is not one.
+    """
     try:
-        page = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        page = tolerant.decode(body)
+    except ValueError:
         raise RecallUnavailable("Recall answered what is no JSON") from None
     results = page.get("results") if isinstance(page, dict) else page
-    following = _text(page.get("next")) if isinstance(page, dict) else None
-    # `next` is an absolute URL; only its cursor is used, so that the API key never goes where an answer points.
-    cursor = parse_qs((following or "").partition("?")[2].partition("#")[0]).get("cursor", [""])[0]
-    return [view for item in results if (view := _view(item))] if isinstance(results, list) else [], cursor or None
+    if not isinstance(results, list):
+        raise RecallUnavailable("Recall answered what is no page of a list")
+    following = page.get("next") if isinstance(page, dict) else None
+    return [view for item in results if (view := _view(item))], None if following is None else _cursor(following)
+
+
+def _cursor(following: Any) -> str:
+    """`next` is an absolute URL; only its cursor is used, so that the API key never goes where an answer points."""
+    url = _text(following, limit=MAX_NEXT)
+    cursors = parse_qs((url or "").partition("?")[2].partition("#")[0]).get("cursor", [])
+    if len(cursors) != 1:
+        raise RecallUnavailable("Recall answered a page whose next page has no cursor")
+    return cursors[0]
 
 
 def sign_webhook(secret: str, message_id: str, timestamp: str, body: bytes) -> bytes:
@@ -210,22 +232,23 @@ def verify_webhook(secrets: Sequence[str], headers: Iterable[tuple[str, str]], b
     return message_id
 
 
-def parse_webhook(body: bytes) -> RecallEvent:
-    """The event in a webhook. Unknown events and shapes pass with what they hold. Raises `BadRequest` if it is none at all."""
+def parse_webhook(body: bytes) -> RecallEvent | Unusable:
+    """The event in a webhook. Never raises: what has no name of an event is `Unusable`, unknown events and shapes pass with what they hold.
+
+    Only the fields that matter are read. Anything odd elsewhere (characters, numbers, types, nesting) changes nothing.
+    """
     try:
-        whole = msgspec.json.decode(body)
-    except RecursionError:
-        raise BadRequest("the body is nested too deeply") from None
-    except (msgspec.MsgspecError, UnicodeError):
-        raise BadRequest("the body is not JSON") from None
-    name = whole.get("event") if isinstance(whole, dict) else None
+        whole = _dict(tolerant.decode(body))
+    except ValueError as error:
+        return tolerant.unusable(body, "", str(error))
+    name = whole.get("event")
     if not isinstance(name, str) or not name:
-        raise BadRequest("event must be a string")
+        return tolerant.unusable(body, "", "event is not the name of an event")
     data = _dict(whole.get("data"))
     recording, status = _dict(data.get("recording")), _dict(data.get("data"))
     handoff = _text(_dict(recording.get("metadata")).get(METADATA_KEY))
     return RecallEvent(
-        name=name[:100],
+        name=tolerant.shown(name, 100),
         recording_id=_id(recording.get("id")),
         handoff=handoff if handoff and _HANDOFF.fullmatch(handoff) else None,
         code=_text(status.get("code")) or "",
@@ -246,8 +269,8 @@ def _digest(entry: str) -> bytes | None:
 
 def _object(body: bytes, *, strict: bool = False) -> dict[str, Any]:
     try:
-        whole = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        whole = tolerant.decode(body)
+    except ValueError:
         whole = None
     if isinstance(whole, dict):
         return whole
@@ -277,7 +300,7 @@ def _view(item: Any) -> View | None:
             told = _text(shortcut.get("format")) if key == "download_url" else None
             links[name] = Link(url, told if told and re.fullmatch(r"[a-z0-9]{1,8}", told) else extension)
     recording = Recording(id=recording_id, status=code, sub_code=sub_code, updated_at=updated_at, artifacts=artifacts, read=True)
-    return View(recording, links)
+    return View(recording, links, _text(_dict(item.get("metadata")).get(METADATA_KEY)))
 
 
 def _status(item: Mapping[str, Any]) -> tuple[str, str | None, str]:
@@ -290,7 +313,7 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any, limit: int = 500) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= limit else None
+    return value if isinstance(value, str) and 0 < len(value) <= limit and tolerant.is_sound(value) else None
 
 
 def _id(value: Any) -> str | None:

@@ -12,12 +12,13 @@ from typing import Any
 
 from rtms_relay import handoff as states
 from rtms_relay import recall, zoom
-from rtms_relay.errors import BadRequest, NotAuthentic, QueueUnavailable, RelayError
+from rtms_relay.errors import NotAuthentic, QueueUnavailable, RelayError
 from rtms_relay.handoff import HandOff, Post, Rules, Stream, Wait
 from rtms_relay.ports import Archive, Clock, Log, Outcome, Queue, Randomness, RecallApi, Recording, Severity, Store, TaskKind
 from rtms_relay.records import Records
 from rtms_relay.retrieval import Retrieval
 from rtms_relay.settings import Settings
+from rtms_relay.tolerant import Unusable
 
 SWEEP_LIMIT = 1000
 SOON_MS = 300_000
@@ -125,7 +126,7 @@ class Intake(_Desk):
         event, secret = self._verified(headers, body)
         match event:
             case zoom.Challenge(plain_token):
-                return Reply(dict(zoom.challenge_answer(secret, plain_token)), {"name": "endpoint.url_validation", "outcome": "challenge"})
+                return Reply(dict(zoom.challenge_answer(secret, plain_token)), {"name": event.name, "outcome": "challenge"})
             case zoom.Started():
                 return await self._started(event)
             case zoom.Stopped():
@@ -141,8 +142,15 @@ class Intake(_Desk):
                 self._log(severity, "concurrency", name=name, **numbers)
                 return Reply({"status": "noted"}, {"name": name, "outcome": "noted"})
             case zoom.Unknown(name):
-                self._log("INFO", "event_ignored", name=name[:100], vendor="zoom")
-                return Reply({"status": "ignored"}, {"name": name[:100], "outcome": "ignored"})
+                self._log("INFO", "event_ignored", name=name, vendor="zoom")
+                return Reply({"status": "ignored"}, {"name": name, "outcome": "ignored"})
+            case Unusable():
+                return self._unusable("zoom", event)
+
+    def _unusable(self, vendor: str, event: Unusable) -> Reply:
+        """An authentic event is not sent back: the vendor would only repeat the same. A person must look at it."""
+        self._log("ALERT", "event_unusable", vendor=vendor, name=event.name, reason=event.reason, keys=event.keys, ids=event.ids)
+        return Reply({"status": "unusable", "reason": event.reason}, {"name": event.name, "outcome": "unusable"})
 
     def _verified(self, headers: list[tuple[str, str]], body: bytes) -> tuple[zoom.Event, str]:
         """The event, and the secret it was signed with. Only an unsigned challenge passes without a signature."""
@@ -155,12 +163,9 @@ class Intake(_Desk):
                 now_ms=self._clock.now_ms(),
                 window_s=settings.zoom_signature_window_s,
             )
-            return zoom.parse(body), secret
+            return zoom.parse(body, signed_at_ms=zoom.signed_at_ms(headers)), secret
         if len(body) <= _UNSIGNED_LIMIT:
-            try:
-                event = zoom.parse(body)
-            except BadRequest:
-                event = None
+            event = zoom.parse(body)
             if isinstance(event, zoom.Challenge):
                 return event, self._settings.zoom_secret_token
         raise NotAuthentic(f"the headers {zoom.SIGNATURE_HEADER} and {zoom.TIMESTAMP_HEADER} are required")
@@ -201,7 +206,7 @@ class Intake(_Desk):
         outcome = "created" if created else "duplicate"
         return Reply(
             {"status": outcome, "handoff": key, "state": handoff.state},
-            _notes(event, f"{event.product}.started", outcome, now) | {"handoff": key, "state": handoff.state},
+            _notes(event, outcome, now) | {"handoff": key, "state": handoff.state},
         )
 
     async def _stopped(self, event: zoom.Stopped) -> Reply:
@@ -213,17 +218,17 @@ class Intake(_Desk):
         name = "stream_revoked" if revokes else "stream_stopped"
         self._log("NOTICE", name, stream=stream.key, stop_reason=event.stop_reason, handoffs=len(stream.starts))
         await self._settle_others("", stream)
-        return Reply({"status": "noted"}, _notes(event, f"{event.product}.stopped", "noted", now) | {"stream": stream.key})
+        return Reply({"status": "noted"}, _notes(event, "noted", now) | {"stream": stream.key})
 
     async def _interrupted(self, event: zoom.Interrupted) -> Reply:
         now = self._clock.now_ms()
         stream = await self._records.change_stream(
             _new_stream(event, now), lambda s: states.with_interruption(s, event.event_ts), expect_new=False
         )
-        if event.server_urls is not None:
-            reply = await self._started(zoom.Started(event.product, event.entity_id, event.stream_id, event.server_urls, event.event_ts))
-            return Reply(reply.body, {**reply.notes, "name": f"{event.product}.interrupted"})
-        return Reply({"status": "noted"}, _notes(event, f"{event.product}.interrupted", "noted", now) | {"stream": stream.key})
+        if event.server_urls is not None and (entity_id := event.entity_id or stream.entity_id):
+            start = zoom.Started(event.product, entity_id, event.stream_id, event.server_urls, event.event_ts, name=event.name)
+            return await self._started(start)
+        return Reply({"status": "noted"}, _notes(event, "noted", now) | {"stream": stream.key})
 
     async def observe(self, headers: Headers, body: bytes) -> Reply:
         """One webhook of Recall's. Raises as `receive`. What cannot be matched to a hand-off is acknowledged: the sweep finds it."""
@@ -233,6 +238,8 @@ class Intake(_Desk):
         now = self._clock.now_ms()
         message_id = recall.verify_webhook(secrets, headers, body, now_ms=now)
         event = recall.parse_webhook(body)
+        if isinstance(event, Unusable):
+            return self._unusable("recall", event)
         notes = {"name": event.name}
         if event.handoff is None:
             self._log("INFO", "event_ignored", name=event.name, vendor="recall", recording=event.recording_id)
@@ -273,8 +280,8 @@ def _new_stream(event: zoom.Started | zoom.Stopped | zoom.Interrupted, now: int)
     )
 
 
-def _notes(event: zoom.Started | zoom.Stopped | zoom.Interrupted, name: str, outcome: str, now: int) -> dict[str, Any]:
-    return {"name": name, "outcome": outcome, "latency_ms": now - event.event_ts}
+def _notes(event: zoom.Started | zoom.Stopped | zoom.Interrupted, outcome: str, now: int) -> dict[str, Any]:
+    return {"name": event.name, "outcome": outcome, "latency_ms": now - event.event_ts}
 
 
 class Worker(_Desk):

@@ -156,10 +156,12 @@ class Retrieval:
                 raise _Failed(answer)
             page, following = recall.read_page(answer.body)
             views += page
-            if following is None or following == cursor:
+            if following is None:
                 return views
+            if following == cursor:
+                break
             cursor = following
-        return views
+        raise RecallUnavailable("Recall's list of recordings does not end")
 
     async def _recording(self, known: Recording) -> View:
         answer = await self._api.recording(known.id)

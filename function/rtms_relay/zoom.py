@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from rtms_relay import tolerant
 from rtms_relay.errors import BadRequest, NotAuthentic
+from rtms_relay.tolerant import Unusable
 
 Product = Literal["meeting", "webinar", "session", "contact_center", "phone"]
 
@@ -53,19 +55,26 @@ STREAM_REVOKED = 8
 
 MAX_ID_BYTES = 1500
 MAX_TIME_MS = 2**53 - 1
+MAX_NAME = 100
+MAX_NOTED = 200
 SIGNATURE_HEADER = "x-zm-signature"
 TIMESTAMP_HEADER = "x-zm-request-timestamp"
 
 _CHALLENGE = "endpoint.url_validation"
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]{1,128}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_SECONDS = (10**8, 10**11)  # as seconds 1973 to 5138, as milliseconds the first days of 1970 to 1973: nobody means the latter
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:]+")
 _URL_TEXT = re.compile(r"[A-Za-z0-9._~:/?#\[\]!$&'()*+;=%-]{1,2000}")
 
 
 class Started(msgspec.Struct, frozen=True):
-    """A stream began, began anew on another server, or named new servers when it was interrupted."""
+    """A stream began, or began again on other servers. `name` is Zoom's own event name, in every event here.
+
+    `server_urls` is one string, separated by commas, without blanks and empty items. `undated`: Zoom gave no usable event_ts, so
+    `event_ts` is the timestamp that the request was signed with. Such a start supersedes nothing.
+    """
 
     product: Product
     entity_id: str
@@ -73,30 +82,42 @@ class Started(msgspec.Struct, frozen=True):
     server_urls: str
     event_ts: int
     account_id: str = ""
+    name: str = ""
+    undated: bool = False
 
 
 class Stopped(msgspec.Struct, frozen=True):
+    """A stream ended. Only `stream_id` is sure to be there: `entity_id` may be "", `stop_reason` None."""
+
     product: Product
     entity_id: str
     stream_id: str
     event_ts: int
     stop_reason: int | None = None
+    name: str = ""
+    undated: bool = False
 
 
 class Interrupted(msgspec.Struct, frozen=True):
-    """The signaling connection was lost. Zoom documents no server_urls here; when they come they are a fail-over."""
+    """The signaling connection was lost. Zoom documents no server_urls here; when they come they are a fail-over.
+
+    `entity_id` may be "": then it is the one that the stream's start gave.
+    """
 
     product: Product
     entity_id: str
     stream_id: str
     event_ts: int
     server_urls: str | None = None
+    name: str = ""
+    undated: bool = False
 
 
 class Deauthorized(msgspec.Struct, frozen=True):
     account_id: str
     user_id: str
     client_id: str
+    name: str = ""
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -107,18 +128,21 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Challenge(msgspec.Struct, frozen=True):
+    """A URL validation. `plain_token` is not checked yet: `challenge_answer` does."""
+
     plain_token: str
+    name: str = ""
 
 
 class Unknown(msgspec.Struct, frozen=True):
     name: str
 
 
-Event = Started | Stopped | Interrupted | Deauthorized | Notice | Challenge | Unknown
+Event = Started | Stopped | Interrupted | Deauthorized | Notice | Challenge | Unknown | Unusable
 
 
 class _Envelope(msgspec.Struct):
-    event: str
+    event: Any
     event_ts: Any = None
     payload: Any = None
 
@@ -178,109 +202,171 @@ def rtms_signature(client_id: str, client_secret: str, entity_id: str, stream_id
     return hmac.new(client_secret.encode(), f"{client_id},{entity_id},{stream_id}".encode(), hashlib.sha256).hexdigest()
 
 
-def parse(body: bytes) -> Event:
-    """The event in a request body. Tolerant: unknown fields and events pass. Raises `BadRequest` for what cannot be acted on."""
+def signed_at_ms(headers: Iterable[tuple[str, str]]) -> int | None:
+    """The time in the header that `verify` has checked; None if there is none."""
+    stamps = [value for name, value in headers if name.lower() == TIMESTAMP_HEADER]
+    return int(stamps[0]) * 1000 if len(stamps) == 1 and _TIMESTAMP.fullmatch(stamps[0]) else None
+
+
+def parse(body: bytes, *, signed_at_ms: int | None = None) -> Event:
+    """The event in a request body. Never raises: what nothing can be done with is an `Unusable`.
+
+    Only the fields that matter are read. Anything odd elsewhere (characters, numbers, types, nesting) changes nothing. An event
+    without a usable event_ts gets `signed_at_ms`.
+    """
     try:
         envelope = _decoder.decode(body)
-    except RecursionError:
-        raise BadRequest("the body is nested too deeply") from None
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise BadRequest(f"the body is not the JSON of a Zoom event: {_CONTROL.sub(' ', str(error))[:200]}") from None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        try:
+            whole = tolerant.decode(body)
+        except ValueError as error:
+            return tolerant.unusable(body, "", str(error))
+        envelope = _Envelope(**{name: _dict(whole).get(name) for name in ("event", "event_ts", "payload")})
     name = envelope.event
-    if not name:
-        raise BadRequest("event must not be empty")
-    payload = envelope.payload
+    if not isinstance(name, str) or not name:
+        return tolerant.unusable(body, "", "event is not the name of an event")
+    payload = _dict(envelope.payload)
     if name == _CHALLENGE:
-        token = payload.get("plainToken") if isinstance(payload, dict) else None
-        if not isinstance(token, str):
-            raise BadRequest("payload.plainToken must be a string")
-        return Challenge(token)
+        token = payload.get("plainToken")
+        return Challenge(token if isinstance(token, str) else "", name)
     if name in NOTICES:
         return Notice(name, _numbers(payload))
     if name == "app_deauthorized":
-        return Deauthorized(*(_loose(payload, field) for field in ("account_id", "user_id", "client_id")))
+        return Deauthorized(*(_loose(payload.get(field)) for field in ("account_id", "user_id", "client_id")), name)
     if name not in RTMS_EVENTS:
-        return Unknown(name)
-    return _rtms(*RTMS_EVENTS[name], _Fields(payload), envelope.event_ts)
+        return Unknown(tolerant.shown(name, MAX_NAME))
+    try:
+        return _rtms(name, _Fields(payload), envelope.event_ts, signed_at_ms)
+    except ValueError as error:
+        return tolerant.unusable(body, name, str(error))
 
 
-def _rtms(product: Product, happening: Happening, fields: _Fields, event_ts: Any) -> Event:
-    if isinstance(event_ts, bool) or not isinstance(event_ts, int) or not 0 < event_ts <= MAX_TIME_MS:
-        raise BadRequest("event_ts must be an integer of milliseconds since the epoch")
+def _rtms(name: str, fields: _Fields, given_ts: Any, signed_at_ms: int | None) -> Event:
+    product, happening = RTMS_EVENTS[name]
     stream_id = fields.identifier("rtms_stream_id")
-    # Zoom's prose says meeting_uuid for a webinar, its OpenAPI webinar_uuid: take the product's own field, else any of the five.
-    own = ENTITY_FIELDS[product]
-    entity_id = fields.identifier(next((name for name in (own, *ENTITY_FIELDS.values()) if fields.has(name)), own))
+    event_ts = _time(given_ts)
+    undated = event_ts is None
+    event_ts = event_ts or signed_at_ms
+    if event_ts is None:
+        raise ValueError("event_ts is missing, and no signed timestamp stands in for it")
     if happening == "stopped":
-        return Stopped(product, entity_id, stream_id, event_ts, fields.integer("stop_reason"))
+        return Stopped(product, fields.entity(product), stream_id, event_ts, fields.stop_reason(), name, undated)
     urls = fields.server_urls()
     if happening == "interrupted":
-        return Interrupted(product, entity_id, stream_id, event_ts, urls)
+        return Interrupted(product, fields.entity(product), stream_id, event_ts, urls, name, undated)
+    entity_id = fields.entity(product) or fields.identifier(ENTITY_FIELDS[product])
     if urls is None:
-        raise BadRequest("payload.server_urls is missing")
-    return Started(product, entity_id, stream_id, urls, event_ts, _loose(fields.payload, "account_id"))
+        raise ValueError("payload.server_urls holds no URL")
+    return Started(product, entity_id, stream_id, urls, event_ts, fields.account_id(), name, undated)
 
 
 class _Fields:
-    """The ids, read from `payload`, or from `payload.object` as some of Zoom's samples show them."""
+    """The ids, read from `payload`, or from `payload.object` as some of Zoom's samples show them. `payload` wins if it is usable."""
 
-    def __init__(self, payload: Any) -> None:
-        if not isinstance(payload, dict):
-            raise BadRequest("payload must be an object")
-        nested = payload.get("object")
-        self.payload: dict[str, Any] = {**nested, **payload} if isinstance(nested, dict) else payload
-
-    def has(self, name: str) -> bool:
-        return self.payload.get(name) is not None
+    def __init__(self, payload: dict[str, Any]) -> None:
+        self._places = (payload, _dict(payload.get("object")))
 
     def identifier(self, name: str) -> str:
-        value = self.payload.get(name)
-        if value is None:
-            raise BadRequest(f"payload.{name} is missing")
-        if not isinstance(value, str) or not value:
-            raise BadRequest(f"payload.{name} must be a string, not empty")
-        return _clean(name, value)
+        """Raises `ValueError` that says what is wrong with the one that is there."""
+        reason = f"payload.{name} is missing"
+        for place in self._places:
+            value = place.get(name)
+            if value is None:
+                continue
+            value = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            problem = _problem(value)
+            if problem is None:
+                return value
+            reason = f"payload.{name} {problem}"
+        raise ValueError(reason)
 
-    def integer(self, name: str) -> int | None:
-        value = self.payload.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**31:
-            raise BadRequest(f"payload.{name} must be an integer")
-        return value
+    def entity(self, product: Product) -> str:
+        """The entity id, "" if there is no usable one.
+
+        Zoom's prose says meeting_uuid for a webinar, its OpenAPI webinar_uuid: the product's own field, else any of the five.
+        """
+        for name in (ENTITY_FIELDS[product], *ENTITY_FIELDS.values()):
+            try:
+                return self.identifier(name)
+            except ValueError:
+                continue
+        return ""
+
+    def account_id(self) -> str:
+        return next((value for place in self._places if (value := _loose(place.get("account_id")))), "")
+
+    def stop_reason(self) -> int | None:
+        reasons = (_integer(place.get("stop_reason")) for place in self._places)
+        return next((reason for reason in reasons if reason is not None and abs(reason) <= 2**31), None)
 
     def server_urls(self) -> str | None:
-        """One string, verbatim. A list is joined by commas; of an object (one of Zoom's test doubles) `signaling` is meant."""
-        value = self.payload.get("server_urls")
-        if isinstance(value, dict):
-            value = value.get("signaling", next(iter(value.values()), None))
-        if isinstance(value, list) and value and all(isinstance(url, str) for url in value):
-            value = ",".join(value)
-        if value is None or value == "":
-            return None
-        if not isinstance(value, str):
-            raise BadRequest("payload.server_urls must be a string, or a list of strings that is not empty")
-        return _clean("server_urls", value)
+        """The URLs, joined by commas, without blanks and empty items. Raises `ValueError` if what is there cannot be an URL."""
+        for place in self._places:
+            urls = ",".join(_urls(place.get("server_urls")))
+            if urls:
+                if problem := _problem(urls):
+                    raise ValueError(f"payload.server_urls {problem}")
+                return urls
+        return None
 
 
-def _clean(name: str, value: str) -> str:
+def _urls(value: Any) -> list[str]:
+    """Of an object (one of Zoom's test doubles shows one) `signaling` is meant, else its first value that holds any."""
+    if isinstance(value, dict):
+        choices = [value.get("signaling"), *value.values()]
+        return next((urls for choice in choices if not isinstance(choice, dict) and (urls := _urls(choice))), [])
+    items = value if isinstance(value, list) else [value]
+    return [url for item in items if isinstance(item, str) for part in item.split(",") if (url := part.strip())]
+
+
+def _problem(value: Any) -> str | None:
+    if not isinstance(value, str) or not value:
+        return "must be a string, not empty"
     if _CONTROL.search(value):
-        raise BadRequest(f"payload.{name} holds control characters")
-    if len(value.encode()) > MAX_ID_BYTES:
-        raise BadRequest(f"payload.{name} is over {MAX_ID_BYTES} bytes")
+        return "holds control characters"
+    if not tolerant.is_sound(value):
+        return "holds broken characters"
+    return f"is over {MAX_ID_BYTES} bytes" if len(value.encode()) > MAX_ID_BYTES else None
+
+
+def _time(value: Any) -> int | None:
+    """Milliseconds since the epoch. Seconds are recognised, text and fractions read; None for what can be no time."""
+    number = _number(value)
+    if number is None:
+        return None
+    milliseconds = round(number * 1000) if _SECONDS[0] <= number < _SECONDS[1] else round(number)
+    return milliseconds if 0 < milliseconds <= MAX_TIME_MS else None
+
+
+def _integer(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _number(value: Any) -> int | float | None:
+    """A finite number, also one that came as text."""
+    if isinstance(value, str) and len(value) <= 40:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**63:
+        return None
     return value
 
 
-def _loose(payload: Any, name: str) -> str:
-    """A field that is only noted: whatever is no plain string counts as absent."""
-    value = payload.get(name) if isinstance(payload, dict) else None
-    return value[:200] if isinstance(value, str) and not _CONTROL.search(value) else ""
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def _numbers(payload: Any) -> dict[str, int]:
-    names = ("concurrency_limit", "concurrency_number", "percentage")
-    found = {name: payload.get(name) for name in names} if isinstance(payload, dict) else {}
-    return {name: value for name, value in found.items() if isinstance(value, int) and abs(value) < 2**53}
+def _loose(value: Any) -> str:
+    """A field that is only noted: what is not a plain string counts as absent."""
+    return value[:MAX_NOTED] if isinstance(value, str) and _problem(value[:MAX_NOTED]) is None else ""
+
+
+def _numbers(payload: dict[str, Any]) -> dict[str, int]:
+    read = {name: _integer(payload.get(name)) for name in ("concurrency_limit", "concurrency_number", "percentage")}
+    return {name: number for name, number in read.items() if number is not None and abs(number) < 2**53}
 
 
 def refused_host(server_urls: str, patterns: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ import svix.webhooks
 from tests.unit.relay.fakes import NOW, WHSEC, webhook_headers
 
 from rtms_relay import recall
-from rtms_relay.errors import BadRequest, NotAuthentic, RecallUnavailable
+from rtms_relay.errors import NotAuthentic, RecallUnavailable
 from rtms_relay.ports import Answer
 
 BODY = b'{"event":"recording.done","data":{"recording":{"id":"rec-1"}}}'
@@ -119,9 +119,39 @@ def test_both_list_forms_are_read_and_only_the_cursor_is_taken() -> None:
     views, cursor = recall.read_page(json.dumps(page).encode())
     assert (len(views), cursor) == (1, "abc=")
     assert recall.read_page(json.dumps([item, item]).encode())[1] is None
-    assert recall.read_page(b'{"next":7,"results":null}') == ([], None)
+    assert recall.read_page(b'{"next":null,"results":[]}') == ([], None)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html>",
+        b"7",
+        b"{}",
+        b'{"results":null}',
+        b'{"next":7,"results":[]}',
+        b'{"next":"","results":[]}',
+        b'{"next":"https://x/","results":[]}',
+        b'{"next":"https://x/?cursor=","results":[]}',
+        b'{"next":"https://x/?cursor=a&cursor=b","results":[]}',
+        b'{"next":"https://x/?cursor=' + b"a" * 16_000 + b'","results":[]}',
+    ],
+)
+def test_a_list_that_ends_too_early_is_an_error(page: bytes) -> None:
     with pytest.raises(RecallUnavailable):
-        recall.read_page(b"<html>")
+        recall.read_page(page)
+
+
+def test_a_long_next_is_followed() -> None:
+    page = {"next": "https://x/?cursor=" + "a" * 8000, "results": []}
+    assert recall.read_page(json.dumps(page).encode()) == ([], "a" * 8000)
+
+
+@pytest.mark.parametrize(("metadata", "key"), [({"rtmskit_handoff": "k"}, "k"), ({"rtmskit_handoff": 7}, None), ({}, None), (None, None)])
+def test_a_recording_shows_whose_it_is(metadata: Any, key: str | None) -> None:
+    view = recall.read_recording(json.dumps({"id": "rec-1", "metadata": metadata}).encode())
+    assert view is not None
+    assert view.handoff == key
 
 
 @pytest.mark.parametrize("family", ["webhook", "svix"])
@@ -195,12 +225,12 @@ def test_a_webhook_is_read_with_and_without_a_bot(bot: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b'{"event":7}', b'{"event":""}', b"\xff", b"[" * 100_000])
-def test_what_is_no_event_is_refused(body: bytes) -> None:
-    with pytest.raises(BadRequest):
-        recall.parse_webhook(body)
+def test_what_is_no_event_is_unusable(body: bytes) -> None:
+    assert isinstance(recall.parse_webhook(body), recall.Unusable)
 
 
 @pytest.mark.parametrize("data", [None, [], {"recording": 7}, {"recording": {"id": "a/b", "metadata": []}}])
 def test_odd_events_pass_with_what_they_hold(data: Any) -> None:
     event = recall.parse_webhook(json.dumps({"event": "zzz", "data": data}).encode())
+    assert isinstance(event, recall.RecallEvent)
     assert (event.recording_id, event.handoff) == (None, None)

@@ -86,9 +86,6 @@ def test_a_recording_that_is_no_object_is_unreadable_and_one_without_id_is_none(
     [
         ("https://x/?cursor=abc#cursor=def", "abc"),
         ("https://x/?cursor=abc#&x", "abc"),
-        ("https://x/?a=b", None),
-        ("https://x/", None),
-        ("?cursor=", None),
         (None, None),
     ],
 )

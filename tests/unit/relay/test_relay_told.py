@@ -67,7 +67,7 @@ async def test_a_start_is_told_once_and_its_repetition_only_answered() -> None:
     for outcome in ("created", "duplicate"):
         assert await heard(bench, started()) == Reply(
             {"status": outcome, "handoff": KEY_A, "state": "pending"},
-            noted("meeting.started", 250, outcome) | {"handoff": KEY_A, "state": "pending"},
+            noted("meeting.rtms_started", 250, outcome) | {"handoff": KEY_A, "state": "pending"},
         )
         created = line("NOTICE", "handoff_created", since_event_ms=250, **about(KEY_A, "pending"))
         assert lines(bench) == ([created] if outcome == "created" else [])
@@ -88,7 +88,7 @@ async def test_a_stop_is_told_with_its_reason_and_what_it_cancels() -> None:
     await heard(bench, started())
     lines(bench)
     bench.clock.now += 250
-    assert await heard(bench, stopped(NOW + 200)) == Reply({"status": "noted"}, noted("meeting.stopped", 50) | {"stream": THE_STREAM})
+    assert await heard(bench, stopped(NOW + 200)) == Reply({"status": "noted"}, noted("meeting.rtms_stopped", 50) | {"stream": THE_STREAM})
     assert lines(bench) == [
         line("NOTICE", "stream_stopped", stream=THE_STREAM, stop_reason=6, handoffs=1),
         line("NOTICE", "handoff_changed", before="pending", **about(KEY_A, "cancelled", ENDED)),
@@ -103,12 +103,12 @@ async def test_an_interruption_is_noted_and_with_new_servers_a_start() -> None:
     await bench.run()
     lines(bench)
     bench.clock.now += 250
-    noticed = Reply({"status": "noted"}, noted("meeting.interrupted", 50) | {"stream": THE_STREAM})
+    noticed = Reply({"status": "noted"}, noted("meeting.rtms_interrupted", 50) | {"stream": THE_STREAM})
     assert await heard(bench, interrupted(NOW + 200)) == noticed
     assert lines(bench) == []
     assert await heard(bench, interrupted(NOW + 240, B)) == Reply(
         {"status": "created", "handoff": KEY_B, "state": "pending"},
-        noted("meeting.interrupted", 10, "created") | {"handoff": KEY_B, "state": "pending"},
+        noted("meeting.rtms_interrupted", 10, "created") | {"handoff": KEY_B, "state": "pending"},
     )
     assert lines(bench) == [
         line("NOTICE", "handoff_created", since_event_ms=10, **about(KEY_B, "pending")),

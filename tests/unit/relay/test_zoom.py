@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.relay.fakes import NOW, TOKEN, A, signed, started, stopped
+from tests.unit.relay.fakes import MEETING, NOW, STREAM, TOKEN, A, signed, started, stopped
 
 from rtms_relay import zoom
 from rtms_relay.errors import BadRequest, NotAuthentic
@@ -124,19 +124,37 @@ def test_ids_are_found_in_payload_object_too_and_payload_wins() -> None:
         ({"signaling": A, "audio": "x"}, A),
         ({"all": A}, A),
         (f"{A},wss://b", f"{A},wss://b"),
+        (f" {A} , wss://b,,", f"{A},wss://b"),
+        ([f"{A} ", "", None, " ", 7, "wss://b"], f"{A},wss://b"),
+        ({"signaling": [A, " wss://b"]}, f"{A},wss://b"),
+        ({"signaling": None, "all": A}, A),
     ],
 )
-def test_server_urls_are_kept_verbatim(given: Any, understood: str) -> None:
+def test_server_urls_lose_blanks_and_empty_items_and_nothing_else(given: Any, understood: str) -> None:
     event = parse(started(given))
     assert isinstance(event, zoom.Started)
     assert event.server_urls == understood
 
 
-@pytest.mark.parametrize("reason", [0, 6, 26, 999, None])
-def test_any_stop_reason_passes(reason: int | None) -> None:
-    event = parse(stopped(1, reason))
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        *((reason, reason) for reason in (0, 6, 26, 999, None)),
+        ("8", 8),
+        (" 8 ", 8),
+        ("8.0", 8),
+        (8.0, 8),
+        (8.5, None),
+        (True, None),
+        ("revoked", None),
+        ([8], None),
+        (1e300, None),
+    ],
+)
+def test_any_stop_reason_passes(given: Any, understood: int | None) -> None:
+    event = parse(stopped(1, given))
     assert isinstance(event, zoom.Stopped)
-    assert event.stop_reason == reason
+    assert event.stop_reason == understood
 
 
 def without(name: str) -> dict[str, Any]:
@@ -159,39 +177,102 @@ def without(name: str) -> dict[str, Any]:
         b"\xff\xfe",
         b"\xef\xbb\xbf{}",
         b"[" * 100_000,
-        b'{"event":"a\xff"}',
         without("meeting_uuid"),
         without("rtms_stream_id"),
         without("server_urls"),
         started(""),
+        started(" , "),
         started(7),
         started([7]),
         started([]),
         started({}),
-        started(meeting_uuid=7),
+        started(meeting_uuid=7.5),
         started(meeting_uuid=""),
         started(stream="a\nb"),
+        started(stream="a\ud800b"),
         started(stream="s" * 1501),
         started(A + "\x00"),
-        started(ts=0),
-        started(ts=-1),
-        started(ts=True),
-        started(ts=2**53),
-        {**started(), "event_ts": "1"},
-        {**started(), "event_ts": None},
-        {**started(), "event_ts": 1.5},
         {**started(), "payload": []},
         {**started(), "payload": None},
         {"event": "meeting.rtms_started", "event_ts": 1},
-        {"event": "meeting.rtms_stopped", "event_ts": 1, "payload": {"meeting_uuid": "m", "rtms_stream_id": "s", "stop_reason": "6"}},
-        {"event": "endpoint.url_validation", "payload": {"plainToken": 7}},
-        {"event": "endpoint.url_validation"},
+        {"event": "meeting.rtms_stopped", "event_ts": 1, "payload": {"meeting_uuid": "m", "stop_reason": 8}},
     ],
 )
-def test_what_cannot_be_acted_on_is_refused_in_one_line(event: Any) -> None:
-    with pytest.raises(BadRequest) as caught:
-        parse(event)
-    assert "\n" not in str(caught.value)
+def test_what_cannot_be_acted_on_is_unusable_and_says_why_in_one_line(event: Any) -> None:
+    parsed = parse(event)
+    assert isinstance(parsed, zoom.Unusable)
+    assert parsed.reason
+    assert "\n" not in parsed.reason
+    assert parsed.name in ("", "meeting.rtms_started", "meeting.rtms_stopped")
+
+
+def test_an_unusable_event_tells_its_keys_and_its_ids_and_nothing_else() -> None:
+    parsed = parse(started("", topic="the merger", operator_id="op", numeric_id=7))
+    assert isinstance(parsed, zoom.Unusable)
+    assert parsed == zoom.Unusable(
+        "meeting.rtms_started",
+        "payload.server_urls holds no URL",
+        ("event", "event_ts", "payload", "meeting_uuid", "rtms_stream_id", "server_urls", "topic", "operator_id", "numeric_id"),
+        {"meeting_uuid": MEETING, "rtms_stream_id": STREAM, "operator_id": "op", "numeric_id": "7"},
+    )
+
+
+@pytest.mark.parametrize("token", [{"plainToken": 7}, {}, [], None])
+def test_a_challenge_without_a_token_gets_no_answer(token: Any) -> None:
+    parsed = parse({"event": "endpoint.url_validation", "payload": token})
+    assert parsed == zoom.Challenge("", "endpoint.url_validation")
+    with pytest.raises(BadRequest, match="plainToken"):
+        zoom.challenge_answer("hooksecret", "")
+
+
+SECONDS = NOW // 1000
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        (NOW, NOW),
+        (str(NOW), NOW),
+        (f" {NOW} ", NOW),
+        (float(NOW), NOW),
+        (f"{NOW}.0", NOW),
+        (SECONDS, NOW),
+        (str(SECONDS), NOW),
+        (SECONDS + 0.25, NOW + 250),
+        (f"{SECONDS}.250", NOW + 250),
+        (10**8, 10**11),
+        (10**8 - 1, 10**8 - 1),
+        (10**11, 10**11),
+        (10**11 - 1, (10**11 - 1) * 1000),
+    ],
+)
+def test_event_ts_may_be_text_a_fraction_or_seconds(given: Any, understood: int) -> None:
+    event = parse({**started(), "event_ts": given})
+    assert isinstance(event, zoom.Started)
+    assert (event.event_ts, event.undated) == (understood, False)
+
+
+@pytest.mark.parametrize("given", [None, 0, -1, True, False, "", "soon", "1e400", [NOW], {}, 2**53, 10**30, "9" * 50])
+@pytest.mark.parametrize("make", [started, lambda: stopped(NOW), lambda: started(happening="interrupted")])
+def test_an_event_without_event_ts_gets_the_signed_timestamp(given: Any, make: Any) -> None:
+    body = json.dumps({**make(), "event_ts": given}).encode()
+    event = zoom.parse(body, signed_at_ms=NOW - 1000)
+    assert isinstance(event, zoom.Started | zoom.Stopped | zoom.Interrupted)
+    assert (event.event_ts, event.undated) == (NOW - 1000, True)
+    assert isinstance(zoom.parse(body), zoom.Unusable)
+
+
+def test_the_signed_timestamp_is_the_one_that_was_verified() -> None:
+    assert zoom.signed_at_ms([("X-Zm-Request-Timestamp", str(SECONDS))]) == NOW
+    for headers in ([], [("x-zm-request-timestamp", "x")], [("x-zm-request-timestamp", str(SECONDS))] * 2):
+        assert zoom.signed_at_ms(headers) is None
+
+
+def test_a_stop_needs_its_stream_only() -> None:
+    whole = {"event": "meeting.rtms_stopped", "event_ts": NOW, "payload": {"rtms_stream_id": STREAM, "stop_reason": "8"}}
+    assert parse(whole) == zoom.Stopped("meeting", "", STREAM, NOW, 8, "meeting.rtms_stopped")
+    odd = {**whole, "payload": {"rtms_stream_id": STREAM, "meeting_uuid": ["?"], "stop_reason": {"is": 8}}}
+    assert parse(odd) == zoom.Stopped("meeting", "", STREAM, NOW, None, "meeting.rtms_stopped")
 
 
 @pytest.mark.parametrize(
