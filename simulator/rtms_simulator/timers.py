@@ -14,7 +14,7 @@ from collections.abc import Callable
 from rtms_simulator.clock import Clock
 
 
-class Agenda:
+class Timers:
     """One list of due actions on one clock. Use it inside a running event loop."""
 
     def __init__(self, clock: Clock) -> None:

@@ -33,7 +33,7 @@ from rtms_simulator.cloud_tasks import CloudTasks
 from rtms_simulator.kit.functions import Function
 from rtms_simulator.recall import Recall
 from rtms_simulator.recall.recorder.scripted import Story, scripted
-from rtms_simulator.recall.switches import Limits, RecallSwitches
+from rtms_simulator.recall.switches import RateLimits, RecallSwitches
 from rtms_simulator.serving.processes import Port
 
 CONNECTIONS = 32
@@ -139,7 +139,7 @@ async def service(*faults: str) -> AsyncGenerator[Service]:
             api_key="recall-key",
             data_dir=Path(directory),
             allow_local_urls=True,
-            switches=RecallSwitches(limits=Limits.off()),
+            switches=RecallSwitches(limits=RateLimits.off()),
             faults=faults,
             recorder_factory=scripted(Story(lasts=None)),
         )

@@ -24,7 +24,7 @@ from rtms_simulator.cloud_tasks import CloudTasks, Fault, Retry, Scheduler
 from rtms_simulator.kit.functions import Wiring, source
 from rtms_simulator.kit.stack import Secrets
 from rtms_simulator.recall import Recall, WebhookEndpoint, scripted
-from rtms_simulator.recall.switches import Limits, RecallSwitches
+from rtms_simulator.recall.switches import RateLimits, RecallSwitches
 from rtms_simulator.serving.processes import Child, Port
 from rtms_simulator.zoom.webhooks.sender import EventSubscription
 from tests.chaos.meetings import Zoom, content
@@ -174,7 +174,7 @@ class Chaos:
             webhooks=[WebhookEndpoint(f"{self._proxies['Recall to webhook'].url}/recall-webhook", secrets.webhook_secret, events=EVENTS)],
             zoom_client=(secrets.client_id, secrets.client_secret),
             allow_local_urls=True,
-            switches=RecallSwitches(limits=Limits.off()),
+            switches=RecallSwitches(limits=RateLimits.off()),
             recorder_factory=scripted(self._zoom.story),
         )
         await self._begin(running, self._recall)

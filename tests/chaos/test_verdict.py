@@ -33,7 +33,7 @@ def sent(status=200, authentic=True):
 async def made(recall, key=KEY):
     rtms = {"meeting_uuid": "uuid", "rtms_stream_id": STREAM, "server_urls": URLS, "signature": "ab" * 32}
     metadata = {"rtmskit_handoff": key}
-    mdc = recall.life.create({"zoom_rtms": rtms, "metadata": metadata, "recording_config": {"metadata": metadata}})
+    mdc = recall.lifecycle.create({"zoom_rtms": rtms, "metadata": metadata, "recording_config": {"metadata": metadata}})
     await recall.drained()
     return mdc
 
@@ -108,5 +108,5 @@ async def test_a_revocation_is_heard_if_its_record_is_a_tombstone_and_then_every
     rows = {handoff_key(STREAM, URLS): fields | {"recordings": []}}
     deliveries = [sent(), Sent(stop, True)]
     assert any(line.startswith("G8") for line in verdict(deliveries, recall, rows).broken)
-    recall.life.delete_recording(mdc.recording)
+    recall.lifecycle.delete_recording(mdc.recording)
     assert verdict(deliveries, recall, rows).broken == []

@@ -4,8 +4,8 @@ import dataclasses
 import re
 from pathlib import Path
 
-from rtms_simulator.recall.recorder.values import RecordingConfig, StreamRequest, VideoWanted
-from rtms_simulator.recall.recorder.writer import Tape
+from rtms_simulator.recall.recorder.values import RecordingConfig, StreamRequest, VideoRequest
+from rtms_simulator.recall.recorder.writer import RecordingWriter
 from rtms_simulator.recall.rtms.client import Timings
 from rtms_simulator.recall.rtms.codes import CUT_SHORT, STATUS_NAMES
 
@@ -34,11 +34,11 @@ def test_every_patience_is_there_with_its_default() -> None:
 
 
 def test_the_video_that_is_asked_for_is_there() -> None:
-    assert f"`{VideoWanted()!r}`" in PAGE
+    assert f"`{VideoRequest()!r}`" in PAGE
 
 
 def test_every_artifact_is_there(tmp_path: Path) -> None:
     everything = RecordingConfig(audio_mixed=("mp3",), audio_separate=("mp3",), video_separate=True, transcript=True)
-    made = Tape(everything, StreamRequest("m", "s", "wss://x", "sig"), tmp_path, lambda _: None, {}).finish()
+    made = RecordingWriter(everything, StreamRequest("m", "s", "wss://x", "sig"), tmp_path, lambda _: None, {}).finish()
     listed = {name for row in rows("What is written") for name in re.findall(r"`(\w+)`", row[0])}
     assert listed == set(made)

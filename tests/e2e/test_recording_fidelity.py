@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rtms_simulator import scenario as scenarios
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.recorder import Recorder
-from rtms_simulator.recall.recorder.values import RecordingConfig, StreamRequest, VideoWanted
+from rtms_simulator.recall.recorder.values import RecordingConfig, StreamRequest, VideoRequest
 from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.media import MediaSource, NoTimeCode, read_time_code
@@ -118,7 +118,7 @@ def relative_ms(timestamp):
     return round(timestamp["relative"] * 1000)
 
 
-@pytest.mark.parametrize("video", [VideoWanted(), VideoWanted(codec=7, resolution=1, fps=10)], ids=["jpg", "h264"])
+@pytest.mark.parametrize("video", [VideoRequest(), VideoRequest(codec=7, resolution=1, fps=10)], ids=["jpg", "h264"])
 async def test_the_recording_is_the_meeting(tmp_path, video):
     scenario = scenarios.load("stand-up")
     config = RecordingConfig(audio_mixed=("raw", "mp3"), transcript=True, video=video)

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from rtms_simulator.faults.recall import FaultSyntaxError, Script
 from rtms_simulator.recall.switches import RecallSwitches, switch_table
-from rtms_simulator.recall.webhooks.sender import Endpoint, Message, WebhookEndpoint
+from rtms_simulator.recall.webhooks.sender import EndpointState, Message, WebhookEndpoint
 from rtms_simulator.recall.webhooks.signing import secret_bytes
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def _state(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
         "base_url": recall.base_url,
         "now": recall.clock.now(),
         "seed": recall.seed,
-        "recorders": recall.life.recording_now,
+        "recorders": recall.lifecycle.recording_now,
         "meeting_direct_connects": [{"id": mdc.id, "stream": mdc.stream_id, "status": mdc.status.code} for mdc in space.mdcs.values()],
         "recordings": [{"id": recording.id, "status": recording.status.code} for recording in space.recordings.values()],
         "workspace_secret": recall.workspace_secret,
@@ -223,7 +223,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "not_found", "reason": f"known are {known}"}, error.status_code)
 
 
-def _endpoint(recall: Recall, request: Request) -> Endpoint:
+def _endpoint(recall: Recall, request: Request) -> EndpointState:
     wanted = request.path_params["id"]
     found = next((endpoint for endpoint in recall.webhooks.endpoints if endpoint.id == wanted), None)
     if found is None:
@@ -253,7 +253,7 @@ def _shown_script(script: Script) -> dict[str, Any]:
     return {"script": script.text, "fired": script.fired, "steps_left": len(script.steps)}
 
 
-def _shown_endpoint(recall: Recall, endpoint: Endpoint) -> dict[str, Any]:
+def _shown_endpoint(recall: Recall, endpoint: EndpointState) -> dict[str, Any]:
     given = endpoint.given
     return {
         "id": endpoint.id,

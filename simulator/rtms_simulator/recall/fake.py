@@ -23,8 +23,8 @@ from rtms_simulator.recall.http.downloads import LinkSigner
 from rtms_simulator.recall.http.firewall_and_auth import path_of
 from rtms_simulator.recall.http.operations import ROOT, operations
 from rtms_simulator.recall.http.request_schemas import create_body
-from rtms_simulator.recall.recorder.values import RecorderEvent, RecordingConfig, StreamRequest, VideoWanted
-from rtms_simulator.recall.records.lifecycle import Life, RecorderFactory, RunsRecording
+from rtms_simulator.recall.recorder.values import RecorderEvent, RecordingConfig, StreamRequest, VideoRequest
+from rtms_simulator.recall.records.lifecycle import Lifecycle, RecorderFactory, RunsRecording
 from rtms_simulator.recall.records.workspace import Workspace
 from rtms_simulator.recall.rtms.client import Timings
 from rtms_simulator.recall.switches import LocalUrls, RecallSwitches
@@ -72,7 +72,7 @@ class Recall:
         faults: Sequence[str] = (),
         workspace_secret: str | None = None,
         recorder_factory: RecorderFactory | None = None,
-        video: VideoWanted | None = None,
+        video: VideoRequest | None = None,
         timings: Timings | None = None,
         ssl: ssl_module.SSLContext | None = None,
         http_transport: httpx.AsyncBaseTransport | None = None,
@@ -103,12 +103,12 @@ class Recall:
         )
         for endpoint in webhooks:
             self.webhooks.add(endpoint)
-        self.life = Life(
+        self.lifecycle = Lifecycle(
             clock,
             self.workspace,
             self.webhooks,
             lambda: self.switches,
-            recorder_factory or _joining(video or VideoWanted(), timings or Timings(), ssl),
+            recorder_factory or _joining(video or VideoRequest(), timings or Timings(), ssl),
             self.data_dir,
             zoom_client,
         )
@@ -116,7 +116,7 @@ class Recall:
         self.api = Api(
             clock,
             self.workspace,
-            self.life,
+            self.lifecycle,
             self.faults,
             lambda: self.switches,
             LinkSigner(chance.randbytes(20)),
@@ -186,17 +186,17 @@ class Recall:
     async def aclose(self) -> None:
         """Close the port, stop recorders and webhooks; recordings stay on disk unless the directory was temporary."""
         await self._server.aclose()
-        await self.life.aclose()
+        await self.lifecycle.aclose()
         await self.webhooks.aclose()
         if self._own_data_dir:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     async def reset(self, *, seed: int | None = None) -> None:
         """As newly made: no objects, keys, faults or messages, switches as they were given. Endpoints and secrets stay."""
-        await self.life.aclose()
+        await self.lifecycle.aclose()
         await self.webhooks.reset()
         for mdc in self.workspace.mdcs.values():
-            shutil.rmtree(self.life.directory(mdc), ignore_errors=True)
+            shutil.rmtree(self.lifecycle.directory(mdc), ignore_errors=True)
         self.seed = self.seed if seed is None else seed
         self._ids.seed(f"recall ids {self.seed}")
         self.workspace.restart()
@@ -206,8 +206,8 @@ class Recall:
 
     async def drained(self) -> None:
         """Return once no recorder is at work and every webhook was delivered or given up. Needs a clock that runs or is advanced."""
-        while self.life.busy or self.webhooks.busy:
-            await self.life.drained()
+        while self.lifecycle.busy or self.webhooks.busy:
+            await self.lifecycle.drained()
             await self.webhooks.drained()
 
 
@@ -222,7 +222,7 @@ class _InProcess(httpx.AsyncBaseTransport):
             raise httpx.RemoteProtocolError(str(error), request=request) from error
 
 
-def _joining(video: VideoWanted, timings: Timings, ssl: ssl_module.SSLContext | None) -> RecorderFactory:
+def _joining(video: VideoRequest, timings: Timings, ssl: ssl_module.SSLContext | None) -> RecorderFactory:
     def make(
         clock: Clock, request: StreamRequest, config: RecordingConfig, directory: Path, on_event: Callable[[RecorderEvent], None]
     ) -> RunsRecording:

@@ -41,7 +41,7 @@ class Progression:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RateLimits:
     """Requests per workspace within a sliding 60 s, by kind of operation; `None` switches that limit off."""
 
     create: int | None = 60
@@ -50,7 +50,7 @@ class Limits:
     create_transcript: int | None = 5
 
     @classmethod
-    def off(cls) -> Limits:
+    def off(cls) -> RateLimits:
         return cls(None, None, None, None)
 
 
@@ -110,7 +110,7 @@ class RecallSwitches:
     idempotency_stores: Literal["all", "success"] = _switch(
         "all", 12, "inferred", "which completed answers an Idempotency-Key replays: whatever it was, or 2xx only"
     )
-    limits: Limits = field(default=Limits(), metadata=_about(13, "documented", "sliding-window limits per minute"))
+    limits: RateLimits = field(default=RateLimits(), metadata=_about(13, "documented", "sliding-window limits per minute"))
     json_links: Literal["s3", "api"] = _switch("s3", 16, "documented", "form of links to JSON artifacts: S3, or /api/v1/download/…?token=")
     link_s: float = _switch(6 * 3600.0, 16, "documented", "life of a download link, in seconds")
     swap_done: bool = _switch(False, 17, "documented", "send recording.done before the artifacts' .done events")

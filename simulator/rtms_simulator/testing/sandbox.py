@@ -18,7 +18,7 @@ from rtms_simulator.faults.zoom import parse
 from rtms_simulator.kit.play import perform, read
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
-from rtms_simulator.recall.http.api import Exchange
+from rtms_simulator.recall.http.api import RequestRecord
 from rtms_simulator.recall.records.workspace import Mdc
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
@@ -53,7 +53,7 @@ class Problem:
 
 
 def judge(
-    deliveries: Iterable[Delivery], meetings: Iterable[MeetingReport], mdcs: Iterable[Mdc], requests: Sequence[Exchange]
+    deliveries: Iterable[Delivery], meetings: Iterable[MeetingReport], mdcs: Iterable[Mdc], requests: Sequence[RequestRecord]
 ) -> list[Problem]:
     """Every broken invariant in what the fakes have seen."""
     problems: list[Problem] = []
@@ -89,7 +89,7 @@ def _of_delivery(delivery: Delivery) -> list[Problem]:
     return found
 
 
-def _of_meeting(meeting: MeetingReport, made: set[tuple[str, str]], requests: Sequence[Exchange]) -> list[Problem]:
+def _of_meeting(meeting: MeetingReport, made: set[tuple[str, str]], requests: Sequence[RequestRecord]) -> list[Problem]:
     found: list[Problem] = []
     taken = {
         (str(delivery.event.payload["rtms_stream_id"]), str(delivery.event.payload["server_urls"]))
@@ -106,7 +106,7 @@ def _of_meeting(meeting: MeetingReport, made: set[tuple[str, str]], requests: Se
     return found
 
 
-def _nearest(requests: Sequence[Exchange]) -> str:
+def _nearest(requests: Sequence[RequestRecord]) -> str:
     """What came closest to a create."""
     if not requests:
         return "Recall was sent no request at all."

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.unit.simulator.recall.workbench import Bench, body
 
-from rtms_simulator.recall import Limits, RecallSwitches, Story
+from rtms_simulator.recall import RateLimits, RecallSwitches, Story
 
 HOUR = 3600.0
 KEYS = st.sampled_from(["a", "b", "c"])
@@ -63,7 +63,7 @@ class ApiAgainstModel(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.directory = tempfile.TemporaryDirectory()
         self.model = Model()
-        switches = RecallSwitches(limits=Limits.off(), page_size=2)
+        switches = RecallSwitches(limits=RateLimits.off(), page_size=2)
         self.bench = self.runner.run(self.open(switches))
 
     async def open(self, switches: RecallSwitches) -> Bench:

@@ -27,7 +27,7 @@ from schemathesis.engine.errors import is_inconsistent_replay
 from schemathesis.specs.openapi.checks import positive_data_acceptance, use_after_free
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall import Limits, Recall, RecallSwitches, Story, scripted
+from rtms_simulator.recall import RateLimits, Recall, RecallSwitches, Story, scripted
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 HEADERS = {"Authorization": f"Token {KEY}"}
@@ -58,7 +58,7 @@ def served(data_dir: Path, recorded: Callable[[str], bool], **switches: Any) -> 
         api_key=KEY,
         data_dir=data_dir,
         recorder_factory=scripted(lambda request: Story(joins_after=0.0 if recorded(request.meeting_uuid) else None)),
-        switches=RecallSwitches(limits=Limits.off(), page_size=3, **switches),
+        switches=RecallSwitches(limits=RateLimits.off(), page_size=3, **switches),
         http_transport=httpx.MockTransport(lambda _: httpx.Response(200)),
     )
     # The key is given with each request; there is no use in thinking of others.

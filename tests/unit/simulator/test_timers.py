@@ -3,12 +3,12 @@
 from tests.unit.simulator.recall.workbench import until
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.timers import Agenda
+from rtms_simulator.timers import Timers
 
 
 async def test_things_happen_in_the_order_of_their_moments_however_far_the_clock_jumps():
     clock, done = Clock(100.0, 0), []
-    agenda = Agenda(clock)
+    agenda = Timers(clock)
     for moment in (105, 103, 104, 103):
         agenda.at(moment, lambda moment=moment: done.append(moment))
     agenda.settle()
@@ -24,7 +24,7 @@ async def test_things_happen_in_the_order_of_their_moments_however_far_the_clock
 
 async def test_what_is_due_now_still_waits_until_the_caller_is_done():
     clock, done = Clock(100.0, 0), []
-    agenda = Agenda(clock)
+    agenda = Timers(clock)
     agenda.at(100.0, lambda: done.append(1))
     assert done == []
     assert agenda.imminent
@@ -34,7 +34,7 @@ async def test_what_is_due_now_still_waits_until_the_caller_is_done():
 
 async def test_cleared_things_do_not_happen():
     clock, done = Clock(100.0, 0), []
-    agenda = Agenda(clock)
+    agenda = Timers(clock)
     agenda.at(101, lambda: done.append(1))
     agenda.clear()
     clock.advance(10)

@@ -22,20 +22,21 @@ from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.errors import CursorError, UnreadableBodyError, UnsupportedMediaTypeError
 from rtms_simulator.faults.recall import FaultPlan, Step
 from rtms_simulator.recall.http import firewall_and_auth as edge
 from rtms_simulator.recall.http import request_body
-from rtms_simulator.recall.http.downloads import EXPIRED, NO_SUCH_KEY, LinkSigner, Refused
+from rtms_simulator.recall.http.downloads import EXPIRED, NO_SUCH_KEY, LinkRefusal, LinkSigner
 from rtms_simulator.recall.http.idempotency import IdempotencyKeys, StoredAnswer, Verdict, scope
 from rtms_simulator.recall.http.limits import SlidingWindows
 from rtms_simulator.recall.http.openapi import document
 from rtms_simulator.recall.http.operations import ROOT, Operation, Router, operations
 from rtms_simulator.recall.http.render import PARTS_FILE, artifact_object, endpoint_object, mdc_object, parts_file, recording_object
 from rtms_simulator.recall.http.request_schemas import create_body
-from rtms_simulator.recall.http.schema import Where, problems
-from rtms_simulator.recall.records.lifecycle import Life
+from rtms_simulator.recall.http.schema import RequestContext, problems
+from rtms_simulator.recall.records.lifecycle import Lifecycle
 from rtms_simulator.recall.records.times import parse_time
-from rtms_simulator.recall.records.workspace import Artifact, BadCursorError, Mdc, RealtimeEndpoint, Recording, Workspace, page
+from rtms_simulator.recall.records.workspace import Artifact, Mdc, RealtimeEndpoint, Recording, Workspace, page
 from rtms_simulator.recall.switches import RecallSwitches
 from rtms_simulator.serving.cuttable import Address, Connections
 
@@ -68,7 +69,7 @@ _FAULT_CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApiRequest:
     """A request, read whole. `headers` by lower-case name."""
 
     method: str
@@ -86,7 +87,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What to send. `file` is served with ranges; `truncate`: the connection is cut after so many bytes of the body."""
 
     status: int
@@ -96,24 +97,24 @@ class Answer:
     truncate: int | None = None
 
     @classmethod
-    def json(cls, status: int, value: Any, **headers: str) -> Answer:
+    def json(cls, status: int, value: Any, **headers: str) -> ApiResponse:
         return cls(status, json.dumps(value, separators=(",", ":")).encode(), {"content-type": "application/json", **headers})
 
     @classmethod
-    def html(cls, status: int, text: str, **headers: str) -> Answer:
+    def html(cls, status: int, text: str, **headers: str) -> ApiResponse:
         return cls(status, text.encode(), {"content-type": "text/html; charset=utf-8", **headers})
 
     @classmethod
-    def detail(cls, status: int, code: str, text: str, **headers: str) -> Answer:
+    def detail(cls, status: int, code: str, text: str, **headers: str) -> ApiResponse:
         return cls.json(status, {"code": code, "detail": text}, **headers)
 
 
-NOT_FOUND = Answer.detail(404, "not_found", "Not found.")
-IN_FLIGHT = Answer.detail(409, "conflict", "A request with this Idempotency-Key is still being performed.")
+NOT_FOUND = ApiResponse.detail(404, "not_found", "Not found.")
+IN_FLIGHT = ApiResponse.detail(409, "conflict", "A request with this Idempotency-Key is still being performed.")
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestRecord:
     """One request of the history. The key is never kept, only whether there was one."""
 
     at: float
@@ -136,7 +137,7 @@ class Api:
         self,
         clock: Clock,
         workspace: Workspace,
-        life: Life,
+        life: Lifecycle,
         faults: FaultPlan,
         switches: Callable[[], RecallSwitches],
         signer: LinkSigner,
@@ -150,7 +151,7 @@ class Api:
     ) -> None:
         self._clock = clock
         self._workspace = workspace
-        self._life = life
+        self._lifecycle = life
         self._faults = faults
         self._switches = switches
         self._signer = signer
@@ -163,7 +164,7 @@ class Api:
         self._windows = SlidingWindows()
         self._keys = IdempotencyKeys()
         self._routers: dict[tuple[bool, bool], Router] = {}
-        self.history: deque[Exchange] = deque(maxlen=KEPT_HISTORY)
+        self.history: deque[RequestRecord] = deque(maxlen=KEPT_HISTORY)
 
     def clear(self) -> None:
         """Forget keys, rate windows and the history."""
@@ -181,8 +182,8 @@ class Api:
         asked = await self._read(scope, receive)
         if asked is None:
             return
-        self._life.agenda.settle()
-        exchange = Exchange(
+        self._lifecycle.timers.settle()
+        exchange = RequestRecord(
             self._clock.now(),
             asked.method,
             asked.path,
@@ -198,7 +199,7 @@ class Api:
         if answer is not None:
             await self._send(answer, asked, scope, receive, send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> Asked | None:
+    async def _read(self, scope: Scope, receive: Receive) -> ApiRequest | None:
         limit = self._switches().max_body_bytes
         body = bytearray()
         more = True
@@ -213,7 +214,7 @@ class Api:
         host = headers.get("host", "")
         origin = f"{scope.get('scheme', 'http')}://{host}" if host and not set(host) & set("/\\@?# ") else self._origin()
         client = scope.get("client")
-        return Asked(
+        return ApiRequest(
             scope["method"],
             edge.path_of(scope["path"]),
             tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
@@ -223,7 +224,7 @@ class Api:
             (client[0], client[1]) if client else None,
         )
 
-    async def _send(self, answer: Answer, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send(self, answer: ApiResponse, asked: ApiRequest, scope: Scope, receive: Receive, send: Send) -> None:
         if answer.truncate is not None:
             send = self._truncated(send, answer.truncate, asked, receive)
         if answer.file is not None:
@@ -238,7 +239,7 @@ class Api:
         await send({"type": "http.response.start", "status": answer.status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if asked.method == "HEAD" else answer.body})
 
-    def _truncated(self, send: Send, size: int, asked: Asked, receive: Receive) -> Send:
+    def _truncated(self, send: Send, size: int, asked: ApiRequest, receive: Receive) -> Send:
         left = size
 
         async def sent(message: Message) -> None:
@@ -252,12 +253,12 @@ class Api:
 
         return sent
 
-    async def _answer(self, asked: Asked, exchange: Exchange, receive: Receive) -> Answer | None:
+    async def _answer(self, asked: ApiRequest, exchange: RequestRecord, receive: Receive) -> ApiResponse | None:
         """The answer, or None when the connection was cut instead."""
         if len(asked.body) > self._switches().max_body_bytes:
-            return Answer.detail(413, "request_too_large", "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
+            return ApiResponse.detail(413, "request_too_large", "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
         if asked.path == "/openapi.json" and asked.method in ("GET", "HEAD"):
-            return Answer.json(200, self.openapi())
+            return ApiResponse.json(200, self.openapi())
         if asked.path.startswith("/_workspace-"):
             return await self._download(asked, exchange, receive)
         if edge.blocked(asked.method, asked.headers.get("content-type"), asked.body, allow_local_urls=self._switches().allow_local_urls):
@@ -266,17 +267,17 @@ class Api:
             return await self._download(asked, exchange, receive)
         routed = self._router().find(asked.path.removeprefix(ROOT)) if asked.path.startswith(f"{ROOT}/") else None
         if routed is None:
-            return Answer.html(404, edge.NOT_FOUND_HTML)
+            return ApiResponse.html(404, edge.NOT_FOUND_HTML)
         methods, identity = routed
         refused = edge.refusal(asked.headers.get("authorization"), self._api_key)
         if refused is not None:
-            return Answer.json(401, refused, **{"www-authenticate": "Token"})
+            return ApiResponse.json(401, refused, **{"www-authenticate": "Token"})
         operation = methods.get("GET" if asked.method == "HEAD" else asked.method)
         if operation is None:
             allowed = ", ".join([*sorted(methods), "HEAD", "OPTIONS"] if "GET" in methods else [*sorted(methods), "OPTIONS"])
             if asked.method == "OPTIONS":
-                return Answer(204, headers={"allow": allowed})
-            return Answer.detail(405, "method_not_allowed", f'Method "{asked.method}" not allowed.', allow=allowed)
+                return ApiResponse(204, headers={"allow": allowed})
+            return ApiResponse.detail(405, "method_not_allowed", f'Method "{asked.method}" not allowed.', allow=allowed)
         exchange.operation = operation.id
         fault = self._take(exchange, *operation.fault_targets)
         if fault.kind == "status" and not fault.performed and not fault.stored:
@@ -298,18 +299,18 @@ class Api:
             self._routers[shape] = Router(operations(create_body(signature_shape=shape[0]), mdc_cursor=shape[1]))
         return self._routers[shape]
 
-    def _blocked(self) -> Answer:
+    def _blocked(self) -> ApiResponse:
         if self._switches().html_waf:
-            return Answer.html(403, edge.WAF_HTML)
-        return Answer.detail(403, "request_blocked", edge.WAF_DETAIL)
+            return ApiResponse.html(403, edge.WAF_HTML)
+        return ApiResponse.detail(403, "request_blocked", edge.WAF_DETAIL)
 
-    def _take(self, exchange: Exchange, *targets: str) -> Step:
+    def _take(self, exchange: RequestRecord, *targets: str) -> Step:
         fault = self._faults.take(*targets)
         if fault.kind != "ok":
             exchange.fault = fault.kind if fault.kind != "status" else str(fault.status)
         return fault
 
-    def _limited(self, operation: Operation, identity: str | None) -> Answer | None:
+    def _limited(self, operation: Operation, identity: str | None) -> ApiResponse | None:
         limits = self._switches().limits
         # create_transcript is limited per recording, everything else per workspace and operation.
         key = f"{operation.id} {identity}" if operation.limit == "create_transcript" else operation.id
@@ -318,18 +319,20 @@ class Api:
 
     # ------------------------------------------------------------------------------------------ faults of the connection
 
-    async def _cut(self, asked: Asked, receive: Receive, *, reset: bool) -> None:
+    async def _cut(self, asked: ApiRequest, receive: Receive, *, reset: bool) -> None:
         self._connections.cut(asked.client, reset=reset)
         await _gone(receive)
 
-    async def _silence(self, asked: Asked, receive: Receive, *, reset: bool) -> None:
+    async def _silence(self, asked: ApiRequest, receive: Receive, *, reset: bool) -> None:
         if reset:
             return await self._cut(asked, receive, reset=True)
         return await _gone(receive)
 
     # ------------------------------------------------------------------------------------------ operations
 
-    async def _perform_once(self, asked: Asked, operation: Operation, identity: str | None, fault: Step, exchange: Exchange) -> Answer:
+    async def _perform_once(
+        self, asked: ApiRequest, operation: Operation, identity: str | None, fault: Step, exchange: RequestRecord
+    ) -> ApiResponse:
         """Perform the operation, under its Idempotency-Key if it has one."""
         key = asked.headers.get("idempotency-key")
         if not key or asked.method not in IDEMPOTENT_METHODS:
@@ -338,7 +341,7 @@ class Api:
         begun = self._keys.begin(where, self._clock.now())
         if isinstance(begun, StoredAnswer):
             exchange.replayed = True
-            return Answer(begun.status, begun.body, begun.headers)
+            return ApiResponse(begun.status, begun.body, begun.headers)
         if begun is Verdict.IN_FLIGHT:
             return IN_FLIGHT
         kept = False
@@ -352,20 +355,20 @@ class Api:
                 self._keys.abandon(where)
         return answer
 
-    async def _perform(self, asked: Asked, operation: Operation, identity: str | None, fault: Step) -> Answer:
+    async def _perform(self, asked: ApiRequest, operation: Operation, identity: str | None, fault: Step) -> ApiResponse:
         if fault.kind == "slow":
             await self._clock.sleep(fault.seconds)
-            self._life.agenda.settle()
+            self._lifecycle.timers.settle()
         if fault.kind == "status" and fault.stored and not fault.performed:
             return _scripted(fault)
         value: Any = None
         if operation.body is not None:
             try:
                 value = request_body.read(asked.headers.get("content-type"), asked.body)
-            except request_body.UnsupportedMediaTypeError as unsupported:
-                return Answer.detail(415, "unsupported_media_type", f'Unsupported media type "{unsupported}" in request.')
-            except request_body.UnreadableBodyError as unreadable:
-                return Answer.detail(400, "parse_error", str(unreadable))
+            except UnsupportedMediaTypeError as unsupported:
+                return ApiResponse.detail(415, "unsupported_media_type", f'Unsupported media type "{unsupported}" in request.')
+            except UnreadableBodyError as unreadable:
+                return ApiResponse.detail(400, "parse_error", str(unreadable))
         if operation.resource == "meeting_direct_connect":
             return self._on_mdc(asked, operation, identity, value)
         if operation.resource == "recording":
@@ -374,28 +377,28 @@ class Api:
             return self._on_endpoint(asked, operation, identity, value)
         return self._on_artifact(asked, operation, identity, value)
 
-    def _on_mdc(self, asked: Asked, operation: Operation, identity: str | None, value: Any) -> Answer:
+    def _on_mdc(self, asked: ApiRequest, operation: Operation, identity: str | None, value: Any) -> ApiResponse:
         switches, link = self._switches(), self._linker(asked.origin)
         if operation.method == "POST":
             refused = self._refused(operation, value)
             if refused is not None:
                 return refused
-            return Answer.json(201, mdc_object(self._life.create(value), link, switches))
+            return ApiResponse.json(201, mdc_object(self._lifecycle.create(value), link, switches))
         if identity is None:
             found = [mdc for mdc in self._workspace.mdcs.values() if self._mdc_matches(mdc, asked)]
             if switches.mdc_list == "bare_array":
-                return Answer.json(200, [mdc_object(mdc, link, switches) for mdc in reversed(found)])
+                return ApiResponse.json(200, [mdc_object(mdc, link, switches) for mdc in reversed(found)])
             return self._listed(asked, operation, found, lambda mdc: mdc_object(mdc, link, switches))
         mdc = self._workspace.mdcs.get(identity)
         if mdc is None:
             return NOT_FOUND
-        self._life.polled(mdc)
-        return Answer.json(200, mdc_object(mdc, link, switches))
+        self._lifecycle.polled(mdc)
+        return ApiResponse.json(200, mdc_object(mdc, link, switches))
 
-    def _mdc_matches(self, mdc: Mdc, asked: Asked) -> bool:
+    def _mdc_matches(self, mdc: Mdc, asked: ApiRequest) -> bool:
         return not self._switches().mdc_list_metadata_filter or _metadata_matches(mdc.body.get("metadata") or {}, asked)
 
-    def _on_recording(self, asked: Asked, operation: Operation, identity: str | None, value: Any) -> Answer:
+    def _on_recording(self, asked: ApiRequest, operation: Operation, identity: str | None, value: Any) -> ApiResponse:
         link = self._linker(asked.origin)
         if identity is None:
             kept = filter(self._kept, self._workspace.recordings.values())
@@ -409,29 +412,29 @@ class Api:
             return self._on_create_transcript(operation, recording, value, link)
         if operation.method == "DELETE":
             if recording.status.code in ("processing", "paused") and self._switches().delete_while_processing == "refuse":
-                return Answer.detail(400, "cannot_delete_unfinished_recording", "The recording is still being made.")
-            self._life.delete_recording(recording)
-            return Answer(204)
+                return ApiResponse.detail(400, "cannot_delete_unfinished_recording", "The recording is still being made.")
+            self._lifecycle.delete_recording(recording)
+            return ApiResponse(204)
         if operation.method == "PATCH":
-            return self._patched(operation, recording, value) or Answer.json(200, recording_object(recording, link))
-        self._life.polled(self._workspace.mdcs[recording.mdc_id])
-        return Answer.json(200, recording_object(recording, link))
+            return self._patched(operation, recording, value) or ApiResponse.json(200, recording_object(recording, link))
+        self._lifecycle.polled(self._workspace.mdcs[recording.mdc_id])
+        return ApiResponse.json(200, recording_object(recording, link))
 
     def _kept(self, thing: Recording | Artifact) -> bool:
         """Whether it is still to be seen, as far as deletion goes."""
         return self._switches().shows(thing.status.code)
 
-    def _on_create_transcript(self, operation: Operation, recording: Recording, value: Any, link: Any) -> Answer:
+    def _on_create_transcript(self, operation: Operation, recording: Recording, value: Any, link: Any) -> ApiResponse:
         refused = self._refused(operation, value)
         if refused is not None:
             return refused
         if recording.status.code != "done":
-            return Answer.detail(
+            return ApiResponse.detail(
                 400, "recording_not_done", f"The recording is {recording.status.code}; a transcript needs one that is done."
             )
-        return Answer.json(200, artifact_object(self._life.create_transcript(recording, value), recording, link))
+        return ApiResponse.json(200, artifact_object(self._lifecycle.create_transcript(recording, value), recording, link))
 
-    def _on_artifact(self, asked: Asked, operation: Operation, identity: str | None, value: Any) -> Answer:
+    def _on_artifact(self, asked: ApiRequest, operation: Operation, identity: str | None, value: Any) -> ApiResponse:
         link, kind = self._linker(asked.origin), operation.resource
         recordings = self._workspace.recordings
         if identity is None:
@@ -442,12 +445,12 @@ class Api:
         if artifact is None or artifact.kind != kind or not self._kept(artifact):
             return NOT_FOUND
         if operation.method == "DELETE":
-            self._life.delete_artifact(artifact)
-            return Answer(204)
+            self._lifecycle.delete_artifact(artifact)
+            return ApiResponse(204)
         refused = self._patched(operation, artifact, value) if operation.method == "PATCH" else None
-        return refused or Answer.json(200, artifact_object(artifact, recordings[artifact.recording_id], link))
+        return refused or ApiResponse.json(200, artifact_object(artifact, recordings[artifact.recording_id], link))
 
-    def _on_endpoint(self, asked: Asked, operation: Operation, identity: str | None, value: Any) -> Answer:
+    def _on_endpoint(self, asked: ApiRequest, operation: Operation, identity: str | None, value: Any) -> ApiResponse:
         recordings = self._workspace.recordings
         if identity is None:
             kind = asked.parameters.get("type")
@@ -461,20 +464,20 @@ class Api:
         if endpoint is None:
             return NOT_FOUND
         refused = self._patched(operation, endpoint, value) if operation.method == "PATCH" else None
-        return refused or Answer.json(200, endpoint_object(endpoint, recordings[endpoint.recording_id]))
+        return refused or ApiResponse.json(200, endpoint_object(endpoint, recordings[endpoint.recording_id]))
 
-    def _patched(self, operation: Operation, thing: Recording | Artifact | RealtimeEndpoint, value: Any) -> Answer | None:
+    def _patched(self, operation: Operation, thing: Recording | Artifact | RealtimeEndpoint, value: Any) -> ApiResponse | None:
         refused = self._refused(operation, value)
         if refused is None and "metadata" in value:
             thing.metadata = dict(value["metadata"])
         return refused
 
-    def _refused(self, operation: Operation, value: Any) -> Answer | None:
+    def _refused(self, operation: Operation, value: Any) -> ApiResponse | None:
         assert operation.body is not None
-        found = problems(operation.body, value, Where(operation.id, self._region))
-        return None if found is None else Answer.json(400, found)
+        found = problems(operation.body, value, RequestContext(operation.id, self._region))
+        return None if found is None else ApiResponse.json(400, found)
 
-    def _listed(self, asked: Asked, operation: Operation, found: list[Any], show: Callable[[Any], Any]) -> Answer:
+    def _listed(self, asked: ApiRequest, operation: Operation, found: list[Any], show: Callable[[Any], Any]) -> ApiResponse:
         given = asked.parameters
         wrong = {
             one.name: [problem]
@@ -482,11 +485,11 @@ class Api:
             if given.get(one.name) and (problem := one.problem(given[one.name])) is not None
         }
         if wrong:
-            return Answer.json(400, wrong)
+            return ApiResponse.json(400, wrong)
         try:
             shown, further, back = page(found, given.get("cursor"), self._switches().page_size)
-        except BadCursorError as error:
-            return Answer.detail(404, "not_found", str(error))
+        except CursorError as error:
+            return ApiResponse.detail(404, "not_found", str(error))
 
         def address(cursor: str | None) -> str | None:
             if cursor is None:
@@ -494,7 +497,7 @@ class Api:
             kept = [(name, value) for name, value in asked.query if name != "cursor"]
             return f"{asked.origin}{ROOT}{operation.path}?{urlencode([*kept, ('cursor', cursor)])}"
 
-        return Answer.json(200, {"next": address(further), "previous": address(back), "results": [show(thing) for thing in shown]})
+        return ApiResponse.json(200, {"next": address(further), "previous": address(back), "results": [show(thing) for thing in shown]})
 
     # ------------------------------------------------------------------------------------------ downloads
 
@@ -512,7 +515,7 @@ class Api:
 
         return link
 
-    async def _download(self, asked: Asked, exchange: Exchange, receive: Receive) -> Answer | None:
+    async def _download(self, asked: ApiRequest, exchange: RequestRecord, receive: Receive) -> ApiResponse | None:
         exchange.operation = "download"
         fault = self._take(exchange, "recall.download")
         if fault.kind in ("reset", "hang"):
@@ -522,31 +525,31 @@ class Api:
         path = self._opened(asked) if fault.kind != "expired" else EXPIRED
         if fault.kind == "status":
             return _scripted(fault)
-        if isinstance(path, Refused):
-            return Answer(path.status, path.xml().encode(), {"content-type": "application/xml"})
+        if isinstance(path, LinkRefusal):
+            return ApiResponse(path.status, path.xml().encode(), {"content-type": "application/xml"})
         answer = self._stored(path, asked.origin)
         if fault.kind == "cut":
             return await self._cut(asked, receive, reset=False)
         return replace(answer, truncate=fault.size) if fault.kind == "truncate" else answer
 
-    def _opened(self, asked: Asked) -> str | Refused:
+    def _opened(self, asked: ApiRequest) -> str | LinkRefusal:
         now = self._clock.now()
         if not asked.path.startswith("/_workspace-"):
             return self._signer.judge_api_token(asked.parameters.get("token", ""), now=now)
         refused = self._signer.judge(asked.method, asked.path, asked.parameters, authorization=asked.headers.get("authorization"), now=now)
         return asked.path if refused is None else refused
 
-    def _stored(self, path: str, origin: str) -> Answer:
+    def _stored(self, path: str, origin: str) -> ApiResponse:
         """The file at a key of the bucket."""
-        gone = Answer(NO_SUCH_KEY.status, NO_SUCH_KEY.xml().encode(), {"content-type": "application/xml"})
+        gone = ApiResponse(NO_SUCH_KEY.status, NO_SUCH_KEY.xml().encode(), {"content-type": "application/xml"})
         identity, _, name = path.rpartition("/")
         artifact = self._workspace.artifacts.get(identity.rpartition("/")[2])
         if artifact is None or artifact.status.code != "done":
             return gone
         if name == PARTS_FILE:
-            return Answer.json(200, parts_file(artifact, self._linker(origin)))
+            return ApiResponse.json(200, parts_file(artifact, self._linker(origin)))
         file = artifact.files.get(name)
-        return gone if file is None or not file.exists() else Answer(200, file=file)
+        return gone if file is None or not file.exists() else ApiResponse(200, file=file)
 
 
 @functools.lru_cache(maxsize=256)
@@ -555,22 +558,22 @@ def _md5(file: Path) -> str:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _scripted(fault: Step) -> Answer:
+def _scripted(fault: Step) -> ApiResponse:
     """The answer a script asks for, as the application (JSON) or as a load balancer (HTML) gives it."""
     headers = {"retry-after": str(fault.retry_after)} if fault.retry_after is not None else {}
     text = _GATEWAY_TEXTS[fault.status]
     if fault.html:
         page = f"<html><head><title>{fault.status} {text}</title></head><body><center><h1>{fault.status} {text}</h1></center></body></html>"
-        return Answer.html(fault.status, page, **headers)
+        return ApiResponse.html(fault.status, page, **headers)
     if fault.status == 429 and not headers:
         return _throttled(1)
     code, detail = _FAULT_CODES.get(fault.status, (text.lower().replace(" ", "_"), f"{text}."))
-    return Answer.detail(fault.status, code, detail, **headers)
+    return ApiResponse.detail(fault.status, code, detail, **headers)
 
 
-def _throttled(wait: int) -> Answer:
+def _throttled(wait: int) -> ApiResponse:
     text = f"Request was throttled. Expected available in {wait} second{'' if wait == 1 else 's'}."
-    return Answer.detail(429, "throttled", text, **{"retry-after": str(wait)})
+    return ApiResponse.detail(429, "throttled", text, **{"retry-after": str(wait)})
 
 
 async def _gone(receive: Receive) -> None:
@@ -579,7 +582,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _metadata_matches(metadata: Mapping[str, str | None], asked: Asked) -> bool:
+def _metadata_matches(metadata: Mapping[str, str | None], asked: ApiRequest) -> bool:
     return all(metadata.get(name.removeprefix("metadata__")) == value for name, value in asked.query if name.startswith("metadata__"))
 
 
@@ -591,7 +594,7 @@ def _created_matches(created_at: float, given: Mapping[str, str]) -> bool:
         return False  # The list's own validation answers 400.
 
 
-def _recording_matches(recording: Recording, asked: Asked) -> bool:
+def _recording_matches(recording: Recording, asked: ApiRequest) -> bool:
     given = asked.parameters
     # Made without a bot or an upload, so no id of one ever matches.
     return (
@@ -603,7 +606,7 @@ def _recording_matches(recording: Recording, asked: Asked) -> bool:
     )
 
 
-def _part_matches(thing: Artifact | RealtimeEndpoint, asked: Asked) -> bool:
+def _part_matches(thing: Artifact | RealtimeEndpoint, asked: ApiRequest) -> bool:
     given = asked.parameters
     return (
         given.get("recording_id", "").lower() in ("", thing.recording_id)

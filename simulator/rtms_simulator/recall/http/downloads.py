@@ -16,7 +16,7 @@ ACCESS_KEY_ID = "ASIARTMSKITSIMULATED"
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class LinkRefusal:
     """Why a link does not open: the HTTP status and S3's error code and message."""
 
     status: int
@@ -28,20 +28,20 @@ class Refused:
         return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{self.code}</Code><Message>{self.message}</Message></Error>'
 
 
-TWO_AUTHS = Refused(
+TWO_AUTHS = LinkRefusal(
     400,
     "InvalidArgument",
     "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization "
     "header should be specified",
 )
-EXPIRED = Refused(403, "AccessDenied", "Request has expired")
-DENIED = Refused(403, "AccessDenied", "Access Denied")
-WRONG_SIGNATURE = Refused(
+EXPIRED = LinkRefusal(403, "AccessDenied", "Request has expired")
+DENIED = LinkRefusal(403, "AccessDenied", "Access Denied")
+WRONG_SIGNATURE = LinkRefusal(
     403,
     "SignatureDoesNotMatch",
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
 )
-NO_SUCH_KEY = Refused(404, "NoSuchKey", "The specified key does not exist.")
+NO_SUCH_KEY = LinkRefusal(404, "NoSuchKey", "The specified key does not exist.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class LinkSigner:
     def url(self, origin: str, path: str, *, expires: int, token: str) -> str:
         return f"{origin}{quote(path)}?{self.query(path, expires=expires, token=token)}"
 
-    def judge(self, method: str, path: str, query: Mapping[str, str], *, authorization: str | None, now: float) -> Refused | None:
+    def judge(self, method: str, path: str, query: Mapping[str, str], *, authorization: str | None, now: float) -> LinkRefusal | None:
         """None when the link opens. A link is signed for GET, so HEAD does not match."""
         if authorization is not None:
             return TWO_AUTHS
@@ -81,7 +81,7 @@ class LinkSigner:
         words = "\n".join((path, str(expires), token, self._signature("GET", path, str(expires), token)))
         return base64.urlsafe_b64encode(words.encode()).decode().rstrip("=")
 
-    def judge_api_token(self, text: str, *, now: float) -> str | Refused:
+    def judge_api_token(self, text: str, *, now: float) -> str | LinkRefusal:
         """The path an API link's token opens, or why it does not."""
         try:
             path, expires, token, signature = base64.urlsafe_b64decode(text.encode() + b"==").decode().split("\n")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from rtms_simulator.recall.http.request_body import UnreadableBodyError, UnsupportedMediaTypeError, read
+from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
+from rtms_simulator.recall.http.request_body import read
 from rtms_simulator.recall.switches import LocalUrls
 
 WAF_DETAIL = (

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from rtms_simulator.recall.http.operations import ROOT, Filter, Operation, schema_name
-from rtms_simulator.recall.http.schema import Where, problems
+from rtms_simulator.recall.http.schema import RequestContext, problems
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS, SHORTCUT_KINDS
 
 _S: dict[str, Any] = {"type": "string"}
@@ -202,7 +202,7 @@ def _described(operation: Operation, known: Container[str]) -> dict[str, Any]:
     }
     if operation.body is not None:
         # No body is an empty object, which is fine where nothing is required.
-        empty_will_do = problems(operation.body, {}, Where(operation.id, "")) is None
+        empty_will_do = problems(operation.body, {}, RequestContext(operation.id, "")) is None
         found["requestBody"] = {"required": not empty_will_do, "content": {"application/json": {"schema": operation.body.schema()}}}
     return found
 

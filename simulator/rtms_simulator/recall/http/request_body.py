@@ -12,15 +12,9 @@ from urllib.parse import parse_qsl
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
 
+from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
+
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
-
-
-class UnsupportedMediaTypeError(Exception):
-    """The content type is none of the three. `str()` is the type."""
-
-
-class UnreadableBodyError(Exception):
-    """The bytes are not what the content type says. `str()` says why."""
 
 
 def read(content_type: str | None, body: bytes) -> Any:

@@ -22,7 +22,7 @@ NON_FIELD = "non_field_errors"
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class RequestContext:
     """Which operation in which region is being asked; the text for unknown fields names both."""
 
     operation: str
@@ -35,7 +35,7 @@ class Type(Protocol):
     @property
     def nullable(self) -> bool: ...
 
-    def problems(self, value: Any, where: Where) -> Problems | None: ...
+    def problems(self, value: Any, where: RequestContext) -> Problems | None: ...
 
     def schema(self) -> dict[str, Any]: ...
 
@@ -54,7 +54,7 @@ class Text:
     blank: bool = False
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, str):
             return ["Not a valid string."]
         if not value and not self.blank:
@@ -83,7 +83,7 @@ class Choice:
     values: tuple[str, ...]
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         return None if isinstance(value, str) and value in self.values else [f'"{value}" is not a valid choice.']
 
     def schema(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Number:
     least: int
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         # JSON knows no difference between 1 and 1.0.
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole and not (isinstance(value, float) and value.is_integer()):
@@ -114,7 +114,7 @@ class Flag:
 
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         return None if isinstance(value, bool) else ["Must be a valid boolean."]
 
     def schema(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class ListOf:
     least: int = 0
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, list):
             return {NON_FIELD: [f'Expected a list of items but got type "{_name(value)}".']}
         if len(value) < self.least:
@@ -151,7 +151,7 @@ class MapOf:
     value: Type
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, dict):
             return _not_an_object(value)
         found = {key: problem for key, item in value.items() if (problem := _problems(self.value, item, where)) is not None}
@@ -167,7 +167,7 @@ class Anything:
 
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         return None if isinstance(value, dict) else _not_an_object(value)
 
     def schema(self) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Record:
     needs: Sequence[Need] = ()
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, dict):
             return _not_an_object(value)
         found: dict[str, Any] = {}
@@ -256,7 +256,7 @@ class Variant:
     options: Mapping[str, Record]
     nullable: bool = False
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, dict):
             return _not_an_object(value)
         if self.tag not in value:
@@ -278,7 +278,7 @@ class OneKey:
     nullable: bool = False
     text: str = "Exactly one provider must be given."
 
-    def problems(self, value: Any, where: Where) -> Problems | None:
+    def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, dict):
             return _not_an_object(value)
         unknown = [key for key in value if key not in self.options]
@@ -303,7 +303,7 @@ class OneKey:
         )
 
 
-def problems(kind: Type, value: Any, where: Where) -> dict[str, Any] | None:
+def problems(kind: Type, value: Any, where: RequestContext) -> dict[str, Any] | None:
     """Judge a whole body: None, or the JSON object of a 400."""
     found = _problems(kind, value, where)
     return {NON_FIELD: found} if isinstance(found, list) else found
@@ -317,7 +317,7 @@ def is_uuid(text: str) -> bool:
         return False
 
 
-def _problems(kind: Type, value: Any, where: Where) -> Problems | None:
+def _problems(kind: Type, value: Any, where: RequestContext) -> Problems | None:
     if value is None:
         return None if kind.nullable else [NULL]
     return kind.problems(value, where)

@@ -11,9 +11,9 @@ from typing import Any
 
 from rtms_simulator.recall.recorder.output import Output
 from rtms_simulator.recall.recorder.spill import Spill
-from rtms_simulator.recall.recorder.timeline import Timeline
+from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.values import Participant, ParticipantEvent
-from rtms_simulator.recall.rtms.actions import Happening
+from rtms_simulator.recall.rtms.actions import ParticipantNotice
 
 MIXED = 0  # the user_id of the mixed audio: nobody
 
@@ -42,7 +42,7 @@ FILES = ("participant_events", "speaker_timeline", "participants")
 class ParticipantEvents:
     """Writes the three files (unless `directory` is None) and reports each event, also when writing failed."""
 
-    def __init__(self, directory: Path | None, timeline: Timeline, roster: Roster, report: Callable[[ParticipantEvent], None]) -> None:
+    def __init__(self, directory: Path | None, timeline: RecordingTime, roster: Roster, report: Callable[[ParticipantEvent], None]) -> None:
         self.outputs = {name: Output(directory / f"{name}.json", Spill) for name in FILES} if directory else {}
         self._timeline = timeline
         self._roster = roster
@@ -51,7 +51,7 @@ class ParticipantEvents:
         self._sharer: Participant | None = None
         self._count = 0
 
-    def add(self, happening: Happening) -> None:
+    def add(self, happening: ParticipantNotice) -> None:
         """Take one event of the stream."""
         who = self._roster.meet(happening.user_id, happening.user_name) if happening.user_id else None
         moment = happening.timestamp_ms

@@ -1,6 +1,6 @@
 """The recorder: joins a Zoom RTMS stream as Recall would and writes what it receives.
 
-A thin driver: `Receiver` decides what to do, `Tape` writes what comes, and here are the sockets and the clock between them.
+A thin driver: `RtmsClient` decides what to do, `RecordingWriter` writes what comes, and here are the sockets and the clock between them.
 """
 
 from __future__ import annotations
@@ -17,18 +17,30 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
-    Ended,
     Joined,
     Paused,
     RecorderEvent,
     RecordingConfig,
+    RecordingEnded,
     RecordingResult,
     Resumed,
     StreamRequest,
 )
-from rtms_simulator.recall.recorder.writer import Tape
-from rtms_simulator.recall.rtms.actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
-from rtms_simulator.recall.rtms.client import Receiver, Timings
+from rtms_simulator.recall.recorder.writer import RecordingWriter
+from rtms_simulator.recall.rtms.actions import (
+    Action,
+    Caption,
+    CloseSocket,
+    OpenSocket,
+    Packet,
+    ParticipantNotice,
+    PauseChanged,
+    SendText,
+    SocketLost,
+    StreamFinished,
+    StreamReady,
+)
+from rtms_simulator.recall.rtms.client import RtmsClient, Timings
 from rtms_simulator.recall.rtms.codes import SIGNALING
 
 LARGEST_MESSAGE = 16 * 2**20  # bytes; a QHD picture in base64 with room to spare
@@ -38,7 +50,7 @@ TURNS = 50  # of the event loop
 UNSENT_MESSAGES = 1000  # for a peer that sends but does not read; then answers are dropped and it will notice
 
 
-def wanted_media(config: RecordingConfig) -> dict[str, dict[str, int | bool]]:
+def media_request(config: RecordingConfig) -> dict[str, dict[str, int | bool]]:
     """What to ask of Zoom (reference C.6): audio always as L16, 16 kHz, mono, per participant when separate files are wanted;
     pictures and captions only when something is made of them.
     """
@@ -84,8 +96,8 @@ class Recorder:
     on_event: Callable[[RecorderEvent], None]
     ssl: ssl_module.SSLContext | None = None
     timings: Timings = field(default_factory=Timings)
-    _receiver: Receiver = field(init=False)
-    _tape: Tape = field(init=False)
+    _client: RtmsClient = field(init=False)
+    _writer: RecordingWriter = field(init=False)
     _links: dict[str, _Link] = field(default_factory=dict, init=False)
     _group: asyncio.TaskGroup | None = field(default=None, init=False)
     _rearm: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -96,8 +108,8 @@ class Recorder:
     _progress: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._receiver = Receiver(self.request, wanted_media(self.config), self.timings)
-        self._tape = Tape(self.config, self.request, self.directory, self.on_event, self._receiver.unavailable)
+        self._client = RtmsClient(self.request, media_request(self.config), self.timings)
+        self._writer = RecordingWriter(self.config, self.request, self.directory, self.on_event, self._client.unavailable)
 
     async def run(self) -> RecordingResult:
         """Join, record until the stream ends, complete the artifacts. Nothing that Zoom sends makes it raise or wait for ever."""
@@ -107,19 +119,19 @@ class Recorder:
                 self.directory.mkdir(parents=True, exist_ok=True)
             async with asyncio.TaskGroup() as self._group:
                 timer = self._group.create_task(self._keep_time())
-                self._do(self._receiver.start(self.clock.now()))
+                self._do(self._client.start(self.clock.now()))
                 await self._finished.wait()
                 timer.cancel()
             return self._result()
         except BaseException:
-            self._tape.abandon()
+            self._writer.abandon()
             raise
         finally:
             self._stopped.set()
 
     async def displace(self) -> None:
         """Leave the stream to whoever takes it over, if anybody does; returns when the sockets are closed and `run` has its result."""
-        self._do(self._receiver.leave("zoom_rtms_displaced"))
+        self._do(self._client.leave("zoom_rtms_displaced"))
         if self._running:
             await self._stopped.wait()
 
@@ -128,27 +140,27 @@ class Recorder:
     def _do(self, actions: Iterable[Action]) -> None:
         for action in actions:
             match action:
-                case Packet() | Caption() | Happening():
-                    self._tape.take(action)
+                case Packet() | Caption() | ParticipantNotice():
+                    self._writer.take(action)
                     continue
-                case Send(role, text):
+                case SendText(role, text):
                     if role in self._links:
                         with contextlib.suppress(asyncio.QueueFull):
                             self._links[role].outbox.put_nowait(text)
-                case Open(role, url):
+                case OpenSocket(role, url):
                     self._open(role, url)
-                case Close(role):
+                case CloseSocket(role):
                     self._close(role)
-                case Ready():
+                case StreamReady():
                     self._progress = {role: 0 for role in self._links if role != SIGNALING}
                     if not self._joined:
                         self._joined = True
                         self.on_event(Joined(self.clock.now()))
                 case PauseChanged(paused):
                     self.on_event(Paused(self.clock.now()) if paused else Resumed(self.clock.now()))
-                case Lost():
+                case SocketLost():
                     pass
-                case Finished():
+                case StreamFinished():
                     self._finished.set()
             self._rearm.set()
 
@@ -187,10 +199,10 @@ class Recorder:
         code: int | None = None
         try:
             if self._links.get(role) is link:
-                self._do(self._receiver.opened(role, self.clock.now()))
+                self._do(self._client.opened(role, self.clock.now()))
             while self._links.get(role) is link:
                 raw = await connection.recv()
-                actions = self._receiver.message(role, raw, self.clock.now())
+                actions = self._client.message(role, raw, self.clock.now())
                 self._do(actions)
                 for action in actions:
                     if isinstance(action, Packet):
@@ -219,7 +231,7 @@ class Recorder:
         """The socket is down, and not because we closed it."""
         if self._links.get(role) is link:
             del self._links[role]
-            self._do(self._receiver.closed(role, code, self.clock.now()))
+            self._do(self._client.closed(role, code, self.clock.now()))
 
     async def _write(self, connection: ClientConnection, link: _Link) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -228,28 +240,28 @@ class Recorder:
 
     async def _keep_time(self) -> None:
         """Call the receiver at its deadlines, which move with everything that happens."""
-        while (deadline := self._receiver.deadline) is not None:
+        while (deadline := self._client.deadline) is not None:
             self._rearm.clear()
             try:
                 await self.clock.wait_for(self._rearm.wait(), deadline - self.clock.now())
             except TimeoutError:
-                self._do(self._receiver.tick(self.clock.now()))
+                self._do(self._client.tick(self.clock.now()))
 
     # -------------------------------------------------------------------------------------------- the end
 
     def _result(self) -> RecordingResult:
-        finished = self._receiver.finished
+        finished = self._client.finished
         assert finished is not None
-        self._tape.stop()
-        self.on_event(Ended(self.clock.now(), finished.stop_reason, finished.sub_code))
-        artifacts = self._tape.finish()
-        counts: Mapping[str, int] = dict(self._receiver.counts + self._tape.counts)
+        self._writer.stop()
+        self.on_event(RecordingEnded(self.clock.now(), finished.stop_reason, finished.sub_code))
+        artifacts = self._writer.finish()
+        counts: Mapping[str, int] = dict(self._client.counts + self._writer.counts)
         sub_code = finished.sub_code
-        if not self._tape.has_content:
+        if not self._writer.has_content:
             clean = finished.joined and sub_code is None
             return RecordingResult("empty" if clean else "failed", sub_code or (None if clean else "zoom_rtms_no_media"), counts=counts)
         if sub_code is None and any(counts.get(trouble) for trouble in ("malformed", "impossible_timestamp", "undecodable")):
             sub_code = "zoom_rtms_malformed_media"
         return RecordingResult(
-            "done", sub_code, self._tape.started_at, self._tape.completed_at, artifacts, stop_reason=finished.stop_reason, counts=counts
+            "done", sub_code, self._writer.started_at, self._writer.completed_at, artifacts, stop_reason=finished.stop_reason, counts=counts
         )

@@ -12,11 +12,11 @@ from typing import Any
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
     ArtifactFile,
-    Ended,
     FirstPacket,
     Joined,
     RecorderEvent,
     RecordingConfig,
+    RecordingEnded,
     RecordingResult,
     StreamRequest,
 )
@@ -74,7 +74,7 @@ class ScriptedRecorder:
                 self._on_event(event)
         await self._pause(story.lasts)
         ended = self._clock.now()
-        self._on_event(Ended(ended))
+        self._on_event(RecordingEnded(ended))
         if story.status == "empty":
             return RecordingResult("empty", story.sub_code)
         artifacts = {kind: self._write(kind) for kind in self._kinds()}

@@ -9,7 +9,7 @@ from rtms_simulator.recall.recorder.values import timestamp_json
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class RecordingTime:
     """Begins at `origin_ms`, milliseconds since the epoch as Zoom's packets carry them."""
 
     origin_ms: int

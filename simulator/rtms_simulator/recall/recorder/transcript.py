@@ -11,8 +11,8 @@ from typing import Any
 
 from rtms_simulator.recall.recorder.output import Output
 from rtms_simulator.recall.recorder.spill import Spill
-from rtms_simulator.recall.recorder.timeline import Timeline
-from rtms_simulator.recall.recorder.values import Participant, Utterance, Word, iso, timestamp_json
+from rtms_simulator.recall.recorder.timeline import RecordingTime
+from rtms_simulator.recall.recorder.values import Participant, TranscriptUtterance, Word, iso, timestamp_json
 from rtms_simulator.recall.rtms.actions import Caption
 
 # Zoom's language numbers (reference C.6) as the language codes a transcript carries.
@@ -58,7 +58,7 @@ LANGUAGE_CODES = {
 UPDATE, DELETE = 2, 3  # Caption.attribute
 
 
-def words_of(text: str, start_ms: int, end_ms: int, timeline: Timeline) -> tuple[Word, ...]:
+def words_of(text: str, start_ms: int, end_ms: int, timeline: RecordingTime) -> tuple[Word, ...]:
     """Split at white space; a text without any is one word."""
     parts = text.split()
     total = sum(map(len, parts))
@@ -79,14 +79,14 @@ class Transcript:
     as it comes, the last one is written. How Zoom ties an update to its caption is undocumented: here to the participant's latest [inf].
     """
 
-    def __init__(self, directory: Path | None, timeline: Timeline, report: Callable[[Utterance], None]) -> None:
+    def __init__(self, directory: Path | None, timeline: RecordingTime, report: Callable[[TranscriptUtterance], None]) -> None:
         self.output = Output(directory / "transcript.json", Spill) if directory else None
         self.provider_data = Output(directory / "provider_data.json", lambda path: Spill(path, "parts")) if directory else None
         self.utterances = 0  # reported so far
         self._captions = 0
         self._timeline = timeline
         self._report = report
-        self._open: dict[int, tuple[Utterance, int]] = {}  # each participant's latest, and when it began
+        self._open: dict[int, tuple[TranscriptUtterance, int]] = {}  # each participant's latest, and when it began
 
     def add(self, participant: Participant, caption: Caption) -> None:
         """Take one caption."""
@@ -114,7 +114,7 @@ class Transcript:
             if output:
                 output.close()
 
-    def _keep(self, utterance: Utterance, start_ms: int) -> None:
+    def _keep(self, utterance: TranscriptUtterance, start_ms: int) -> None:
         if self.output:
             item = {
                 "participant": utterance.participant.as_json(),
@@ -151,6 +151,6 @@ class Transcript:
             "data": {"msg_type": 17, "content": content},
         }
 
-    def _utterance(self, participant: Participant, caption: Caption) -> Utterance:
+    def _utterance(self, participant: Participant, caption: Caption) -> TranscriptUtterance:
         language = LANGUAGE_CODES.get(caption.language) if caption.language is not None else None
-        return Utterance(participant, words_of(caption.text, caption.start_ms, caption.end_ms, self._timeline), language)
+        return TranscriptUtterance(participant, words_of(caption.text, caption.start_ms, caption.end_ms, self._timeline), language)

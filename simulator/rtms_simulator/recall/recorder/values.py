@@ -27,7 +27,7 @@ class StreamRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class VideoWanted:
+class VideoRequest:
     """The video asked of Zoom (codec 5 JPG, 6 PNG or 7 H264; resolution 1 SD, 2 HD, 3 FHD, 4 QHD; fps at most 5, for H264 30).
 
     What Recall really asks for is not published [inf]. The default is Zoom's own default codec and rate at SD, the cheapest.
@@ -64,10 +64,10 @@ class RecordingConfig:
     live_audio_mixed: bool = False  # report AudioChunk events of the mix
     live_audio_separate: bool = False  # report AudioChunk events of each participant
     live_video_png: bool = False  # report VideoImage events
-    video: VideoWanted = VideoWanted()
+    video: VideoRequest = VideoRequest()
 
     @classmethod
-    def from_json(cls, config: Mapping[str, Any] | None, *, defaults: bool = True, video: VideoWanted | None = None) -> RecordingConfig:
+    def from_json(cls, config: Mapping[str, Any] | None, *, defaults: bool = True, video: VideoRequest | None = None) -> RecordingConfig:
         """Read a validated `recording_config`. With `defaults`, a missing key means what it means to Create Bot (mp4,
         participant events and metadata on); without, only what was asked for is recorded [inf: MDC's defaults are unpublished].
         """
@@ -94,7 +94,7 @@ class RecordingConfig:
             live_audio_mixed="audio_mixed_raw.data" in live,
             live_audio_separate="audio_separate_raw.data" in live,
             live_video_png="video_separate_png.data" in live,
-            video=video or VideoWanted(),
+            video=video or VideoRequest(),
         )
 
 
@@ -173,7 +173,7 @@ class ParticipantEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class TranscriptUtterance:
     """Something said. `partial` ones may be replaced by a later utterance of the same participant; Zoom's captions are whole, so a
     Recorder reports none.
     """
@@ -206,7 +206,7 @@ class VideoImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RecordingEnded:
     """Nothing more will be reported; the artifacts are being completed. `stop_reason` is Zoom's number (reference C.9), if it gave one."""
 
     at: float
@@ -214,7 +214,7 @@ class Ended:
     sub_code: str | None = None
 
 
-RecorderEvent = Joined | FirstPacket | Paused | Resumed | ParticipantEvent | Utterance | AudioChunk | VideoImage | Ended
+RecorderEvent = Joined | FirstPacket | Paused | Resumed | ParticipantEvent | TranscriptUtterance | AudioChunk | VideoImage | RecordingEnded
 
 
 # ----------------------------------------------------------------------------------------------- left behind

@@ -17,7 +17,7 @@ from rtms_simulator.recall.recorder.audio import SAMPLES_PER_MS, AudioSink, Mixe
 from rtms_simulator.recall.recorder.output import AudioOutput, Output
 from rtms_simulator.recall.recorder.participants import MIXED, ParticipantEvents, Roster
 from rtms_simulator.recall.recorder.pictures import SIZES, PictureDecoder, View, png
-from rtms_simulator.recall.recorder.timeline import Timeline
+from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.transcript import Transcript
 from rtms_simulator.recall.recorder.values import (
     ArtifactFile,
@@ -31,7 +31,7 @@ from rtms_simulator.recall.recorder.values import (
     VideoImage,
 )
 from rtms_simulator.recall.recorder.video import ENDPOINT_KINDS, LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
-from rtms_simulator.recall.rtms.actions import Caption, Happening, Packet
+from rtms_simulator.recall.rtms.actions import Caption, Packet, ParticipantNotice
 
 NO_MEDIA = "zoom_rtms_no_media"
 # Audio from before the join is delivered after the join, and video from before is not (reference B.2), so the first packet to come need
@@ -61,7 +61,7 @@ class _Voice:
         self.track = Track(origin_ms, (*outputs.values(), mix))
 
 
-class Tape:
+class RecordingWriter:
     """One recording, written into `directory`, which must exist. `unavailable` (kind of media to sub_code) may fill while it runs."""
 
     def __init__(
@@ -78,8 +78,8 @@ class Tape:
         self._directory = directory
         self._report = report
         self._unavailable = unavailable
-        self._held: list[Packet | Caption | Happening] = []
-        self._timeline: Timeline | None = None
+        self._held: list[Packet | Caption | ParticipantNotice] = []
+        self._timeline: RecordingTime | None = None
         self._began = False
         self._content = False
         self._end_ms = 0
@@ -88,7 +88,7 @@ class Tape:
         self._decoders: dict[str, PictureDecoder] = {}
         self._size = SIZES.get(config.video.resolution, SIZES[1])
         self._live_pictures: dict[tuple[str, int], int] = {}
-        self._waiting: list[tuple[int, int, Packet | Happening]] = []  # a heap: pictures and what takes them down, by moment
+        self._waiting: list[tuple[int, int, Packet | ParticipantNotice]] = []  # a heap: pictures and what takes them down, by moment
         self._waited = 0
         self._newest_ms = 0
 
@@ -107,11 +107,11 @@ class Tape:
         """When the last packet ended, in seconds since the epoch."""
         return self._end_ms / 1000 if self.started_at is not None else None
 
-    def take(self, item: Packet | Caption | Happening) -> None:
+    def take(self, item: Packet | Caption | ParticipantNotice) -> None:
         """Write one thing the receiver learnt."""
         if self._timeline is None:
             self._held.append(item)
-            if not isinstance(item, Happening):
+            if not isinstance(item, ParticipantNotice):
                 self._begin(item)
             return
         self._write(item)
@@ -151,7 +151,7 @@ class Tape:
 
     def _start(self, origin_ms: int) -> None:
         config, directory = self._config, self._directory
-        self._timeline = timeline = Timeline(origin_ms)
+        self._timeline = timeline = RecordingTime(origin_ms)
         self._end_ms = origin_ms
         self._mix_outputs = {
             form: AudioOutput(directory / f"audio_mixed.{form}", AUDIO_WRITERS[form]) for form in sorted(config.audio_mixed)
@@ -181,13 +181,13 @@ class Tape:
             self._screen = Screen(view, interval, lambda planes, moment: output.attempt(lambda writer: writer.show(planes, moment)))
         return output
 
-    def _started(self) -> Timeline:
+    def _started(self) -> RecordingTime:
         assert self._timeline is not None
         return self._timeline
 
     # -------------------------------------------------------------------------------------------- while it runs
 
-    def _write(self, item: Packet | Caption | Happening) -> None:
+    def _write(self, item: Packet | Caption | ParticipantNotice) -> None:
         timeline = self._started()
         if _moment(item) - max(self._end_ms, timeline.origin_ms) > LONGEST_GAP_MS:
             self.counts["impossible_timestamp"] += 1
@@ -238,7 +238,7 @@ class Tape:
         voice = self._voices[packet.user_id] = _Voice(Participant(packet.user_id, packet.user_name), origin_ms, outputs, mix)
         return voice
 
-    def _wait(self, item: Packet | Happening) -> None:
+    def _wait(self, item: Packet | ParticipantNotice) -> None:
         heapq.heappush(self._waiting, (item.timestamp_ms, self._waited, item))
         self._waited += 1
 
@@ -341,7 +341,7 @@ class Tape:
         return artifacts
 
 
-def _moment(item: Packet | Caption | Happening) -> int:
+def _moment(item: Packet | Caption | ParticipantNotice) -> int:
     return item.start_ms if isinstance(item, Caption) else item.timestamp_ms
 
 

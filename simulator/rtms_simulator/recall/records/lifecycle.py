@@ -34,7 +34,7 @@ from rtms_simulator.recall.records.workspace import Artifact, Mdc, RealtimeEndpo
 from rtms_simulator.recall.switches import RecallSwitches
 from rtms_simulator.recall.webhooks.realtime import NEVER_SENT, RealtimeSender, payloads
 from rtms_simulator.recall.webhooks.sender import Webhooks
-from rtms_simulator.timers import Agenda
+from rtms_simulator.timers import Timers
 
 _log = logging.getLogger(__name__)
 _LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z, beyond which no date can be written
@@ -59,7 +59,7 @@ def stream_signature(client_id: str, client_secret: str, meeting_uuid: str, stre
     return hmac.new(client_secret.encode(), message, hashlib.sha256).hexdigest()
 
 
-class Life:
+class Lifecycle:
     """Everything of a workspace that happens without a request asking for it."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Life:
         self._recorders: dict[str, RunsRecording] = {}
         self._senders: dict[str, list[RealtimeSender]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.agenda = Agenda(clock)
+        self.timers = Timers(clock)
 
     # ------------------------------------------------------------------------------------------ create
 
@@ -240,7 +240,7 @@ class Life:
         """The end comes through the agenda, so that even an end at once comes after the 201."""
         for sender in self._senders.pop(mdc.id, ()):
             sender.finish()
-        self.agenda.at(self._clock.now() + seconds, lambda: self._step(mdc, lambda: self._ended(mdc, result)))
+        self.timers.at(self._clock.now() + seconds, lambda: self._step(mdc, lambda: self._ended(mdc, result)))
 
     # ------------------------------------------------------------------------------------------ become visible
 
@@ -251,7 +251,7 @@ class Life:
             return
         mdc.waiting.append(step)
         if progression.kind == "timed":
-            self.agenda.at(self._clock.now() + progression.seconds, lambda: self._release(mdc))
+            self.timers.at(self._clock.now() + progression.seconds, lambda: self._release(mdc))
 
     def _release(self, mdc: Mdc) -> None:
         if mdc.waiting:
@@ -355,7 +355,7 @@ class Life:
             hours = {"timed": asked, "forever": None, "none": 0.0}[retention["type"]]
         if hours is not None:
             recording.expires_at = min(now + hours * 3600.0, _LAST_MOMENT)
-            self.agenda.at(recording.expires_at, lambda: self.delete_recording(recording))
+            self.timers.at(recording.expires_at, lambda: self.delete_recording(recording))
 
     def delete_recording(self, recording: Recording) -> None:
         """Erase the media; the recording stays as `deleted` with its metadata. Doing it twice changes nothing.
@@ -405,7 +405,7 @@ class Life:
         self._emit_artifact(self._mdc_of(artifact), artifact)
         progression = self._switches().progression
         wait = progression.seconds if progression.kind == "timed" else 0.0
-        self.agenda.at(now + wait, lambda: self._transcribed(recording, artifact))
+        self.timers.at(now + wait, lambda: self._transcribed(recording, artifact))
         return artifact
 
     def _transcribed(self, recording: Recording, artifact: Artifact) -> None:
@@ -505,18 +505,18 @@ class Life:
 
     @property
     def busy(self) -> bool:
-        return bool(self._tasks or self.agenda.imminent)
+        return bool(self._tasks or self.timers.imminent)
 
     async def drained(self) -> None:
         """Return once no recorder or real-time endpoint is at work and nothing is due at this moment."""
         while self.busy:
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            self.agenda.settle()
+            self.timers.settle()
 
     async def aclose(self) -> None:
         """Stop every recorder and sender at once; what they had is not announced."""
-        self.agenda.clear()
+        self.timers.clear()
         while self._tasks:
             tasks = list(self._tasks)
             for task in tasks:
@@ -524,7 +524,7 @@ class Life:
             await asyncio.gather(*tasks, return_exceptions=True)
         self._recorders.clear()
         self._senders.clear()
-        self.agenda.clear()
+        self.timers.clear()
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from rtms_simulator.errors import CursorError
 from rtms_simulator.recall.recorder.values import Part
 
 SHORTCUT_KINDS = ("audio_mixed", "meeting_metadata", "participant_events", "transcript", "video_mixed")
@@ -148,12 +149,8 @@ class Workspace:
         self.id = self.new_id()
 
 
-class BadCursorError(ValueError):
-    """A `cursor` that no page of this list gave out."""
-
-
 def page(objects: Iterable[T], cursor: str | None, size: int) -> tuple[Sequence[T], str | None, str | None]:
-    """One page, newest first, and the cursors of the next and the previous page. Raises BadCursorError.
+    """One page, newest first, and the cursors of the next and the previous page. Raises CursorError.
 
     A cursor holds a place in the order, not an index, so objects that come or go meanwhile neither repeat nor hide others.
     """
@@ -183,4 +180,4 @@ def _read_cursor(cursor: str) -> tuple[bool, int]:
             raise ValueError(cursor)
         return direction == "next", int(place)
     except (ValueError, binascii.Error):
-        raise BadCursorError("Invalid cursor") from None
+        raise CursorError("Invalid cursor") from None

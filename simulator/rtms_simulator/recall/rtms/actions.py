@@ -1,4 +1,4 @@
-"""What an RTMS receiver wants done (`Open`, `Send`, `Close`) and what it has learnt (the rest), in the order it came about."""
+"""What the RTMS client wants done (`OpenSocket`, `SendText`, `CloseSocket`) and what it learnt (the rest), in order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenSocket:
     """Open a WebSocket; answer with `opened` or `closed(code=None)`."""
 
     role: str
@@ -14,7 +14,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendText:
     """Send this text on the role's socket."""
 
     role: str
@@ -22,15 +22,15 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """Close the role's socket. No `closed` is wanted for it."""
+class CloseSocket:
+    """Close the role's socket. No `closed` follows."""
 
     role: str
     code: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class StreamReady:
     """Zoom was told that the client is ready: media will flow. Comes again after each return of signaling."""
 
 
@@ -59,8 +59,8 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """Something about a participant; `what` is a value of HAPPENINGS. `screenshare_off` names nobody on the wire (user_id None)."""
+class ParticipantNotice:
+    """Something about a participant; `what`: a value of PARTICIPANT_NOTICES. `screenshare_off` names nobody on the wire (user_id None)."""
 
     what: str
     user_id: int | None
@@ -76,14 +76,14 @@ class PauseChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class SocketLost:
     """A socket that was up went down; it is being brought back."""
 
     role: str
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class StreamFinished:
     """The last action. `sub_code` None means the stream ended properly. `joined`: media was flowing at some time."""
 
     sub_code: str | None
@@ -91,4 +91,6 @@ class Finished:
     joined: bool
 
 
-Action = Open | Send | Close | Ready | Packet | Caption | Happening | PauseChanged | Lost | Finished
+Action = (
+    OpenSocket | SendText | CloseSocket | StreamReady | Packet | Caption | ParticipantNotice | PauseChanged | SocketLost | StreamFinished
+)

@@ -31,19 +31,31 @@ from typing import Any
 import msgspec
 
 from rtms_simulator.recall.recorder.values import StreamRequest
-from rtms_simulator.recall.rtms.actions import Action, Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
+from rtms_simulator.recall.rtms.actions import (
+    Action,
+    Caption,
+    CloseSocket,
+    OpenSocket,
+    Packet,
+    ParticipantNotice,
+    PauseChanged,
+    SendText,
+    SocketLost,
+    StreamFinished,
+    StreamReady,
+)
 from rtms_simulator.recall.rtms.codes import (
     ALL,
     ALL_FLAG,
     BUSY_STATUS,
     CUT_SHORT,
     FIRST_PACKET_TIMESTAMP,
-    HAPPENINGS,
     KIND_OF_MESSAGE,
     KINDS,
     LATEST_MS,
     LONGEST_UTTERANCE_MS,
     MEDIA_CONNECTION_INTERRUPTED,
+    PARTICIPANT_NOTICES,
     SIGNALING,
     STATUS_NAMES,
 )
@@ -150,7 +162,7 @@ PHASE_TRANSITIONS: Mapping[tuple[Phase, Turn], Phase] = {
 
 
 @dataclass(slots=True)
-class Socket:
+class ClientSocket:
     """One connection and its patience. `kinds` are the media it carries; empty for signaling."""
 
     role: str
@@ -167,7 +179,7 @@ class Socket:
 
 
 @dataclass(slots=True)
-class Receiver:
+class RtmsClient:
     """One stream, from joining to its end. `wanted` maps kinds of KINDS to the media_params asked for."""
 
     request: StreamRequest
@@ -176,8 +188,8 @@ class Receiver:
     phase: Phase = field(default=Phase.NEW, init=False)
     counts: Counter[str] = field(default_factory=Counter, init=False)
     unavailable: dict[str, str] = field(default_factory=dict, init=False)  # kind -> sub_code
-    finished: Finished | None = field(default=None, init=False)
-    _sockets: dict[str, Socket] = field(default_factory=dict, init=False)
+    finished: StreamFinished | None = field(default=None, init=False)
+    _sockets: dict[str, ClientSocket] = field(default_factory=dict, init=False)
     _out: list[Action] = field(default_factory=list, init=False)
     _joined: bool = field(default=False, init=False)
     _paused: bool = field(default=False, init=False)
@@ -194,12 +206,12 @@ class Receiver:
         """Begin to join."""
         if self.phase is Phase.NEW:
             self._turn(Turn.START)
-            self._sockets[SIGNALING] = Socket(SIGNALING, self.request.server_urls)
+            self._sockets[SIGNALING] = ClientSocket(SIGNALING, self.request.server_urls)
             self._open(self._sockets[SIGNALING], now)
         return self._flush()
 
     def opened(self, role: str, now: float) -> list[Action]:
-        """The socket asked for by `Open` is connected."""
+        """The socket asked for by `OpenSocket` is connected."""
         socket = self._sockets.get(role)
         if socket is not None and socket.state is State.OPENING:
             self._move(socket, Input.OPENED)
@@ -265,10 +277,10 @@ class Receiver:
             elif socket.state is State.WAITING and now >= socket.retry_at:
                 self._open(socket, now)
             elif socket.state in (State.OPENING, State.SHAKING) and now >= socket.expires_at:
-                self._put(Close(socket.role))
+                self._put(CloseSocket(socket.role))
                 self._fell(socket, "zoom_rtms_handshake_timeout", now)
             elif socket.state is State.UP and now >= socket.heard_at + self._patience(socket):
-                self._put(Close(socket.role))
+                self._put(CloseSocket(socket.role))
                 if self.phase is Phase.DRAINING:
                     self._drained(socket)
                 else:
@@ -306,24 +318,24 @@ class Receiver:
 
     # -------------------------------------------------------------------------------------------- sockets
 
-    def _patience(self, socket: Socket) -> float:
+    def _patience(self, socket: ClientSocket) -> float:
         if self.phase is Phase.DRAINING:
             return self.timings.drain
         return self.timings.suspicion if self._suspicious and socket.role != SIGNALING else self.timings.silence
 
-    def _move(self, socket: Socket, happened: Input) -> None:
+    def _move(self, socket: ClientSocket, happened: Input) -> None:
         socket.state = SOCKET_TRANSITIONS[socket.state, happened]
 
     def _turn(self, turn: Turn) -> None:
         self.phase = PHASE_TRANSITIONS[self.phase, turn]
 
-    def _open(self, socket: Socket, now: float) -> None:
+    def _open(self, socket: ClientSocket, now: float) -> None:
         self._move(socket, Input.OPEN)
         socket.expires_at = now + self.timings.handshake
         socket.sequence = 0
-        self._put(Open(socket.role, socket.url))
+        self._put(OpenSocket(socket.role, socket.url))
 
-    def _shake(self, socket: Socket) -> None:
+    def _shake(self, socket: ClientSocket) -> None:
         message: dict[str, Any] = {"protocol_version": 1, "sequence": self._next(socket)}
         message |= {"meeting_uuid": self.request.meeting_uuid, "rtms_stream_id": self.request.rtms_stream_id}
         message["signature"] = self.request.signature
@@ -334,14 +346,14 @@ class Receiver:
         media = {"media_type": flag, "payload_encryption": False, "media_params": {kind: self.wanted[kind] for kind in socket.kinds}}
         self._say(socket, {"msg_type": 3} | message | media)
 
-    def _next(self, socket: Socket) -> int:
+    def _next(self, socket: ClientSocket) -> int:
         socket.sequence += 1
         return socket.sequence
 
-    def _say(self, socket: Socket, message: Mapping[str, Any]) -> None:
-        self._put(Send(socket.role, msgspec.json.encode(message).decode()))
+    def _say(self, socket: ClientSocket, message: Mapping[str, Any]) -> None:
+        self._put(SendText(socket.role, msgspec.json.encode(message).decode()))
 
-    def _fell(self, socket: Socket, trouble: str, now: float) -> None:
+    def _fell(self, socket: ClientSocket, trouble: str, now: float) -> None:
         """A socket is down: wait and open it again, for as long as its window lasts."""
         was_up = socket.state is State.UP
         self._move(socket, Input.FELL)
@@ -349,7 +361,7 @@ class Receiver:
         if was_up:
             self.counts["lost"] += 1
             socket.tries = 0
-            self._put(Lost(socket.role))
+            self._put(SocketLost(socket.role))
         if socket.role == SIGNALING:
             if was_up:
                 socket.give_up_at = now + self.timings.restore_signaling
@@ -365,10 +377,10 @@ class Receiver:
         socket.retry_at = now + waits[min(socket.tries, len(waits) - 1)]
         socket.tries += 1
 
-    def _give_up(self, socket: Socket, sub_code: str, now: float) -> None:
+    def _give_up(self, socket: ClientSocket, sub_code: str, now: float) -> None:
         """A socket is down for good; without signaling, or without any media, that is the end."""
         if socket.state in CONNECTED:
-            self._put(Close(socket.role))
+            self._put(CloseSocket(socket.role))
         self._move(socket, Input.REFUSED if socket.state is State.SHAKING else Input.QUIT)
         socket.trouble = sub_code
         if socket.role == SIGNALING:
@@ -381,18 +393,18 @@ class Receiver:
         elif self.phase is Phase.READYING:
             self._settle(now)
 
-    def _media_sockets(self) -> list[Socket]:
+    def _media_sockets(self) -> list[ClientSocket]:
         return [socket for role, socket in self._sockets.items() if role != SIGNALING]
 
     def _drop_media(self) -> None:
         for socket in self._media_sockets():
             if socket.state in CONNECTED:
-                self._put(Close(socket.role))
+                self._put(CloseSocket(socket.role))
             del self._sockets[socket.role]
 
     # -------------------------------------------------------------------------------------------- handshakes
 
-    def _answer(self, socket: Socket, message: Mapping[str, Any], now: float) -> bool:
+    def _answer(self, socket: ClientSocket, message: Mapping[str, Any], now: float) -> bool:
         """Whether the answer to our handshake accepts it. One that is no answer is left for the time-out to judge."""
         status = _int(message.get("status_code"))
         if status is None:
@@ -404,20 +416,20 @@ class Receiver:
         sub_code = f"zoom_rtms_{name}"
         self.counts["refused"] += 1
         if status in BUSY_STATUS:
-            self._put(Close(socket.role))
+            self._put(CloseSocket(socket.role))
             self._fell(socket, sub_code, now)
         else:
             self._give_up(socket, sub_code, now)
         return False
 
-    def _accepted(self, socket: Socket) -> None:
+    def _accepted(self, socket: ClientSocket) -> None:
         self._move(socket, Input.ACCEPTED)
         socket.tries = 0
         socket.give_up_at = None
         for kind in socket.kinds:
             self.unavailable.pop(kind, None)
 
-    def _signaling_answer(self, socket: Socket, message: Mapping[str, Any], now: float) -> None:
+    def _signaling_answer(self, socket: ClientSocket, message: Mapping[str, Any], now: float) -> None:
         if not self._answer(socket, message, now):
             return
         server = message.get("media_server")
@@ -425,11 +437,11 @@ class Receiver:
         urls = {role: url for role, url in offered.items() if isinstance(url, str) and url} if isinstance(offered, dict) else {}
         single = [kind for kind in self.wanted if kind in urls]
         if single:
-            sockets = [Socket(kind, urls[kind], (kind,)) for kind in single]
+            sockets = [ClientSocket(kind, urls[kind], (kind,)) for kind in single]
             # Zoom hands out a URL for each kind the app has a scope for; the others cannot be had.
             self.unavailable |= {kind: "zoom_rtms_media_not_offered" for kind in self.wanted if kind not in urls}
         elif ALL in urls and self.wanted:
-            sockets = [Socket(ALL, urls[ALL], tuple(self.wanted))]
+            sockets = [ClientSocket(ALL, urls[ALL], tuple(self.wanted))]
         else:
             self._end("zoom_rtms_no_media_server")
             return
@@ -440,7 +452,7 @@ class Receiver:
             self._sockets[media.role] = media
             self._open(media, now)
 
-    def _media_answer(self, socket: Socket, message: Mapping[str, Any], now: float) -> None:
+    def _media_answer(self, socket: ClientSocket, message: Mapping[str, Any], now: float) -> None:
         if not self._answer(socket, message, now):
             return
         params = message.get("media_params")
@@ -467,17 +479,17 @@ class Receiver:
             return  # nothing to be ready for yet; each socket's own window goes on
         self._turn(Turn.MEDIA_SETTLED)
         self._ready()
-        events = [{"event_type": kind, "subscribe": True} for kind in HAPPENINGS]
+        events = [{"event_type": kind, "subscribe": True} for kind in PARTICIPANT_NOTICES]
         self._say(self._sockets[SIGNALING], {"msg_type": 5, "events": events})
         self._joined = True
-        self._put(Ready())
+        self._put(StreamReady())
 
     def _ready(self) -> None:
         self._say(self._sockets[SIGNALING], {"msg_type": 7, "rtms_stream_id": self.request.rtms_stream_id})
 
     # -------------------------------------------------------------------------------------------- messages
 
-    def _keep_alive(self, socket: Socket, message: Mapping[str, Any]) -> None:
+    def _keep_alive(self, socket: ClientSocket, message: Mapping[str, Any]) -> None:
         timestamp, sequence = _int(message.get("timestamp")), _int(message.get("sequence"))
         if timestamp is None or not 0 <= timestamp < 2**63:
             self.counts["malformed"] += 1
@@ -488,7 +500,7 @@ class Receiver:
             answer["sequence"] = sequence
         self._say(socket, answer)
 
-    def _signaling(self, socket: Socket, kind: int, message: Mapping[str, Any], now: float) -> None:
+    def _signaling(self, socket: ClientSocket, kind: int, message: Mapping[str, Any], now: float) -> None:
         if socket.state is State.SHAKING:
             if kind == 2:
                 self._signaling_answer(socket, message, now)
@@ -542,7 +554,7 @@ class Receiver:
             return
         if kind == FIRST_PACKET_TIMESTAMP:
             return
-        what = HAPPENINGS.get(kind) if kind is not None else None
+        what = PARTICIPANT_NOTICES.get(kind) if kind is not None else None
         people = event.get("participants") if kind in (3, 4, 8, 9) else [event]
         # Contact-center steps share the numbers 8 and 9 but carry no list of participants.
         if what is None or timestamp is None or not isinstance(people, list):
@@ -551,9 +563,9 @@ class Receiver:
         for person in people:
             who = self._who(person) if isinstance(person, dict) else None
             if who is not None:
-                self._put(Happening(what, *who, timestamp))
+                self._put(ParticipantNotice(what, *who, timestamp))
             elif what == "screenshare_off":
-                self._put(Happening(what, None, None, timestamp))
+                self._put(ParticipantNotice(what, None, None, timestamp))
             else:
                 self.counts["malformed"] += 1
 
@@ -570,7 +582,7 @@ class Receiver:
         user = _int(user)
         return None if user is None or not 0 <= user < 2**63 else (user, name)
 
-    def _media(self, socket: Socket, kind: str, message: Mapping[str, Any]) -> None:
+    def _media(self, socket: ClientSocket, kind: str, message: Mapping[str, Any]) -> None:
         if socket.state is not State.UP:
             self.counts["unexpected"] += 1
             return
@@ -613,14 +625,14 @@ class Receiver:
             else:
                 socket.heard_at = now
 
-    def _drained(self, socket: Socket) -> None:
+    def _drained(self, socket: ClientSocket) -> None:
         self._move(socket, Input.QUIT)
         if not any(other.state is State.UP for other in self._media_sockets()):
             self._end(None)
 
-    def _quit(self, socket: Socket) -> None:
+    def _quit(self, socket: ClientSocket) -> None:
         if socket.state in CONNECTED:
-            self._put(Close(socket.role))
+            self._put(CloseSocket(socket.role))
         if socket.state is not State.OFF:
             self._move(socket, Input.QUIT)
 
@@ -631,7 +643,7 @@ class Receiver:
         for socket in self._sockets.values():
             self._quit(socket)
         cause = CUT_SHORT.get(self._stop_reason) if self._stop_reason is not None else None
-        self.finished = Finished(sub_code or cause, self._stop_reason, self._joined)
+        self.finished = StreamFinished(sub_code or cause, self._stop_reason, self._joined)
         self._put(self.finished)
 
     def _put(self, action: Action) -> None:

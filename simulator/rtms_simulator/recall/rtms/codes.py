@@ -86,7 +86,7 @@ CUT_SHORT: Mapping[int, str] = {
 # What msg 6 reports, by event_type (reference C.8). 1 and 7 come unasked; 10 and up are chat groups or contact-center steps.
 FIRST_PACKET_TIMESTAMP = 1
 MEDIA_CONNECTION_INTERRUPTED = 7
-HAPPENINGS: Mapping[int, str] = {
+PARTICIPANT_NOTICES: Mapping[int, str] = {
     2: "active_speaker",
     3: "join",
     4: "leave",

@@ -17,7 +17,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.recorder.values import AudioChunk, ParticipantEvent, RecorderEvent, Utterance, VideoImage, Word, timestamp_json
+from rtms_simulator.recall.recorder.values import (
+    AudioChunk,
+    ParticipantEvent,
+    RecorderEvent,
+    TranscriptUtterance,
+    VideoImage,
+    Word,
+    timestamp_json,
+)
 from rtms_simulator.recall.records.workspace import RealtimeEndpoint, Recording
 from rtms_simulator.recall.webhooks.sender import TIMEOUT_S, Webhooks
 from rtms_simulator.recall.webhooks.signing import signature_headers
@@ -41,7 +49,7 @@ def payloads(event: RecorderEvent) -> Iterator[tuple[str, str, dict[str, Any]]]:
     if isinstance(event, ParticipantEvent):
         data = {"participant": event.participant.as_json(), "timestamp": timestamp_json(event.at, event.relative), "data": None}
         yield f"participant_events.{event.action}", "participant_events", data
-    elif isinstance(event, Utterance):
+    elif isinstance(event, TranscriptUtterance):
         if event.partial:
             yield "transcript.partial_data", "transcript", _utterance(event, event.words)
             return
@@ -65,7 +73,7 @@ def payloads(event: RecorderEvent) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "video_separate_png.data", "video_separate", data
 
 
-def _utterance(event: Utterance, words: tuple[Word, ...]) -> dict[str, Any]:
+def _utterance(event: TranscriptUtterance, words: tuple[Word, ...]) -> dict[str, Any]:
     return {
         "words": [
             {

@@ -81,7 +81,7 @@ class WebhookEndpoint:
 
 
 @dataclass(slots=True)
-class Attempt:
+class MessageAttempt:
     """One delivery attempt. `status` is None when no answer came; `error` then says why."""
 
     at: float
@@ -98,15 +98,15 @@ class Message:
     id: str
     event: str
     body: bytes
-    endpoint: Endpoint
+    endpoint: EndpointState
     created_at: float
     state: str = "pending"
     retrying: bool = False
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[MessageAttempt] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
-class Endpoint:
+class EndpointState:
     """A `WebhookEndpoint` at work."""
 
     id: str
@@ -138,17 +138,17 @@ class Webhooks:
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.endpoints: list[Endpoint] = []
+        self.endpoints: list[EndpointState] = []
         self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
 
-    def add(self, given: WebhookEndpoint) -> Endpoint:
+    def add(self, given: WebhookEndpoint) -> EndpointState:
         """Register an endpoint. Raises ValueError for a secret that is none."""
         secret = self._workspace_secret if given.secret is None else SigningSecret(given.secret)
-        endpoint = Endpoint(f"ep_{self._token()}", given, secret)
+        endpoint = EndpointState(f"ep_{self._token()}", given, secret)
         self.endpoints.append(endpoint)
         return endpoint
 
-    def remove(self, endpoint: Endpoint) -> None:
+    def remove(self, endpoint: EndpointState) -> None:
         """Take an endpoint out; what was still to be sent to it is not."""
         self.endpoints.remove(endpoint)
         endpoint.enabled = False
@@ -172,11 +172,11 @@ class Webhooks:
         message.state = "pending"
         self._enqueue(message, Step("ok"))
 
-    def enable(self, endpoint: Endpoint) -> None:
+    def enable(self, endpoint: EndpointState) -> None:
         """Switch an endpoint that was disabled for failing back on."""
         endpoint.enabled, endpoint.failing_since = True, None
 
-    def recover(self, endpoint: Endpoint) -> int:
+    def recover(self, endpoint: EndpointState) -> int:
         """Send again what failed for good. Returns how many messages that are."""
         failed = [message for message in self.messages if message.endpoint is endpoint and message.state in ("failed", "disabled")]
         for message in failed:
@@ -245,7 +245,7 @@ class Webhooks:
             message.endpoint.held.remove(message)
             self._enqueue(message, Step("ok"))
 
-    async def _work(self, endpoint: Endpoint) -> None:
+    async def _work(self, endpoint: EndpointState) -> None:
         try:
             while endpoint.queue:
                 message, _ = endpoint.queue.popleft()
@@ -277,7 +277,7 @@ class Webhooks:
         signed = signature_headers(endpoint.given.headers, endpoint.secret.valid(now), message.id, now, message.body)
         headers = {"content-type": "application/json", "user-agent": "Svix-Webhooks/1.0 (rtmskit simulator)", **signed}
         status, error = await self.post(endpoint.given.url, message.body, headers)
-        message.attempts.append(Attempt(now, status, error, self._clock.now() - now, headers))
+        message.attempts.append(MessageAttempt(now, status, error, self._clock.now() - now, headers))
         delivered = status is not None and 200 <= status < 300
         if delivered:
             message.state, endpoint.failing_since = "delivered", None

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.simulator.recall.workbench import KEY, body
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall import Recall, RecallSwitches, Story, Timings, VideoWanted, WebhookEndpoint, scripted
+from rtms_simulator.recall import Recall, RecallSwitches, Story, Timings, VideoRequest, WebhookEndpoint, scripted
 from rtms_simulator.recall.recorder.values import RecordingResult
 from rtms_simulator.serving.processes import PortTaken
 
@@ -145,7 +145,7 @@ async def test_closing_with_a_recorder_at_work_is_prompt(tmp_path):
     async with httpx.AsyncClient(transport=made.transport(), headers={"authorization": KEY}) as client:
         assert (await client.post("http://r.test/api/v1/meeting_direct_connect", json=body())).status_code == 201
     await made.aclose()
-    assert made.life.recording_now == 0
+    assert made.lifecycle.recording_now == 0
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ async def test_the_usual_recorder_really_goes_where_it_is_told(tmp_path):
 
 
 async def test_a_defect_of_the_fake_is_logged_and_answered_with_500(recall, client, monkeypatch, caplog):
-    monkeypatch.setattr(recall.life, "create", lambda _body: 1 / 0)
+    monkeypatch.setattr(recall.lifecycle, "create", lambda _body: 1 / 0)
     assert (await client.post("/meeting_direct_connect", json=body())).status_code == 500
     assert "POST /api/v1/meeting_direct_connect failed: a defect of the fake" in caplog.text
     assert (await client.get("/meeting_direct_connect")).status_code == 200
@@ -214,10 +214,10 @@ async def test_the_recorder_asks_for_the_pictures_and_has_the_patience_that_were
             pass
 
     monkeypatch.setattr("rtms_simulator.recall.recorder.recorder.Recorder", Noted)
-    video, timings = VideoWanted(codec=7, resolution=2, fps=30), Timings(silence=5.0)
+    video, timings = VideoRequest(codec=7, resolution=2, fps=30), Timings(silence=5.0)
     cases: list[tuple[dict[str, Any], Any]] = [
         ({"video": video, "timings": timings}, (video, timings, None)),
-        ({}, (VideoWanted(), Timings(), None)),
+        ({}, (VideoRequest(), Timings(), None)),
     ]
     for given, noted in cases:
         recall = Recall(Clock(), api_key=KEY, data_dir=tmp_path, **given)

@@ -116,7 +116,7 @@ class Bench:
         """Let everything happen that needs no further time."""
         for _ in range(60):
             await asyncio.sleep(0)
-        self.recall.life.agenda.settle()
+        self.recall.lifecycle.timers.settle()
         for _ in range(60):
             await asyncio.sleep(0)
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtms_simulator.recall.http.api import Exchange
+from rtms_simulator.recall.http.api import RequestRecord
 from rtms_simulator.testing.sandbox import INVARIANTS, World, judge
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
@@ -53,7 +53,9 @@ def test_a_start_that_was_taken_and_never_reached_recall_names_the_nearest_miss(
     [problem] = judge([one], [meeting([one], None)], [], [])
     assert problem.name == "lost"
     assert "no request at all" in str(problem)
-    tried = [Exchange(0.0, "POST", "/api/v1/meeting_direct_connect", "", None, authorized, None, "", 401) for authorized in (True, False)]
+    tried = [
+        RequestRecord(0.0, "POST", "/api/v1/meeting_direct_connect", "", None, authorized, None, "", 401) for authorized in (True, False)
+    ]
     [problem] = judge([one], [meeting([one], None)], [], tried[1:])
     assert "POST /api/v1/meeting_direct_connect was answered 401, without an Authorization header" in str(problem)
 

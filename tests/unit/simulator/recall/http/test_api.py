@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.unit.simulator.recall.workbench import KEY, RTMS, bench, body
 
-from rtms_simulator.recall import Limits, RecallSwitches
+from rtms_simulator.recall import RateLimits, RecallSwitches
 
 MDC = "/meeting_direct_connect"
 MISSING = "11111111-1111-4111-8111-111111111111"
@@ -204,7 +204,7 @@ async def test_limits_are_sliding_and_say_when_to_come_back(tmp_path):
 
 
 async def test_limits_differ_by_operation(tmp_path):
-    async with bench(tmp_path, switches=RecallSwitches(limits=Limits(create=1, listing=2, single=3))) as b:
+    async with bench(tmp_path, switches=RecallSwitches(limits=RateLimits(create=1, listing=2, single=3))) as b:
         made = await b.create()
         assert [(await b.client.get(MDC)).status_code for _ in range(3)] == [200, 200, 429]
         assert [(await b.client.get(f"{MDC}/{made['id']}")).status_code for _ in range(4)] == [200, 200, 200, 429]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.http.request_body import CONTENT_TYPES, UnreadableBodyError, UnsupportedMediaTypeError, read
+from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
+from rtms_simulator.recall.http.request_body import CONTENT_TYPES, read
 
 
 @given(st.binary(), st.sampled_from([*CONTENT_TYPES, "multipart/form-data; boundary=x", "application/json; charset=utf-8"]))

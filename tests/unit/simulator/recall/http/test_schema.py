@@ -15,14 +15,14 @@ from rtms_simulator.recall.http.schema import (
     Number,
     OneKey,
     Record,
+    RequestContext,
     Text,
     Variant,
-    Where,
     is_uuid,
     problems,
 )
 
-WHERE = Where("thing_create", "us-west-2")
+WHERE = RequestContext("thing_create", "us-west-2")
 UNKNOWN = ["This field is not allowed. (more details: https://docs.recall.ai/reference/thing_create?region=us-west-2)"]
 VALUES = st.recursive(
     st.none()

@@ -13,8 +13,8 @@ from rtms_simulator.recall.recorder.audio import RATE, Mp3File
 from rtms_simulator.recall.recorder.pictures import black
 from rtms_simulator.recall.recorder.values import Participant, RecordingConfig, StreamRequest
 from rtms_simulator.recall.recorder.video import Mp4File, SeparateVideo
-from rtms_simulator.recall.recorder.writer import Tape
-from rtms_simulator.recall.rtms.actions import Caption, Happening
+from rtms_simulator.recall.recorder.writer import RecordingWriter
+from rtms_simulator.recall.rtms.actions import Caption, ParticipantNotice
 
 T0 = 1_795_334_284_858
 SIZE = (64, 36)
@@ -78,11 +78,13 @@ def test_an_mp4_of_many_hours_takes_no_more_memory_than_one_of_two(tmp_path, kin
 
 
 def test_texts_of_many_hours_take_next_to_no_memory(tmp_path):
-    tape = Tape(RecordingConfig(video_mixed=False, transcript=True), StreamRequest("u", "s", "wss://x", "x"), tmp_path, lambda _: None, {})
+    tape = RecordingWriter(
+        RecordingConfig(video_mixed=False, transcript=True), StreamRequest("u", "s", "wss://x", "x"), tmp_path, lambda _: None, {}
+    )
     seen = {}
     for second in range(0, HOURS * 3600, 6):
         moment, who = T0 + 1000 * second, second % 10 + 1
-        tape.take(Happening("active_speaker", who, f"Person {who}", moment))
+        tape.take(ParticipantNotice("active_speaker", who, f"Person {who}", moment))
         tape.take(Caption(who, f"Person {who}", "a few words, and then a few more", moment, moment + 2500, 9, 0))
         seen[second // 3600] = resident_mib()
     assert seen[HOURS - 1] - seen[1] < FLAT_MIB_PER_HOUR * (HOURS - 2)

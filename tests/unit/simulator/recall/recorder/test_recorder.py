@@ -12,8 +12,16 @@ import trustme
 from websockets.asyncio.server import serve
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.recorder.recorder import Recorder, wanted_media
-from rtms_simulator.recall.recorder.values import Ended, FirstPacket, Joined, RecordingConfig, StreamRequest, Utterance, VideoWanted
+from rtms_simulator.recall.recorder.recorder import Recorder, media_request
+from rtms_simulator.recall.recorder.values import (
+    FirstPacket,
+    Joined,
+    RecordingConfig,
+    RecordingEnded,
+    StreamRequest,
+    TranscriptUtterance,
+    VideoRequest,
+)
 
 T0 = 1_795_334_284_858
 PACKET = 320  # samples in 20 ms
@@ -140,7 +148,7 @@ async def test_a_meeting_is_recorded_from_join_to_end(tmp_path):
     assert (result.status, result.sub_code, result.stop_reason) == ("done", None, 6)
     assert (result.started_at, result.completed_at) == (T0 / 1000, T0 / 1000 + 1)
     assert sound_of(result) == SOUND[: 50 * PACKET].tobytes()
-    assert [type(event) for event in run.events] == [Joined, FirstPacket, Utterance, Ended]
+    assert [type(event) for event in run.events] == [Joined, FirstPacket, TranscriptUtterance, RecordingEnded]
     assert result.counts["audio"] == 50
     by_role = [(role, message["msg_type"]) for role, message in server.received]
     assert by_role[0] == ("signaling", 1)
@@ -180,7 +188,7 @@ async def test_a_url_that_leads_nowhere_fails(tmp_path, url):
     run = Run(None, tmp_path, rate=100, url=url or "/")
     result = await run.result()
     assert (result.status, result.sub_code) == ("failed", "zoom_rtms_connection_failed")
-    assert [type(event) for event in run.events] == [Ended]
+    assert [type(event) for event in run.events] == [RecordingEnded]
     assert result.artifacts == {}
 
 
@@ -214,7 +222,7 @@ async def test_when_the_buffers_hold_minutes_what_was_sent_first_is_read_first(t
     async with Server(flood, kinds=("audio", "video")) as server:
         run = Run(server, tmp_path, config=RecordingConfig())
         newest, apart = {}, []
-        take = run.recorder._tape.take
+        take = run.recorder._writer.take
 
         def look(packet):
             newest[packet.kind] = packet.timestamp_ms
@@ -222,7 +230,7 @@ async def test_when_the_buffers_hold_minutes_what_was_sent_first_is_read_first(t
                 apart.append(abs(newest["video"] - newest["audio"]))
             take(packet)
 
-        monkeypatch.setattr(run.recorder._tape, "take", look)
+        monkeypatch.setattr(run.recorder._writer, "take", look)
         await run.result(20)
     assert len(apart) > 2900
     assert sorted(apart)[len(apart) * 4 // 5] < 1500  # a busy machine may let one of them run ahead once; unheeded, it is half a minute
@@ -392,15 +400,15 @@ async def test_a_frozen_clock_waits_and_an_advanced_one_goes_on(tmp_path):
 
 
 def test_what_is_asked_of_zoom_follows_the_config():
-    assert set(wanted_media(RecordingConfig())) == {"audio", "video", "deskshare"}
-    assert set(wanted_media(RecordingConfig(layout="audio_only"))) == {"audio"}
-    assert set(wanted_media(RecordingConfig(video_mixed=False, transcript=True))) == {"audio", "transcript"}
-    assert set(wanted_media(RecordingConfig(video_mixed=False, live_video_png=True))) == {"audio", "video", "deskshare"}
-    assert [wanted_media(RecordingConfig(audio_separate=formats))["audio"]["data_opt"] for formats in ((), ("mp3",))] == [1, 2]
-    video = wanted_media(RecordingConfig(video=VideoWanted(codec=7, resolution=2, fps=25)))["video"]
+    assert set(media_request(RecordingConfig())) == {"audio", "video", "deskshare"}
+    assert set(media_request(RecordingConfig(layout="audio_only"))) == {"audio"}
+    assert set(media_request(RecordingConfig(video_mixed=False, transcript=True))) == {"audio", "transcript"}
+    assert set(media_request(RecordingConfig(video_mixed=False, live_video_png=True))) == {"audio", "video", "deskshare"}
+    assert [media_request(RecordingConfig(audio_separate=formats))["audio"]["data_opt"] for formats in ((), ("mp3",))] == [1, 2]
+    video = media_request(RecordingConfig(video=VideoRequest(codec=7, resolution=2, fps=25)))["video"]
     assert (video["codec"], video["resolution"], video["fps"], video["data_opt"]) == (7, 2, 25, 3)
     # Zoom's L16 at 16 kHz, mono, every 20 ms: what all the audio files are made of.
-    assert wanted_media(RecordingConfig())["audio"] == {
+    assert media_request(RecordingConfig())["audio"] == {
         "content_type": 2,
         "sample_rate": 1,
         "channel": 1,
@@ -413,7 +421,7 @@ def test_what_is_asked_of_zoom_follows_the_config():
 @pytest.mark.parametrize("wrong", [{"codec": 1}, {"resolution": 0}, {"fps": 0}, {"fps": 6}, {"codec": 7, "fps": 31}])
 def test_video_that_zoom_would_refuse_is_not_asked_for(wrong):
     with pytest.raises(ValueError, match=r"must be .* found"):
-        VideoWanted(**wrong)
+        VideoRequest(**wrong)
 
 
 def test_a_recording_config_is_read_as_create_bot_means_it():

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from rtms_simulator.recall.recorder.participants import ParticipantEvents, Roster
 from rtms_simulator.recall.recorder.spill import Spill
-from rtms_simulator.recall.recorder.timeline import Timeline
+from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.transcript import LANGUAGE_CODES, Transcript, words_of
 from rtms_simulator.recall.recorder.values import Participant
-from rtms_simulator.recall.rtms.actions import Caption, Happening
+from rtms_simulator.recall.rtms.actions import Caption, ParticipantNotice
 from rtms_simulator.scenario.languages import LANGUAGES
 
 T0 = 1_795_334_284_000
-LINE = Timeline(T0)
+LINE = RecordingTime(T0)
 ADA, ZOE = Participant(7, "Ada"), Participant(8, "Zoë")
 ADA_JSON = {"id": 7, "name": "Ada", "is_host": None, "platform": None, "extra_data": None, "email": None}
 
@@ -34,7 +34,7 @@ class TestTimeline:
     def test_absolute_is_the_start_and_relative_also_for_what_was_before(self, start, length):
         told = []
         events = ParticipantEvents(None, LINE, Roster(), told.append)
-        events.add(Happening("join", 7, "Ada", T0 + start))
+        events.add(ParticipantNotice("join", 7, "Ada", T0 + start))
         moments = [(told[0].at, told[0].relative)]
         for word in words_of("Good morning", T0 + start, T0 + start + length, LINE):
             moments += [(word.start, word.start_relative), (word.end, word.end_relative)]
@@ -144,7 +144,7 @@ class TestParticipants:
         told, roster = [], Roster()
         events = ParticipantEvents(directory, LINE, roster, told.append)
         for what, user, name, moment in happenings:
-            events.add(Happening(what, user, name, T0 + moment))
+            events.add(ParticipantNotice(what, user, name, T0 + moment))
         events.close(T0 + end)
         files = {path.stem: json.loads(path.read_bytes()) for path in directory.iterdir()}
         return told, files

@@ -18,12 +18,12 @@ from rtms_simulator.recall.recorder.values import (
     ParticipantEvent,
     RecordingConfig,
     StreamRequest,
-    Utterance,
+    TranscriptUtterance,
     VideoImage,
 )
 from rtms_simulator.recall.recorder.video import LACKING_MS
-from rtms_simulator.recall.recorder.writer import Tape
-from rtms_simulator.recall.rtms.actions import Caption, Happening, Packet
+from rtms_simulator.recall.recorder.writer import RecordingWriter
+from rtms_simulator.recall.rtms.actions import Caption, Packet, ParticipantNotice
 
 T0 = 1_795_334_284_858
 REQUEST = StreamRequest("4444AAAiAAAAAiAiAiiAii==", "609340fb2a7946909659956c8aa9250c", "wss://x", "sig")
@@ -53,7 +53,7 @@ def picture(moment, level=100, user=7, kind="video"):
 
 def record(directory, items, config=EVERYTHING, unavailable=None):
     told = []
-    tape = Tape(config, REQUEST, directory, told.append, unavailable if unavailable is not None else {})
+    tape = RecordingWriter(config, REQUEST, directory, told.append, unavailable if unavailable is not None else {})
     for item in items:
         tape.take(item)
     return tape, tape.finish(), told
@@ -61,7 +61,7 @@ def record(directory, items, config=EVERYTHING, unavailable=None):
 
 def test_what_was_asked_for_is_there(tmp_path):
     items = [
-        Happening("join", 7, "Ada", T0 - 500),
+        ParticipantNotice("join", 7, "Ada", T0 - 500),
         *(sound(index, user=7, name="Ada") for index in range(50)),
         *(picture(moment) for moment in range(0, 1000, 200)),
         Caption(7, "Ada", "hello", T0 + 100, T0 + 400, 9, 0),
@@ -88,7 +88,7 @@ def test_what_was_asked_for_is_there(tmp_path):
     assert part.path.read_bytes() == artifacts["audio_mixed_raw"].path.read_bytes() == SOUND[: 50 * PACKET].tobytes()
     assert json.loads(artifacts["participants"].path.read_bytes())[0]["name"] == "Ada"
     kinds = {type(event) for event in told}
-    assert kinds == {FirstPacket, ParticipantEvent, Utterance, AudioChunk, VideoImage}
+    assert kinds == {FirstPacket, ParticipantEvent, TranscriptUtterance, AudioChunk, VideoImage}
 
 
 def test_by_default_it_is_an_mp4_and_the_participants(tmp_path):
@@ -130,7 +130,7 @@ def test_pictures_alone_begin_after_a_while(tmp_path):
 @given(st.permutations([("video", moment) for moment in (0, 200, 400, 600)] + [("deskshare", 100), ("deskshare", 500), ("off", 300)]))
 def test_sockets_out_of_step_by_less_than_a_second_make_the_same_film(tmp_path_factory, order):
     def item(kind, moment):
-        return Happening("webcam_off", 7, None, T0 + moment) if kind == "off" else picture(moment, moment // 4 + 20, kind=kind)
+        return ParticipantNotice("webcam_off", 7, None, T0 + moment) if kind == "off" else picture(moment, moment // 4 + 20, kind=kind)
 
     def film(items):
         _, artifacts, _ = record(tmp_path_factory.mktemp("film"), [sound(0), *items, sound(200)], RecordingConfig())
@@ -158,7 +158,7 @@ def test_a_meeting_without_cameras_is_a_black_film_of_its_length(tmp_path):
 
 def take_all(directory, items):
     """The size of the MP4 before it was completed, and the finished one's durations and moments of pictures."""
-    tape = Tape(RecordingConfig(), REQUEST, directory, lambda _: None, {})
+    tape = RecordingWriter(RecordingConfig(), REQUEST, directory, lambda _: None, {})
     for item in items:
         tape.take(item)
     path = directory / "video_mixed.mp4"
@@ -214,7 +214,7 @@ def test_who_speaks_again_after_an_hour_is_heard_again(tmp_path):
 def test_captions_alone_are_told_while_they_come(tmp_path):
     captions = [Caption(7, "Ada", "hello", T0 + moment, T0 + moment + 500, 9, 0) for moment in range(0, 90_000, 1000)]
     told = []
-    tape = Tape(RecordingConfig(transcript=True), REQUEST, tmp_path, told.append, {})
+    tape = RecordingWriter(RecordingConfig(transcript=True), REQUEST, tmp_path, told.append, {})
     for caption in captions:
         tape.take(caption)
     assert len(told) == 90
@@ -263,7 +263,11 @@ def test_when_the_disk_is_full_what_fits_is_kept(tmp_path):
     """The kernel refuses to let files grow beyond 20 kB: pictures and sound fail, with the reason; the texts are complete."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    items = [Happening("join", 7, "Ada", T0), *(sound(index, 7) for index in range(1000)), Caption(7, None, "hello", T0, T0 + 9, 9, 0)]
+    items = [
+        ParticipantNotice("join", 7, "Ada", T0),
+        *(sound(index, 7) for index in range(1000)),
+        Caption(7, None, "hello", T0, T0 + 9, 9, 0),
+    ]
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
         _, artifacts, _ = record(tmp_path, items)
@@ -301,7 +305,7 @@ MOMENTS = st.integers(T0 - 10_000, T0 + 60_000) | st.sampled_from([1, T0 + 10**1
                 st.integers(0, 3),
             ),
             st.builds(
-                Happening,
+                ParticipantNotice,
                 st.sampled_from(["join", "leave", "active_speaker", "webcam_on", "webcam_off", "screenshare_on", "screenshare_off"]),
                 st.none() | st.integers(0, 3),
                 st.none(),

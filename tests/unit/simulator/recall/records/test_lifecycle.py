@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.simulator.recall.workbench import EPOCH, RTMS, bench, body
 
-from rtms_simulator.recall import Limits, Progression, RecallSwitches, Story, scripted
+from rtms_simulator.recall import Progression, RateLimits, RecallSwitches, Story, scripted
 from rtms_simulator.recall.recorder.values import Paused, Resumed
 from rtms_simulator.recall.records.lifecycle import stream_signature
 from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
@@ -475,7 +475,7 @@ async def test_reset_stops_recorders_forgets_everything_and_starts_the_ids_anew(
         await b.settle()
         b.recall.faults.add("recall.list: 503")
         await b.recall.reset()
-        assert b.recall.life.recording_now == 0
+        assert b.recall.lifecycle.recording_now == 0
         assert (await b.get(MDC))["results"] == []
         assert list(tmp_path.iterdir()) == []
         again = await b.client.post(MDC, json=body(), headers={"idempotency-key": "k"})
@@ -483,7 +483,7 @@ async def test_reset_stops_recorders_forgets_everything_and_starts_the_ids_anew(
 
 
 async def test_reset_opens_the_rate_windows_anew(tmp_path):
-    async with bench(tmp_path, switches=RecallSwitches(limits=Limits(create=1))) as b:
+    async with bench(tmp_path, switches=RecallSwitches(limits=RateLimits(create=1))) as b:
         await b.create()
         assert (await b.client.post(MDC, json=body())).status_code == 429
         await b.recall.reset()

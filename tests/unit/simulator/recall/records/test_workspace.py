@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.records.workspace import BadCursorError, Workspace, page
+from rtms_simulator.errors import CursorError
+from rtms_simulator.recall.records.workspace import Workspace, page
 
 
 @dataclass
@@ -44,7 +45,7 @@ def test_walking_back_shows_the_same(count, size):
 
 @pytest.mark.parametrize("cursor", ["x", "bmV4dDo=", "bmV4dDp4", "é", "bmV4dDotMQ==", "cHJldg==", "b3RoZXI6MQ=="])
 def test_a_cursor_that_no_page_gave_out_is_refused(cursor):
-    with pytest.raises(BadCursorError):
+    with pytest.raises(CursorError):
         page([Thing(1)], cursor, 1)
 
 

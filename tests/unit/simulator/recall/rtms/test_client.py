@@ -9,19 +9,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtms_simulator.recall.recorder.values import StreamRequest
-from rtms_simulator.recall.rtms.actions import Caption, Close, Finished, Happening, Lost, Open, Packet, PauseChanged, Ready, Send
+from rtms_simulator.recall.rtms.actions import (
+    Caption,
+    CloseSocket,
+    OpenSocket,
+    Packet,
+    ParticipantNotice,
+    PauseChanged,
+    SendText,
+    SocketLost,
+    StreamFinished,
+    StreamReady,
+)
 from rtms_simulator.recall.rtms.client import (
     CONNECTED,
     PHASE_TRANSITIONS,
     SOCKET_TRANSITIONS,
     Input,
     Phase,
-    Receiver,
+    RtmsClient,
     State,
     Timings,
     Turn,
 )
-from rtms_simulator.recall.rtms.codes import CUT_SHORT, HAPPENINGS, STATUS_NAMES
+from rtms_simulator.recall.rtms.codes import CUT_SHORT, PARTICIPANT_NOTICES, STATUS_NAMES
 
 # Reference C.1's golden vector: the signature Zoom's own SDK made for these ids.
 REQUEST = StreamRequest(
@@ -38,32 +49,32 @@ MEDIA_URLS = {"audio": "wss://media/audio", "transcript": "wss://media/transcrip
 
 
 class Conversation:
-    """A receiver and the time; every step returns what the receiver wants done."""
+    """A client and the time; every step returns what the client wants done."""
 
     def __init__(self, wanted=None, request=REQUEST, timings=None):
         self.now = NOW
-        self.receiver = Receiver(request, WANTED if wanted is None else wanted, timings or Timings())
+        self.client = RtmsClient(request, WANTED if wanted is None else wanted, timings or Timings())
 
     def start(self):
-        return self.receiver.start(self.now)
+        return self.client.start(self.now)
 
     def opened(self, role):
-        return self.receiver.opened(role, self.now)
+        return self.client.opened(role, self.now)
 
     def say(self, role, **message):
-        return self.receiver.message(role, json.dumps(message), self.now)
+        return self.client.message(role, json.dumps(message), self.now)
 
     def closed(self, role, code):
-        return self.receiver.closed(role, code, self.now)
+        return self.client.closed(role, code, self.now)
 
     def wait(self, seconds):
-        """Time passes; the receiver is called at each of its deadlines, as its driver would."""
+        """Time passes; the client is called at each of its deadlines, as its driver would."""
         end, out = self.now + seconds, []
-        while (deadline := self.receiver.deadline) is not None and deadline <= end:
+        while (deadline := self.client.deadline) is not None and deadline <= end:
             self.now = max(self.now, deadline)
-            out += self.receiver.tick(self.now)
+            out += self.client.tick(self.now)
         self.now = end
-        return out + self.receiver.tick(end)
+        return out + self.client.tick(end)
 
     def accept_signaling(self, urls=None):
         server = {"server_urls": MEDIA_URLS if urls is None else urls}
@@ -76,21 +87,21 @@ class Conversation:
         """All the way to live; returns the actions of the last step."""
         self.start()
         self.opened("signaling")
-        roles = [action.role for action in self.accept_signaling(urls) if isinstance(action, Open)]
+        roles = [action.role for action in self.accept_signaling(urls) if isinstance(action, OpenSocket)]
         out = []
         for role in roles:
             self.opened(role)
             out = self.accept(role, **({"audio": AUDIO} if role in ("audio", "all") else {}))
-        assert self.receiver.phase is Phase.LIVE
+        assert self.client.phase is Phase.LIVE
         return out
 
 
 def sent(actions, role=None):
-    return [json.loads(action.text) for action in actions if isinstance(action, Send) and role in (None, action.role)]
+    return [json.loads(action.text) for action in actions if isinstance(action, SendText) and role in (None, action.role)]
 
 
 def finished(actions):
-    return next((action for action in actions if isinstance(action, Finished)), None)
+    return next((action for action in actions if isinstance(action, StreamFinished)), None)
 
 
 def audio(timestamp=T0, data=b"\x01\x02", **content):
@@ -101,7 +112,7 @@ def audio(timestamp=T0, data=b"\x01\x02", **content):
 class TestJoining:
     def test_signaling_is_opened_at_the_url_verbatim_also_when_it_is_a_list(self):
         request = StreamRequest("m", "s", "wss://a.example,wss://b.example", "sig")
-        assert Conversation(request=request).start() == [Open("signaling", "wss://a.example,wss://b.example")]
+        assert Conversation(request=request).start() == [OpenSocket("signaling", "wss://a.example,wss://b.example")]
 
     def test_the_signaling_handshake_carries_the_signature_it_was_given(self):
         talk = Conversation()
@@ -121,7 +132,7 @@ class TestJoining:
         talk = Conversation()
         talk.start()
         talk.opened("signaling")
-        assert talk.accept_signaling() == [Open("audio", "wss://media/audio"), Open("transcript", "wss://media/transcript")]
+        assert talk.accept_signaling() == [OpenSocket("audio", "wss://media/audio"), OpenSocket("transcript", "wss://media/transcript")]
         [shake] = sent(talk.opened("audio"))
         assert (shake["msg_type"], shake["media_type"], shake["media_params"]) == (3, 1, {"audio": AUDIO})
         assert shake["signature"] == REQUEST.signature
@@ -131,7 +142,7 @@ class TestJoining:
         talk = Conversation()
         talk.start()
         talk.opened("signaling")
-        assert talk.accept_signaling({"all": "wss://media/all"}) == [Open("all", "wss://media/all")]
+        assert talk.accept_signaling({"all": "wss://media/all"}) == [OpenSocket("all", "wss://media/all")]
         [shake] = sent(talk.opened("all"))
         assert (shake["media_type"], shake["media_params"]) == (32, WANTED)
 
@@ -139,8 +150,8 @@ class TestJoining:
         talk = Conversation()
         talk.start()
         talk.opened("signaling")
-        assert talk.accept_signaling({"audio": "wss://media/audio", "all": "wss://media/all"}) == [Open("audio", "wss://media/audio")]
-        assert talk.receiver.unavailable == {"transcript": "zoom_rtms_media_not_offered"}
+        assert talk.accept_signaling({"audio": "wss://media/audio", "all": "wss://media/all"}) == [OpenSocket("audio", "wss://media/audio")]
+        assert talk.client.unavailable == {"transcript": "zoom_rtms_media_not_offered"}
 
     @pytest.mark.parametrize(
         "server", [None, {}, {"server_urls": None}, {"server_urls": {"audio": 3}}, {"server_urls": {"video": "wss://v"}}]
@@ -150,7 +161,7 @@ class TestJoining:
         talk.start()
         talk.opened("signaling")
         end = finished(talk.say("signaling", msg_type=2, status_code=0, media_server=server))
-        assert end == Finished("zoom_rtms_no_media_server", None, joined=False)
+        assert end == StreamFinished("zoom_rtms_no_media_server", None, joined=False)
 
     def test_ready_and_subscription_follow_once_all_media_are_up(self):
         talk = Conversation()
@@ -166,7 +177,7 @@ class TestJoining:
         assert subscription["msg_type"] == 5
         assert [event["event_type"] for event in subscription["events"]] == [2, 3, 4, 5, 6, 8, 9]
         assert all(event["subscribe"] is True for event in subscription["events"])
-        assert actions[-1] == Ready()
+        assert actions[-1] == StreamReady()
 
     def test_a_media_socket_that_hangs_does_not_keep_the_others_waiting(self):
         talk = Conversation()
@@ -175,16 +186,16 @@ class TestJoining:
         talk.accept_signaling()
         talk.opened("audio")
         talk.accept("audio", audio=AUDIO)
-        assert Ready() in talk.wait(10)
+        assert StreamReady() in talk.wait(10)
 
     def test_a_media_socket_that_comes_up_late_is_not_kept_waiting_for_the_others(self):
         talk = Conversation()
         talk.start()
         talk.opened("signaling")
         talk.accept_signaling()
-        assert Ready() not in talk.wait(12)
+        assert StreamReady() not in talk.wait(12)
         talk.opened("audio")
-        assert Ready() in talk.accept("audio", audio=AUDIO)
+        assert StreamReady() in talk.accept("audio", audio=AUDIO)
 
     @pytest.mark.parametrize(("status", "name"), STATUS_NAMES.items())
     def test_every_refusal_of_the_signaling_handshake_becomes_a_sub_code(self, status, name):
@@ -195,7 +206,7 @@ class TestJoining:
             talk.opened("signaling")
             out = talk.say("signaling", msg_type=2, status_code=status, reason="no") or talk.wait(6)
             out += talk.wait(6)
-        assert finished(out) == Finished(f"zoom_rtms_{name}", None, joined=False)
+        assert finished(out) == StreamFinished(f"zoom_rtms_{name}", None, joined=False)
 
     @pytest.mark.parametrize("status", [48, 999, 10**30, -1])
     def test_an_unknown_refusal_is_a_refusal(self, status):
@@ -213,25 +224,27 @@ class TestJoining:
         for wait in (1.5, 3.0, 6.0):
             talk.opened("signaling")
             talk.say("signaling", msg_type=2, status_code=8)
-            opens += sum(isinstance(action, Open) for action in talk.wait(wait))
+            opens += sum(isinstance(action, OpenSocket) for action in talk.wait(wait))
         assert opens == 4
         talk.opened("signaling")
-        assert finished(talk.say("signaling", msg_type=2, status_code=8)) == Finished("zoom_rtms_duplicate_signal_request", None, False)
+        assert finished(talk.say("signaling", msg_type=2, status_code=8)) == StreamFinished(
+            "zoom_rtms_duplicate_signal_request", None, False
+        )
 
     def test_a_close_instead_of_an_answer_is_a_refusal(self):
         # What Zoom is reported to do with a bad signature (reference C.5).
         talk = Conversation()
         talk.start()
         talk.opened("signaling")
-        assert finished(talk.closed("signaling", 1000)) == Finished("zoom_rtms_closed_during_handshake", None, joined=False)
+        assert finished(talk.closed("signaling", 1000)) == StreamFinished("zoom_rtms_closed_during_handshake", None, joined=False)
 
     def test_a_server_that_cannot_be_reached_is_tried_four_times(self):
         talk = Conversation()
         talk.start()
         for wait in (1.5, 3.0, 6.0):
             assert talk.closed("signaling", None) == []
-            assert talk.wait(wait) == [Open("signaling", REQUEST.server_urls)]
-        assert finished(talk.closed("signaling", None)) == Finished("zoom_rtms_connection_failed", None, joined=False)
+            assert talk.wait(wait) == [OpenSocket("signaling", REQUEST.server_urls)]
+        assert finished(talk.closed("signaling", None)) == StreamFinished("zoom_rtms_connection_failed", None, joined=False)
 
     def test_a_server_that_never_answers_is_given_up(self):
         talk = Conversation()
@@ -239,7 +252,7 @@ class TestJoining:
         for _ in range(4):
             talk.opened("signaling")
             out = talk.wait(16.5)
-        assert finished(out) == Finished("zoom_rtms_handshake_timeout", None, joined=False)
+        assert finished(out) == StreamFinished("zoom_rtms_handshake_timeout", None, joined=False)
 
     def test_a_refused_kind_is_left_out(self):
         talk = Conversation()
@@ -250,9 +263,9 @@ class TestJoining:
         talk.accept("audio", audio=AUDIO)
         talk.opened("transcript")
         actions = talk.say("transcript", msg_type=4, status_code=12, reason="not supported")
-        assert Close("transcript") in actions
-        assert Ready() in actions
-        assert talk.receiver.unavailable == {"transcript": "zoom_rtms_media_type_transcript_not_support"}
+        assert CloseSocket("transcript") in actions
+        assert StreamReady() in actions
+        assert talk.client.unavailable == {"transcript": "zoom_rtms_media_type_transcript_not_support"}
 
     def test_all_kinds_refused_is_the_end(self):
         talk = Conversation()
@@ -261,7 +274,7 @@ class TestJoining:
         talk.accept_signaling({"all": "wss://media/all"})
         talk.opened("all")
         end = finished(talk.say("all", msg_type=4, status_code=3))
-        assert end == Finished("zoom_rtms_invalid_signature", None, joined=False)
+        assert end == StreamFinished("zoom_rtms_invalid_signature", None, joined=False)
 
     def test_other_samples_than_those_asked_for_are_not_recorded(self):
         talk = Conversation({"audio": AUDIO})
@@ -270,7 +283,7 @@ class TestJoining:
         talk.accept_signaling()
         talk.opened("audio")
         end = finished(talk.accept("audio", audio=AUDIO | {"sample_rate": 3}))
-        assert end == Finished("zoom_rtms_unexpected_media_params", None, joined=False)
+        assert end == StreamFinished("zoom_rtms_unexpected_media_params", None, joined=False)
 
 
 class TestKeepingAlive:
@@ -296,8 +309,8 @@ class TestKeepingAlive:
         talk.say("signaling", msg_type=12, timestamp=T0)
         talk.say("transcript", msg_type=12, timestamp=T0)
         actions = talk.wait(0.2)
-        assert actions == [Close("audio"), Lost("audio")]
-        assert Open("audio", "wss://media/audio") in talk.wait(0.5)
+        assert actions == [CloseSocket("audio"), SocketLost("audio")]
+        assert OpenSocket("audio", "wss://media/audio") in talk.wait(0.5)
 
 
 class TestMedia:
@@ -310,7 +323,7 @@ class TestMedia:
         talk = Conversation()
         talk.join()
         packet = json.dumps(audio()).encode()
-        assert talk.receiver.message("transcript", packet, talk.now) == [Packet("audio", 0, None, b"\x01\x02", T0)]
+        assert talk.client.message("transcript", packet, talk.now) == [Packet("audio", 0, None, b"\x01\x02", T0)]
 
     def test_captions_carry_their_span(self):
         talk = Conversation()
@@ -353,7 +366,7 @@ class TestMedia:
         talk = Conversation()
         talk.join()
         assert talk.say("audio", msg_type=14, content=audio()["content"] | spoiled) == []
-        assert talk.receiver.counts["malformed"] == 1
+        assert talk.client.counts["malformed"] == 1
 
     @pytest.mark.parametrize(
         "raw", ["", "{", "[]", "3", "null", b"\xff\xfe", "[" * 100_000, '{"msg_type": "14"}', '{"msg_type": 14}', b"\x00" * 9]
@@ -361,8 +374,8 @@ class TestMedia:
     def test_garbage_is_counted(self, raw):
         talk = Conversation()
         talk.join()
-        assert talk.receiver.message("audio", raw, talk.now) == []
-        assert talk.receiver.counts["malformed"] == 1
+        assert talk.client.message("audio", raw, talk.now) == []
+        assert talk.client.counts["malformed"] == 1
 
     def test_media_before_the_handshake_and_unasked_kinds_are_not_taken(self):
         talk = Conversation()
@@ -373,28 +386,30 @@ class TestMedia:
         assert talk.say("audio", **audio()) == []
         talk.accept("audio", audio=AUDIO)
         assert talk.say("audio", **(audio() | {"msg_type": 15})) == []
-        assert talk.receiver.counts["unexpected"] == 2
+        assert talk.client.counts["unexpected"] == 2
 
 
 class TestEvents:
-    @pytest.mark.parametrize(("number", "what"), HAPPENINGS.items())
+    @pytest.mark.parametrize(("number", "what"), PARTICIPANT_NOTICES.items())
     def test_what_happens_to_participants_is_told(self, number, what):
         talk = Conversation()
         talk.join()
         person = {"user_id": 7, "user_name": "Ada"}
         event = {"event_type": number, "timestamp": T0} | ({"participants": [person]} if number in (3, 4, 8, 9) else person)
-        assert talk.say("signaling", msg_type=6, event=event) == [Happening(what, 7, "Ada", T0)]
+        assert talk.say("signaling", msg_type=6, event=event) == [ParticipantNotice(what, 7, "Ada", T0)]
 
     def test_a_string_id_is_an_id(self):
         talk = Conversation()
         talk.join()
         event = {"event_type": 3, "timestamp": T0, "participants": [{"user_id": "16778240", "user_name": "Ada"}]}
-        assert talk.say("signaling", msg_type=6, event=event) == [Happening("join", 16778240, "Ada", T0)]
+        assert talk.say("signaling", msg_type=6, event=event) == [ParticipantNotice("join", 16778240, "Ada", T0)]
 
     def test_a_share_ends_without_naming_anybody(self):
         talk = Conversation()
         talk.join()
-        assert talk.say("signaling", msg_type=6, event={"event_type": 6, "timestamp": T0}) == [Happening("screenshare_off", None, None, T0)]
+        assert talk.say("signaling", msg_type=6, event={"event_type": 6, "timestamp": T0}) == [
+            ParticipantNotice("screenshare_off", None, None, T0)
+        ]
 
     def test_contact_center_steps_with_colliding_numbers_are_no_webcams(self):
         talk = Conversation()
@@ -414,8 +429,8 @@ class TestComingBack:
     def test_a_lost_media_socket_alone_comes_back(self):
         talk = Conversation()
         talk.join()
-        assert talk.closed("audio", 1006) == [Lost("audio")]
-        assert talk.wait(0.5) == [Open("audio", "wss://media/audio")]
+        assert talk.closed("audio", 1006) == [SocketLost("audio")]
+        assert talk.wait(0.5) == [OpenSocket("audio", "wss://media/audio")]
         talk.opened("audio")
         assert sent(talk.accept("audio", audio=AUDIO)) == [{"msg_type": 7, "rtms_stream_id": REQUEST.rtms_stream_id}]
         assert talk.say("audio", **audio()) != []
@@ -425,11 +440,11 @@ class TestComingBack:
         talk.join()
         talk.closed("audio", 1011)
         moments, last = [], talk.now
-        while (deadline := talk.receiver.deadline) is not None and deadline < NOW + 65:
+        while (deadline := talk.client.deadline) is not None and deadline < NOW + 65:
             talk.now = deadline
             talk.say("signaling", msg_type=12, timestamp=T0)
             talk.say("transcript", msg_type=12, timestamp=T0)
-            if any(isinstance(action, Open) for action in talk.receiver.tick(talk.now)):
+            if any(isinstance(action, OpenSocket) for action in talk.client.tick(talk.now)):
                 moments.append(round(talk.now - last, 3))
                 last = talk.now
                 talk.closed("audio", None)
@@ -444,8 +459,8 @@ class TestComingBack:
             talk.say("signaling", msg_type=12, timestamp=T0)
             talk.say("transcript", msg_type=12, timestamp=T0)
             assert finished(actions) is None
-        assert talk.receiver.unavailable == {"audio": "zoom_rtms_handshake_timeout"}
-        assert talk.receiver.phase is Phase.LIVE
+        assert talk.client.unavailable == {"audio": "zoom_rtms_handshake_timeout"}
+        assert talk.client.phase is Phase.LIVE
 
     def test_event_7_brings_back_the_socket_that_stays_silent(self):
         talk = Conversation()
@@ -453,16 +468,16 @@ class TestComingBack:
         talk.wait(8)
         talk.say("transcript", msg_type=12, timestamp=T0)
         talk.say("signaling", msg_type=6, event={"event_type": 7, "timestamp": T0})
-        assert talk.wait(7) == [Close("audio"), Lost("audio")]
-        assert talk.wait(0.5) == [Open("audio", "wss://media/audio")]
+        assert talk.wait(7) == [CloseSocket("audio"), SocketLost("audio")]
+        assert talk.wait(0.5) == [OpenSocket("audio", "wss://media/audio")]
 
     def test_with_signaling_everything_comes_back(self):
         talk = Conversation()
         talk.join()
         actions = talk.closed("signaling", 1006)
-        assert set(actions) == {Lost("signaling"), Close("audio"), Close("transcript")}
-        assert talk.receiver.phase is Phase.RESTORING
-        assert talk.wait(0.5) == [Open("signaling", REQUEST.server_urls)]
+        assert set(actions) == {SocketLost("signaling"), CloseSocket("audio"), CloseSocket("transcript")}
+        assert talk.client.phase is Phase.RESTORING
+        assert talk.wait(0.5) == [OpenSocket("signaling", REQUEST.server_urls)]
         [shake] = sent(talk.opened("signaling"))
         assert (shake["msg_type"], shake["sequence"]) == (1, 1)
         roles = [action.role for action in talk.accept_signaling()]
@@ -470,7 +485,7 @@ class TestComingBack:
         for role in roles:
             talk.opened(role)
             out = talk.accept(role)
-        assert Ready() in out
+        assert StreamReady() in out
 
     def test_a_kind_that_was_given_up_may_come_back_with_signaling(self):
         talk = Conversation()
@@ -480,14 +495,14 @@ class TestComingBack:
             talk.wait(5)
             talk.say("signaling", msg_type=12, timestamp=T0)
             talk.say("audio", msg_type=12, timestamp=T0)
-        assert talk.receiver.unavailable == {"transcript": "zoom_rtms_handshake_timeout"}
+        assert talk.client.unavailable == {"transcript": "zoom_rtms_handshake_timeout"}
         talk.closed("signaling", 1006)
         talk.wait(0.5)
         talk.opened("signaling")
         talk.accept_signaling()
         talk.opened("transcript")
         talk.accept("transcript")
-        assert talk.receiver.unavailable == {}
+        assert talk.client.unavailable == {}
 
     def test_signaling_not_back_after_60_s_is_the_end(self):
         talk = Conversation()
@@ -506,26 +521,26 @@ class TestTheEnd:
         assert finished(talk.say("signaling", msg_type=8, state=4, reason=6, timestamp=T0)) is None
         assert talk.say("audio", **audio()) == [Packet("audio", 0, None, b"\x01\x02", T0)]
         talk.closed("audio", 1000)
-        assert talk.closed("transcript", 1000) == [Finished(None, 6, joined=True)]
-        assert talk.receiver.deadline is None
+        assert talk.closed("transcript", 1000) == [StreamFinished(None, 6, joined=True)]
+        assert talk.client.deadline is None
 
     def test_media_sockets_left_open_and_silent_are_closed(self):
         talk = Conversation()
         talk.join()
         talk.say("signaling", msg_type=8, state=4, reason=6, timestamp=T0)
         actions = talk.wait(2)
-        assert {Close("audio"), Close("transcript")} <= set(actions)
-        assert finished(actions) == Finished(None, 6, joined=True)
+        assert {CloseSocket("audio"), CloseSocket("transcript")} <= set(actions)
+        assert finished(actions) == StreamFinished(None, 6, joined=True)
 
     def test_media_that_never_stop_are_left_in_the_end(self):
         talk = Conversation()
         talk.join()
         talk.say("signaling", msg_type=8, state=4, reason=6, timestamp=T0)
         for _ in range(30):
-            assert talk.receiver.phase is Phase.DRAINING
+            assert talk.client.phase is Phase.DRAINING
             talk.say("audio", **audio())
             talk.wait(1)
-        assert talk.receiver.finished == Finished(None, 6, joined=True)
+        assert talk.client.finished == StreamFinished(None, 6, joined=True)
 
     @pytest.mark.parametrize(("reason", "sub_code"), [*CUT_SHORT.items(), (1, None), (6, None), (8, None), (20, None), (99, None)])
     def test_the_stop_reason_tells_whether_it_was_cut_short(self, reason, sub_code):
@@ -534,13 +549,13 @@ class TestTheEnd:
         talk.say("signaling", msg_type=9, rtms_session_id="x", state=5, stop_reason=reason, timestamp=T0)
         talk.say("signaling", msg_type=8, state=3, timestamp=T0)
         talk.say("signaling", msg_type=8, state=4, timestamp=T0)
-        assert finished(talk.wait(2)) == Finished(sub_code, reason, joined=True)
+        assert finished(talk.wait(2)) == StreamFinished(sub_code, reason, joined=True)
 
     def test_an_orderly_close_of_signaling_is_an_end(self):
         talk = Conversation()
         talk.join()
         talk.closed("signaling", 1000)
-        assert finished(talk.wait(2)) == Finished(None, None, joined=True)
+        assert finished(talk.wait(2)) == StreamFinished(None, None, joined=True)
 
     def test_another_streams_end_is_not_ours(self):
         talk = Conversation()
@@ -551,20 +566,20 @@ class TestTheEnd:
         talk = Conversation()
         talk.join()
         talk.say("signaling", msg_type=9, rtms_session_id="x", state=5, stop_reason=1, timestamp=T0)
-        assert talk.receiver.phase is Phase.LIVE
+        assert talk.client.phase is Phase.LIVE
 
     def test_displaced_it_leaves_without_ending_the_stream_for_the_other(self):
         talk = Conversation()
         talk.join()
-        actions = talk.receiver.leave("zoom_rtms_displaced")
-        assert {action.role for action in actions if isinstance(action, Close)} == {"signaling", "audio", "transcript"}
+        actions = talk.client.leave("zoom_rtms_displaced")
+        assert {action.role for action in actions if isinstance(action, CloseSocket)} == {"signaling", "audio", "transcript"}
         assert sent(actions) == []
-        assert actions[-1] == Finished("zoom_rtms_displaced", None, joined=True)
+        assert actions[-1] == StreamFinished("zoom_rtms_displaced", None, joined=True)
 
     def test_after_the_end_nothing_more_is_wanted(self):
         talk = Conversation()
         talk.join()
-        talk.receiver.leave(None)
+        talk.client.leave(None)
         assert talk.start() == talk.opened("audio") == talk.closed("signaling", 1006) == talk.wait(1000) == []
         assert talk.say("audio", **audio()) == []
 
@@ -645,15 +660,15 @@ def test_whatever_comes_it_never_raises_and_always_ends(steps, leave):
     def check(actions):
         for action in actions:
             assert not ended, f"{action} after the end"
-            if isinstance(action, Open):
+            if isinstance(action, OpenSocket):
                 assert action.role not in connected
                 connected.add(action.role)
-            elif isinstance(action, Close):
+            elif isinstance(action, CloseSocket):
                 connected.discard(action.role)
-            elif isinstance(action, Send):
+            elif isinstance(action, SendText):
                 assert action.role in connected
                 json.loads(action.text)
-            elif isinstance(action, Finished):
+            elif isinstance(action, StreamFinished):
                 ended.append(action)
 
     check(talk.start())
@@ -667,7 +682,7 @@ def test_whatever_comes_it_never_raises_and_always_ends(steps, leave):
         elif kind == "message":
             check(talk.say(rest[0], **rest[1]))
         elif kind == "raw":
-            check(talk.receiver.message(rest[0], rest[1], talk.now))
+            check(talk.client.message(rest[0], rest[1], talk.now))
         elif kind == "wait":
             check(talk.wait(*rest))
         elif kind == "hum":  # 70 s with keep-alives on all sockets but one
@@ -683,14 +698,14 @@ def test_whatever_comes_it_never_raises_and_always_ends(steps, leave):
                 for role in list(connected - {"signaling"}):
                     check(talk.opened(role))
                     check(talk.accept(role))
-        assert (talk.receiver.deadline is None) == bool(ended)
+        assert (talk.client.deadline is None) == bool(ended)
     if leave:
-        check(talk.receiver.leave(None))
+        check(talk.client.leave(None))
     for _ in range(200):  # silence: nothing opens, nothing answers
         if ended:
             break
-        assert math.isfinite(talk.receiver.deadline or math.inf)
+        assert math.isfinite(talk.client.deadline or math.inf)
         check(talk.wait(10))
     assert len(ended) == 1
     assert not connected
-    assert not any(socket.state in CONNECTED for socket in talk.receiver._sockets.values())
+    assert not any(socket.state in CONNECTED for socket in talk.client._sockets.values())

@@ -11,7 +11,7 @@ from websockets.asyncio.server import serve
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import RecallSwitches, Story
-from rtms_simulator.recall.recorder.values import AudioChunk, Participant, ParticipantEvent, Utterance, VideoImage, Word
+from rtms_simulator.recall.recorder.values import AudioChunk, Participant, ParticipantEvent, TranscriptUtterance, VideoImage, Word
 
 ADA = Participant(16778240, "Ada")
 URL = "https://receiver.test/realtime?token=1"
@@ -27,7 +27,7 @@ STORY = Story(
     lasts=5,
     events=[
         ParticipantEvent("join", ADA, EPOCH, 0.0),
-        Utterance(ADA, (word("Hello", 1.0), word("there", 1.5)), "en"),
+        TranscriptUtterance(ADA, (word("Hello", 1.0), word("there", 1.5)), "en"),
         AudioChunk(b"\x01\x00\x02\x00", None, EPOCH + 1, 1.0),
         AudioChunk(b"\x03\x00", ADA, EPOCH + 1, 1.0),
         VideoImage(b"\x89PNG", ADA, "webcam", EPOCH + 2, 2.0),
