@@ -100,12 +100,13 @@ class SwitchError(InputError):
 
 
 class MediaFileError(InputError):
-    """A media or transcript file that cannot be played: names the file, what is wrong and what is supported."""
+    """A media or transcript file that cannot be played: names the file, what is wrong, what is supported; `do` is the next step."""
 
     code = "media_file_unusable"
 
-    def __init__(self, path: Path, problem: str, supported: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, problem: str, supported: tuple[str, ...], do: str = "") -> None:
         self.path = path
+        self.do = do
         super().__init__(f"{path}: {problem} (supported: {', '.join(supported)})")
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from rtms_simulator.scenario.model import ScenarioError, parse
 from rtms_simulator.zoom.media import MediaSwitches
-from rtms_simulator.zoom.media.files import MEDIA_SUFFIXES, TRANSCRIPT_SUFFIXES
+from rtms_simulator.zoom.media.recording import MEDIA_SUFFIXES
+from rtms_simulator.zoom.media.transcripts import TRANSCRIPT_SUFFIXES
 
 PAGES = {name: Path(__file__).parents[2] / "docs" / name for name in ("scenarios.md", "media.md")}
 TEXT = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}

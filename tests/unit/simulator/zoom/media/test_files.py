@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rtms_simulator.scenario.languages import LANGUAGES
-from rtms_simulator.scenario.model import ScenarioError, load, names
-from rtms_simulator.zoom.media import MediaSource, UnusableFile, read_time_code
-from rtms_simulator.zoom.media.files import Cue, read_recording, read_transcript
+from rtms_simulator.scenario.model import LONGEST_S, load, names
+from rtms_simulator.zoom.media import MediaFileError, MediaSource, read_time_code
+from rtms_simulator.zoom.media.recording import read_recording
+from rtms_simulator.zoom.media.transcripts import Cue, read_transcript
 from rtms_simulator.zoom.rtms.enums import Codec, DataOption, MediaType, Resolution
 
 STAND_UP = load("stand-up")
@@ -251,7 +252,7 @@ def test_a_known_person_keeps_their_language(tmp_path):
 def read(tmp_path: Path, name: str, text: str) -> tuple[Cue, ...]:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    return read_transcript(path)
+    return read_transcript(path).cues
 
 
 def test_zooms_webvtt_names_the_speaker_in_the_text(tmp_path):
@@ -305,11 +306,16 @@ def test_one_person_never_speaks_over_themselves_and_no_word_is_lost(tmp_path):
     assert [(u.start_ms, u.end_ms, u.text) for u in said] == [(0, 4000, "one"), (4000, 5000, "two three")]
 
 
-def test_a_transcript_of_more_than_a_day_is_refused(tmp_path):
+def test_a_transcript_of_more_than_the_longest_meeting_is_played_as_far_as_that(tmp_path):
     srt = tmp_path / "x.srt"
-    srt.write_text("1\n00:00:00,000 --> 30:00:00,000\nHello\n\n", encoding="utf-8")
-    with pytest.raises(ScenarioError, match=r"duration_s: the files do not fit the scenario: 108000\.0 is not a duration"):
-        MediaSource(STAND_UP, transcript_file=srt)
+    srt.write_text("1\n00:00:00,000 --> 30:00:00,000\nHello\n\n2\n100:00:00,000 --> 100:00:01,000\nBye now\n\n", encoding="utf-8")
+    transcript = read_transcript(srt)
+    assert transcript.cues == (Cue(0, LONGEST_S * 1000, None, "Hello"),)
+    assert [(remark.kind, remark.line, remark.lost_text.split()) for remark in transcript.remarks] == [
+        ("repaired", 2, []),
+        ("lost", 6, ["Bye", "now"]),
+    ]
+    assert MediaSource(STAND_UP, transcript_file=srt).scenario.duration_s == LONGEST_S
 
 
 @given(
@@ -325,7 +331,7 @@ def test_any_text_is_a_transcript_or_refused_by_name(tmp_path_factory, text, hea
         path.write_text(head + text, encoding="utf-8", newline="")
         try:
             source = MediaSource(STAND_UP, transcript_file=path)
-        except UnusableFile as error:
+        except MediaFileError as error:
             assert str(path) in str(error)  # noqa: PT017
         else:
             assert source.scenario.utterances()
@@ -341,7 +347,7 @@ BAD_FILES = [
     ("x.vtt", b"WEBVTT\n\n", "no lines of speech", ".vtt, .srt, .txt"),
     ("x.srt", b"hello", "not a .srt transcript", ".vtt, .srt, .txt"),
     ("x.txt", b"hello", "not a .txt transcript: expected lines of the form [Name] hh:mm:ss", ".vtt, .srt, .txt"),
-    ("x.vtt", "WEBVTT".encode("utf-16"), "cannot be read as UTF-8", ".vtt, .srt, .txt"),
+    ("x.vtt", "WEBVTT".encode("utf-16"), "no lines of speech", ".vtt, .srt, .txt"),
     ("x.mkv", b"x", "files of the kind .mkv are not supported", ".mp4, .m4a, .wav, .mp3"),
     ("x.mp4", b"", "cannot be decoded", ".mp4, .m4a, .wav, .mp3"),
     ("x.mp4", b"this is no film", "cannot be decoded", ".mp4, .m4a, .wav, .mp3"),
@@ -353,7 +359,7 @@ BAD_FILES = [
 def test_an_unusable_file_is_named_with_what_is_supported(tmp_path, name, content, problem, supported):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(UnusableFile) as caught:
+    with pytest.raises(MediaFileError) as caught:
         read_transcript(path) if "vtt" in supported else read_recording(path)
     assert re.match(f"{re.escape(str(path))}: ({problem if '|' in problem else re.escape(problem)})", str(caught.value))
     assert str(caught.value).endswith(f"(supported: {supported})")
@@ -361,7 +367,7 @@ def test_an_unusable_file_is_named_with_what_is_supported(tmp_path, name, conten
 
 @pytest.mark.parametrize("name", ["missing.mp4", "missing.vtt"])
 def test_a_missing_file_is_named(tmp_path, name):
-    with pytest.raises(UnusableFile, match="there is no such file"):
+    with pytest.raises(MediaFileError, match="there is no such file"):
         (read_recording if name.endswith("mp4") else read_transcript)(tmp_path / name)
 
 
@@ -376,7 +382,7 @@ def test_a_damaged_recording_is_refused_or_played_as_far_as_it_goes(recordings, 
     path.write_bytes(data[: chance.randrange(len(data)) if seed % 2 else len(data)])
     try:
         source = MediaSource(STAND_UP, media_file=path)
-    except UnusableFile as error:
+    except MediaFileError as error:
         assert str(path) in str(error)  # noqa: PT017
     else:
         assert len(sound_of(source)) == -(-source.scenario.duration_ms // 20) * 320

@@ -1,0 +1,53 @@
+"""What a file really is, by its first bytes: for those that were saved under the wrong name."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+
+class Described(NamedTuple):
+    """`says` is the end of a sentence about the file; `do` is the next step."""
+
+    kind: Literal["empty", "page", "recording", "text", "other"]
+    says: str
+    do: str
+
+
+_DOWNLOAD = "download the file again, signed in; a browser or curl saved the page that a link leads to."
+_MEDIA = "give it to --media, with the suffix it has by right."
+_CONVERT = "export or convert it to a supported kind."
+
+_BOM = rb"(?:\xef\xbb\xbf)?\s*"
+
+_KINDS: tuple[tuple[bytes, Literal["page", "recording", "text", "other"], str, str], ...] = (
+    (rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", "page", "it is a web page (HTML)", _DOWNLOAD),
+    (rb"\s*<\?xml|\s*<Error>", "page", "it is XML, such as the error of a file server", _DOWNLOAD),
+    (rb'\s*(?:\{\s*"|\[\s*\{)', "page", "it is JSON, such as the error of an API", _DOWNLOAD),
+    (rb"version https://git-lfs", "other", "it is a pointer of Git LFS, not the file", "run `git lfs pull`."),
+    (rb"%PDF-", "other", "it is a PDF", _CONVERT),
+    (rb"PK\x03\x04", "other", "it is a ZIP archive or an office document", "unpack it, or save the document as plain text."),
+    (rb"\x1f\x8b", "other", "it is compressed with gzip", "unpack it with gunzip."),
+    (rb"\{\\rtf", "other", "it is an RTF document", "save it as plain text."),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8", "other", "it is a picture", _CONVERT),
+    (rb"....ftyp|RIFF....WAVE|ID3|\x1aE\xdf\xa3|OggS|fLaC|\xff[\xe2-\xfd]", "recording", "it is a recording", _MEDIA),
+    (_BOM + rb"WEBVTT", "text", "it is a WebVTT transcript", "give it to --transcript."),
+    (_BOM + rb"(?:\d+\s+)?[\d:.,]+\s*-->", "text", "it is a transcript", "give it to --transcript."),
+    (_BOM + rb"\[[^\]\n]+\]\s+\d", "text", "it is a transcript", "give it to --transcript."),
+)
+
+
+def described(beginning: bytes) -> Described | None:
+    """What the first kilobytes of a file show, or None if they show nothing known."""
+    if not beginning:
+        return Described("empty", "it is empty (0 bytes)", "download or record it again.")
+    for pattern, kind, says, do in _KINDS:
+        if re.match(pattern, beginning, re.DOTALL | (re.IGNORECASE if kind == "page" else re.NOFLAG)):
+            return Described(kind, says, do)
+    if not beginning.strip(b"\0"):
+        return Described("other", "it holds nothing but zero bytes", "download it again: it was not written to the end.")
+    try:
+        text = beginning.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return Described("text", "it is text", _CONVERT) if "\0" not in text else None

@@ -1,0 +1,138 @@
+"""WebVTT and SubRip, block by block, as WebVTT's own parser does it (W3C WebVTT 1, section 6.1), and more patient than that.
+
+Where WebVTT's rules throw words away (a blank line inside a caption, text without times) they are kept, or it is said that they are lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rtms_simulator.zoom.media.remarks import Remark
+from rtms_simulator.zoom.media.transcripts.times import Timing, timing
+
+SIGNATURE = "WEBVTT"
+_COMMENT = re.compile(r"NOTE(?:[ \t]|$)")
+_SHEETS = ("STYLE", "REGION")
+_HEADER_LINE = re.compile(r"(?:Kind|Language|X-TIMESTAMP-MAP)\s*[:=]", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+|[\d:.,\s>-]*[:>][\d:.,\s>-]*")
+_ZOOM_SPEAKER = re.compile(r'\d+\s+"(?P<name>.+)"(?:\s+\(\d+\))?')
+
+Line = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Caption:
+    """Times and lines of one caption as written. A moment that cannot be read is None."""
+
+    line: int
+    start_ms: int | None
+    end_ms: int | None
+    speaker: str | None = None
+    payload: list[Line] = field(default_factory=list)
+
+
+class Captions:
+    """The captions among lines of a file, in the order in which they are written; `remarks` grows on the way."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.remarks: list[Remark] = []
+        self.captions: list[Caption] = []
+        self._block: list[Line] = []  # since the last blank line or timing, outside of a caption
+        self._open: Caption | None = None  # the caption to which the next line belongs
+        self._seen_signature = False
+        self._identifiers: list[Line] = []
+        for number, line in enumerate(lines, 1):
+            self._take(number, line)
+        self._end_block()
+        if self.captions and not self.captions[-1].payload:
+            self.remarks.append(Remark("repaired", "the last caption has no words; the file may be cut", line=self.captions[-1].line))
+        self._judge_identifiers()
+
+    def _take(self, number: int, line: str) -> None:
+        if not line or line.isspace():
+            self._end_block()
+            return
+        times = timing(line) if ">" in line or "\u2192" in line else None
+        if times is not None:
+            self._begin(number, line, times)
+            return
+        if "-->" in line:
+            self.remarks.append(Remark("repaired", "an arrow (-->) in the text; read as speech", line=number))
+        if self._open is not None:
+            self._open.payload.append((number, line))
+        else:
+            self._block.append((number, line))
+
+    def _begin(self, number: int, line: str, times: Timing) -> None:
+        identifier = self._identifier()
+        if self._open is not None:
+            self.remarks.append(Remark("repaired", "no blank line before this caption", line=number))
+        elif self._block:
+            self._end_block()
+        caption = Caption(number, times.start_ms, times.end_ms)
+        if identifier and (named := _ZOOM_SPEAKER.fullmatch(identifier.strip())):
+            caption.speaker = named["name"]
+        for side, moment in (("start", times.start_ms), ("end", times.end_ms)):
+            if moment is None:
+                self.remarks.append(Remark("repaired", f"the {side} cannot be read in {line.strip()[:60]!r}; it is estimated", line=number))
+        if times.start_ms is not None and times.end_ms is not None and times.end_ms < times.start_ms:
+            self.remarks.append(Remark("repaired", "ends before it begins; its end is estimated", line=number))
+        if times.rest:
+            self.remarks.append(Remark("repaired", "text on the line of the times; read as speech", line=number))
+            caption.payload.append((number, times.rest))
+        self.captions.append(caption)
+        self._open = caption
+
+    def _identifier(self) -> str | None:
+        """Take the line before the times off what it stands in, if it is the caption's identifier."""
+        if self._open is not None:
+            # Without a blank line in between only the number that is due is no speech (SubRip).
+            payload = self._open.payload
+            due = {str(len(self.captions)), str(len(self.captions) + 1)}
+            return payload.pop()[1] if payload and payload[-1][1].strip() in due else None
+        if not self._block or self._block[-1][1].startswith((SIGNATURE, "NOTE")):
+            return None
+        if len(self._block) > 1 and not self._block[-1][1].strip().isdigit():
+            return None  # WebVTT: an identifier is the first line of its block
+        if self.captions and not self.captions[-1].payload and not _NUMBER.fullmatch(self._block[-1][1].strip()):
+            return None  # a caption without words, a blank line, then its words
+        number, text = self._block.pop()
+        if not text.strip().isdigit() and not _ZOOM_SPEAKER.fullmatch(text.strip()):
+            self._identifiers.append((number, text))
+        return text
+
+    def _end_block(self) -> None:
+        block, self._block, self._open = self._block, [], None
+        if not block:
+            return
+        number, first = block[0]
+        if first.lstrip().startswith(SIGNATURE):
+            self._header(block)
+        elif _COMMENT.match(first) or (first.strip() in _SHEETS and not self.captions):
+            pass
+        elif all(_NUMBER.fullmatch(line.strip()) for _number, line in block):
+            self._lose(block, "a number or a time without a caption")
+        elif self.captions:
+            self.remarks.append(Remark("repaired", "a blank line inside a caption; read as its words", line=number))
+            self.captions[-1].payload += block
+        else:
+            self._lose(block, "text before the first caption")
+
+    def _header(self, block: list[Line]) -> None:
+        if self.captions or self._seen_signature:
+            self.remarks.append(Remark("repaired", "a second WebVTT file begins; its times are taken as written", line=block[0][0]))
+        self._seen_signature = True
+        self._lose([line for line in block[1:] if not _HEADER_LINE.match(line[1])], "text in the header")
+
+    def _lose(self, block: list[Line], why: str) -> None:
+        if block:
+            self.remarks.append(Remark("lost", why, line=block[0][0], lost_text="\n".join(line for _number, line in block)))
+
+    def _judge_identifiers(self) -> None:
+        """Identifiers of words are the program's if most captions have one; a few among captions without are speech out of place."""
+        if len(self._identifiers) * 2 > len(self.captions):
+            return
+        for number, text in self._identifiers:
+            self.remarks.append(Remark("lost", "stands where a caption's identifier is", line=number, lost_text=text))

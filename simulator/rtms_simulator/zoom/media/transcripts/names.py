@@ -1,0 +1,131 @@
+"""Names of speakers: how they are cleaned, when two are the same person, and when `Name: words` is a name and not a sentence."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+_INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
+_VARIANTS = {0xFE0E: None, 0xFE0F: None}
+_LONGEST = 300
+_CLOCK = re.compile(r"\d{1,2}[:.h]\d{2}\b")
+_BRACKETS = re.compile(r"[(\[{\uff08\u3010][^()\[\]{}\uff08\uff09\u3010\u3011]*[)\]}\uff09\u3011]")
+_SENTENCE_MARK = re.compile(r"[,;!?\u2026\u3002\uff0c\u3001\u061f]\s+[^\W\d_A-Z]|[.!?]\s+\w+\s+\w+\s+\w+")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WITHIN = _words("""
+    de da di do dos das del della delle van von vom der den ter ten la le les el al bin ibn ben bint st und y e i of and the zu zum zur
+    af av du abu ap san mc jr sr via from phd md bei im at in on for with s à a d iphone ipad ipod macbook android galaxy phone mobile
+    desktop laptop pc room caller user guest host
+""")
+"""Small words that stand inside names, and what devices and rooms are called."""
+_OPENERS = _words("""
+    note notes nota nb n.b. ps p.s. psa fyi btw tldr tl;dr todo to-do warning caution attention important reminder remember hint tip
+    tips question questions answer answers example examples e.g. eg i.e. ie agenda topic topics update updates summary conclusion
+    result results action actions decision decisions task tasks goal goals step plan idea problem issue issues solution fact facts
+    quote source sources link links url address phone email e-mail mail date time when where who what why how which place location price
+    total sum cost deadline status subject re fwd title chapter part section item option first second third firstly secondly finally last
+    lastly next then now so well but and or also still yet because however therefore thus again anyway ok okay yes no sure right true
+    false wrong meaning namely simply remark comment edit correction spoiler disclaimer definition rule rules law lesson moral bonus
+    caveat exception today tomorrow yesterday monday tuesday wednesday thursday friday saturday sunday morning evening breaking news
+    headline here there this that these those one two three hinweis achtung frage antwort merke wichtig beispiel fazit thema ziel fehler
+    nämlich erstens zweitens pregunta respuesta ejemplo importante atención remarque réponse exemple domanda risposta esempio pergunta
+    resposta exemplo ملاحظة سؤال جواب הערה שאלה תשובה 注意 注 问题 问 答 質問 回答
+""")
+"""What people begin a remark with. Nobody is called so, and a list beats a guess for them."""
+
+Form = Literal["never", "sentence", "name"]
+
+
+def clean_name(text: str) -> str | None:
+    """One line, without invisible marks around it; None if nothing is left."""
+    name = " ".join(text.split()).strip("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff ")
+    return name or None
+
+
+@functools.lru_cache(maxsize=4096)
+def same_person(name: str) -> str:
+    """A key that is equal for two spellings of which a person would say that they are one name.
+
+    Letter case, the spaces between words, invisible marks, and how an accent is encoded do not tell people apart; `Weiß` and `Weiss`,
+    `Ada²` and `Ada2` do.
+    """
+    return " ".join(unicodedata.normalize("NFC", name.translate(_INVISIBLE).translate(_VARIANTS)).lower().split())
+
+
+def head_of(line: str) -> tuple[str, str] | None:
+    """(what stands before the first colon that a space or the end follows, what comes after it)."""
+    at = line.find(":", 0, _LONGEST)
+    while at >= 0:
+        if at + 1 == len(line) or line[at + 1].isspace():
+            name = clean_name(line[:at])
+            return (name, line[at + 1 :].strip()) if name else None
+        at = line.find(":", at + 1, _LONGEST)
+    return None
+
+
+def form_of(name: str) -> Form:
+    """Whether a head can be a name by how it is written: only with evidence of its own if it reads like the beginning of a sentence."""
+    bare = name.strip("*_#-\u2013\u2014\u2022> ").lower()
+    if "://" in name or _CLOCK.match(name) or bare in _OPENERS:
+        return "never"
+    if not any(letter.isalnum() or unicodedata.category(letter) == "So" for letter in name):
+        return "never"
+    if _SENTENCE_MARK.search(name):
+        return "sentence"
+    words = _BRACKETS.sub(" ", name).replace("\u2019s ", "'s ").split()
+    plain = [word for word in words if _is_plain(word)]
+    if len(words) > 1 and plain:
+        return "sentence"
+    return "name" if len(words) <= 8 or not any(word.lower() in _WITHIN for word in words[8:]) else "sentence"
+
+
+def _is_plain(word: str) -> bool:
+    """A word in small letters that names do not have: no digit or sign in it, no particle, no device."""
+    core = word.strip(".,'\u2019\"")
+    return core.isalpha() and core[0].islower() and core.lower() not in _WITHIN
+
+
+class Speakers:
+    """Which heads of a file are people. Evidence: the name is known or tagged, it is repeated, or nearly every caption has such a head."""
+
+    _HEADED = 0.5
+    _OFTEN = 3
+    _SHARE = 0.2
+
+    def __init__(self, openings: Sequence[str], continuations: Iterable[str] = (), known: Iterable[str] = ()) -> None:
+        """`openings`: the first line of each caption without a voice tag; `continuations`: their other lines."""
+        self._people = {same_person(name) for name in known}
+        first = Counter(same_person(head[0]) for head in map(head_of, openings) if head)
+        later = Counter(same_person(head[0]) for head in map(head_of, continuations) if head)
+        spelled = {same_person(head[0]): head[0] for head in map(head_of, openings) if head}
+        spelled |= {same_person(head[0]): head[0] for head in map(head_of, continuations) if head and same_person(head[0]) not in spelled}
+        forms = {key: form_of(name) for key, name in spelled.items()}
+        likely = sum(count for key, count in first.items() if key in self._people or forms[key] == "name" or _repeated(forms[key], count))
+        headed = bool(openings) and likely >= self._HEADED * len(openings)
+        for key, form in forms.items():
+            count = first[key] + later[key]
+            if form == "name":
+                proven = count > 1 or (headed and first[key])
+            else:
+                often = count >= self._OFTEN and count >= self._SHARE * len(openings)
+                proven = form == "sentence" and (often or (headed and first[key] > 1))
+            if proven:
+                self._people.add(key)
+
+    def split(self, line: str) -> tuple[str, str] | None:
+        """(name, words) of a line that a proven speaker's name begins, or None for a line of words."""
+        head = head_of(line)
+        return head if head and same_person(head[0]) in self._people else None
+
+
+def _repeated(form: Form, count: int) -> bool:
+    return form == "sentence" and count > 1

@@ -1,0 +1,204 @@
+"""One way in for every transcript: bytes to cues by what is in them, not by the file's name."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rtms_simulator.errors import MediaFileError
+from rtms_simulator.scenario.model import LONGEST_S
+from rtms_simulator.zoom.media.remarks import Remark, refuse_strictly
+from rtms_simulator.zoom.media.sniff import described
+from rtms_simulator.zoom.media.transcripts.captions import SIGNATURE, Caption, Captions
+from rtms_simulator.zoom.media.transcripts.cue import SHORTEST_MS, Cue, Transcript, fitting, time_to_say
+from rtms_simulator.zoom.media.transcripts.cue_text import Voice, voices
+from rtms_simulator.zoom.media.transcripts.encoding import text_lines
+from rtms_simulator.zoom.media.transcripts.names import Speakers
+from rtms_simulator.zoom.media.transcripts.times import timing
+from rtms_simulator.zoom.media.transcripts.zoom_text import saved_captions, timed_lines
+
+TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".txt")
+
+_FORM_OF = {".vtt": "WebVTT", ".srt": "SubRip", ".txt": "Zoom captions"}
+
+
+def read_transcript(path: Path, known: Iterable[str] = (), *, strict: bool = False) -> Transcript:
+    """The cues of a WebVTT, SubRip or Zoom text file, by start, and what is to say of it. Raises MediaFileError.
+
+    `known`: names that are speakers without further evidence. `strict`: raises MediaFileError for the first thing lost or repaired.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in TRANSCRIPT_SUFFIXES:
+        raise MediaFileError(path, f"files of the kind {suffix or 'without a suffix'} are not supported", TRANSCRIPT_SUFFIXES)
+    if not path.is_file():
+        do = "look at the name: it is read from this directory."
+        raise MediaFileError(path, "there is no such file", TRANSCRIPT_SUFFIXES, do)
+    try:
+        status = path.stat()
+        transcript = _read_once(path, status.st_size, status.st_mtime_ns, tuple(known))
+    except OSError as error:
+        raise MediaFileError(path, f"cannot be read: {error.strerror}", TRANSCRIPT_SUFFIXES) from None
+    if not transcript.cues:
+        raise _without_speech(path, suffix, transcript)
+    if strict:
+        refuse_strictly(path, transcript.remarks, TRANSCRIPT_SUFFIXES)
+    return transcript
+
+
+@functools.lru_cache(maxsize=4)
+def _read_once(path: Path, _size: int, _changed: int, known: tuple[str, ...]) -> Transcript:
+    """Once per state of a file: a play reads it for its report, and for each of its meetings."""
+    return parse(path.read_bytes(), path.suffix.lower(), known)
+
+
+def parse(data: bytes, suffix: str, known: Sequence[str] = ()) -> Transcript:
+    """A file's bytes as a transcript, perhaps one without cues. Never fails. `suffix` only decides what is said about the form."""
+    lines, remarks = text_lines(data)
+    form, cues, more = _read(lines, known)
+    remarks += more
+    expected = _FORM_OF.get(suffix, form)
+    if cues and form != expected and not (suffix == ".txt" and form == "timed lines"):
+        remarks.append(Remark("note", f"this is {form}, whatever the suffix {suffix} says"))
+    cues = _within_limits(cues, remarks)
+    cues.sort(key=lambda cue: cue.start_ms)
+    if late := next((cue for cue, after in itertools.pairwise(cues) if cue.line > after.line), None):
+        remarks.append(Remark("note", "captions are not in the order of their times; played by time", line=late.line))
+    remarks.sort(key=lambda remark: remark.line or 0)
+    return Transcript(form, tuple(cues), tuple(remarks))
+
+
+def _read(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cue], list[Remark]]:
+    opening = next((line.lstrip() for line in lines if line.strip()), "")
+    webvtt = opening.startswith(SIGNATURE)
+    if not webvtt:
+        # An arrow line may also be spoken, and a caption's text may look like a head: the form that explains more lines is meant.
+        arrows = sum(1 for line in lines if (">" in line or "\u2192" in line) and timing(line))
+        read = saved_captions(lines)
+        if read is not None and len(read[0]) >= arrows:
+            return ("Zoom captions", *read)
+        if not arrows and (read := timed_lines(lines, known)) is not None:
+            return ("timed lines", *read)
+    captions = Captions(lines)
+    cues = _spoken(captions, known)
+    form = "WebVTT" if webvtt or captions.captions else ""
+    if not webvtt and any("," in lines[one.line - 1].partition("-->")[0] for one in captions.captions[:3]):
+        form = "SubRip"
+    elif not webvtt and cues:
+        captions.remarks.append(Remark("repaired", "the line WEBVTT at the beginning is missing", line=1))
+    return form, cues, captions.remarks
+
+
+def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
+    """Captions to cues: who says which part of it, and from when to when."""
+    spans = _spans(captions.captions)
+    texts = ["\n".join([line for _number, line in caption.payload]) for caption in captions.captions]
+    parts = [voices(fitting(text, caption.line, captions.remarks)) for caption, text in zip(captions.captions, texts, strict=True)]
+    speakers = _speakers(captions.captions, parts, known)
+    cues: list[Cue] = []
+    for caption, said, (start, end) in zip(captions.captions, parts, spans, strict=True):
+        turns = [turn for voice in said for turn in _turns(voice, caption.speaker, speakers)]
+        for name, words in turns:
+            if not words:
+                captions.remarks.append(Remark("note", "a speaker without words", line=caption.line, lost_text=name or ""))
+        cues += _shared(caption.line, start, end, [turn for turn in turns if turn[1]])
+    return cues
+
+
+def _speakers(captions: Sequence[Caption], parts: Sequence[list[Voice]], known: Sequence[str]) -> Speakers:
+    named = {voice.speaker for said in parts for voice in said} | {caption.speaker for caption in captions}
+    openings: list[str] = []
+    continuations: list[str] = []
+    for caption, said in zip(captions, parts, strict=True):
+        for voice in said:
+            lines = [line.strip() for line in voice.lines if line and not line.isspace()]
+            if lines and not voice.tagged and not caption.speaker:
+                openings.append(lines[0])
+                continuations += lines[1:]
+    return Speakers(openings, continuations, {*known, *filter(None, named)})
+
+
+def _turns(voice: Voice, named: str | None, speakers: Speakers) -> list[tuple[str | None, str]]:
+    """(speaker, words) of one voice: another speaker's head at the beginning of a line begins a turn of theirs."""
+    if voice.tagged or named:
+        return [(voice.speaker or named, " ".join(" ".join(voice.lines).split()))]
+    turns: list[tuple[str | None, list[str]]] = [(None, [])]
+    lines = [line for line in voice.lines if line and not line.isspace()]
+    place = 0
+    while place < len(lines):
+        head = speakers.split(lines[place].strip())
+        if head is None and ":" not in lines[place] and place + 1 < len(lines):
+            # A name may go over the end of a line.
+            head = speakers.split(f"{lines[place].strip()} {lines[place + 1].strip()}")
+            place += head is not None
+        if head is not None:
+            turns.append((head[0], [head[1]]))
+        else:
+            turns[-1][1].append(lines[place])
+        place += 1
+    said = [(name, " ".join(" ".join(words).split())) for name, words in turns]
+    return [turn for turn in said if turn[0] is not None or turn[1]]
+
+
+def _spans(captions: Sequence[Caption]) -> list[tuple[int, int]]:
+    """When each caption begins and ends. What cannot be read, or ends before it begins, lasts as long as it takes to say."""
+    spans: list[tuple[int, int]] = []
+    before = 0
+    for place, caption in enumerate(captions):
+        need = time_to_say(" ".join(line for _number, line in caption.payload))
+        start, end = caption.start_ms, caption.end_ms
+        if start is None:
+            start = before if end is None else max(0, min(before, end), end - need)
+        if end is None or end < start:
+            following = captions[place + 1].start_ms if place + 1 < len(captions) else None
+            end = min(start + need, following) if following is not None and following > start else start + need
+        spans.append((start, max(end, start + SHORTEST_MS)))
+        before = end
+    return spans
+
+
+def _shared(line: int, start: int, end: int, turns: Sequence[tuple[str | None, str]]) -> list[Cue]:
+    """The turns of one caption one after the other, each as long as its share of the letters."""
+    if len(turns) == 1:
+        return [Cue(start, end, turns[0][0], turns[0][1], line)]
+    end = max(end, start + len(turns))
+    letters = sum(len(words) for _name, words in turns)
+    cues: list[Cue] = []
+    done = 0
+    for place, (name, words) in enumerate(turns):
+        begin = cues[-1].end_ms if cues else start
+        done += len(words)
+        until = max(start + (end - start) * done // letters, begin + 1)
+        cues.append(Cue(begin, end if place + 1 == len(turns) else until, name, words, line))
+    return cues
+
+
+def _within_limits(cues: list[Cue], remarks: list[Remark]) -> list[Cue]:
+    """What a meeting can hold: 18 hours, nothing later."""
+    longest_ms = LONGEST_S * 1000
+    kept: list[Cue] = []
+    for cue in cues:
+        if cue.start_ms >= longest_ms - SHORTEST_MS:
+            what = f"begins after {LONGEST_S // 3600} hours, the longest meeting"
+            remarks.append(Remark("lost", what, line=cue.line, lost_text=f"{cue.speaker or ''} {cue.text}"))
+            continue
+        if cue.end_ms > longest_ms:
+            remarks.append(Remark("repaired", f"ends after {LONGEST_S // 3600} hours, the longest meeting; cut there", line=cue.line))
+        kept.append(Cue(cue.start_ms, min(cue.end_ms, longest_ms), cue.speaker, cue.text, cue.line))
+    return kept
+
+
+def _without_speech(path: Path, suffix: str, read: Transcript) -> MediaFileError:
+    problem = "no lines of speech in it" if read.form else f"not a {suffix} transcript"
+    with path.open("rb") as file:
+        what = described(file.read(4096))
+    if what is not None and what.kind != "text":
+        return MediaFileError(path, f"{problem}: {what.says}", TRANSCRIPT_SUFFIXES, what.do)
+    form = {
+        ".txt": "lines of the form [Name] hh:mm:ss, and the words below",
+        ".srt": "lines such as 00:00:01,000 --> 00:00:02,000, and the words below",
+        ".vtt": "WEBVTT, lines such as 00:00:01.000 --> 00:00:02.000, and the words below",
+    }[suffix]
+    lost = next((str(remark) for remark in read.remarks if remark.kind == "lost"), "") if read.form else ""
+    return MediaFileError(path, f"{problem}: {lost or f'expected {form}'}", TRANSCRIPT_SUFFIXES, f"write {form}.")

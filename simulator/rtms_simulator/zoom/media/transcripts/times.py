@@ -1,0 +1,108 @@
+"""Moments as people and programs write them: `1:02.5`, `00:00:01,46`, `02:03:04 PM`, and the clock on the wall that begins again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,4}):(\d{1,2})(?:[.,](\d+))?")
+_ARROWS = ("-->", "--&gt;", "->", "\u2013>", "\u2014>", "\u2192")
+_SETTING = re.compile(r"(?:line|position|size|align|vertical|region|[XY][12]):\S*")
+
+DAY_MS = 86_400_000
+HALF_DAY_MS = DAY_MS // 2
+
+MARKER = r"(?:[AaPp]\.?\s?[Mm]\.?|上午|下午|午前|午後|오전|오후)"
+CLOCK = rf"(?:(?P<before>{MARKER})\s?)?(?P<h>\d{{1,3}}):(?P<m>\d\d)(?::(?P<s>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s?(?P<after>{MARKER}))?"
+"""A moment in a text file, as a part of a regular expression."""
+
+
+class Timing(NamedTuple):
+    """A line with an arrow. A moment that cannot be read is None; `rest` is what follows the end and is no setting."""
+
+    start_ms: int | None
+    end_ms: int | None
+    rest: str
+
+
+class Clock(NamedTuple):
+    """A moment of a text file in ms, and whether it was written with AM or PM."""
+
+    ms: int
+    marked: bool
+
+
+def fraction_ms(digits: str | None) -> int:
+    """`5` is 500 ms, `46` is 460 ms, `4567` is 457 ms."""
+    return round(int(digits[:9]) * 1000 / 10 ** len(digits[:9])) if digits else 0
+
+
+def timing(line: str) -> Timing | None:
+    """What an arrow line says, or None for a line of speech. Minutes and seconds above 59 are counted as they are."""
+    arrow = next((arrow for arrow in _ARROWS if arrow in line), None)
+    if arrow is None:
+        return None
+    left, _, right = line.partition(arrow)
+    left, right = left.strip(), right.strip()
+    begins, ends = _TIME.fullmatch(left), _TIME.match(right)
+    if begins and ends:
+        rest = right[ends.end() :].strip()
+        if rest and all(_SETTING.fullmatch(word) for word in rest.split()):
+            rest = ""
+        return Timing(_ms(begins), _ms(ends), rest)
+    words = right.split(None, 1)
+    if arrow != "-->" or not _broken(left, words[0] if words else ""):
+        return None
+    # One side cannot be read, as where a file was cut; words on either side would have made it speech.
+    return Timing(_ms(begins), _ms(ends), words[1].strip() if len(words) > 1 else "")
+
+
+def _broken(left: str, right: str) -> bool:
+    """Whether the two sides of an arrow are moments of which one or both cannot be read."""
+    if not (left or right) or " " in left or ":" not in left + right:
+        return False
+    return all(not side or side[0].isdigit() for side in (left, right))
+
+
+def _ms(match: re.Match[str] | None) -> int | None:
+    if match is None:
+        return None
+    hours, minutes, seconds, fraction = match.groups()
+    return int(hours or 0) * 3_600_000 + int(minutes) * 60_000 + int(seconds) * 1000 + fraction_ms(fraction)
+
+
+def clock(match: re.Match[str]) -> Clock:
+    """The moment in a match of CLOCK. Two numbers are minutes and seconds, unless AM or PM makes them hours and minutes."""
+    marker = match["before"] or match["after"]
+    first, second = int(match["h"]), int(match["m"])
+    if marker is None:
+        if match["s"] is None:
+            return Clock(first * 60_000 + second * 1000, marked=False)
+        return Clock(first * 3_600_000 + second * 60_000 + int(match["s"]) * 1000 + fraction_ms(match["fraction"]), marked=False)
+    afternoon = marker[0] in "Pp" or marker in ("下午", "午後", "오후")
+    hours = first % 12 + 12 * afternoon if first <= 12 else first
+    return Clock(hours * 3_600_000 + second * 60_000 + int(match["s"] or 0) * 1000 + fraction_ms(match["fraction"]), marked=True)
+
+
+def run_on(moments: Sequence[Clock]) -> list[int]:
+    """Moments in the order in which they are written, in ms, counted from the start of the meeting.
+
+    A clock begins again after twelve hours (all of them from 1 to 12 o'clock, no AM or PM) or after a day: each moment is taken on the
+    side of that jump that is nearest to the one before, so that captions a little out of order do not make a day. Hours of 24 and above
+    are no clock. Inferred: an earliest moment of an hour or more, or with AM or PM, is the clock on the wall, and counts from there.
+    """
+    hours = [moment.ms // 3_600_000 for moment in moments]
+    marked = any(moment.marked for moment in moments)
+    period = DAY_MS if marked or any(hour < 1 or hour > 12 for hour in hours) else HALF_DAY_MS
+    if any(hour >= 24 for hour in hours):
+        period = 0
+    continued: list[int] = []
+    for moment in moments:
+        now = moment.ms
+        if continued and period:
+            now += round((continued[-1] - now) / period) * period
+        continued.append(now)
+    earliest = min(continued, default=0)
+    origin = earliest if marked or earliest >= 3_600_000 or earliest < 0 else 0
+    return [now - origin for now in continued]

@@ -1,0 +1,115 @@
+"""Zoom's own text forms: saved captions (`[Name] hh:mm:ss`, then the words), and lines that a time begins (`hh:mm:ss Name: words`)."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rtms_simulator.zoom.media.remarks import Remark
+from rtms_simulator.zoom.media.transcripts.cue import Cue, fitting, time_to_say
+from rtms_simulator.zoom.media.transcripts.names import Speakers, clean_name
+from rtms_simulator.zoom.media.transcripts.times import CLOCK, Clock, clock, run_on
+
+_ALONE = re.compile(rf"\s*\[(?P<who>.+)\]\s+{CLOCK}\s*")
+_WITH_WORDS = re.compile(rf"\s*\[(?P<who>.+?)\]\s+{CLOCK}(?P<words>\s.*|)")
+_TIME_FIRST = re.compile(rf"\s*[\[(]?{CLOCK}[\])]?(?:[ \t]+|$)(?:From\s+)?(?P<words>.*)")
+_LAST_ROOM_MS = 60_000
+
+
+@dataclass(slots=True)
+class Said:
+    """One caption as written. `speaker` is None where the line does not say."""
+
+    line: int
+    moment: Clock
+    speaker: str | None
+    words: list[str] = field(default_factory=list)
+
+
+def saved_captions(lines: Sequence[str]) -> tuple[list[Cue], list[Remark]] | None:
+    """`[Name] hh:mm:ss` alone in its line, or (if a file has none such) with the words behind it. None if no line has that form.
+
+    A head is a whole line, so one inside a sentence is part of it; a name may hold brackets, and go over two lines.
+    """
+    heads = _heads(lines, _ALONE) or _heads(lines, _WITH_WORDS)
+    if not heads:
+        return None
+    remarks: list[Remark] = []
+    said: list[Said] = []
+    first = min(heads)
+    before = [line for line in lines[:first] if line.strip()]
+    if before:
+        remarks.append(Remark("lost", "text before the first name and time", line=1, lost_text="\n".join(before)))
+    skip = -1
+    for place in range(first, len(lines)):
+        head = heads.get(place)
+        if head is not None:
+            match, length = head
+            skip = place + length
+            said.append(Said(place + 1, clock(match), clean_name(match["who"])))
+            if words := match.groupdict().get("words"):
+                said[-1].words.append(words)
+        elif place >= skip:
+            said[-1].words.append(lines[place])
+    return _cues(said, remarks), remarks
+
+
+def _heads(lines: Sequence[str], form: re.Pattern[str]) -> dict[int, tuple[re.Match[str], int]]:
+    """By place in `lines`: the head that begins there, and how many lines it takes (2 where a name goes over the end of a line)."""
+    heads: dict[int, tuple[re.Match[str], int]] = {}
+    for place, line in enumerate(lines):
+        following = lines[place + 1] if place + 1 < len(lines) else ""
+        if "]" in line:
+            if (match := form.fullmatch(line)) and clean_name(match["who"]):
+                heads[place] = (match, 1)
+        elif line.startswith("[") and "]" in following and not following.startswith("["):
+            match = form.fullmatch(f"{line} {following}")
+            if match:
+                heads[place] = (match, 2)
+    return heads
+
+
+def timed_lines(lines: Sequence[str], known: Sequence[str]) -> tuple[list[Cue], list[Remark]] | None:
+    """`hh:mm:ss Name: words` or `hh:mm:ss words`; a line without a time goes on with the one before. None if most lines have no time."""
+    written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    timed = [number for number, line in written if _TIME_FIRST.fullmatch(line)]
+    if not timed or len(timed) * 3 < len(written):
+        return None
+    remarks: list[Remark] = []
+    said: list[Said] = []
+    for number, line in written:
+        match = _TIME_FIRST.fullmatch(line)
+        if match:
+            said.append(Said(number, clock(match), None, [match["words"]]))
+        elif said:
+            said[-1].words.append(line)
+        else:
+            remarks.append(Remark("lost", "text before the first time", line=number, lost_text=line))
+    speakers = Speakers([one.words[0] for one in said if one.words[0].strip()], (), known)
+    for one in said:
+        if head := speakers.split(one.words[0]):
+            one.speaker, one.words[0] = head
+    return _cues(said, remarks), remarks
+
+
+def _cues(said: list[Said], remarks: list[Remark]) -> list[Cue]:
+    """There are no ends: a line lasts as long as it takes to say, at most until the next one; lines of one moment share the time."""
+    spoken: list[tuple[int, Said, str]] = []
+    for start, one in zip(run_on([one.moment for one in said]), said, strict=True):
+        words = fitting("\n".join(one.words), one.line, remarks)
+        spoken.append((start, one, " ".join(words.split())))
+    cues: list[Cue] = []
+    spoken.sort(key=lambda entry: entry[0])
+    groups = [(start, list(group)) for start, group in itertools.groupby(spoken, key=lambda entry: entry[0])]
+    for number, (start, group) in enumerate(groups):
+        room = groups[number + 1][0] - start if number + 1 < len(groups) else _LAST_ROOM_MS
+        share = max(1, room // len(group))
+        for place, (_start, one, words) in enumerate(group):
+            if words:
+                begin = start + place * share
+                cues.append(Cue(begin, begin + min(share, time_to_say(words)), one.speaker, words, one.line))
+            elif one.speaker:
+                remarks.append(Remark("note", "a speaker without words", line=one.line, lost_text=one.speaker))
+    return cues
