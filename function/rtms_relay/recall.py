@@ -110,7 +110,7 @@ def create_body(
     return msgspec.json.encode(
         {
             "zoom_rtms": {entity_field: entity_id, "rtms_stream_id": stream_id, "server_urls": server_urls, "signature": signature},
-            "recording_config": {**recording_config, "metadata": {**recording_config.get("metadata", {}), **own}},
+            "recording_config": {**recording_config, "metadata": {**(recording_config.get("metadata") or {}), **own}},
             "metadata": own,
         }
     )
