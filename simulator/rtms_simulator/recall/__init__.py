@@ -1,10 +1,21 @@
-"""A fake Recall.ai: Meeting Direct Connect's API, recordings that were really made, webhooks, and scripted misbehaviour."""
+"""A fake Recall.ai. It serves the API of Meeting Direct Connect, joins the streams it is given, records them, and sends webhooks."""
 
-from rtms_simulator.recall.fake import Recall
+from rtms_simulator.recall.fake import Recall, RecallOptions
 from rtms_simulator.recall.recorder.scripted import Story, scripted
 from rtms_simulator.recall.recorder.values import VideoRequest
 from rtms_simulator.recall.rtms.client import Timings
 from rtms_simulator.recall.switches import Progression, RateLimits, RecallSwitches
 from rtms_simulator.recall.webhooks.sender import WebhookEndpoint
 
-__all__ = ["Progression", "RateLimits", "Recall", "RecallSwitches", "Story", "Timings", "VideoRequest", "WebhookEndpoint", "scripted"]
+__all__ = [
+    "Progression",
+    "RateLimits",
+    "Recall",
+    "RecallOptions",
+    "RecallSwitches",
+    "Story",
+    "Timings",
+    "VideoRequest",
+    "WebhookEndpoint",
+    "scripted",
+]

@@ -8,8 +8,9 @@ import shutil
 import ssl as ssl_module
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 from starlette.types import Receive, Scope, Send
@@ -18,11 +19,13 @@ from rtms_simulator import __version__
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults.recall import FaultPlan
 from rtms_simulator.recall.control import control_app
-from rtms_simulator.recall.http.api import Api
+from rtms_simulator.recall.http.api import Api, ApiIdentity
+from rtms_simulator.recall.http.download_host import DownloadHost
 from rtms_simulator.recall.http.downloads import LinkSigner
 from rtms_simulator.recall.http.firewall_and_auth import path_of
 from rtms_simulator.recall.http.operations import ROOT, operations
 from rtms_simulator.recall.http.request_schemas import create_body
+from rtms_simulator.recall.http.resources import Resources
 from rtms_simulator.recall.recorder.values import RecorderEvent, RecordingConfig, StreamRequest, VideoRequest
 from rtms_simulator.recall.records.lifecycle import Lifecycle, RecorderFactory, RunsRecording
 from rtms_simulator.recall.records.workspace import Workspace
@@ -43,99 +46,132 @@ FAULT_TARGETS: tuple[str, ...] = (
 )
 
 
-class Recall:
-    """A Recall.ai that joins, records and serves.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallOptions:
+    """How a Recall is set up. Raises ValueError for an unknown region or a key that is not one ASCII word.
 
     `api_key`: the one key it takes. `zoom_client` (client id, client secret): if given, a wrong `zoom_rtms.signature` makes the MDC
     fail after its 201; otherwise Zoom's own refusal does. `allow_local_urls`: the first value of that switch: "none", "server_urls"
     (for a Zoom on this machine) or "all"; True means "all", False "none". `data_dir`: where recordings are written; a temporary
     directory if None. `video`, `timings`, `ssl`: what pictures the recorder asks of Zoom, how patient it is, which authorities it trusts.
     `recorder_factory`: another recorder instead, to which those three mean nothing. `http_transport`: how webhooks are sent.
+    """
+
+    api_key: str
+    region: str = "us-east-1"
+    seed: int = 0
+    host: str = "127.0.0.1"
+    port: int = 0
+    data_dir: Path | None = None
+    webhooks: Sequence[WebhookEndpoint] = ()
+    zoom_client: tuple[str, str] | None = None
+    allow_local_urls: LocalUrls | bool | None = None
+    switches: RecallSwitches | None = None
+    faults: Sequence[str] = ()
+    workspace_secret: str | None = None
+    recorder_factory: RecorderFactory | None = None
+    video: VideoRequest | None = None
+    timings: Timings | None = None
+    ssl: ssl_module.SSLContext | None = None
+    http_transport: httpx.AsyncBaseTransport | None = None
+
+    def __post_init__(self) -> None:
+        if self.region not in REGIONS:
+            raise ValueError(f"region {self.region!r} is none of {', '.join(REGIONS)}")
+        if not self.api_key or not self.api_key.isascii() or len(self.api_key.split()) != 1:
+            raise ValueError("api_key must be one ASCII word")
+
+    @property
+    def first_switches(self) -> RecallSwitches:
+        """The switches as they are at the start and after a reset."""
+        switches = self.switches or RecallSwitches()
+        if self.allow_local_urls is None:
+            return switches
+        if isinstance(self.allow_local_urls, bool):
+            return replace(switches, allow_local_urls="all" if self.allow_local_urls else "none")
+        return replace(switches, allow_local_urls=self.allow_local_urls)
+
+    @property
+    def recorders(self) -> RecorderFactory:
+        """What makes the recorder of each MDC."""
+        if self.recorder_factory is not None:
+            return self.recorder_factory
+        return _joining(self.video or VideoRequest(), self.timings or Timings(), self.ssl)
+
+
+class Recall:
+    """A Recall.ai that joins, records and serves: `Recall(clock, api_key="...")`, with any field of `RecallOptions` as a keyword.
 
     Use `app` in process (or `transport()` with httpx) or `start()` the port; both are one state. All use is in one event loop.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        api_key: str,
-        region: str = "us-east-1",
-        seed: int = 0,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        data_dir: Path | None = None,
-        webhooks: Sequence[WebhookEndpoint] = (),
-        zoom_client: tuple[str, str] | None = None,
-        allow_local_urls: LocalUrls | bool | None = None,
-        switches: RecallSwitches | None = None,
-        faults: Sequence[str] = (),
-        workspace_secret: str | None = None,
-        recorder_factory: RecorderFactory | None = None,
-        video: VideoRequest | None = None,
-        timings: Timings | None = None,
-        ssl: ssl_module.SSLContext | None = None,
-        http_transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        """Raises ValueError for an unknown region, an empty key, a bad secret or a fault script that cannot be read."""
-        if region not in REGIONS:
-            raise ValueError(f"region {region!r} is none of {', '.join(REGIONS)}")
-        if not api_key or not api_key.isascii() or len(api_key.split()) != 1:
-            raise ValueError("api_key must be one ASCII word")
+    def __init__(self, clock: Clock, options: RecallOptions | None = None, **keywords: Any) -> None:
+        """Either `options` or keywords. Raises ValueError for a bad option, a bad secret or a fault script that cannot be read."""
+        if options is None:
+            options = RecallOptions(**keywords)
+        elif keywords:
+            raise TypeError("give either options or keywords, not both")
         self.clock = clock
-        self.region = region
-        self.api_key = api_key
-        self.seed = seed
-        switches = switches or RecallSwitches()
-        if allow_local_urls is not None:
-            local: LocalUrls = ("all" if allow_local_urls else "none") if isinstance(allow_local_urls, bool) else allow_local_urls
-            switches = replace(switches, allow_local_urls=local)
-        self.switches = self._first_switches = switches
+        self.options = options
+        self.region = options.region
+        self.api_key = options.api_key
+        self.seed = options.seed
+        self.switches = options.first_switches
         self.faults = FaultPlan(FAULT_TARGETS)
-        self._ids = random.Random(f"recall ids {seed}")
-        self._own_data_dir = data_dir is None
-        self.data_dir = Path(tempfile.mkdtemp(prefix="rtmskit-recall-")) if data_dir is None else data_dir
+        self.data_dir = options.data_dir or Path(tempfile.mkdtemp(prefix="rtmskit-recall-"))
+        self._ids = random.Random(f"recall ids {options.seed}")
         self.workspace = Workspace(self._ids)
-        chance = random.Random(f"recall secrets {seed}")
-        self._workspace_secret = SigningSecret(workspace_secret or make_secret(chance.randbytes(24)))
-        self.webhooks = Webhooks(
-            clock, random.Random(f"recall messages {seed}"), self.faults, self._workspace_secret, transport=http_transport
-        )
-        for endpoint in webhooks:
-            self.webhooks.add(endpoint)
-        self.lifecycle = Lifecycle(
-            clock,
+        secrets = random.Random(f"recall secrets {options.seed}")
+        self._workspace_secret = SigningSecret(options.workspace_secret or make_secret(secrets.randbytes(24)))
+        self.webhooks = self._make_webhooks()
+        self.lifecycle = self._make_lifecycle()
+        self._connections = Connections()
+        self.api = self._make_api(LinkSigner(secrets.randbytes(20)))
+        self._control = control_app(self)
+        self._server = self._make_server()
+        for script in options.faults:
+            self.faults.add(script)
+
+    def _make_webhooks(self) -> Webhooks:
+        rng = random.Random(f"recall messages {self.options.seed}")
+        webhooks = Webhooks(self.clock, rng, self.faults, self._workspace_secret, transport=self.options.http_transport)
+        for endpoint in self.options.webhooks:
+            webhooks.add(endpoint)
+        return webhooks
+
+    def _make_lifecycle(self) -> Lifecycle:
+        return Lifecycle(
+            self.clock,
             self.workspace,
             self.webhooks,
             lambda: self.switches,
-            recorder_factory or _joining(video or VideoRequest(), timings or Timings(), ssl),
-            self.data_dir,
-            zoom_client,
+            recorder_factory=self.options.recorders,
+            data_dir=self.data_dir,
+            zoom_client=self.options.zoom_client,
         )
-        self._connections = Connections()
-        self.api = Api(
-            clock,
-            self.workspace,
-            self.lifecycle,
-            self.faults,
-            lambda: self.switches,
-            LinkSigner(chance.randbytes(20)),
-            random.Random(f"recall links {seed}"),
-            self._connections,
-            api_key=api_key,
-            region=region,
-            version=__version__,
+
+    def _make_api(self, signer: LinkSigner) -> Api:
+        rng = random.Random(f"recall links {self.options.seed}")
+        downloads = DownloadHost(self.clock, self.workspace, lambda: self.switches, signer, rng)
+        return Api(
+            self.clock,
+            self.lifecycle.timers,
+            Resources(self.workspace, self.lifecycle, downloads, lambda: self.switches, region=self.region),
+            downloads,
+            identity=ApiIdentity(self.api_key, self.region, __version__),
+            faults=self.faults,
+            switches=lambda: self.switches,
+            connections=self._connections,
             origin=lambda: self.origin,
         )
-        self._control = control_app(self)
 
+    def _make_server(self) -> HttpServer:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             # uvicorn takes a bound method for an application of the older kind.
             await self.app(scope, receive, send)
 
-        self._server = HttpServer(serve, host=host, port=port, purpose="the fake Recall", protocol=self._connections.protocol())
-        for script in faults:
-            self.faults.add(script)
+        protocol = self._connections.protocol()
+        return HttpServer(serve, host=self.options.host, port=self.options.port, purpose="the fake Recall", protocol=protocol)
 
     @property
     def origin(self) -> str:
@@ -188,7 +224,7 @@ class Recall:
         await self._server.aclose()
         await self.lifecycle.aclose()
         await self.webhooks.aclose()
-        if self._own_data_dir:
+        if self.options.data_dir is None:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     async def reset(self, *, seed: int | None = None) -> None:
@@ -202,7 +238,7 @@ class Recall:
         self.workspace.restart()
         self.api.clear()
         self.faults.clear()
-        self.switches = self._first_switches
+        self.switches = self.options.first_switches
 
     async def drained(self) -> None:
         """Return once no recorder is at work and every webhook was delivered or given up. Needs a clock that runs or is advanced."""

@@ -18,7 +18,7 @@ from rtms_simulator.faults.zoom import parse
 from rtms_simulator.kit.play import perform, read
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
-from rtms_simulator.recall.http.api import RequestRecord
+from rtms_simulator.recall.http.exchange import RequestRecord
 from rtms_simulator.recall.records.workspace import Mdc
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent

@@ -201,7 +201,7 @@ def documented_otherwise(recall: Recall, response: Any, case: Any) -> list[Any]:
     if response.status_code == 200 and answer.get("status", {}).get("code") == "deleted":
         assert recall.switches.deleted == "kept"
         identity = case.path_parameters["id"]
-        kept = (recall.workspace.recordings | recall.workspace.artifacts)[identity]
+        kept = (recall.workspace.recordings | {one.id: one for one in recall.workspace.artifacts()})[identity]
         assert (answer["id"], answer["metadata"]) == (identity, kept.metadata)
         assert not any(media_of(answer)), answer
         return [use_after_free]
@@ -271,5 +271,9 @@ def held(recall: Recall, path: str) -> list[str]:
         return []
     if path.endswith("/create_transcript/"):
         return [recording.id for recording in space.recordings.values() if recording.status.code == "done"]
-    tables = {"meeting_direct_connect": space.mdcs, "recording": space.recordings, "realtime_endpoint": space.endpoints}
-    return list(tables.get(kind, {identity: thing for identity, thing in space.artifacts.items() if thing.kind == kind}))
+    tables = {
+        "meeting_direct_connect": space.mdcs,
+        "recording": space.recordings,
+        "realtime_endpoint": {one.id: one for one in space.endpoints()},
+    }
+    return list(tables.get(kind, {one.id: one for one in space.artifacts() if one.kind == kind}))

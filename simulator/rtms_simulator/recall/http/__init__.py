@@ -1,1 +1,1 @@
-"""Recall's HTTP API: requests checked against schemas, operations, answers, downloads and the OpenAPI document."""
+"""Recall's HTTP API: `Api` is the ASGI app, `operations` the table of what is served. Pure modules judge a request; `resources` does it."""

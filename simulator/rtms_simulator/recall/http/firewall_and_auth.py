@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
-from rtms_simulator.recall.http.request_body import read
+from rtms_simulator.recall.http.request_body import DecodedBody
 from rtms_simulator.recall.switches import LocalUrls
 
 WAF_DETAIL = (
@@ -39,7 +38,7 @@ _IPV4 = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)", re.DOTALL)
 _BODILESS = frozenset({"GET", "HEAD"})
 
 
-def blocked(method: str, content_type: str | None, body: bytes, *, allow_local_urls: LocalUrls) -> bool:
+def blocked(method: str, body: bytes, decoded: DecodedBody, *, allow_local_urls: LocalUrls) -> bool:
     """Whether the firewall stops the request: any body on a GET, or a localhost or IP-address URL in a payload.
 
     The decoded values are looked at, so that no escape hides a URL; of a body that cannot be read, its text. That names below
@@ -49,13 +48,10 @@ def blocked(method: str, content_type: str | None, body: bytes, *, allow_local_u
         return bool(body)
     if allow_local_urls == "all":
         return False
-    try:
-        payload = read(content_type, body)
-    except (UnreadableBodyError, UnsupportedMediaTypeError):
-        payload = body.decode("utf-8", "replace").replace("\\/", "/")
+    payload = decoded.value if decoded.error is None else body.decode("utf-8", "replace").replace("\\/", "/")
     if allow_local_urls == "server_urls" and isinstance(payload, dict) and isinstance(payload.get("zoom_rtms"), dict):
         payload = {**payload, "zoom_rtms": {**payload["zoom_rtms"], "server_urls": None}}
-    return any(_is_local(found[1]) for text in _texts(payload) for found in _AUTHORITY.finditer(text))
+    return any(_is_local(url[1]) for text in _texts(payload) for url in _AUTHORITY.finditer(text))
 
 
 def _texts(payload: Any) -> Iterator[str]:

@@ -1,15 +1,16 @@
-"""The JSON of Recall's API objects (reference A3-A6) and of its webhook bodies (C2), from the workspace's values (pure)."""
+"""The JSON of Recall's API objects, from the workspace's values (pure). Shapes: Recall's published schemas of recordings and artifacts."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rtms_simulator.recall.recorder.values import timestamp_json
-from rtms_simulator.recall.records.times import api_time, webhook_time
+from rtms_simulator.recall.records.times import api_time
 from rtms_simulator.recall.records.workspace import SHORTCUT_KINDS, Artifact, Mdc, RealtimeEndpoint, Recording, Status
 from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.recall.webhooks.bodies import reference
 
 Link = Callable[[Artifact, str], str]  # a fresh link to one of an artifact's files
 PARTS_FILE = "parts.json"
@@ -67,7 +68,7 @@ def artifact_shortcut(artifact: Artifact, link: Link) -> dict[str, Any]:
 
 def artifact_object(artifact: Artifact, recording: Recording, link: Link) -> dict[str, Any]:
     """An artifact as its own resource."""
-    return {**artifact_shortcut(artifact, link), "recording": _reference(recording)}
+    return {**artifact_shortcut(artifact, link), "recording": reference(recording)}
 
 
 def shortcuts(recording: Recording, link: Link) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def recording_object(recording: Recording, link: Link) -> dict[str, Any]:
     """A recording as its own resource. Made without a bot or an upload, so both are null; no key names the MDC (A6)."""
     return {
         **recording_embed(recording, link),
-        "realtime_endpoints": [_reference(endpoint) for endpoint in recording.endpoints],
+        "realtime_endpoints": [reference(endpoint) for endpoint in recording.endpoints],
         "bot": None,
         "desktop_sdk_upload": None,
     }
@@ -112,14 +113,15 @@ def endpoint_object(endpoint: RealtimeEndpoint, recording: Recording) -> dict[st
         "events": list(endpoint.events),
         "status": status(endpoint.status),
         "metadata": endpoint.metadata,
-        "recording": _reference(recording),
+        "recording": reference(recording),
     }
 
 
-def mdc_object(mdc: Mdc, link: Link, switches: RecallSwitches) -> dict[str, Any]:
-    """An MDC (A3). Only `id`, `status.code` and `recordings` are certain; the rest is by analogy, some of it behind switches."""
-    given = mdc.body.get("zoom_rtms")
-    recording = mdc.recording if mdc.shown and mdc.recording is not None and switches.shows(mdc.recording.status.code) else None
+def mdc_object(mdc: Mdc, recording: Recording | None, link: Link, switches: RecallSwitches) -> dict[str, Any]:
+    """An MDC with the recording that may be seen. Only `id`, `status.code` and `recordings` are documented; the rest is by analogy."""
+    rtms = mdc.body.get("zoom_rtms")
+    if recording is not None and not switches.shows(recording.status.code):
+        recording = None
     shown: dict[str, Any] = {
         "id": mdc.id,
         "created_at": api_time(mdc.created_at),
@@ -129,7 +131,7 @@ def mdc_object(mdc: Mdc, link: Link, switches: RecallSwitches) -> dict[str, Any]
         "recording_config": mdc.body.get("recording_config"),
     }
     if switches.echo_zoom_rtms:
-        shown["zoom_rtms"] = {key: value for key, value in given.items() if key != "signature"} if given else None
+        shown["zoom_rtms"] = {key: value for key, value in rtms.items() if key != "signature"} if rtms else None
         shown["google_meet_media_api"] = None
     if switches.status_changes:
         shown["status_changes"] = [
@@ -159,33 +161,5 @@ def parts_file(artifact: Artifact, link: Link) -> list[dict[str, Any]]:
     ]
 
 
-def webhook_body(
-    event: str,
-    changed: Status,
-    mdc: Mdc,
-    recording: Recording,
-    switches: RecallSwitches,
-    *,
-    about: Mapping[str, Artifact | RealtimeEndpoint] | None = None,
-    error: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """The body of a `recording.*`, artifact or `realtime_endpoint.*` event. `about`: the artifact or endpoint by its key."""
-    data: dict[str, Any] = {"code": changed.code, "sub_code": changed.sub_code, "updated_at": webhook_time(changed.updated_at)}
-    if error is not None:
-        data["error"] = dict(error)
-    body: dict[str, Any] = {"data": data, "recording": _reference(recording)}
-    for key, thing in (about or {}).items():
-        body[key] = _reference(thing)
-    if switches.bot_key == "null":
-        body["bot"] = None
-    elif switches.bot_key == "meeting_direct_connect":
-        body["meeting_direct_connect"] = {"id": mdc.id, "metadata": mdc.body.get("metadata") or {}}
-    return {"event": event, "data": body}
-
-
 def _mdc_code(code: str, switches: RecallSwitches) -> str:
     return switches.mdc_codes.get(code, code)
-
-
-def _reference(thing: Recording | Artifact | RealtimeEndpoint) -> dict[str, Any]:
-    return {"id": thing.id, "metadata": thing.metadata}

@@ -6,6 +6,7 @@ In the two form types, nested fields are written with dots: `zoom_rtms.meeting_u
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +16,22 @@ from python_multipart.multipart import FormParser, parse_options_header
 from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
 
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBody:
+    """The value of a body, or the error why it has none."""
+
+    value: Any = None
+    error: UnsupportedMediaTypeError | UnreadableBodyError | None = None
+
+
+def decode(content_type: str | None, body: bytes) -> DecodedBody:
+    """Like `read`, with its error as a value, since a request is judged by the firewall before its body is."""
+    try:
+        return DecodedBody(read(content_type, body))
+    except (UnsupportedMediaTypeError, UnreadableBodyError) as error:
+        return DecodedBody(error=error)
 
 
 def read(content_type: str | None, body: bytes) -> Any:

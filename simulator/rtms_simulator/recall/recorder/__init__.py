@@ -1,1 +1,1 @@
-"""The recorder: joins a stream and writes each file of the recording as the packets come."""
+"""The recorder: joins a stream with the RTMS client and writes each file of the recording as the packets come. Also a scripted one."""

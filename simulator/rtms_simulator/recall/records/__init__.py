@@ -1,1 +1,1 @@
-"""Recall's records: the workspace, the state tables, and the lifecycle of a Meeting Direct Connect and its recording."""
+"""What a workspace holds and what changes it: the objects, their states as tables, the lifecycle from a create to erased media."""

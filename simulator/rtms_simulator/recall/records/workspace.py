@@ -7,16 +7,19 @@ import binascii
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rtms_simulator.errors import CursorError
-from rtms_simulator.recall.recorder.values import Part
+from rtms_simulator.recall.recorder.values import FirstPacket, Joined, Part, Paused, RecordingResult, Resumed
 
 SHORTCUT_KINDS = ("audio_mixed", "meeting_metadata", "participant_events", "transcript", "video_mixed")
 ARTIFACT_KINDS = (*SHORTCUT_KINDS, "audio_separate", "video_separate")
+
+Progress = Joined | FirstPacket | Paused | Resumed | RecordingResult
+"""One step of an MDC that its recorder has made: what becomes visible with it follows from the value."""
 
 
 @dataclass(slots=True)
@@ -85,9 +88,10 @@ class Recording:
 
 @dataclass(slots=True)
 class Mdc:
-    """One Meeting Direct Connect. `waiting` holds steps already made that are not visible yet (see `Progression`).
+    """One Meeting Direct Connect. `waiting`: steps that its recorder has made and that are not visible yet (switch `progression`).
 
-    `shown`: its recording is shown. `left_for`: the sub_code of a recorder told to leave. `streaming`: real-time endpoints were started.
+    `recording` is made with the MDC and visible once it is in `Workspace.recordings`. `left_for`: the sub_code of a recorder that was
+    asked to leave. `streaming`: real-time endpoints were started.
     """
 
     seq: int
@@ -97,9 +101,8 @@ class Mdc:
     body: Mapping[str, Any]
     recording: Recording | None = None
     changes: list[Status] = field(default_factory=list)
-    waiting: deque[Callable[[], None]] = field(default_factory=deque)
+    waiting: deque[Progress] = field(default_factory=deque)
     polls: int = 0
-    shown: bool = False
     left_for: str | None = None
     streaming: bool = False
 
@@ -121,14 +124,15 @@ T = TypeVar("T", bound=Numbered)
 
 @dataclass(slots=True)
 class Workspace:
-    """All objects by id, in order of creation. Ids come from `rng`, so one seed gives the same ids."""
+    """Every MDC, and every recording that is visible, by id and in order of creation. Artifacts and real-time endpoints belong to them.
+
+    Ids come from `rng`, so one seed gives the same ids.
+    """
 
     rng: random.Random
     id: str = ""
     mdcs: dict[str, Mdc] = field(default_factory=dict)
     recordings: dict[str, Recording] = field(default_factory=dict)
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
-    endpoints: dict[str, RealtimeEndpoint] = field(default_factory=dict)
     _seq: int = 0
 
     def __post_init__(self) -> None:
@@ -141,10 +145,26 @@ class Workspace:
         self._seq += 1
         return self._seq
 
+    def artifacts(self) -> Iterator[Artifact]:
+        """The artifacts of every visible recording."""
+        return (artifact for recording in self.recordings.values() for artifact in recording.artifacts)
+
+    def endpoints(self) -> Iterator[RealtimeEndpoint]:
+        """The real-time endpoints of every visible recording."""
+        return (endpoint for recording in self.recordings.values() for endpoint in recording.endpoints)
+
+    def visible_recording(self, mdc: Mdc) -> Recording | None:
+        """The MDC's recording, once it may be seen."""
+        return None if mdc.recording is None else self.recordings.get(mdc.recording.id)
+
+    def mdc_of(self, recording_id: str) -> Mdc:
+        """The MDC that made a visible recording."""
+        return self.mdcs[self.recordings[recording_id].mdc_id]
+
     def restart(self) -> None:
         """Forget every object. With `rng` seeded as before, the same ids come again."""
-        for held in (self.mdcs, self.recordings, self.artifacts, self.endpoints):
-            held.clear()
+        self.mdcs.clear()
+        self.recordings.clear()
         self._seq = 0
         self.id = self.new_id()
 

@@ -1,1 +1,1 @@
-"""The RTMS client of the fake Recall: the protocol as a recorder speaks it, without I/O."""
+"""The RTMS protocol as a recorder speaks it, without I/O. Written from Zoom's documentation, apart from the simulator's Zoom."""

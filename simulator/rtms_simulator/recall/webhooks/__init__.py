@@ -1,1 +1,1 @@
-"""Recall's webhooks: signing, delivery with retries, and real-time endpoints."""
+"""What Recall sends: webhooks with their retries, real-time endpoints, and the signatures on both."""

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtms_simulator.recall.http.api import RequestRecord
+from rtms_simulator.recall.http.exchange import RequestRecord
 from rtms_simulator.testing.sandbox import INVARIANTS, World, judge
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
