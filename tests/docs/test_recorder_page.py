@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rtms_simulator.recall.recorder.values import RecordingConfig, StreamRequest, VideoRequest
 from rtms_simulator.recall.recorder.writer import RecordingWriter
-from rtms_simulator.recall.rtms.client import Timings
 from rtms_simulator.recall.rtms.codes import CUT_SHORT, STATUS_NAMES
+from rtms_simulator.recall.rtms.states import Timings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/recorder.md").read_text()

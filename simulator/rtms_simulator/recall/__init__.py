@@ -3,7 +3,7 @@
 from rtms_simulator.recall.fake import Recall, RecallOptions
 from rtms_simulator.recall.recorder.scripted import Story, scripted
 from rtms_simulator.recall.recorder.values import VideoRequest
-from rtms_simulator.recall.rtms.client import Timings
+from rtms_simulator.recall.rtms.states import Timings
 from rtms_simulator.recall.switches import Progression, RateLimits, RecallSwitches
 from rtms_simulator.recall.webhooks.sender import WebhookEndpoint
 

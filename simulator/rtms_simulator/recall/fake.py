@@ -29,7 +29,7 @@ from rtms_simulator.recall.http.resources import Resources
 from rtms_simulator.recall.recorder.values import RecorderEvent, RecordingConfig, StreamRequest, VideoRequest
 from rtms_simulator.recall.records.lifecycle import Lifecycle, RecorderFactory, RunsRecording
 from rtms_simulator.recall.records.workspace import Workspace
-from rtms_simulator.recall.rtms.client import Timings
+from rtms_simulator.recall.rtms.states import Timings
 from rtms_simulator.recall.switches import LocalUrls, RecallSwitches
 from rtms_simulator.recall.webhooks.sender import EVENTS, SigningSecret, WebhookEndpoint, Webhooks
 from rtms_simulator.recall.webhooks.signing import make_secret

@@ -81,73 +81,63 @@ class Operation:
 
 def _resource(name: str, title: str, answer: str, filters: tuple[Filter, ...], *, deletable: bool = True) -> list[Operation]:
     one, many = f"/{name}/{{id}}/", f"/{name}/"
-    found = [
+    rows = [
         Operation(f"{name}_list", "GET", many, f"List {title}s", "listing", answer=f"{answer}Page", filters=filters),
         Operation(f"{name}_retrieve", "GET", one, f"Retrieve a {title}", "single", answer=answer),
         Operation(f"{name}_partial_update", "PATCH", one, f"Replace the metadata of a {title}", "single", answer=answer, body=PATCH_BODY),
     ]
     if deletable:
-        found.append(Operation(f"{name}_destroy", "DELETE", one, f"Delete a {title} and its media", "single", success=204))
-    return found
+        rows.append(Operation(f"{name}_destroy", "DELETE", one, f"Delete a {title} and its media", "single", success=204))
+    return rows
+
+
+_OF_RECORDING = (CURSOR, Filter("recording_id", "uuid"), *_CREATED)
+_RECORDING_FILTERS = (
+    CURSOR,
+    Filter("bot_id", "uuid"),
+    Filter("desktop_sdk_upload_id", "uuid"),
+    *_CREATED,
+    Filter("status_code", "choice", RECORDING_CODES),
+)
+_ARTIFACT_FILTERS = (*_OF_RECORDING, Filter("status_code", "choice", ARTIFACT_CODES))
+_ENDPOINT_FILTERS = (
+    *_OF_RECORDING,
+    Filter("status_code", "choice", REALTIME_CODES),
+    Filter("type", "choice", ("rtmp", "websocket", "webhook", "desktop_sdk_callback")),
+)
+_CREATE_TRANSCRIPT = Operation(
+    "recording_create_transcript_create",
+    "POST",
+    "/recording/{id}/create_transcript/",
+    "Create a transcript of a finished recording",
+    "create_transcript",
+    answer="Transcript",
+    body=CREATE_TRANSCRIPT_BODY,
+)
 
 
 def operations(create_body: Type, *, mdc_cursor: bool = True) -> tuple[Operation, ...]:
     """The table. `create_body` and `mdc_cursor` depend on switches."""
-    mdc, title = "/meeting_direct_connect/", "Meeting Direct Connect"
-    found = [
-        Operation("meeting_direct_connect_create", "POST", mdc, f"Create a {title}", "create", 201, "MeetingDirectConnect", create_body),
-        Operation(
-            "meeting_direct_connect_list",
-            "GET",
-            mdc,
-            f"List {title}s",
-            "listing",
-            answer="MeetingDirectConnectPage" if mdc_cursor else "MeetingDirectConnectArray",
-            filters=(CURSOR,) if mdc_cursor else (),
-        ),
-        Operation(
-            "meeting_direct_connect_retrieve", "GET", f"{mdc}{{id}}/", f"Retrieve a {title}", "single", answer="MeetingDirectConnect"
-        ),
+    artifacts = [
+        operation for kind in ARTIFACT_KINDS for operation in _resource(kind, kind.replace("_", " "), schema_name(kind), _ARTIFACT_FILTERS)
     ]
-    found += _resource(
-        "recording",
-        "recording",
-        "Recording",
-        (
-            CURSOR,
-            Filter("bot_id", "uuid"),
-            Filter("desktop_sdk_upload_id", "uuid"),
-            *_CREATED,
-            Filter("status_code", "choice", RECORDING_CODES),
-        ),
+    return (
+        *_mdc_operations(create_body, mdc_cursor=mdc_cursor),
+        *_resource("recording", "recording", "Recording", _RECORDING_FILTERS),
+        _CREATE_TRANSCRIPT,
+        *artifacts,
+        *_resource("realtime_endpoint", "real-time endpoint", "RealtimeEndpoint", _ENDPOINT_FILTERS, deletable=False),
     )
-    found.append(
-        Operation(
-            "recording_create_transcript_create",
-            "POST",
-            "/recording/{id}/create_transcript/",
-            "Create a transcript of a finished recording",
-            "create_transcript",
-            answer="Transcript",
-            body=CREATE_TRANSCRIPT_BODY,
-        )
+
+
+def _mdc_operations(create_body: Type, *, mdc_cursor: bool) -> tuple[Operation, ...]:
+    name, many, title = "meeting_direct_connect", "/meeting_direct_connect/", "Meeting Direct Connect"
+    page, filters = ("MeetingDirectConnectPage", (CURSOR,)) if mdc_cursor else ("MeetingDirectConnectArray", ())
+    return (
+        Operation(f"{name}_create", "POST", many, f"Create a {title}", "create", 201, "MeetingDirectConnect", create_body),
+        Operation(f"{name}_list", "GET", many, f"List {title}s", "listing", answer=page, filters=filters),
+        Operation(f"{name}_retrieve", "GET", f"{many}{{id}}/", f"Retrieve a {title}", "single", answer="MeetingDirectConnect"),
     )
-    of_recording = (CURSOR, Filter("recording_id", "uuid"), *_CREATED)
-    for kind in ARTIFACT_KINDS:
-        codes = Filter("status_code", "choice", ARTIFACT_CODES)
-        found += _resource(kind, kind.replace("_", " "), schema_name(kind), (*of_recording, codes))
-    found += _resource(
-        "realtime_endpoint",
-        "real-time endpoint",
-        "RealtimeEndpoint",
-        (
-            *of_recording,
-            Filter("status_code", "choice", REALTIME_CODES),
-            Filter("type", "choice", ("rtmp", "websocket", "webhook", "desktop_sdk_callback")),
-        ),
-        deletable=False,
-    )
-    return tuple(found)
 
 
 def schema_name(kind: str) -> str:
@@ -170,6 +160,6 @@ class Router:
     def find(self, path: str) -> tuple[dict[str, Operation], str | None] | None:
         """The operations by method at `path` (below /api/v1) and the `{id}` in it; None when nothing is routed there."""
         for pattern, methods in self._patterns:
-            if found := pattern.fullmatch(path):
-                return methods, found[1] if found.groups() else None
+            if match := pattern.fullmatch(path):
+                return methods, match[1] if match.groups() else None
         return None

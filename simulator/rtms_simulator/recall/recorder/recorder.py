@@ -40,8 +40,9 @@ from rtms_simulator.recall.rtms.actions import (
     StreamFinished,
     StreamReady,
 )
-from rtms_simulator.recall.rtms.client import RtmsClient, Timings
+from rtms_simulator.recall.rtms.client import RtmsClient
 from rtms_simulator.recall.rtms.codes import SIGNALING
+from rtms_simulator.recall.rtms.states import Timings
 
 LARGEST_MESSAGE = 16 * 2**20  # bytes; a QHD picture in base64 with room to spare
 ABNORMAL_CLOSURE = 1006
@@ -104,7 +105,6 @@ class Recorder:
     _finished: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _stopped: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _running: bool = field(default=False, init=False)
-    _joined: bool = field(default=False, init=False)
     _progress: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -151,10 +151,9 @@ class Recorder:
                     self._open(role, url)
                 case CloseSocket(role):
                     self._close(role)
-                case StreamReady():
+                case StreamReady(first):
                     self._progress = {role: 0 for role in self._links if role != SIGNALING}
-                    if not self._joined:
-                        self._joined = True
+                    if first:
                         self.on_event(Joined(self.clock.now()))
                 case PauseChanged(paused):
                     self.on_event(Paused(self.clock.now()) if paused else Resumed(self.clock.now()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rtms_simulator.background import first_of
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
     ArtifactFile,
@@ -87,12 +88,7 @@ class ScriptedRecorder:
         if seconds is None:
             await self._displaced.wait()
         elif seconds > 0:
-            waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._displaced.wait())]
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
+            await first_of(self._clock.sleep(seconds), self._displaced.wait())
 
     def _kinds(self) -> list[str]:
         config = self.config

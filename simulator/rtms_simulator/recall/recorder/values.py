@@ -174,14 +174,11 @@ class ParticipantEvent:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUtterance:
-    """Something said. `partial` ones may be replaced by a later utterance of the same participant; Zoom's captions are whole, so a
-    Recorder reports none.
-    """
+    """What was said in one go. Zoom's captions are whole utterances."""
 
     participant: Participant
     words: tuple[Word, ...]
     language_code: str | None
-    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,13 @@ class CloseSocket:
     """Close the role's socket. No `closed` follows."""
 
     role: str
-    code: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReady:
-    """Zoom was told that the client is ready: media will flow. Comes again after each return of signaling."""
+    """Zoom knows that the client is ready: media will flow. Comes again, with `first` False, after each return of signaling."""
+
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,24 +20,20 @@ Rules, from which the two tables below follow:
 
 from __future__ import annotations
 
-import binascii
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any
 
 import msgspec
 
 from rtms_simulator.recall.recorder.values import StreamRequest
+from rtms_simulator.recall.rtms import messages
 from rtms_simulator.recall.rtms.actions import (
     Action,
-    Caption,
     CloseSocket,
     OpenSocket,
-    Packet,
-    ParticipantNotice,
     PauseChanged,
     SendText,
     SocketLost,
@@ -46,144 +42,39 @@ from rtms_simulator.recall.rtms.actions import (
 )
 from rtms_simulator.recall.rtms.codes import (
     ALL,
-    ALL_FLAG,
     BUSY_STATUS,
     CUT_SHORT,
-    FIRST_PACKET_TIMESTAMP,
     KIND_OF_MESSAGE,
-    KINDS,
-    LATEST_MS,
-    LONGEST_UTTERANCE_MS,
     MEDIA_CONNECTION_INTERRUPTED,
-    PARTICIPANT_NOTICES,
+    PROTOCOL_OK,
     SIGNALING,
     STATUS_NAMES,
+    WireMessage,
+    WireSessionState,
+    WireStreamState,
+)
+from rtms_simulator.recall.rtms.messages import integer
+from rtms_simulator.recall.rtms.states import (
+    CONNECTED,
+    PHASE_TRANSITIONS,
+    SOCKET_TRANSITIONS,
+    ClientSocket,
+    Input,
+    Phase,
+    State,
+    Timings,
+    Turn,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Patience, in seconds. The windows are Zoom's (reference C.10); the rest is chosen, as Recall publishes nothing [inf]."""
-
-    handshake: float = 10.0  # socket opening, and its handshake, each; Zoom's SDK gives up after 10 s
-    media_ready: float = 10.0  # after msg 2: then go on with the media that are up
-    silence: float = 65.0  # without any message on a socket, it counts as lost
-    suspicion: float = 15.0  # the same, after Zoom reported a lost media connection without saying which
-    drain: float = 2.0  # after the stream's end, a media socket without any message for so long is empty
-    drain_most: float = 30.0
-    restore_signaling: float = 60.0
-    restore_media: float = 65.0
-    join_waits: tuple[float, ...] = (1.5, 3.0, 6.0)  # before the 2nd, 3rd, 4th try to join
-    restore_waits: tuple[float, ...] = (0.5, 3.0, 6.0, 12.0, 24.0, 30.0)  # before each try to come back; the last one repeats
-
-
-# ----------------------------------------------------------------------------------------------- states
-
-
-class State(Enum):
-    """Of one socket."""
-
-    IDLE = auto()
-    OPENING = auto()
-    SHAKING = auto()
-    UP = auto()
-    WAITING = auto()  # down, to be opened again at `retry_at`
-    OFF = auto()  # down for good
-
-
-class Input(Enum):
-    """What can happen to one socket."""
-
-    OPEN = auto()
-    OPENED = auto()
-    ACCEPTED = auto()
-    REFUSED = auto()
-    FELL = auto()  # closed by the peer, failed to open, timed out or silent
-    QUIT = auto()
-
-
-SOCKET_TRANSITIONS: Mapping[tuple[State, Input], State] = {
-    (State.IDLE, Input.OPEN): State.OPENING,
-    (State.IDLE, Input.QUIT): State.OFF,
-    (State.OPENING, Input.OPENED): State.SHAKING,
-    (State.OPENING, Input.FELL): State.WAITING,
-    (State.OPENING, Input.QUIT): State.OFF,
-    (State.SHAKING, Input.ACCEPTED): State.UP,
-    (State.SHAKING, Input.REFUSED): State.OFF,
-    (State.SHAKING, Input.FELL): State.WAITING,
-    (State.SHAKING, Input.QUIT): State.OFF,
-    (State.UP, Input.FELL): State.WAITING,
-    (State.UP, Input.QUIT): State.OFF,
-    (State.WAITING, Input.OPEN): State.OPENING,
-    (State.WAITING, Input.QUIT): State.OFF,
-}
-CONNECTED = frozenset({State.OPENING, State.SHAKING, State.UP})
-
-
-class Phase(Enum):
-    """Of the stream as a whole."""
-
-    NEW = auto()
-    JOINING = auto()  # signaling is being opened, for the first time
-    READYING = auto()  # signaling is up, media sockets are being opened
-    LIVE = auto()
-    RESTORING = auto()  # signaling was lost after it had been up
-    DRAINING = auto()  # the stream has ended, its last packets are still to be read
-    ENDED = auto()
-
-
-class Turn(Enum):
-    """What moves the stream."""
-
-    START = auto()
-    SIGNALING_UP = auto()
-    MEDIA_SETTLED = auto()
-    SIGNALING_LOST = auto()
-    STREAM_OVER = auto()
-    END = auto()
-
-
-PHASE_TRANSITIONS: Mapping[tuple[Phase, Turn], Phase] = {
-    (Phase.NEW, Turn.START): Phase.JOINING,
-    (Phase.NEW, Turn.END): Phase.ENDED,
-    (Phase.JOINING, Turn.SIGNALING_UP): Phase.READYING,
-    (Phase.JOINING, Turn.END): Phase.ENDED,
-    (Phase.READYING, Turn.MEDIA_SETTLED): Phase.LIVE,
-    (Phase.READYING, Turn.SIGNALING_LOST): Phase.RESTORING,
-    (Phase.READYING, Turn.STREAM_OVER): Phase.DRAINING,
-    (Phase.READYING, Turn.END): Phase.ENDED,
-    (Phase.LIVE, Turn.SIGNALING_LOST): Phase.RESTORING,
-    (Phase.LIVE, Turn.STREAM_OVER): Phase.DRAINING,
-    (Phase.LIVE, Turn.END): Phase.ENDED,
-    (Phase.RESTORING, Turn.SIGNALING_UP): Phase.READYING,
-    (Phase.RESTORING, Turn.END): Phase.ENDED,
-    (Phase.DRAINING, Turn.END): Phase.ENDED,
-}
-
-
-@dataclass(slots=True)
-class ClientSocket:
-    """One connection and its patience. `kinds` are the media it carries; empty for signaling."""
-
-    role: str
-    url: str
-    kinds: tuple[str, ...] = ()
-    state: State = State.IDLE
-    sequence: int = 0
-    tries: int = 0  # since it was last up
-    give_up_at: float | None = None  # end of the window to come back
-    expires_at: float = math.inf  # OPENING and SHAKING
-    retry_at: float = math.inf  # WAITING
-    heard_at: float = 0.0  # UP
-    trouble: str = ""  # sub_code of the last failure
+NORMAL_CLOSURE = 1000  # RFC 6455
 
 
 @dataclass(slots=True)
 class RtmsClient:
-    """One stream, from joining to its end. `wanted` maps kinds of KINDS to the media_params asked for."""
+    """One stream, from joining to its end. `media` maps kinds of KINDS to the media_params asked for."""
 
     request: StreamRequest
-    wanted: Mapping[str, Mapping[str, int | bool]]
+    media: Mapping[str, Mapping[str, int | bool]]
     timings: Timings = field(default_factory=Timings)
     phase: Phase = field(default=Phase.NEW, init=False)
     counts: Counter[str] = field(default_factory=Counter, init=False)
@@ -198,9 +89,12 @@ class RtmsClient:
     _stop_reason: int | None = field(default=None, init=False)
     _ready_by: float = field(default=math.inf, init=False)
     _drained_by: float = field(default=math.inf, init=False)
-    _channels: dict[str, int] = field(default_factory=dict, init=False)
+    _reader: messages.ContentReader = field(init=False)
 
-    # -------------------------------------------------------------------------------------------- inputs
+    def __post_init__(self) -> None:
+        self._reader = messages.ContentReader(frozenset(self.media))
+
+    # Inputs
 
     def start(self, now: float) -> list[Action]:
         """Begin to join."""
@@ -231,16 +125,16 @@ class RtmsClient:
         except (ValueError, RecursionError):
             self.counts["malformed"] += 1
             return self._flush()
-        kind = _int(message.get("msg_type")) if isinstance(message, dict) else None
+        kind = integer(message.get("msg_type")) if isinstance(message, dict) else None
         if kind is None:
             self.counts["malformed"] += 1
-        elif kind == 12:
+        elif kind == WireMessage.KEEP_ALIVE_REQUEST:
             self._keep_alive(socket, message)
         elif socket.role == SIGNALING:
             self._signaling(socket, kind, message, now)
         elif kind in KIND_OF_MESSAGE:
             self._media(socket, KIND_OF_MESSAGE[kind], message)
-        elif kind == 4 and socket.state is State.SHAKING:
+        elif kind == WireMessage.MEDIA_HANDSHAKE_RESPONSE and socket.state is State.SHAKING:
             self._media_answer(socket, message, now)
         else:
             self.counts["unexpected"] += 1
@@ -251,7 +145,7 @@ class RtmsClient:
         socket = self._sockets.get(role)
         if socket is None or socket.state not in CONNECTED:
             return self._flush()
-        if role == SIGNALING and code == 1000 and socket.state is not State.OPENING:
+        if role == SIGNALING and code == NORMAL_CLOSURE and socket.state is not State.OPENING:
             # Zoom closes properly at the end of a stream, and, without an answer, when it does not accept the signature (C.5).
             if socket.state is State.UP:
                 self._over(now)
@@ -316,7 +210,7 @@ class RtmsClient:
                 earliest = min(earliest, socket.expires_at)
         return earliest
 
-    # -------------------------------------------------------------------------------------------- sockets
+    # Sockets
 
     def _patience(self, socket: ClientSocket) -> float:
         if self.phase is Phase.DRAINING:
@@ -336,22 +230,11 @@ class RtmsClient:
         self._put(OpenSocket(socket.role, socket.url))
 
     def _shake(self, socket: ClientSocket) -> None:
-        message: dict[str, Any] = {"protocol_version": 1, "sequence": self._next(socket)}
-        message |= {"meeting_uuid": self.request.meeting_uuid, "rtms_stream_id": self.request.rtms_stream_id}
-        message["signature"] = self.request.signature
-        if socket.role == SIGNALING:
-            self._say(socket, {"msg_type": 1} | message)
-            return
-        flag = ALL_FLAG if socket.role == ALL else KINDS[socket.role][0]
-        media = {"media_type": flag, "payload_encryption": False, "media_params": {kind: self.wanted[kind] for kind in socket.kinds}}
-        self._say(socket, {"msg_type": 3} | message | media)
-
-    def _next(self, socket: ClientSocket) -> int:
         socket.sequence += 1
-        return socket.sequence
+        self._say(socket, messages.handshake(self.request, socket.role, socket.kinds, self.media, socket.sequence))
 
     def _say(self, socket: ClientSocket, message: Mapping[str, Any]) -> None:
-        self._put(SendText(socket.role, msgspec.json.encode(message).decode()))
+        self._put(SendText(socket.role, messages.text(message)))
 
     def _fell(self, socket: ClientSocket, trouble: str, now: float) -> None:
         """A socket is down: wait and open it again, for as long as its window lasts."""
@@ -402,15 +285,15 @@ class RtmsClient:
                 self._put(CloseSocket(socket.role))
             del self._sockets[socket.role]
 
-    # -------------------------------------------------------------------------------------------- handshakes
+    # Handshakes
 
     def _answer(self, socket: ClientSocket, message: Mapping[str, Any], now: float) -> bool:
         """Whether the answer to our handshake accepts it. One that is no answer is left for the time-out to judge."""
-        status = _int(message.get("status_code"))
+        status = integer(message.get("status_code"))
         if status is None:
             self.counts["malformed"] += 1
             return False
-        if status == 0:
+        if status == PROTOCOL_OK:
             return True
         name = STATUS_NAMES.get(status, f"status_{status}" if 0 < status < 1000 else "unknown_status")
         sub_code = f"zoom_rtms_{name}"
@@ -432,16 +315,14 @@ class RtmsClient:
     def _signaling_answer(self, socket: ClientSocket, message: Mapping[str, Any], now: float) -> None:
         if not self._answer(socket, message, now):
             return
-        server = message.get("media_server")
-        offered = server.get("server_urls") if isinstance(server, dict) else None
-        urls = {role: url for role, url in offered.items() if isinstance(url, str) and url} if isinstance(offered, dict) else {}
-        single = [kind for kind in self.wanted if kind in urls]
+        urls = messages.offered_urls(message)
+        single = [kind for kind in self.media if kind in urls]
         if single:
             sockets = [ClientSocket(kind, urls[kind], (kind,)) for kind in single]
             # Zoom hands out a URL for each kind the app has a scope for; the others cannot be had.
-            self.unavailable |= {kind: "zoom_rtms_media_not_offered" for kind in self.wanted if kind not in urls}
-        elif ALL in urls and self.wanted:
-            sockets = [ClientSocket(ALL, urls[ALL], tuple(self.wanted))]
+            self.unavailable |= {kind: "zoom_rtms_media_not_offered" for kind in self.media if kind not in urls}
+        elif ALL in urls and self.media:
+            sockets = [ClientSocket(ALL, urls[ALL], tuple(self.media))]
         else:
             self._end("zoom_rtms_no_media_server")
             return
@@ -455,14 +336,10 @@ class RtmsClient:
     def _media_answer(self, socket: ClientSocket, message: Mapping[str, Any], now: float) -> None:
         if not self._answer(socket, message, now):
             return
-        params = message.get("media_params")
-        confirmed = params.get("audio") if isinstance(params, dict) else None
-        if "audio" in socket.kinds and isinstance(confirmed, dict):
-            asked = self.wanted["audio"]
-            # Values may differ from the request (D.3). Other samples than those asked for cannot be written as what was promised.
-            if any(confirmed.get(key, asked[key]) != asked[key] for key in ("codec", "sample_rate", "channel") if key in asked):
-                self._give_up(socket, "zoom_rtms_unexpected_media_params", now)
-                return
+        # Values may differ from the request, says Zoom's page on media parameters.
+        if "audio" in socket.kinds and messages.other_audio(message, self.media["audio"]):
+            self._give_up(socket, "zoom_rtms_unexpected_media_params", now)
+            return
         self._accepted(socket)
         if self.phase is Phase.READYING:
             self._settle(now)
@@ -479,63 +356,59 @@ class RtmsClient:
             return  # nothing to be ready for yet; each socket's own window goes on
         self._turn(Turn.MEDIA_SETTLED)
         self._ready()
-        events = [{"event_type": kind, "subscribe": True} for kind in PARTICIPANT_NOTICES]
-        self._say(self._sockets[SIGNALING], {"msg_type": 5, "events": events})
+        self._say(self._sockets[SIGNALING], messages.subscription())
+        self._put(StreamReady(first=not self._joined))
         self._joined = True
-        self._put(StreamReady())
 
     def _ready(self) -> None:
-        self._say(self._sockets[SIGNALING], {"msg_type": 7, "rtms_stream_id": self.request.rtms_stream_id})
+        self._say(self._sockets[SIGNALING], messages.client_ready(self.request.rtms_stream_id))
 
-    # -------------------------------------------------------------------------------------------- messages
+    # Messages
 
     def _keep_alive(self, socket: ClientSocket, message: Mapping[str, Any]) -> None:
-        timestamp, sequence = _int(message.get("timestamp")), _int(message.get("sequence"))
-        if timestamp is None or not 0 <= timestamp < 2**63:
+        answer = messages.keep_alive_answer(message)
+        if answer is None:
             self.counts["malformed"] += 1
             return
         self.counts["keep_alive"] += 1
-        answer = {"msg_type": 13, "timestamp": timestamp}
-        if sequence is not None and 0 <= sequence < 2**63:
-            answer["sequence"] = sequence
         self._say(socket, answer)
 
     def _signaling(self, socket: ClientSocket, kind: int, message: Mapping[str, Any], now: float) -> None:
         if socket.state is State.SHAKING:
-            if kind == 2:
+            if kind == WireMessage.SIGNALING_HANDSHAKE_RESPONSE:
                 self._signaling_answer(socket, message, now)
             else:
                 self.counts["unexpected"] += 1
-        elif kind == 6:
+        elif kind == WireMessage.EVENT_UPDATE:
             self._event(message.get("event"))
-        elif kind == 8:
+        elif kind == WireMessage.STREAM_STATE_UPDATE:
             self._stream_state(message, now)
-        elif kind == 9:
+        elif kind == WireMessage.SESSION_STATE_UPDATE:
             self._session_state(message)
         else:
             self.counts["unexpected"] += 1
 
     def _stream_state(self, message: Mapping[str, Any], now: float) -> None:
         stream = message.get("rtms_stream_id", self.request.rtms_stream_id)
-        state, reason = _int(message.get("state")), _int(message.get("reason"))
+        state, reason = integer(message.get("state")), integer(message.get("reason"))
         if stream != self.request.rtms_stream_id or state is None:
             self.counts["unexpected"] += 1
-        elif state == 3:
+        elif state == WireStreamState.TERMINATING:
             self._terminating = True
             self._stop_reason = self._stop_reason if reason is None else reason
-        elif state == 4:
+        elif state == WireStreamState.TERMINATED:
             self._stop_reason = self._stop_reason if reason is None else reason
             self._over(now)
-        elif state in (5, 6):
-            self._pause(state == 5)
+        elif state in (WireStreamState.PAUSED, WireStreamState.RESUMED):
+            self._pause(state == WireStreamState.PAUSED)
 
     def _session_state(self, message: Mapping[str, Any]) -> None:
         """A session may stop and another begin inside one stream, so STOPPED alone is not the end."""
-        state = _int(message.get("state"))
-        if state in (3, 4):
-            self._pause(state == 3)
-        elif state == 5:
-            reason = _int(message.get("stop_reason", message.get("reason")))
+        state = integer(message.get("state"))
+        if state in (WireSessionState.PAUSED, WireSessionState.RESUMED):
+            self._pause(state == WireSessionState.PAUSED)
+        elif state == WireSessionState.STOPPED:
+            reason = integer(message.get("stop_reason", message.get("reason")))
             self._stop_reason = self._stop_reason if reason is None else reason
 
     def _pause(self, paused: bool) -> None:
@@ -547,70 +420,28 @@ class RtmsClient:
         if not isinstance(event, dict):
             self.counts["malformed"] += 1
             return
-        kind, timestamp = _int(event.get("event_type")), _timestamp(event.get("timestamp"))
-        if kind == MEDIA_CONNECTION_INTERRUPTED:
+        if integer(event.get("event_type")) == MEDIA_CONNECTION_INTERRUPTED:
             # It names no socket. One that closed is on its way back already; otherwise the one that stays silent is meant.
             self._suspicious = all(socket.state in (State.UP, State.OFF) for socket in self._media_sockets())
             return
-        if kind == FIRST_PACKET_TIMESTAMP:
-            return
-        what = PARTICIPANT_NOTICES.get(kind) if kind is not None else None
-        people = event.get("participants") if kind in (3, 4, 8, 9) else [event]
-        # Contact-center steps share the numbers 8 and 9 but carry no list of participants.
-        if what is None or timestamp is None or not isinstance(people, list):
-            self.counts["unexpected"] += 1
-            return
-        for person in people:
-            who = self._who(person) if isinstance(person, dict) else None
-            if who is not None:
-                self._put(ParticipantNotice(what, *who, timestamp))
-            elif what == "screenshare_off":
-                self._put(ParticipantNotice(what, None, None, timestamp))
+        for notice in self._reader.notices(event):
+            if isinstance(notice, str):
+                self.counts[notice] += 1
             else:
-                self.counts["malformed"] += 1
-
-    def _who(self, content: Mapping[str, Any]) -> tuple[int, str | None] | None:
-        """Id and name of a participant; contact-center parties have a channel_id instead and are numbered as they come [inf]."""
-        name = content.get("user_name")
-        name = name if isinstance(name, str) and name else None
-        channel = content.get("channel_id")
-        if "user_id" not in content and isinstance(channel, str) and channel:
-            return self._channels.setdefault(channel, len(self._channels) + 1), name or channel
-        user = content.get("user_id")
-        if isinstance(user, str) and user.isascii() and user.isdigit() and len(user) < 20:
-            user = int(user)  # the docs' example of PARTICIPANT_JOIN has a string
-        user = _int(user)
-        return None if user is None or not 0 <= user < 2**63 else (user, name)
+                self._put(notice)
 
     def _media(self, socket: ClientSocket, kind: str, message: Mapping[str, Any]) -> None:
         if socket.state is not State.UP:
             self.counts["unexpected"] += 1
             return
-        content = message.get("content")
-        who = self._who(content) if isinstance(content, dict) else None
-        timestamp = _timestamp(content.get("timestamp")) if isinstance(content, dict) else None
-        data = content.get("data") if isinstance(content, dict) else None
-        if not isinstance(content, dict) or who is None or timestamp is None or not isinstance(data, str):
-            self.counts["malformed"] += 1
-        elif kind not in self.wanted:
-            self.counts["unexpected"] += 1
-        elif kind == "transcript":
-            start, end = _span(content, timestamp)
-            attribute = _int(content.get("attribute"))
+        item, trouble = self._reader.media(kind, message)
+        if trouble is not None:
+            self.counts[trouble] += 1
+        if item is not None:
             self.counts[kind] += 1
-            self._put(Caption(*who, data, start, end, _int(content.get("language")), attribute if attribute in (1, 2, 3) else 0))
-        else:
-            try:
-                payload = binascii.a2b_base64(data, strict_mode=True)
-            except (ValueError, binascii.Error):
-                self.counts["malformed"] += 1
-                return
-            if content.get("length", len(payload)) != len(payload):
-                self.counts["wrong_length"] += 1
-            self.counts[kind] += 1
-            self._put(Packet(kind, *who, payload, timestamp))
+            self._put(item)
 
-    # -------------------------------------------------------------------------------------------- the end
+    # The end
 
     def _over(self, now: float) -> None:
         """The stream has ended properly; leave once the media sockets have been read to their end."""
@@ -652,28 +483,3 @@ class RtmsClient:
     def _flush(self) -> list[Action]:
         out, self._out = self._out, []
         return out
-
-
-def _int(value: object) -> int | None:
-    """The value if it is an integer; JSON's true and 1.0 are not."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _timestamp(value: object) -> int | None:
-    """Milliseconds since the epoch, if it can be one."""
-    if isinstance(value, float) and math.isfinite(value):
-        value = int(value)
-    moment = _int(value)
-    return moment if moment is not None and 0 < moment < LATEST_MS else None
-
-
-def _span(content: Mapping[str, Any], timestamp: int) -> tuple[int, int]:
-    """Start and end of an utterance in ms since the epoch. `start_time` and `end_time` are read as that; smaller numbers as
-    offsets that only tell how long it took [inf: their unit is undocumented]; without them it took no time.
-    """
-    start, end = _int(content.get("start_time")), _int(content.get("end_time"))
-    if start is None or end is None or not 0 <= start <= end < LATEST_MS or end - start > LONGEST_UTTERANCE_MS:
-        return timestamp, timestamp
-    if start < 10**11:  # before 1973: no moment, so an offset
-        return timestamp, timestamp + end - start
-    return start, end

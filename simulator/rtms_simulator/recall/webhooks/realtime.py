@@ -50,9 +50,6 @@ def payloads(event: RecorderEvent) -> Iterator[tuple[str, str, dict[str, Any]]]:
         data = {"participant": event.participant.as_json(), "timestamp": timestamp_json(event.at, event.relative), "data": None}
         yield f"participant_events.{event.action}", "participant_events", data
     elif isinstance(event, TranscriptUtterance):
-        if event.partial:
-            yield "transcript.partial_data", "transcript", _utterance(event, event.words)
-            return
         # Zoom's transcript has no partial results; an utterance is announced word by word before it is said whole (inferred).
         for count in range(1, len(event.words)):
             yield "transcript.partial_data", "transcript", _utterance(event, event.words[:count])
@@ -112,7 +109,6 @@ class RealtimeSender:
         self._news = asyncio.Event()
         self._closing = False
         self.sent = 0
-        self.dropped = 0
 
     def offer(self, name: str, kind: str, inner: dict[str, Any]) -> None:
         """Queue an event if the endpoint asked for it; when it is too far behind, the oldest queued one is dropped."""
@@ -128,7 +124,6 @@ class RealtimeSender:
                 "recording": {"id": self._recording.id, "metadata": self._recording.metadata},
             },
         }
-        self.dropped += len(self._waiting) == self._waiting.maxlen
         self._waiting.append(json.dumps(body, separators=(",", ":")).encode())
         self._news.set()
 

@@ -6,18 +6,18 @@ itself promises no order, and `webhook.*` faults (see faults/recall.py) break it
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import random
 import string
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults.recall import FaultPlan, Step
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
@@ -137,7 +137,7 @@ class Webhooks:
         self._workspace_secret = workspace_secret
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self.endpoints: list[EndpointState] = []
         self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
 
@@ -192,19 +192,18 @@ class Webhooks:
 
     async def drained(self) -> None:
         """Return once every message has been delivered or given up. On a frozen clock somebody has to advance it meanwhile."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.idle()
 
     async def aclose(self) -> None:
         """Stop sending; what is pending stays pending."""
-        await self._stop()
+        await self._tasks.aclose()
         if self._client is not None:
             await self._client.aclose()
             self._client = None
 
     async def reset(self) -> None:
         """Forget all messages; endpoints and secrets stay."""
-        await self._stop()
+        await self._tasks.aclose()
         self.messages.clear()
         for endpoint in self.endpoints:
             endpoint.queue.clear()
@@ -218,7 +217,7 @@ class Webhooks:
             return
         if step.kind == "swap":
             message.endpoint.held.append(message)
-            self._spawn(self._release_later(message))
+            self._tasks.start(self._release_later(message))
             return
         self._enqueue(message, step)
         held, message.endpoint.held = message.endpoint.held, []
@@ -227,12 +226,12 @@ class Webhooks:
 
     def _enqueue(self, message: Message, step: Step) -> None:
         if step.kind == "late":
-            self._spawn(self._late(message, step.seconds))
+            self._tasks.start(self._late(message, step.seconds))
             return
         message.endpoint.queue.extend([(message, step)] * (2 if step.kind == "dup" else 1))
         if not message.endpoint.busy:
             message.endpoint.busy = True
-            self._spawn(self._work(message.endpoint))
+            self._tasks.start(self._work(message.endpoint))
 
     async def _late(self, message: Message, seconds: float) -> None:
         await self._clock.sleep(seconds)
@@ -251,7 +250,7 @@ class Webhooks:
                 message, _ = endpoint.queue.popleft()
                 if not await self._attempt(message) and message.state != "delivered" and not message.retrying:
                     message.retrying = True
-                    self._spawn(self._retry(message))
+                    self._tasks.start(self._retry(message))
         finally:
             endpoint.busy = False
 
@@ -309,17 +308,6 @@ class Webhooks:
     def signing_secrets(self) -> Sequence[str]:
         """The workspace secrets that sign real-time requests at this moment."""
         return self._workspace_secret.valid(self._clock.now())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _stop(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _token(self) -> str:
         return "".join(self._rng.choice(_BASE62) for _ in range(27))

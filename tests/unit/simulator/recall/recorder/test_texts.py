@@ -64,7 +64,7 @@ class TestTranscript:
         rest = {"text": "morning", "start_timestamp": at(0.5), "end_timestamp": at(1.2)}
         written = json.loads((tmp_path / "transcript.json").read_bytes())
         assert written == [{"participant": ADA_JSON, "language_code": "en", "words": [word, rest]}]
-        assert [(utterance.participant, utterance.partial, len(utterance.words)) for utterance in told] == [(ADA, False, 2)]
+        assert [(utterance.participant, len(utterance.words)) for utterance in told] == [(ADA, 2)]
 
     def test_the_provider_data_is_what_zoom_sent(self, tmp_path):
         transcript = Transcript(tmp_path, LINE, lambda _: None)

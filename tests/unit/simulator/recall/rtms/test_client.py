@@ -21,18 +21,9 @@ from rtms_simulator.recall.rtms.actions import (
     StreamFinished,
     StreamReady,
 )
-from rtms_simulator.recall.rtms.client import (
-    CONNECTED,
-    PHASE_TRANSITIONS,
-    SOCKET_TRANSITIONS,
-    Input,
-    Phase,
-    RtmsClient,
-    State,
-    Timings,
-    Turn,
-)
+from rtms_simulator.recall.rtms.client import RtmsClient
 from rtms_simulator.recall.rtms.codes import CUT_SHORT, PARTICIPANT_NOTICES, STATUS_NAMES
+from rtms_simulator.recall.rtms.states import CONNECTED, PHASE_TRANSITIONS, SOCKET_TRANSITIONS, Input, Phase, State, Timings, Turn
 
 # Reference C.1's golden vector: the signature Zoom's own SDK made for these ids.
 REQUEST = StreamRequest(
@@ -177,7 +168,7 @@ class TestJoining:
         assert subscription["msg_type"] == 5
         assert [event["event_type"] for event in subscription["events"]] == [2, 3, 4, 5, 6, 8, 9]
         assert all(event["subscribe"] is True for event in subscription["events"])
-        assert actions[-1] == StreamReady()
+        assert actions[-1] == StreamReady(first=True)
 
     def test_a_media_socket_that_hangs_does_not_keep_the_others_waiting(self):
         talk = Conversation()
@@ -186,16 +177,16 @@ class TestJoining:
         talk.accept_signaling()
         talk.opened("audio")
         talk.accept("audio", audio=AUDIO)
-        assert StreamReady() in talk.wait(10)
+        assert StreamReady(first=True) in talk.wait(10)
 
     def test_a_media_socket_that_comes_up_late_is_not_kept_waiting_for_the_others(self):
         talk = Conversation()
         talk.start()
         talk.opened("signaling")
         talk.accept_signaling()
-        assert StreamReady() not in talk.wait(12)
+        assert StreamReady(first=True) not in talk.wait(12)
         talk.opened("audio")
-        assert StreamReady() in talk.accept("audio", audio=AUDIO)
+        assert StreamReady(first=True) in talk.accept("audio", audio=AUDIO)
 
     @pytest.mark.parametrize(("status", "name"), STATUS_NAMES.items())
     def test_every_refusal_of_the_signaling_handshake_becomes_a_sub_code(self, status, name):
@@ -264,7 +255,7 @@ class TestJoining:
         talk.opened("transcript")
         actions = talk.say("transcript", msg_type=4, status_code=12, reason="not supported")
         assert CloseSocket("transcript") in actions
-        assert StreamReady() in actions
+        assert StreamReady(first=True) in actions
         assert talk.client.unavailable == {"transcript": "zoom_rtms_media_type_transcript_not_support"}
 
     def test_all_kinds_refused_is_the_end(self):
@@ -485,7 +476,7 @@ class TestComingBack:
         for role in roles:
             talk.opened(role)
             out = talk.accept(role)
-        assert StreamReady() in out
+        assert StreamReady(first=False) in out
 
     def test_a_kind_that_was_given_up_may_come_back_with_signaling(self):
         talk = Conversation()
