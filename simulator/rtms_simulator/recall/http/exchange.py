@@ -10,7 +10,6 @@ from typing import Any
 
 from rtms_simulator.faults.recall import Step
 from rtms_simulator.recall.http.request_body import DecodedBody
-from rtms_simulator.serving.cuttable import Address
 
 _GATEWAY_TEXTS = {
     400: "Bad Request",
@@ -48,7 +47,7 @@ class ApiRequest:
     body: bytes
     decoded: DecodedBody
     origin: str
-    client: Address | None
+    client: tuple[str, int] | None
 
     @property
     def parameters(self) -> dict[str, str]:
