@@ -10,6 +10,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from rtms_infra.identity import RECORD_PERMISSIONS
 from rtms_infra.keys import KEYS, REQUIRED, Key
 from rtms_infra.regions import PAIRED, REGIONS
 from rtms_infra.stack import OUTPUTS
-from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Deployment, Runner, configured, example
+from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Deployment, Runner, configured, example, numbers_of
 from tests.infra.purposes import costs, purposes
 
 COMMAND = "python -m tests.infra.regenerate"
 INVENTORY = ROOT / "tests" / "infra" / "inventory"
 DOCS = ROOT / "docs"
+NUMBERS = ROOT / "simulator" / "rtms_simulator" / "kit" / "deployed.json"
 
 
 def project_file() -> str:
@@ -218,9 +220,19 @@ def with_blocks(text: str, named: dict[str, str]) -> str:
     return text
 
 
+def numbers_file(runner: Runner) -> str:
+    """The deployed numbers of the least configuration, for the fakes (`rtms_simulator.kit.deployed`). Names and environment stay out."""
+    numbers = asdict(numbers_of(runner.run(configured())))
+    for queue in numbers["queues"].values():
+        del queue["path"]
+    for function in numbers["functions"].values():
+        del function["environment"]
+    return json.dumps(numbers, indent=2) + "\n"
+
+
 def generated(runner: Runner) -> dict[Path, str]:
     """Path -> what must be in it."""
-    files = {ROOT / "Pulumi.yaml": project_file()}
+    files = {ROOT / "Pulumi.yaml": project_file(), NUMBERS: numbers_file(runner)}
     for name in EXAMPLES:
         deployment = runner.run(example(name))
         if deployment.error:

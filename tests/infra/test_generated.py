@@ -27,7 +27,7 @@ def wanted(runner: Runner) -> dict[Path, str]:
     return generated(runner)
 
 
-FILES = ["Pulumi.yaml", "docs/configuration-infra.md", "docs/costs.md", "docs/permissions.md"]
+FILES = ["Pulumi.yaml", "simulator/rtms_simulator/kit/deployed.json", "docs/configuration-infra.md", "docs/costs.md", "docs/permissions.md"]
 
 
 @pytest.mark.parametrize("name", [*FILES, *(f"tests/infra/inventory/{example}.yaml" for example in EXAMPLES)])
