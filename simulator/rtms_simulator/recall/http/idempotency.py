@@ -45,9 +45,9 @@ class IdempotencyKeys:
         if where in self._in_flight:
             return Verdict.IN_FLIGHT
         self._forget_old(now)
-        kept = self._answers.get(where)
-        if kept is not None:
-            return kept[1]
+        entry = self._answers.get(where)
+        if entry is not None:
+            return entry[1]
         self._in_flight.add(where)
         return Verdict.PERFORM
 

@@ -51,7 +51,7 @@ def artifact_data(artifact: Artifact, link: Link) -> dict[str, Any]:
 
 def artifact_shortcut(artifact: Artifact, link: Link) -> dict[str, Any]:
     """An artifact as `media_shortcuts` shows it."""
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": artifact.id,
         "created_at": api_time(artifact.created_at),
         "status": status(artifact.status),
@@ -59,11 +59,11 @@ def artifact_shortcut(artifact: Artifact, link: Link) -> dict[str, Any]:
         "data": artifact_data(artifact, link),
     }
     if artifact.kind in ("video_mixed", "audio_mixed", "audio_separate", "video_separate"):
-        shown["format"] = artifact.format
+        fields["format"] = artifact.format
     if artifact.kind == "transcript":
-        shown["diarization"] = artifact.diarization
-        shown["provider"] = artifact.provider
-    return shown
+        fields["diarization"] = artifact.diarization
+        fields["provider"] = artifact.provider
+    return fields
 
 
 def artifact_object(artifact: Artifact, recording: Recording, link: Link) -> dict[str, Any]:
@@ -73,11 +73,11 @@ def artifact_object(artifact: Artifact, recording: Recording, link: Link) -> dic
 
 def shortcuts(recording: Recording, link: Link) -> dict[str, Any]:
     """All five keys, each an object or null. Of two audio formats the mp3 is shown; a deleted artifact is not."""
-    shown: dict[str, Any] = dict.fromkeys(SHORTCUT_KINDS)
+    by_kind: dict[str, Any] = dict.fromkeys(SHORTCUT_KINDS)
     for artifact in recording.artifacts:
-        if artifact.kind in shown and shown[artifact.kind] is None and artifact.status.code != "deleted":
-            shown[artifact.kind] = artifact_shortcut(artifact, link)
-    return shown
+        if artifact.kind in by_kind and by_kind[artifact.kind] is None and artifact.status.code != "deleted":
+            by_kind[artifact.kind] = artifact_shortcut(artifact, link)
+    return by_kind
 
 
 def recording_embed(recording: Recording, link: Link) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def mdc_object(mdc: Mdc, recording: Recording | None, link: Link, switches: Reca
     rtms = mdc.body.get("zoom_rtms")
     if recording is not None and not switches.shows(recording.status.code):
         recording = None
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": mdc.id,
         "created_at": api_time(mdc.created_at),
         "status": {**status(mdc.status), "code": _mdc_code(mdc.status.code, switches)},
@@ -131,10 +131,10 @@ def mdc_object(mdc: Mdc, recording: Recording | None, link: Link, switches: Reca
         "recording_config": mdc.body.get("recording_config"),
     }
     if switches.echo_zoom_rtms:
-        shown["zoom_rtms"] = {key: value for key, value in rtms.items() if key != "signature"} if rtms else None
-        shown["google_meet_media_api"] = None
+        fields["zoom_rtms"] = {key: value for key, value in rtms.items() if key != "signature"} if rtms else None
+        fields["google_meet_media_api"] = None
     if switches.status_changes:
-        shown["status_changes"] = [
+        fields["status_changes"] = [
             {
                 "code": _mdc_code(change.code, switches),
                 "message": None,
@@ -143,7 +143,7 @@ def mdc_object(mdc: Mdc, recording: Recording | None, link: Link, switches: Reca
             }
             for change in mdc.changes
         ]
-    return shown
+    return fields
 
 
 def parts_file(artifact: Artifact, link: Link) -> list[dict[str, Any]]:

@@ -91,14 +91,14 @@ def _multipart(body: bytes, boundary: bytes | None) -> Any:
 
 
 def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for path, value in pairs:
+    value: dict[str, Any] = {}
+    for path, text in pairs:
         *parents, last = path.split(".")
-        place = found
+        place = value
         for parent in parents:
             inner = place.setdefault(parent, {})
             if not isinstance(inner, dict):
                 inner = place[parent] = {}
             place = inner
-        place[last] = value
-    return found
+        place[last] = text
+    return value

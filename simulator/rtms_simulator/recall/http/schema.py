@@ -66,14 +66,14 @@ class Text:
         return None
 
     def schema(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "string"}
+        schema: dict[str, Any] = {"type": "string"}
         if not self.blank:
-            found["minLength"] = 1
+            schema["minLength"] = 1
         if self.max_length is not None:
-            found["maxLength"] = self.max_length
+            schema["maxLength"] = self.max_length
         if self.pattern is not None:
-            found["pattern"] = f"^(?:{self.pattern})$"
-        return _or_null(found, self.nullable)
+            schema["pattern"] = f"^(?:{self.pattern})$"
+        return _or_null(schema, self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ class Number:
 
     def problems(self, value: Any, where: RequestContext) -> Problems | None:
         # JSON knows no difference between 1 and 1.0.
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole and not (isinstance(value, float) and value.is_integer()):
+        integral = isinstance(value, int) and not isinstance(value, bool)
+        if not integral and not (isinstance(value, float) and value.is_integer()):
             return ["A valid integer is required."]
         return None if value >= self.least else [f"Ensure this value is greater than or equal to {self.least}."]
 
@@ -134,14 +134,14 @@ class ListOf:
             return {NON_FIELD: [f'Expected a list of items but got type "{_name(value)}".']}
         if len(value) < self.least:
             return {NON_FIELD: ["This list may not be empty."]}
-        found = {str(index): problem for index, item in enumerate(value) if (problem := _problems(self.item, item, where)) is not None}
-        return found or None
+        errors = {str(index): problem for index, item in enumerate(value) if (problem := _problems(self.item, item, where)) is not None}
+        return errors or None
 
     def schema(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "array", "items": self.item.schema()}
+        schema: dict[str, Any] = {"type": "array", "items": self.item.schema()}
         if self.least:
-            found["minItems"] = self.least
-        return _or_null(found, self.nullable)
+            schema["minItems"] = self.least
+        return _or_null(schema, self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,8 @@ class MapOf:
     def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, dict):
             return _not_an_object(value)
-        found = {key: problem for key, item in value.items() if (problem := _problems(self.value, item, where)) is not None}
-        return found or None
+        errors = {key: problem for key, item in value.items() if (problem := _problems(self.value, item, where)) is not None}
+        return errors or None
 
     def schema(self) -> dict[str, Any]:
         return _or_null({"type": "object", "additionalProperties": self.value.schema()}, self.nullable)
@@ -184,8 +184,8 @@ class Need:
     when: str | None = None
 
     def applies(self, value: Mapping[str, Any]) -> bool:
-        given = value.get(self.field)
-        return given is not None if self.when is None else given == self.when
+        content = value.get(self.field)
+        return content is not None if self.when is None else content == self.when
 
     def schema(self) -> dict[str, Any]:
         free = {"type": "null"} if self.when is None else {"not": {"const": self.when}}
@@ -210,33 +210,33 @@ class Record:
     def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, dict):
             return _not_an_object(value)
-        found: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
         for name in value.keys() - self.fields.keys():
-            found[name] = [NOT_ALLOWED.format(operation=where.operation, region=where.region)]
+            errors[name] = [NOT_ALLOWED.format(operation=where.operation, region=where.region)]
         for name, kind in self.fields.items():
             if name in value:
                 problem = _problems(kind, value[name], where)
                 if problem is not None:
-                    found[name] = problem
+                    errors[name] = problem
             elif name in self.required:
-                found[name] = [REQUIRED]
-        if not found and self.one_of and sum(value.get(name) is not None for name in self.one_of) != 1:
-            found[NON_FIELD] = [f"Exactly one of {', '.join(f'`{name}`' for name in self.one_of)} must be given."]
-        for need in () if found else self.needs:
+                errors[name] = [REQUIRED]
+        if not errors and self.one_of and sum(value.get(name) is not None for name in self.one_of) != 1:
+            errors[NON_FIELD] = [f"Exactly one of {', '.join(f'`{name}`' for name in self.one_of)} must be given."]
+        for need in () if errors else self.needs:
             if need.applies(value) and value.get(need.other) != need.value:
-                found[need.field] = [f"This requires `{need.other}` to be {need.value!r}."]
-        return found or None
+                errors[need.field] = [f"This requires `{need.other}` to be {need.value!r}."]
+        return errors or None
 
     def schema(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        schema: dict[str, Any] = {
             "type": "object",
             "properties": {name: kind.schema() for name, kind in self.fields.items()},
             "additionalProperties": False,
         }
         if self.required:
-            found["required"] = sorted(self.required)
+            schema["required"] = sorted(self.required)
         if self.one_of:
-            found["oneOf"] = [
+            schema["oneOf"] = [
                 {
                     "required": [name],
                     "properties": {name: _not_null(self.fields[name]), **{o: {"type": "null"} for o in self.one_of if o != name}},
@@ -244,8 +244,8 @@ class Record:
                 for name in self.one_of
             ]
         if self.needs:
-            found["allOf"] = [need.schema() for need in self.needs]
-        return _or_null(found, self.nullable)
+            schema["allOf"] = [need.schema() for need in self.needs]
+        return _or_null(schema, self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +305,8 @@ class OneKey:
 
 def problems(kind: Type, value: Any, where: RequestContext) -> dict[str, Any] | None:
     """Judge a whole body: None, or the JSON object of a 400."""
-    found = _problems(kind, value, where)
-    return {NON_FIELD: found} if isinstance(found, list) else found
+    errors = _problems(kind, value, where)
+    return {NON_FIELD: errors} if isinstance(errors, list) else errors
 
 
 def is_uuid(text: str) -> bool:

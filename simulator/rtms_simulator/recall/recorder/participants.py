@@ -26,10 +26,10 @@ class Roster:
 
     def meet(self, user_id: int, name: str | None) -> Participant:
         """The participant of that id, noted if new or renamed."""
-        known = self._people.get(user_id)
-        if known is None or (name is not None and known.name != name):
-            known = self._people[user_id] = Participant(user_id, name)
-        return known
+        participant = self._people.get(user_id)
+        if participant is None or (name is not None and participant.name != name):
+            participant = self._people[user_id] = Participant(user_id, name)
+        return participant
 
     def people(self) -> list[Participant]:
         """Everybody, in the order they were first named."""

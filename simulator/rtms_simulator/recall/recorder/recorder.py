@@ -56,16 +56,16 @@ def media_request(config: RecordingConfig) -> dict[str, dict[str, int | bool]]:
     pictures and captions only when something is made of them.
     """
     multi = bool(config.audio_separate) or config.live_audio_separate
-    wanted: dict[str, dict[str, int | bool]] = {
+    media: dict[str, dict[str, int | bool]] = {
         "audio": {"content_type": 2, "sample_rate": 1, "channel": 1, "codec": 1, "data_opt": 2 if multi else 1, "send_rate": 20}
     }
     if (config.video_mixed and config.layout != "audio_only") or config.video_separate or config.live_video_png:
         video = config.video
-        wanted["video"] = {"content_type": 3, "codec": video.codec, "resolution": video.resolution, "data_opt": 3, "fps": video.fps}
-        wanted["deskshare"] = {"content_type": 3, "codec": 5, "resolution": video.resolution, "fps": 1}
+        media["video"] = {"content_type": 3, "codec": video.codec, "resolution": video.resolution, "data_opt": 3, "fps": video.fps}
+        media["deskshare"] = {"content_type": 3, "codec": 5, "resolution": video.resolution, "fps": 1}
     if config.transcript:
-        wanted["transcript"] = {"content_type": 5}
-    return wanted
+        media["transcript"] = {"content_type": 5}
+    return media
 
 
 class _Connect(connect):
@@ -135,7 +135,7 @@ class Recorder:
         if self._running:
             await self._stopped.wait()
 
-    # -------------------------------------------------------------------------------------------- actions
+    # Actions
 
     def _do(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -174,7 +174,7 @@ class Recorder:
         if link is not None and link.task is not None and link.task is not asyncio.current_task():
             link.task.cancel()
 
-    # -------------------------------------------------------------------------------------------- sockets and time
+    # Sockets and time
 
     async def _serve(self, role: str, url: str, link: _Link) -> None:
         """Carry one socket from opening to closing."""
@@ -246,7 +246,7 @@ class Recorder:
             except TimeoutError:
                 self._do(self._client.tick(self.clock.now()))
 
-    # -------------------------------------------------------------------------------------------- the end
+    # The end
 
     def _result(self) -> RecordingResult:
         finished = self._client.finished

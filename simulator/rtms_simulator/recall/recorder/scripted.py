@@ -92,16 +92,16 @@ class ScriptedRecorder:
 
     def _kinds(self) -> list[str]:
         config = self.config
-        found = ["video_mixed"] if config.video_mixed else []
+        kinds = ["video_mixed"] if config.video_mixed else []
         for kind, formats in (("audio_mixed", config.audio_mixed), ("audio_separate", config.audio_separate)):
             if formats:
-                found.append(kind)
+                kinds.append(kind)
             if len(formats) == 2:
-                found.append(f"{kind}_raw")
-        found += ["video_separate"] if config.video_separate else []
-        found += ["transcript", "provider_data"] if config.transcript else []
-        found += ["participant_events", "speaker_timeline", "participants"] if config.participant_events else []
-        return [*found, "meeting_metadata"] if config.meeting_metadata else found
+                kinds.append(f"{kind}_raw")
+        kinds += ["video_separate"] if config.video_separate else []
+        kinds += ["transcript", "provider_data"] if config.transcript else []
+        kinds += ["participant_events", "speaker_timeline", "participants"] if config.participant_events else []
+        return [*kinds, "meeting_metadata"] if config.meeting_metadata else kinds
 
     def _write(self, kind: str) -> ArtifactFile:
         plain = kind.removesuffix("_raw")

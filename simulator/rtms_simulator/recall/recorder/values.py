@@ -71,26 +71,26 @@ class RecordingConfig:
         """Read a validated `recording_config`. With `defaults`, a missing key means what it means to Create Bot (mp4,
         participant events and metadata on); without, only what was asked for is recorded [inf: MDC's defaults are unpublished].
         """
-        given = config or {}
+        entries = config or {}
 
-        def wanted(key: str) -> bool:
-            return given.get(key) is not None if key in given else defaults
+        def is_on(key: str) -> bool:
+            return entries.get(key) is not None if key in entries else defaults
 
         def formats(name: str) -> tuple[str, ...]:
-            return tuple(form for form in ("mp3", "raw") if given.get(f"{name}_{form}") is not None)
+            return tuple(form for form in ("mp3", "raw") if entries.get(f"{name}_{form}") is not None)
 
-        live = {event for endpoint in given.get("realtime_endpoints") or () for event in endpoint.get("events") or ()}
-        transcribed = given.get("transcript") is not None
+        live = {event for endpoint in entries.get("realtime_endpoints") or () for event in endpoint.get("events") or ()}
+        transcribed = entries.get("transcript") is not None
         return cls(
-            video_mixed=wanted("video_mixed_mp4"),
-            layout=given.get("video_mixed_layout") or "speaker_view",
-            share_layout=given.get("video_mixed_participant_video_when_screenshare") or "overlap",
+            video_mixed=is_on("video_mixed_mp4"),
+            layout=entries.get("video_mixed_layout") or "speaker_view",
+            share_layout=entries.get("video_mixed_participant_video_when_screenshare") or "overlap",
             audio_mixed=formats("audio_mixed"),
             audio_separate=formats("audio_separate"),
-            video_separate=given.get("video_separate_mp4") is not None,
+            video_separate=entries.get("video_separate_mp4") is not None,
             transcript=transcribed,
-            participant_events=wanted("participant_events"),
-            meeting_metadata=wanted("meeting_metadata"),
+            participant_events=is_on("participant_events"),
+            meeting_metadata=is_on("meeting_metadata"),
             live_audio_mixed="audio_mixed_raw.data" in live,
             live_audio_separate="audio_separate_raw.data" in live,
             live_video_png="video_separate_png.data" in live,
@@ -131,7 +131,7 @@ class Word:
     end_relative: float
 
 
-# ----------------------------------------------------------------------------------------------- reported while recording
+# Reported while recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class RecordingEnded:
 RecorderEvent = Joined | FirstPacket | Paused | Resumed | ParticipantEvent | TranscriptUtterance | AudioChunk | VideoImage | RecordingEnded
 
 
-# ----------------------------------------------------------------------------------------------- left behind
+# Left behind
 
 
 @dataclass(frozen=True, slots=True)

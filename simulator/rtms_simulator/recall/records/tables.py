@@ -76,11 +76,11 @@ def step(kind: str, state: str, fact: str) -> str:
 
 def states(kind: str) -> tuple[str, ...]:
     """Every state of a kind, the initial one first."""
-    found = dict.fromkeys((INITIAL[kind],))
+    names = dict.fromkeys((INITIAL[kind],))
     for (source, _), target in TABLES[kind].items():
-        found.setdefault(source)
-        found.setdefault(target)
-    return tuple(found)
+        names.setdefault(source)
+        names.setdefault(target)
+    return tuple(names)
 
 
 def is_final(kind: str, state: str) -> bool:

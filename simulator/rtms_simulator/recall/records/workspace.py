@@ -177,16 +177,16 @@ def page(objects: Iterable[T], cursor: str | None, size: int) -> tuple[Sequence[
     ordered = sorted(objects, key=lambda thing: -thing.seq)
     forward, place = _read_cursor(cursor) if cursor else (True, None)
     if place is None:
-        shown = ordered[:size]
+        items = ordered[:size]
     elif forward:
-        shown = [thing for thing in ordered if thing.seq < place][:size]
+        items = [thing for thing in ordered if thing.seq < place][:size]
     else:
-        shown = [thing for thing in ordered if thing.seq > place][-size:]
-    if not shown:
-        return shown, None, None
-    further = _cursor("next", shown[-1].seq) if ordered[-1].seq < shown[-1].seq else None
-    back = _cursor("prev", shown[0].seq) if ordered[0].seq > shown[0].seq else None
-    return shown, further, back
+        items = [thing for thing in ordered if thing.seq > place][-size:]
+    if not items:
+        return items, None, None
+    further = _cursor("next", items[-1].seq) if ordered[-1].seq < items[-1].seq else None
+    back = _cursor("prev", items[0].seq) if ordered[0].seq > items[0].seq else None
+    return items, further, back
 
 
 def _cursor(direction: str, place: int) -> str:

@@ -114,7 +114,7 @@ class RealtimeSender:
         """Queue an event if the endpoint asked for it; when it is too far behind, the oldest queued one is dropped."""
         if name not in self._endpoint.events or self._endpoint.status.code != "running" or self._closing:
             return
-        artifact = next((found for found in self._recording.artifacts if found.kind == kind), None)
+        artifact = next((one for one in self._recording.artifacts if one.kind == kind), None)
         body = {
             "event": name,
             "data": {
