@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
@@ -36,9 +37,11 @@ _IN_FLIGHT_PAUSE_S = 1.0
 _HANDOFF = re.compile(r"[0-9a-f]{64}")
 _MESSAGE_ID = re.compile(r"[!-\-/-~]{1,256}")  # printable, no dot: the dot separates what is signed
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_WORD = string.ascii_letters + string.digits + "+/_=-"
 # Keys, signatures and tokens: long, without a break, and hexadecimal or with a digit somewhere.
-_CREDENTIAL = re.compile(r"[0-9A-Fa-f]{32,}|(?=[A-Za-z+/_=-]*[0-9])[A-Za-z0-9+/_=-]{24,}")
-_CUT_SHORT = re.compile(r"[A-Za-z0-9+/_=-]*$")
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
+_HEX = re.compile(r"[0-9A-Fa-f]{32,}")
+_HIDDEN = re.compile(r"<(style|script)\b")
 _EXCERPT_BYTES = 65_536
 _LINK_QUERY = re.compile(r"\?[^\s\"'<>]+")
 
@@ -151,15 +154,35 @@ _CAUSES = {
 def excerpt(body: bytes) -> str:
     """At most 300 printable characters of an error body, JSON or HTML, without what looks like a key, a signature or a link's query.
 
-    Redacted first and cut afterwards: a credential cut in two would no longer look like one.
+    Redacted first and cut afterwards: a credential cut in two would no longer look like one. Time is in proportion to the size.
     """
     text = body[:_EXCERPT_BYTES].decode("utf-8", "replace")
     if len(body) > _EXCERPT_BYTES:
-        text = _CUT_SHORT.sub("", text)
+        text = text.rstrip(_WORD)
     if text.lstrip()[:1] == "<":
-        text = re.sub(r"(?s)<(style|script).*?</\1>|<[^>]*>", " ", text)
-    text = _LINK_QUERY.sub("?...", _CREDENTIAL.sub("...", text))
+        text = _without_tags(text)
+    text = _LINK_QUERY.sub("?...", _LONG_WORD.sub(_without_credential, text))
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]
+
+
+def _without_credential(match: re.Match[str]) -> str:
+    return "..." if any(c in string.digits for c in match[0]) else _HEX.sub("...", match[0])
+
+
+def _without_tags(text: str) -> str:
+    """Text outside of tags, styles and scripts. A style without an end hides what follows."""
+    kept: list[str] = []
+    at = 0
+    while (opened := text.find("<", at)) >= 0:
+        closed = text.find(">", opened)
+        if closed < 0:
+            break
+        kept += (text[at:opened], " ")
+        at = closed + 1
+        if match := _HIDDEN.match(text, opened):
+            end = text.find(f"</{match[1]}", at)
+            at = end if end >= 0 else len(text)
+    return "".join([*kept, text[at:]])
 
 
 def read_mdc(body: bytes) -> list[View]:

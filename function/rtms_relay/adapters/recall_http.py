@@ -1,8 +1,14 @@
-"""Recall.ai's HTTP API over httpx."""
+"""Recall.ai's HTTP API over httpx.
+
+Nothing that a server sends costs more than the limits here: no content-encoding is accepted (a few hundred bytes unpack to
+hundreds of megabytes), bytes are counted as they come from the wire, and one time limit holds for a whole call, headers included.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
@@ -13,27 +19,44 @@ from rtms_relay.errors import RecallUnavailable
 from rtms_relay.ports import Answer, Clock
 
 MAX_BODY = 10_000_000
-"""More than any answer of Recall's; the rest is cut off, so that a broken peer cannot fill the memory."""
+"""More bytes than any answer of Recall's has; the rest is cut off, so that a broken peer cannot fill the memory."""
+
+MAX_DOWNLOAD = 50_000_000_000
+"""Bytes of one artifact. Zoom ends a meeting after 30 hours: this is 3.7 Mbit/s for all of them."""
+
+STALL_S = 60.0
+STALL_BYTES = 65_536
+"""A download has stalled when `STALL_S` seconds of waiting brought fewer than `STALL_BYTES`."""
 
 _CONNECT_S = 5.0
-_DOWNLOAD_STALL_S = 60.0
+_IDENTITY = {"Accept-Encoding": "identity"}
 
 
 class HttpRecall:
-    """`RecallApi` at `base_url` (with the API root, no trailing slash). Every call ends within about `timeout_s` (seconds).
+    """`RecallApi` at `base_url` (with the API root, no trailing slash). Every call ends within `timeout_s` (seconds), whatever comes.
 
     The client is made on first use, inside the running loop. Redirects are not followed: a POST must not become a GET, and the
-    key goes nowhere else. Both calls with a slash at the end, as Recall's reference has them.
+    key goes nowhere else. Proxies and .netrc of the environment are not used. Paths end with a slash, as Recall's reference has them.
     """
 
     def __init__(
-        self, base_url: str, api_key: str, clock: Clock, *, timeout_s: float = 15.0, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        base_url: str,
+        api_key: str,
+        clock: Clock,
+        *,
+        timeout_s: float = 15.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        max_download: int = MAX_DOWNLOAD,
+        stall_s: float = STALL_S,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._clock = clock
         self._timeout_s = timeout_s
         self._transport = transport
+        self._max_download = max_download
+        self._stall_s = stall_s
         self._client: httpx.AsyncClient | None = None
 
     async def create(self, body: bytes, idempotency_key: str) -> Answer:
@@ -45,29 +68,53 @@ class HttpRecall:
         )
 
     async def retrieve(self, mdc_id: str) -> Answer:
-        return await self._call("GET", f"meeting_direct_connect/{quote(mdc_id, safe='')}/")
+        return await self._call("GET", f"meeting_direct_connect/{_part(mdc_id)}/")
 
     async def recording(self, recording_id: str) -> Answer:
-        return await self._call("GET", f"recording/{quote(recording_id, safe='')}/")
+        return await self._call("GET", f"recording/{_part(recording_id)}/")
 
     async def recordings_with_metadata(self, key: str, value: str, cursor: str | None = None) -> Answer:
         params = {f"metadata__{key}": value} | ({"cursor": cursor} if cursor is not None else {})
         return await self._call("GET", "recording/", params=params)
 
     async def delete_recording(self, recording_id: str) -> Answer:
-        return await self._call("DELETE", f"recording/{quote(recording_id, safe='')}/")
+        return await self._call("DELETE", f"recording/{_part(recording_id)}/")
 
     async def download(self, url: str) -> AsyncIterator[bytes]:
-        """Chunks of a pre-signed link; S3 refuses a request with a second credential, so the API key stays at home."""
-        timeout = httpx.Timeout(_DOWNLOAD_STALL_S, connect=_CONNECT_S)
+        """Chunks of a pre-signed link. S3 refuses a request with a second credential, so the API key is not sent."""
+        timeout = httpx.Timeout(self._stall_s, connect=_CONNECT_S)
         try:
-            async with self._http().stream("GET", url, timeout=timeout) as response:
+            async with self._http().stream("GET", _link(url), timeout=timeout, headers=_IDENTITY) as response:
                 if response.status_code != 200:
                     raise RecallUnavailable(f"the download answered {response.status_code}")
-                async for chunk in response.aiter_bytes():
+                if _encoded(response):
+                    raise RecallUnavailable("the download came with a content-encoding")
+                size = 0
+                async for chunk in self._unless_stalled(response.aiter_raw()):
+                    size += len(chunk)
+                    if size > self._max_download:
+                        raise RecallUnavailable(f"the download is over {self._max_download} bytes")
                     yield chunk
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RecallUnavailable(f"the download broke off: {type(error).__name__}") from error
+
+    async def _unless_stalled(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same chunks. Only time spent waiting for them counts, not what the caller does with them."""
+        loop = asyncio.get_running_loop()
+        waited, received = 0.0, 0
+        while True:
+            began = loop.time()
+            try:
+                async with asyncio.timeout(self._stall_s - waited):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise RecallUnavailable("the download stalled") from None
+            waited, received = waited + loop.time() - began, received + len(chunk)
+            if received >= STALL_BYTES:
+                waited, received = 0.0, 0
+            yield chunk
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -83,22 +130,28 @@ class HttpRecall:
         headers: dict[str, str] | None = None,
         params: dict[str, str] | None = None,
     ) -> Answer:
-        deadline = self._clock.now_ms() + self._timeout_s * 1000
-        sent = {"Authorization": f"Token {self._api_key}", "Accept": "application/json", **(headers or {})}
+        sent = {"Authorization": f"Token {self._api_key}", "Accept": "application/json", **_IDENTITY, **(headers or {})}
+        answer = Answer(0, failure="timeout")
+        body = bytearray()
         try:
-            async with self._http().stream(method, f"{self._base_url}/{path}", content=content, headers=sent, params=params) as response:
-                body = b""
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_BODY or self._clock.now_ms() > deadline:
-                        break
-                return Answer(response.status_code, body[:MAX_BODY], self._retry_after(response.headers.get("retry-after")))
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._http().stream(method, f"{self._base_url}/{path}", content=content, headers=sent, params=params) as response,
+            ):
+                answer = Answer(response.status_code, b"", self._retry_after(response.headers.get("retry-after")))
+                if not _encoded(response):
+                    async for chunk in response.aiter_raw():
+                        body += chunk
+                        if len(body) > MAX_BODY:
+                            break
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.PoolTimeout):
             return Answer(0, failure="unreachable")
-        except httpx.TimeoutException:
-            return Answer(0, failure="timeout")
+        except (TimeoutError, httpx.TimeoutException):
+            # With its status known, the answer is one: a 201 whose body never ends has made something.
+            pass
         except httpx.HTTPError:
             return Answer(0, failure="reset")
+        return replace(answer, body=bytes(body[:MAX_BODY]))
 
     def _retry_after(self, value: str | None) -> float | None:
         """Seconds, or an HTTP date (RFC 9110, 10.2.3); at most an hour. What cannot be read counts as absent."""
@@ -108,18 +161,35 @@ class HttpRecall:
             return min(3600.0, float(value))
         try:
             when = parsedate_to_datetime(value)
-        except ValueError:
+            when = when if when.tzinfo else when.replace(tzinfo=UTC)
+            return min(3600.0, max(0.0, (when - datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)).total_seconds()))
+        except (ValueError, TypeError, OverflowError):
             return None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        return min(3600.0, max(0.0, (when - datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)).total_seconds()))
 
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s)),
+                timeout=httpx.Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s * 0.8)),
                 limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
                 follow_redirects=False,
                 transport=self._transport,
                 trust_env=False,
             )
         return self._client
+
+
+def _part(name: str) -> str:
+    """One part of a path: a name of dots only would mean a folder above."""
+    return quote(name, safe="").replace(".", "%2E") if set(name) <= {"."} else quote(name, safe="")
+
+
+def _link(url: str) -> httpx.URL:
+    """Raises `httpx.InvalidURL`. A port that no socket has would end in an error of the event loop's."""
+    parsed = httpx.URL(url)
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise httpx.InvalidURL("no such port")
+    return parsed
+
+
+def _encoded(response: httpx.Response) -> bool:
+    return any(coding.strip().lower() not in ("", "identity") for coding in response.headers.get("content-encoding", "").split(","))
