@@ -22,6 +22,9 @@ ALWAYS = (
     "storage",
 )
 
+FIRST = "cloudresourcemanager"
+"""Each enabled API, once created, asks this one for the project. `serviceusage`, which enables, is given (docs/deploy.md)."""
+
 
 class Apis(pulumi.ComponentResource):
     """The APIs of the project, each enabled once.
@@ -34,17 +37,18 @@ class Apis(pulumi.ComponentResource):
 
     def __init__(self, project: str, extra: tuple[str, ...] = ()) -> None:
         super().__init__("rtmskit:infra:Apis", "apis")
-        self._services = {
-            api: projects.Service(
-                f"api-{api}",
-                project=project,
-                service=f"{api}.googleapis.com",
-                disable_on_destroy=False,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-            for api in sorted({*ALWAYS, *extra})
-        }
+        first = self._service(project, FIRST, [])
+        self._services = {FIRST: first} | {api: self._service(project, api, [first]) for api in sorted({*ALWAYS, *extra} - {FIRST})}
         self.register_outputs({})
+
+    def _service(self, project: str, api: str, after: list[projects.Service]) -> projects.Service:
+        return projects.Service(
+            f"api-{api}",
+            project=project,
+            service=f"{api}.googleapis.com",
+            disable_on_destroy=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
 
     def before(self, *apis: str) -> list[pulumi.Resource]:
         """What a user of these APIs depends on."""

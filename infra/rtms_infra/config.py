@@ -17,6 +17,9 @@ from rtms_infra.keys import BY_NAME, KEYS, NAME, NAMESPACE, RENAMED, REQUIRED, K
 from rtms_infra.numbers import SLOTS_MIN
 from rtms_infra.regions import REGIONS
 
+ACCOUNTS = ("webhook", "worker", "events", "retrieve", "sweep", "build", "deployer")
+"""The service accounts of a deployment; each is `<name>-<role>`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -86,6 +89,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
+    on: bool
     cold_after_days: int
     delete_after_days: int
 
@@ -124,6 +128,8 @@ class GitHub:
     repository: str
     owner_id: str
     ref: str
+    deploys: bool
+    pool: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +140,13 @@ class Config:
     zoom: ZoomApp
     recall: RecallAccount
     runtime: str
+    redeploy: str
     webhook: Capacity
     worker: Capacity
     retrievals_per_second: int
     records_keep_days: int
     backup_days: int
-    archive: Archive | None
+    archive: Archive
     access: Access
     alerts: Alerts
     budget: Budget | None
@@ -327,6 +334,24 @@ def _secret(value: str) -> Secret | None:
     return Secret(value) if value else None
 
 
+def _github(found: dict[str, Any]) -> GitHub | None:
+    if not found["githubRepository"]:
+        return None
+    names = ("githubRepository", "githubOwnerId", "githubRef", "githubDeploys", "githubPool")
+    return GitHub(*(found[name] for name in names))
+
+
+def _own_accounts(found: dict[str, Any], name: str, project: str) -> list[str]:
+    """The program's own service accounts among the callers: removing one of them later would take its own right away."""
+    own = {f"serviceAccount:{name}-{role}@{project}.iam.gserviceaccount.com" for role in ACCOUNTS}
+    key = BY_NAME["workerCallers"]
+    return [
+        _problem(key.full_name, repr(member), "others than this deployment's own accounts, which have their rights already", key.fix())
+        for member in found.get("workerCallers", ())
+        if member in own
+    ]
+
+
 _PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 
 
@@ -347,6 +372,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
     if "name" in found and not NAME.fullmatch(name):
         key = BY_NAME["name"]
         problems.append(_problem(key.full_name, f"nothing, and the stack's name makes it {name!r}", key.allowed, key.fix()))
+    problems += _own_accounts(found, name, project)
     problems += _broken_rules(found)
     problems += _unknown(values)
     if problems:
@@ -372,6 +398,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
             found["recallEntityField"],
         ),
         runtime=found["runtime"],
+        redeploy=found["redeploy"],
         webhook=Capacity(
             found["cpu"], found["memory"], found["webhookMinInstances"], found["webhookMaxInstances"], found["webhookConcurrency"]
         ),
@@ -381,9 +408,9 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
         retrievals_per_second=found["retrievalsPerSecond"],
         records_keep_days=found["recordsKeepDays"],
         backup_days=found["backupDays"],
-        archive=Archive(found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]) if found["archive"] else None,
-        access=Access(found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], found["workerCallers"]),
+        archive=Archive(found["archive"], found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]),
+        access=Access(found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], tuple(dict.fromkeys(found["workerCallers"]))),
         alerts=Alerts(found["alertEmails"], found["ackLatencyAlertMs"], found["uptimeCheck"]),
         budget=Budget(found["billingAccount"], found["monthlyBudget"], found["budgetCurrency"]) if found["monthlyBudget"] else None,
-        github=GitHub(found["githubRepository"], found["githubOwnerId"], found["githubRef"]) if found["githubRepository"] else None,
+        github=_github(found),
     )

@@ -109,14 +109,13 @@ def estimate(config: Config, load: Load, *, free_tier: bool = False) -> tuple[Li
         Line("secrets", cost("secret", secrets), ("Secret", "SecretVersion")),
         Line("logs", cost("log", load.log_kb_per_meeting * meetings / 1024**2), ("Metric",)),
     ]
-    if config.archive:
+    if config.archive.on:
         lines.append(Line("archive", cost("archive write", meetings) + _kept(config, load), ("Bucket",)))
     return tuple(lines)
 
 
 def _kept(config: Config, load: Load) -> float:
     """The archive's storage once it no longer grows, or after a year if it never deletes."""
-    assert config.archive is not None
     days = config.archive.delete_after_days or 365
     warm = min(config.archive.cold_after_days or days, days)
     gib_per_day = load.meetings / 30.4 * load.recording_mb / 1024

@@ -33,6 +33,8 @@ class Deploys(pulumi.ComponentResource):
     def __init__(self, place: Place, config: GitHub, identity: Identity, source: Source, apis: Apis) -> None:
         super().__init__("rtmskit:infra:Deploys", "deploys")
         opts = pulumi.ResourceOptions(parent=self, depends_on=apis.before("iam", "iamcredentials", "sts", "cloudresourcemanager"))
+        # Google blocks the id of a deleted pool for 30 days and nothing undeletes it: Pulumi never deletes it.
+        kept = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True))
         account = serviceaccount.Account(
             "account-deployer",
             project=place.project,
@@ -41,14 +43,14 @@ class Deploys(pulumi.ComponentResource):
             description="Deploys new code from GitHub Actions",
             opts=opts,
         )
-        member = account.email.apply("serviceAccount:{}".format)
         pool = iam.WorkloadIdentityPool(
             "pool",
             project=place.project,
-            workload_identity_pool_id=f"{place.name}-github",
+            workload_identity_pool_id=f"{place.name}-{config.pool}",
             display_name=f"{place.name} GitHub",
             description="Identities of GitHub Actions runs",
-            opts=opts,
+            disabled=not config.deploys,
+            opts=kept,
         )
         provider = iam.WorkloadIdentityPoolProvider(
             "provider",
@@ -69,8 +71,26 @@ class Deploys(pulumi.ComponentResource):
                 f"assertion.repository == '{config.repository}' && assertion.ref == '{config.ref}'"
             ),
             oidc={"issuer_uri": ISSUER},
-            opts=opts,
+            opts=kept,
         )
+        self.provider = provider.name
+        self.account = account.email
+        if config.deploys:
+            self._rights(place, config, identity, source, account, pool, provider, opts)
+        self.register_outputs({"provider": self.provider, "account": self.account})
+
+    def _rights(
+        self,
+        place: Place,
+        config: GitHub,
+        identity: Identity,
+        source: Source,
+        account: serviceaccount.Account,
+        pool: iam.WorkloadIdentityPool,
+        provider: iam.WorkloadIdentityPoolProvider,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        member = account.email.apply("serviceAccount:{}".format)
         serviceaccount.IAMMember(
             "deployer-github",
             service_account_id=account.name,
@@ -83,7 +103,7 @@ class Deploys(pulumi.ComponentResource):
             project=place.project,
             role="roles/cloudfunctions.developer",
             member=member,
-            opts=opts,
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=False)),
         )
         storage.BucketIAMMember(
             "deployer-sources",
@@ -100,6 +120,3 @@ class Deploys(pulumi.ComponentResource):
                 member=member,
                 opts=pulumi.ResourceOptions(parent=self),
             )
-        self.provider = provider.name
-        self.account = account.email
-        self.register_outputs({"provider": self.provider, "account": self.account})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
 from pulumi_gcp import artifactregistry, cloudfunctionsv2, cloudrunv2, storage
@@ -13,6 +14,7 @@ from rtms_infra.identity import INVOKERS, Identity, source_bucket_name
 from rtms_infra.numbers import WORKER_TIMEOUT_S, webhook_timeout_s
 from rtms_infra.secrets import Secrets
 from rtms_infra.source import write
+from rtms_infra.values import short_hash
 
 
 class Source(pulumi.ComponentResource):
@@ -49,7 +51,8 @@ class Source(pulumi.ComponentResource):
             name=path.name,
             source=pulumi.FileAsset(str(path)),
             content_type="application/zip",
-            opts=pulumi.ResourceOptions(parent=self),
+            # The running archive stays until the new one is there.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.images = artifactregistry.Repository(
             "images",
@@ -129,6 +132,7 @@ class Functions(pulumi.ComponentResource):
                     "service_account": identity.accounts["build"].id,
                     "docker_repository": source.images.id,
                     "source": {"storage_source": {"bucket": source.bucket.name, "object": source.object.name}},
+                    "environment_variables": {"RTMSKIT_REDEPLOY": config.redeploy} if config.redeploy else {},
                     "automatic_update_policy": {},
                 },
                 service_config=_service(role, capacity[role], config, identity, environment[role], secrets),
@@ -145,12 +149,15 @@ class Functions(pulumi.ComponentResource):
             )
             for role in ("webhook", "worker")
         }
+        self.active = {role: _active(role, function) for role, function in self.functions.items()}
         if config.access.public_webhook:
             self._may_call("webhook-public", place, "webhook", "allUsers")
         self.called = {role: self._may_call(f"worker-called-{role}", place, "worker", identity.member(role)) for role in INVOKERS}
-        for index, member in enumerate(config.access.worker_callers):
-            self._may_call(f"worker-caller-{index}", place, "worker", member)
-        self.urls = {role: address(place, role, source.bucket) for role in self.functions}
+        for member in config.access.worker_callers:
+            # Named by the member: removing one of them must not touch another's grant.
+            self._may_call(f"worker-caller-{short_hash(member)}", place, "worker", member)
+        # An address is claimed only when what answers there has been built.
+        self.urls = {role: _once(self.active[role], address(place, role, source.bucket)) for role in self.functions}
         self.register_outputs({"urls": self.urls})
 
     def _may_call(self, name: str, place: Place, role: str, member: pulumi.Input[str]) -> pulumi.Resource:
@@ -158,12 +165,38 @@ class Functions(pulumi.ComponentResource):
         return cloudrunv2.ServiceIamMember(
             name,
             project=place.project,
-            name=self.functions[role].name,
+            name=self.active[role],
             location=place.region,
             role="roles/run.invoker",
             member=member,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _active(role: str, function: cloudfunctionsv2.Function) -> pulumi.Output[str]:
+    """The function's name, once Google says that it runs. A function whose build failed stays in Pulumi's state as if all were well."""
+
+    def checked(known: list[Any]) -> str:
+        name, state, build = known
+        if state in ("ACTIVE", "DEPLOYING"):
+            return str(name)
+        raise pulumi.RunError(
+            f"The function {name} is {state}: its last build failed, and Pulumi does not repeat a build by itself.\n"
+            f"  look at: {(build or {}).get('build') or 'Cloud Build, history'}\n"
+            '  fix:     pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up\n'
+            f"  if it stays so [inferred]: pulumi up --replace the URN of {role} (the function is deleted and built anew)\n"
+        )
+
+    return pulumi.Output.all(function.name, function.state, function.build_config).apply(checked)
+
+
+def _once(first: pulumi.Output[str], value: pulumi.Output[str]) -> pulumi.Output[str]:
+    """`value`, known only once `first` is."""
+
+    def second(both: list[str]) -> str:
+        return both[1]
+
+    return pulumi.Output.all(first, value).apply(second)
 
 
 def _service(

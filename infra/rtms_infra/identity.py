@@ -69,6 +69,8 @@ class Identity(pulumi.ComponentResource):
             for role, purpose in _PURPOSE.items()
         }
         granting = pulumi.ResourceOptions(parent=self, depends_on=apis.before("cloudresourcemanager", "iam"))
+        # By itself the bridge takes a grant on the project away before it gives it again, for a new wording of its condition, too.
+        lasting = pulumi.ResourceOptions(parent=self, depends_on=apis.before("cloudresourcemanager", "iam"), delete_before_replace=False)
         self.record_grants: list[pulumi.Resource] = []
         for role, permissions in RECORD_PERMISSIONS.items():
             custom = projects.IAMCustomRole(
@@ -91,7 +93,7 @@ class Identity(pulumi.ComponentResource):
                         "description": f"Only the database {place.name}",
                         "expression": f'resource.name == "projects/{place.project}/databases/{place.name}"',
                     },
-                    opts=granting,
+                    opts=lasting,
                 ),
             ]
         self.acting: list[pulumi.Resource] = [
@@ -111,7 +113,7 @@ class Identity(pulumi.ComponentResource):
                 project=place.project,
                 role="roles/logging.logWriter",
                 member=self.member("build"),
-                opts=granting,
+                opts=lasting,
             ),
             # Cloud Functions copies our archive to a bucket of its own before it builds; that one does not exist yet, and its name
             # holds the project's number, so the right is granted by prefix.
@@ -126,7 +128,7 @@ class Identity(pulumi.ComponentResource):
                     "expression": 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-") || '
                     f'resource.name.startsWith("projects/_/buckets/{source_bucket_name(place)}")',
                 },
-                opts=granting,
+                opts=lasting,
             ),
         ]
         self.register_outputs({})

@@ -26,7 +26,7 @@ from rtms_infra.regions import MULTI_REGIONS, PAIRED, REGIONS
 NAMESPACE = "rtmskit"
 """The project's name in Pulumi.yaml, and so the prefix of each key."""
 
-NAME = re.compile(r"(?!gcp-)[a-z][a-z0-9-]{2,19}[a-z0-9]")
+NAME = re.compile(r"(?!gcp-)(?!goog)(?!.*g[o0][o0]gle)[a-z][a-z0-9-]{2,19}[a-z0-9]")
 """4 to 21 characters: `<name>-deployer` is a service account id (at most 30), `<name>` a Firestore database id (at least 4)."""
 
 REQUIRED = object()
@@ -92,8 +92,10 @@ KEYS: tuple[Key, ...] = (
         "name",
         "string",
         "",
-        "4-21 lower-case letters, digits and hyphens, beginning with a letter, not `gcp-`; empty = `rtmskit-<stack>`",
-        "Prefix of every resource's name. Changing it replaces everything, the records included.",
+        "4-21 lower-case letters, digits and hyphens, beginning with a letter, not `gcp-` or `goog`, without `google` (buckets refuse it); "
+        "empty = `rtmskit-<stack>`",
+        "Prefix of every resource's name. Changing it replaces everything, the records included; while `protect` is true it is refused. "
+        "Counters are renamed, not replaced: those of the old name stay at Google.",
         "rtmskit-prod",
         lambda value: not value or NAME.fullmatch(value) is not None,
     ),
@@ -123,7 +125,8 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         f"empty = the same as `region`, a region, or a multi-region: {', '.join(MULTI_REGIONS)}",
-        "Where the records live. A multi-region costs twice as much and survives the loss of a region. Cannot be changed later.",
+        "Where the records live. A multi-region costs twice as much and survives the loss of a region. Changing it replaces the database: "
+        "while `protect` is true it is refused.",
         "nam5",
         lambda value: not value or value in REGIONS or value in MULTI_REGIONS,
     ),
@@ -132,7 +135,8 @@ KEYS: tuple[Key, ...] = (
         "boolean",
         True,
         "true or false",
-        "Refuse to delete or replace what holds state: database, queue, archive. Set to false before a tear-down only.",
+        "Refuse to delete or replace what holds state: database, queues, archive. Set to false before a tear-down only, in a `pulumi up` "
+        "of its own: a run that lifts it and moves something at once stops at the first of them.",
         "true",
     ),
     # Zoom
@@ -344,6 +348,16 @@ KEYS: tuple[Key, ...] = (
         "40",
         _between(1, 1000),
     ),
+    Key(
+        "redeploy",
+        "string",
+        "",
+        "empty, or any text of at most 64 letters, digits, `.`, `:`, `_`, `-`",
+        "A new text builds both functions again: the way out after a failed build, which Pulumi by itself never repeats. "
+        "[inf] That Google rebuilds a function whose first build failed is not documented.",
+        "2026-11-29",
+        _matches(r"[A-Za-z0-9.:_-]{0,64}"),
+    ),
     # Retries
     Key(
         "retrievalsPerSecond",
@@ -378,7 +392,8 @@ KEYS: tuple[Key, ...] = (
         "boolean",
         False,
         "true or false",
-        "Copy each finished recording into a bucket of yours.",
+        "Copy each finished recording into a bucket of yours. Switched off, nothing more is copied, the bucket and its recordings stay, "
+        "and recordings that are revoked from then on are no longer deleted from it.",
         "true",
     ),
     Key(
@@ -500,6 +515,25 @@ KEYS: tuple[Key, ...] = (
         "Repository whose workflows may redeploy the functions' code, without a key (Workload Identity Federation).",
         "acme/rtms",
         lambda value: not value or re.fullmatch(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", value) is not None,
+    ),
+    Key(
+        "githubDeploys",
+        "boolean",
+        True,
+        "true or false",
+        "Whether that repository may deploy. False takes its rights away and keeps the identity pool, whose id Google blocks for 30 days "
+        "once it is deleted.",
+        "true",
+    ),
+    Key(
+        "githubPool",
+        "string",
+        "github",
+        "3-10 lower-case letters, digits and hyphens",
+        "Last part of the identity pool's id. Another one is the way out while Google blocks a deleted id. Changing it replaces pool and "
+        "provider: the workflow needs the new output.",
+        "github-2",
+        _matches(r"[a-z][a-z0-9-]{1,8}[a-z0-9]"),
     ),
     Key(
         "githubOwnerId",

@@ -323,7 +323,10 @@ def _log_filter(place: Place, events: tuple[str, ...]) -> str:
 
 
 def _chart(title: str, query: str, aligner: str, group: list[str], reducer: str = "REDUCE_SUM") -> dict[str, Any]:
-    aggregation = {"alignmentPeriod": "60s", "perSeriesAligner": aligner, "crossSeriesReducer": reducer, "groupByFields": group}
+    # The API drops zeros and empty lists, and what it has dropped differs for ever.
+    aggregation: dict[str, Any] = {"alignmentPeriod": "60s", "perSeriesAligner": aligner, "crossSeriesReducer": reducer}
+    if group:
+        aggregation["groupByFields"] = group
     return {
         "title": title,
         "xyChart": {
@@ -354,7 +357,13 @@ def _dashboard(place: Place) -> dict[str, Any]:
         _chart("Errors", metric("errors"), "ALIGN_DELTA", ["metric.label.event"]),
     ]
     tiles = [
-        {"xPos": 24 * (index % 2), "yPos": 16 * (index // 2), "width": 24, "height": 16, "widget": chart}
+        {
+            **({"xPos": 24} if index % 2 else {}),
+            **({"yPos": 16 * (index // 2)} if index // 2 else {}),
+            "width": 24,
+            "height": 16,
+            "widget": chart,
+        }
         for index, chart in enumerate(charts)
     ]
     return {"displayName": place.name, "mosaicLayout": {"columns": 48, "tiles": tiles}}

@@ -12,6 +12,7 @@ from rtms_infra.apis import Apis
 from rtms_infra.config import Config, Place
 from rtms_infra.identity import Identity
 from rtms_infra.numbers import NO_DURATION, PROBE_CRON, QUEUES, SWEEP_CRON, SWEEP_DEADLINE_S, UNLIMITED, QueueNumbers, concurrent
+from rtms_infra.protection import deletion_policy, settled
 
 PRODUCERS = ("webhook", "worker")
 """Who adds tasks. The webhook: all of them. The worker: what came of a hand-off, looks, and the daily probe of every queue."""
@@ -63,17 +64,18 @@ class Queues(pulumi.ComponentResource):
                 "max_doublings": numbers.doublings,
             },
             stackdriver_logging_config={"sampling_ratio": 1.0},
+            deletion_policy=deletion_policy(place),
             opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=apis.before("cloudtasks")),
         )
         self.grants += [
             cloudtasks.QueueIamMember(
                 f"enqueue-{short}-{role}",
-                name=queue.name,
+                name=settled(place, f"{place.name}-{numbers.kind}", queue.name),
                 project=place.project,
                 location=region,
                 role="roles/cloudtasks.enqueuer",
                 member=identity.member(role),
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[queue]),
             )
             for role in PRODUCERS
         ]

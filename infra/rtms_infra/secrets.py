@@ -93,6 +93,10 @@ class Secrets(pulumi.ComponentResource):
             if READER[kept.variable] == role
         ]
 
+    @property
+    def all_grants(self) -> list[pulumi.Resource]:
+        return [kept.grant for kept in self._kept]
+
     def grants(self, role: str) -> list[pulumi.Resource]:
         """A deploy fails if the function cannot read its secrets yet, so it depends on these."""
         return [kept.grant for kept in self._kept if READER[kept.variable] == role]

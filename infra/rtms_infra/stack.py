@@ -40,19 +40,14 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
     extra = (("sts",) if config.github else ()) + (("billingbudgets",) if config.budget else ())
     apis = Apis(place.project, extra)
     identity = Identity(place, apis)
-    state = State(place, config.backup_days, apis)
-    archive = Archive(place, config.archive, identity, apis) if config.archive else None
+    archive = Archive(place, config.archive, identity, apis)
     secrets = Secrets(config, identity, apis)
     queues = Queues(config, identity, apis)
     source = Source(place, source_folder, build_folder, identity, apis)
+    # No build may begin right after the grants it needs: the operations on the database's fields stand between them.
+    state = State(place, config.backup_days, [*identity.build_grants, source.push, *secrets.all_grants], apis)
     environment = _environment(config, state, queues, archive, identity, address(place, "worker", source.bucket))
-    needs: list[pulumi.Resource] = [
-        state.database,
-        *queues.grants,
-        *identity.record_grants,
-        *identity.acting,
-        *([archive.grant] if archive else []),
-    ]
+    needs: list[pulumi.Resource] = [state.ready, *queues.grants, *identity.record_grants, *identity.acting, *archive.grants]
     functions = Functions(config, source, secrets, identity, environment, needs, apis)
     Sweep(place, functions.urls["worker"], identity, [functions.called["sweep"]], apis)
     webhook_url = pulumi.Output.from_input(config.access.webhook_url or functions.urls["webhook"])
@@ -78,14 +73,14 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
         ),
         "queues": [queues.path(short) for short in queues.queues],
         "stateUrl": state.url,
-        "archiveUrl": archive.url if archive else "",
+        "archiveUrl": archive.url if config.archive.on else "",
         "deployerAccount": deploys.account if deploys else "",
         "deployerProvider": deploys.provider if deploys else "",
     }
 
 
 def _environment(
-    config: Config, state: State, queues: Queues, archive: Archive | None, identity: Identity, worker_url: pulumi.Output[str]
+    config: Config, state: State, queues: Queues, archive: Archive, identity: Identity, worker_url: pulumi.Output[str]
 ) -> dict[str, dict[str, pulumi.Input[str]]]:
     """The plain variables of each function (the secret ones come from `Secrets`)."""
     both: dict[str, pulumi.Input[str]] = {
@@ -108,7 +103,7 @@ def _environment(
     }
     if config.recall.recording_config:
         worker["RECALL_RECORDING_CONFIG"] = config.recall.recording_config
-    if archive:
+    if config.archive.on:
         worker["ARCHIVE_URL"] = archive.url
     return {"webhook": both | webhook, "worker": both | worker}
 

@@ -9,6 +9,7 @@ from rtms_infra.apis import Apis
 from rtms_infra.config import Archive as ArchiveConfig
 from rtms_infra.config import Place
 from rtms_infra.identity import Identity
+from rtms_infra.protection import deletion_policy, settled
 
 COLLECTIONS = ("handoffs", "streams")
 UNINDEXED = ("body", "expires_at")
@@ -28,7 +29,8 @@ class State(pulumi.ComponentResource):
     Costs: per million meetings about 4 M writes and 2 M reads (costs.md); recovery and backups by the stored GiB.
     """
 
-    def __init__(self, place: Place, backup_days: int, apis: Apis) -> None:
+    def __init__(self, place: Place, backup_days: int, granted: list[pulumi.Resource], apis: Apis) -> None:
+        """`granted`: rights that Google needs minutes to make known; the field operations, a minute or more each, come after them."""
         super().__init__("rtmskit:infra:State", "state")
         self.database = firestore.Database(
             "database",
@@ -41,34 +43,44 @@ class State(pulumi.ComponentResource):
             concurrency_mode="OPTIMISTIC",
             point_in_time_recovery_enablement="POINT_IN_TIME_RECOVERY_ENABLED",
             delete_protection_state="DELETE_PROTECTION_ENABLED" if place.protect else "DELETE_PROTECTION_DISABLED",
-            deletion_policy="ABANDON" if place.protect else "DELETE",
+            deletion_policy=deletion_policy(place),
             opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=apis.before("firestore")),
         )
         # Administrative operations on one database refuse each other (409) when they run side by side: one after the other.
         previous: pulumi.Resource = self.database
+        name = settled(place, place.name, self.database.name)
         for collection in COLLECTIONS:
             for field in UNINDEXED:
                 previous = firestore.Field(
                     f"field-{collection}-{field}",
                     project=place.project,
-                    database=self.database.name,
+                    database=name,
                     collection=collection,
                     field=field,
                     index_config={},
                     ttl_config={} if field == "expires_at" else None,
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
+                    # Undone, it would be indexed again, for up to 20 minutes each, before the database goes.
+                    deletion_policy="ABANDON",
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=[previous, *granted], deleted_with=self.database),
                 )
         if backup_days:
             firestore.BackupSchedule(
                 "backups",
                 project=place.project,
-                database=self.database.name,
+                database=name,
                 retention=f"{backup_days * 86400}s",
                 daily_recurrence={},
+                deletion_policy="DELETE",
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[previous]),
             )
+        self.ready = previous
+        """When this is there, so are the database and its fields."""
         self.url = pulumi.Output.concat("firestore://", place.project, "/", self.database.name)
         self.register_outputs({"url": self.url})
+
+
+def archive_bucket_name(place: Place) -> str:
+    return f"{place.project}-{place.name}-archive"
 
 
 class Archive(pulumi.ComponentResource):
@@ -77,7 +89,7 @@ class Archive(pulumi.ComponentResource):
     No versions and no soft delete, on purpose: when Zoom says that consent was revoked, `forget` must leave no content anywhere.
 
     Creates:
-        archive: private, protected bucket; moves to Coldline, and expires if configured
+        archive: private, protected bucket; moves to Coldline, and expires if configured; stays, empty or not, while `archive` is off
         archive-objects: lets the worker write, read and delete recordings in it
 
     Costs: about 0.02 $ per GiB and month while Standard; at 100 MB per meeting this is the largest bill of all (costs.md).
@@ -95,23 +107,28 @@ class Archive(pulumi.ComponentResource):
         self.bucket = storage.Bucket(
             "archive",
             project=place.project,
-            name=f"{place.project}-{place.name}-archive",
+            name=archive_bucket_name(place),
             location=place.region,
             labels=place.labels,
             uniform_bucket_level_access=True,
             public_access_prevention="enforced",
             force_destroy=False,
+            deletion_policy=deletion_policy(place),
             versioning={"enabled": False},
             soft_delete_policy={"retention_duration_seconds": 0},
             lifecycle_rules=rules,
             opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=apis.before("storage")),
         )
-        self.grant = storage.BucketIAMMember(
-            "archive-objects",
-            bucket=self.bucket.name,
-            role="roles/storage.objectUser",
-            member=identity.member("worker"),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        self.grants: list[pulumi.Resource] = []
+        if config.on:
+            self.grants.append(
+                storage.BucketIAMMember(
+                    "archive-objects",
+                    bucket=settled(place, archive_bucket_name(place), self.bucket.name),
+                    role="roles/storage.objectUser",
+                    member=identity.member("worker"),
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=[self.bucket]),
+                )
+            )
         self.url = pulumi.Output.concat("gs://", self.bucket.name)
         self.register_outputs({"url": self.url})

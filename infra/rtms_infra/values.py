@@ -6,9 +6,16 @@ it into the environment before it starts the program.
 
 from __future__ import annotations
 
+import hashlib
+
 from pulumi import runtime
 
 from rtms_infra.keys import KEYS
+
+
+def short_hash(text: str) -> str:
+    """Eight hex digits that stand for a text in a resource's name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def values() -> dict[str, str]:

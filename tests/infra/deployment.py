@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -51,6 +51,8 @@ class Resource:
     dependencies: list[str]
     protect: bool
     new_first: bool
+    retain: bool = False
+    deleted_with: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.type})"
@@ -115,6 +117,46 @@ class Deployment:
         return seen
 
 
+@dataclass(frozen=True)
+class Step:
+    """What one command did to one resource (`rtms_infra.rehearsal.update.Step`)."""
+
+    verb: str
+    name: str
+    type: str
+    how: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class World:
+    """A local cloud with Pulumi's state of it, after one command. `key` names it in the engine's process; "" is an empty cloud.
+
+    `gaps`: (role, member) of grants that were taken away and given again during the command. `grants`: (on, role, member).
+    """
+
+    key: str = ""
+    deployment: Deployment | None = None
+    steps: tuple[Step, ...] = ()
+    errors: tuple[str, ...] = ()
+    gaps: tuple[tuple[str, str], ...] = ()
+    grants: frozenset[tuple[str, str, str]] = frozenset()
+    resources: frozenset[str] = frozenset()
+
+    def of(self, *verbs: str) -> set[str]:
+        """Names of resources to which one of these happened."""
+        return {step.name for step in self.steps if step.verb in verbs}
+
+    @property
+    def changed(self) -> set[str]:
+        """Everything that was not left as it was."""
+        return {step.name for step in self.steps if step.verb != "same"}
+
+
+EMPTY = World()
+"""A cloud in which nothing was deployed yet."""
+
+
 class Runner:
     """The warm engine process. What the program itself registered for a configuration is remembered; `again` asks anew.
 
@@ -140,8 +182,47 @@ class Runner:
         key = json.dumps([dict(config), secrets, stack, preview], sort_keys=True)
         if program is None and not again and key in self._known:
             return self._known[key]
+        answer = self._ask({"config": dict(config), "secrets": list(secrets), "stack": stack, "preview": preview}, program)
+        deployment = _deployment(answer, config)
+        if program is None:
+            self._known[key] = deployment
+        return deployment
+
+    def act(
+        self,
+        world: World,
+        config: Mapping[str, str],
+        action: Literal["up", "destroy", "refresh"] = "up",
+        *,
+        program: Path | None = None,
+        failures: Sequence[Mapping[str, object]] = (),
+        pass_time: float = 0,
+        objects: Mapping[str, int] | None = None,
+        metric_delay_s: float = 0,
+    ) -> World:
+        """One command of Pulumi's in a world; the answer is the world after it, the one before is left as it was.
+
+        `failures`: what is set to fail, as keyword arguments of `rtms_infra.rehearsal.cloud.Failure`. `pass_time`: seconds that pass
+        before. `objects`: bucket -> objects that are in it. `metric_delay_s`: how long alert policies are refused new counters.
+        """
+        changes = {
+            "from": world.key,
+            "failures": [dict(failure) for failure in failures],
+            "pass_time": pass_time,
+            "objects": dict(objects or {}),
+            "metric_delay_s": metric_delay_s,
+        }
+        request = {"config": dict(config), "secrets": list(SECRET_NAMES), "stack": "prod", "preview": False}
+        answer = self._ask({**request, "world": changes, "action": action}, program)
+        steps = tuple(Step(step["verb"], step["name"], step["type"], step["how"], tuple(step["paths"])) for step in answer["steps"])
+        deployment = _deployment(answer, config)
+        gaps = tuple((gap["role"], gap["member"]) for gap in answer["gaps"])
+        grants = frozenset((on, role, member) for on, role, member in answer["cloud"]["grants"])
+        return World(answer["world"], deployment, steps, tuple(answer["errors"]), gaps, grants, frozenset(answer["cloud"]["resources"]))
+
+    def _ask(self, request: dict[str, Any], program: Path | None) -> dict[str, Any]:
         if self._process is None:
-            command = [sys.executable, "-m", "tests.infra.engine"]
+            command = [sys.executable, "-m", "rtms_infra.rehearsal.engine"]
             # Each program's server goes away under its client, on purpose; and an edit within a second must not meet old bytecode.
             quiet = {**os.environ, "GRPC_VERBOSITY": "ERROR", "PYTHONDONTWRITEBYTECODE": "1"}
             self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -150,23 +231,13 @@ class Runner:
         if self._copy is None:
             self._copy = tempfile.TemporaryDirectory(prefix="rtmskit-infra-")
             copy_program(Path(self._copy.name))
-        request = {
-            "program": str(program or Path(self._copy.name) / "infra"),
-            "config": dict(config),
-            "secrets": list(secrets),
-            "stack": stack,
-            "preview": preview,
-        }
+        request["program"] = str(program or Path(self._copy.name) / "infra")
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, "the engine has died; its traceback is above"
-        answer = json.loads(line)
-        resources = tuple(Resource(**entry) for entry in answer["resources"])
-        deployment = Deployment(resources, answer["outputs"], answer["error"], dict(config))
-        if program is None:
-            self._known[key] = deployment
-        return deployment
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def close(self) -> None:
         if self._process is not None:
@@ -179,6 +250,11 @@ class Runner:
         if self._copy is not None:
             self._copy.cleanup()
             self._copy = None
+
+
+def _deployment(answer: Mapping[str, Any], config: Mapping[str, str]) -> Deployment:
+    resources = tuple(Resource(**entry) for entry in answer["resources"])
+    return Deployment(resources, answer["outputs"], answer["error"], dict(config))
 
 
 def copy_program(into: Path) -> Path:

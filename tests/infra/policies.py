@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from tests.infra import schema
+from rtms_infra.rehearsal import schema
 from tests.infra.deployment import SECRETS, Deployment, Resource
 
 PUBLIC = ("allUsers", "allAuthenticatedUsers")
@@ -48,7 +48,7 @@ def _api(resource: Resource) -> str | None:
 
 def inputs_match_the_schema(deployment: Deployment) -> Iterator[str]:
     for resource in deployment.custom:
-        yield from schema.check(resource)
+        yield from schema.check(resource.type, resource.name, resource.inputs)
 
 
 def only_the_webhook_is_public(deployment: Deployment) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.infra.changes import IMMUTABLE, Plan, plan
+from rtms_infra.rehearsal.facts import FACTS
+from rtms_infra.rehearsal.schema import resource_type
+from tests.infra.changes import Plan, plan
 from tests.infra.conftest import Plant
 from tests.infra.deployment import EXAMPLES, Runner, configured, example
-from tests.infra.schema import resource_type
 
 pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
 
@@ -80,7 +81,7 @@ def test_keeping_the_former_token_during_a_rotation_adds_one_secret(runner: Runn
         ({"runtime": "python314"}, {"webhook", "worker"}),
         ({"ackLatencyAlertMs": 1500}, {"alert-ack-latency"}),
         ({"zoomServerHosts": "rtms.example.com"}, {"webhook", "worker"}),
-        ({"archive": True}, {"archive", "archive-objects", "worker"}),
+        ({"archive": True}, {"archive-objects", "worker"}),
         ({"publicWebhook": False, "uptimeCheck": False}, {"webhook-public", "uptime", "alert-down"}),
     ],
 )
@@ -98,6 +99,7 @@ def test_moving_the_database_would_replace_state_and_is_stopped_by_its_protectio
 
 def test_the_rules_of_replacement_cover_every_type_and_name_real_properties(runner: Runner) -> None:
     used = {resource.type for name in EXAMPLES for resource in runner.run(example(name)).custom}
-    assert used <= set(IMMUTABLE)
-    for kind, names in IMMUTABLE.items():
-        assert names - {"*"} <= set(resource_type(kind).properties), kind
+    assert used <= set(FACTS)
+    for kind, facts in FACTS.items():
+        named = {name.partition(".")[0] for name in facts.replaces} | ({facts.grant_on} - {""}) | ({facts.auto_named} - {""})
+        assert named <= set(resource_type(kind).properties), kind

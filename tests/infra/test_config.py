@@ -71,6 +71,7 @@ BAD: dict[str, str] = {
     "publicWebhook": "True", "webhookIngress": "ALL", "webhookUrl": "https://x.example.com/path", "workerCallers": '["allUsers"]',
     "alertEmails": '"a@example.com"', "ackLatencyAlertMs": "3000", "uptimeCheck": "on", "monthlyBudget": "-5", "billingAccount": "1",
     "budgetCurrency": "dollars", "githubRepository": "acme", "githubOwnerId": "acme", "githubRef": "main",
+    "redeploy": "no blanks", "githubDeploys": "yes", "githubPool": "x",
 }  # fmt: skip
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rtms_infra.rehearsal.engine import bare, plain
 from tests.infra.deployment import Deployment, Runner
-from tests.infra.engine import bare, plain
 
 pytestmark = pytest.mark.xdist_group("infra")
 

@@ -11,9 +11,9 @@ import yaml
 from rtms_infra.config import parse
 from rtms_infra.costs import PRICES, SECRETS_ALWAYS, Load, estimate
 from rtms_infra.keys import KEYS, REQUIRED
+from rtms_infra.rehearsal import schema
 from rtms_infra.secrets import READER
 from rtms_infra.stack import OUTPUTS
-from tests.infra import schema
 from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Runner, as_text, configured, example
 from tests.infra.policies import violations
 from tests.infra.purposes import purposes
@@ -99,7 +99,7 @@ def test_the_bill_has_a_line_for_every_billed_resource(runner: Runner, name: str
     assert kinds <= BILLED | FREE, "a new type: say whether it is billed"
     config = parse(example(name), SECRET_NAMES, "prod")
     caused = {kind for line in estimate(config, Load(1000)) for kind in line.types}
-    without_archive = set() if config.archive else {"Bucket"}  # the other bucket holds some MiB of sources
+    without_archive = set() if config.archive.on else {"Bucket"}  # the other bucket holds some MiB of sources
     assert kinds & (BILLED - without_archive) == caused - {"Field"}
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from rtms_infra.rehearsal.provider import bare
 from rtms_relay.settings import VARIABLES, Role, load
 from tests.infra.changes import plan
 from tests.infra.deployment import SECRETS, Deployment, Runner
-from tests.infra.engine import bare
 from tests.infra.policies import violations
 from tests.infra.space import AXES, Choice, choices, chosen, covering
 

@@ -3,7 +3,7 @@
 It does what the program can notice of the real one: builds URNs, rejects duplicates, answers with the computed outputs that
 Google would give, leaves them unknown in a preview. Nothing is created anywhere.
 
-Runs as a process of its own (`python -m tests.infra.engine`), one JSON request per line on stdin and one answer per line on
+Runs as a process of its own (`python -m rtms_infra.rehearsal.engine`), one JSON request per line on stdin and one answer per line on
 stdout, because a program's modules, working folder and event loop belong to its process. It stays warm between programs.
 """
 
@@ -12,15 +12,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import dataclasses
 import hashlib
 import io
 import json
+import logging
 import os
 import runpy
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -30,66 +31,17 @@ import pulumi
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2, resource_pb2_grpc
 
+from rtms_infra.rehearsal.cloud import PROJECT_NUMBER, Failure
+from rtms_infra.rehearsal.facts import FACTS
+from rtms_infra.rehearsal.outputs import COMPUTED
+from rtms_infra.rehearsal.provider import Failed, bare
+from rtms_infra.rehearsal.update import Refused, Registration, Update, World, destroy, refresh
+
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 ASSET = "c44067f5952c0a294b673a41bacd8c17"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-PROJECT_NUMBER = "123456789012"
 EMPTY = empty_pb2.Empty()  # ty: ignore[missing-attribute]  # protobuf makes its classes at import
-
-
-def _account(p: str, i: Mapping[str, Any]) -> dict[str, Any]:
-    email = f"{i['accountId']}@{p}.iam.gserviceaccount.com"
-    name = f"projects/{p}/serviceAccounts/{email}"
-    return {"id": name, "name": name, "email": email, "member": f"serviceAccount:{email}"}
-
-
-def _function(p: str, i: Mapping[str, Any]) -> dict[str, Any]:
-    place, name = i["location"], i["name"]
-    service = {"service": f"projects/{p}/locations/{place}/services/{name}", "uri": f"https://{name}-abcdef-uk.a.run.app"}
-    return {
-        "id": f"projects/{p}/locations/{place}/functions/{name}",
-        "url": f"https://{place}-{p}.cloudfunctions.net/{name}",
-        "serviceConfig": {**i["serviceConfig"], **service},
-    }
-
-
-def _pool(p: str, i: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": f"projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/{i['workloadIdentityPoolId']}"}
-
-
-COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
-    "gcp:artifactregistry/repository:Repository": lambda p, i: {
-        "id": f"projects/{p}/locations/{i['location']}/repositories/{i['repositoryId']}",
-        "name": i["repositoryId"],
-    },
-    "gcp:cloudfunctionsv2/function:Function": _function,
-    "gcp:cloudtasks/queue:Queue": lambda p, i: {"id": f"projects/{p}/locations/{i['location']}/queues/{i['name']}"},
-    "gcp:firestore/database:Database": lambda p, i: {"id": f"projects/{p}/databases/{i['name']}"},
-    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": _pool,
-    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": lambda p, i: {
-        "name": f"{_pool(p, i)['name']}/providers/{i['workloadIdentityPoolProviderId']}"
-    },
-    "gcp:logging/metric:Metric": lambda p, i: {"id": i["name"]},
-    "gcp:monitoring/dashboard:Dashboard": lambda p, i: {"id": f"projects/{PROJECT_NUMBER}/dashboards/00000000-dash"},
-    "gcp:monitoring/notificationChannel:NotificationChannel": lambda p, i: {
-        "name": f"projects/{p}/notificationChannels/{hashlib.sha256(i['displayName'].encode()).hexdigest()[:12]}"
-    },
-    "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig": lambda p, i: {"uptimeCheckId": "uptime-0123456789"},
-    "gcp:projects/iAMCustomRole:IAMCustomRole": lambda p, i: {"name": f"projects/{p}/roles/{i['roleId']}"},
-    "gcp:secretmanager/secret:Secret": lambda p, i: {
-        "id": f"projects/{p}/secrets/{i['secretId']}",
-        "name": f"projects/{PROJECT_NUMBER}/secrets/{i['secretId']}",
-    },
-    # Google counts versions up; a number that follows the content is as good, and needs no memory.
-    "gcp:secretmanager/secretVersion:SecretVersion": lambda p, i: {
-        "version": str(1 + int(hashlib.sha256(i["secretData"].encode()).hexdigest()[:4], 16))
-    },
-    "gcp:serviceaccount/account:Account": _account,
-    "gcp:storage/bucket:Bucket": lambda p, i: {"id": i["name"], "url": f"gs://{i['name']}", "projectNumber": int(PROJECT_NUMBER)},
-    "gcp:storage/bucketObject:BucketObject": lambda p, i: {"id": f"{i['bucket']}-{i['name']}", "generation": 1},
-}
-"""What Google computes, by type: (project, inputs) -> outputs besides the inputs; `id` is the resource's id."""
 
 
 def plain(value: Any) -> Any:
@@ -107,18 +59,22 @@ def plain(value: Any) -> Any:
     return value
 
 
-def bare(value: Any) -> Any:
-    """The same without the marks."""
-    if isinstance(value, dict):
-        return bare(value["$secret"]) if "$secret" in value else {key: bare(item) for key, item in value.items()}
-    return [bare(item) for item in value] if isinstance(value, list) else value
+def _id(kind: str, computed: dict[str, Any], inputs: dict[str, Any], project: str) -> str:
+    """The id that the provider would give; grants are named by what they grant."""
+    if "id" in computed:
+        return str(computed["id"])
+    facts = FACTS.get(kind)
+    if facts is None or facts.grant_on:
+        return ""
+    known = {"project": project, "project_number": PROJECT_NUMBER, "number": "1", "recurrence": "daily", **bare(inputs)}
+    return facts.id.format_map(known)
 
 
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
-    """Takes registrations. `resources` maps URN -> what was registered."""
+    """Takes registrations. `resources` maps URN -> what was registered. `update`: carries them out; None: only answers."""
 
-    def __init__(self, project: str, stack: str, cloud_project: str, preview: bool) -> None:
-        self.project, self.stack, self.cloud_project, self.preview = project, stack, cloud_project, preview
+    def __init__(self, project: str, stack: str, cloud_project: str, preview: bool, update: Update | None = None) -> None:
+        self.project, self.stack, self.cloud_project, self.preview, self.update = project, stack, cloud_project, preview, update
         self.resources: dict[str, dict[str, Any]] = {}
         self.outputs: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -143,6 +99,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             "dependencies": sorted({*request.dependencies, *(u for d in request.propertyDependencies.values() for u in d.urns)}),
             "protect": request.protect,
             "new_first": request.deleteBeforeReplaceDefined and not request.deleteBeforeReplace,
+            "retain": request.retainOnDelete,
+            "deleted_with": request.deletedWith,
         }
         with self._lock:
             if urn in self.resources:
@@ -154,10 +112,36 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         answer = resource_pb2.RegisterResourceResponse(urn=urn)
         answer.object.CopyFrom(request.object)
         if request.custom and not self.preview:
-            computed = COMPUTED.get(request.type, lambda p, i: {})(self.cloud_project, bare(inputs))
+            computed = self._outputs(request, entry, context)
             answer.id = computed.pop("id", f"{request.name}-id")
             answer.object.update(computed)
         return answer
+
+    def _outputs(self, request: Any, entry: dict[str, Any], context: grpc.ServicerContext) -> dict[str, Any]:
+        """What Google computes: made up, or, in a world, what came of the step."""
+        if self.update is None or not request.type.startswith("gcp:"):
+            computed = COMPUTED.get(request.type, lambda p, i, n: {})(self.cloud_project, bare(entry["inputs"]), "1")
+            name = _id(request.type, computed, entry["inputs"], self.cloud_project) or f"{request.name}-id"
+            return {**computed, "id": name}
+        registration = Registration(
+            entry["urn"],
+            request.type,
+            request.name,
+            request.custom,
+            entry["inputs"],
+            tuple(entry["dependencies"]),
+            {name: tuple(by.urns) for name, by in request.propertyDependencies.items()},
+            request.protect,
+            request.retainOnDelete,
+            request.deletedWith,
+            request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+        )
+        with self._lock:
+            try:
+                state = self.update.register(registration)
+            except (Failed, Refused) as error:
+                context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        return {"id": state.id, **state.outputs}
 
     def _urn(self, request: Any) -> str:
         kind = request.type
@@ -198,11 +182,63 @@ class Servers:
 
     def __init__(self) -> None:
         self._pool = futures.ThreadPoolExecutor(8)
+        self._worlds: dict[str, World] = {}
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run one program. `request`: program, config, secrets, stack, preview. The answer: resources, outputs, error, log."""
-        config = request["config"]
-        monitor = Monitor("rtmskit", request["stack"], config.get("gcp:project", ""), request["preview"])
+        """Run one program. `request`: program, config, secrets, stack, preview. The answer: resources, outputs, error, log.
+
+        With `world`, what the program registers is carried out in it (`_world`), and the answer has `world`, `steps` and `errors`.
+        """
+        project = request["config"].get("gcp:project", "")
+        world = self._world(request["world"]) if request.get("world") is not None else None
+        if world is not None and request.get("action", "up") != "up":
+            return self._without_program(world, request["action"], project)
+        update = Update(world, project) if world is not None else None
+        answer = self._served(request, project, update)
+        if update is None:
+            return answer
+        if update.errors:
+            answer["error"] = "; ".join(update.errors)  # the program only fell over what failed here
+        update.finish("" if update.errors else answer["error"])
+        refused = any(step.verb == "refuse" for step in update.steps)
+        if refused:
+            # `pulumi up` plans first, and what is refused there changes nothing.
+            world = self._world(request["world"])
+        return {**answer, **self._kept(world, update)}
+
+    def _world(self, wish: dict[str, Any]) -> World:
+        """A copy of the world called `from` (empty: a new one), changed as `wish` says: seconds to pass, failures, objects in buckets."""
+        world = self._worlds[wish["from"]].copy() if wish.get("from") else World()
+        world.cloud.pass_time(wish.get("pass_time", 0))
+        world.cloud.failures = [Failure(**failure) for failure in wish.get("failures", [])]
+        world.cloud.metric_delay_s = wish.get("metric_delay_s", world.cloud.metric_delay_s)
+        world.cloud.objects.update(wish.get("objects", {}))
+        world.cloud.gaps = []
+        return world
+
+    def _kept(self, world: World | None, update: Update) -> dict[str, Any]:
+        assert world is not None
+        key = f"world-{len(self._worlds)}"
+        self._worlds[key] = world
+        gaps = [{"on": gap.on, "role": gap.role, "member": gap.member} for gap in update.world.cloud.gaps]
+        grants = [[grant.on, grant.role, grant.member] for grant in sorted(world.cloud.grants, key=str)]
+        return {
+            "world": key,
+            "steps": [dataclasses.asdict(step) for step in update.steps],
+            "errors": update.errors,
+            "gaps": gaps,
+            "cloud": {"resources": sorted(world.cloud.resources), "grants": grants},
+        }
+
+    def _without_program(self, world: World, action: str, project: str) -> dict[str, Any]:
+        nothing: dict[str, Any] = {"resources": [], "outputs": {}, "error": "", "log": []}
+        if action == "destroy":
+            return {**nothing, **self._kept(world, destroy(world, project))}
+        found = refresh(world, project)
+        return {**nothing, **self._kept(world, Update(world, project)), "errors": found}
+
+    def _served(self, request: dict[str, Any], project: str, update: Update | None) -> dict[str, Any]:
+        monitor = Monitor("rtmskit", request["stack"], project, request["preview"], update)
         engine = Engine()
         server = grpc.server(self._pool)
         resource_pb2_grpc.add_ResourceMonitorServicer_to_server(monitor, server)
@@ -258,6 +294,8 @@ def main() -> None:
     """Serve requests until stdin ends."""
     # Each of some 350 debug lines of a program would be a blocking call: half of its time, and nobody reads them.
     setattr(pulumi.log, "debug", lambda *_, **__: None)  # noqa: B010  # an assignment would promise the same signature
+    # What a failed step leaves waiting in a program is no news: the step itself is reported.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     servers = Servers()
     for line in sys.stdin:
         print(json.dumps(servers.run(json.loads(line))), flush=True)

@@ -26,8 +26,6 @@ import pulumi
 import pulumi_gcp
 from pulumi import _types
 
-from tests.infra.deployment import Resource
-
 _POSSIBLE = re.compile(r"[Pp]ossible values (?:are|include)[^`]*?:?\s*((?:`[^`]+`[,.\s]*(?:and |or )?)+)")
 
 
@@ -156,9 +154,9 @@ class Count:
         )
 
 
-def check(resource: Resource) -> Iterator[str]:
-    """What is wrong with a resource's inputs, one sentence each."""
-    yield from _check(f"{resource.name}", resource_type(resource.type), resource.inputs)
+def check(token: str, name: str, inputs: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the inputs of a resource, one sentence each; `name` begins every path."""
+    yield from _check(name, resource_type(token), inputs)
 
 
 def _check(path: str, cls: InputType, value: Any) -> Iterator[str]:

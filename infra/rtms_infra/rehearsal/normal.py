@@ -1,0 +1,125 @@
+"""What Google gives back in other words than it was given, and which differences the provider overlooks: one table, with sources.
+
+After each creation and update the provider reads the resource, so the state holds Google's words. The next `pulumi up` compares them
+with the program's: a difference that nobody overlooks is shown for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """One property. `stored`: what Google gives back for what it was given. `same`: whether the provider overlooks the difference of
+    what is stored and what the program says. `source`: who says so."""
+
+    stored: Callable[[Any], Any]
+    same: Callable[[Any, Any], bool]
+    source: str
+
+
+def _equal(stored: Any, given: Any) -> bool:
+    return stored == given
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _without_zeros(value: Any) -> Any:
+    """Protocol buffers as JSON leave out zeros, empty texts, false and empty lists."""
+    if isinstance(value, Mapping):
+        kept = {key: _without_zeros(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in (0, "", False, [], None)}
+    return [_without_zeros(item) for item in value] if isinstance(value, list) else value
+
+
+def _dashboard(text: Any) -> str:
+    return json.dumps({"name": "projects/123456789012/dashboards/0", "etag": "1", **_without_zeros(json.loads(text))}, sort_keys=True)
+
+
+def _holds(stored: Any, given: Any) -> bool:
+    """Whether everything given is stored: what Google adds is overlooked, what it drops is not."""
+    if isinstance(given, Mapping):
+        return isinstance(stored, Mapping) and all(key in stored and _holds(stored[key], item) for key, item in given.items())
+    if isinstance(given, list):
+        return isinstance(stored, list) and len(stored) == len(given) and all(map(_holds, stored, given))
+    return bool(stored == given)
+
+
+def _same_dashboard(stored: Any, given: Any) -> bool:
+    return _holds(json.loads(stored), json.loads(given))
+
+
+def _with_execution_id(value: Any) -> Any:
+    return {**value, "LOG_EXECUTION_ID": "true"}
+
+
+def _without_execution_id(stored: Any, given: Any) -> bool:
+    return {k: v for k, v in stored.items() if k != "LOG_EXECUTION_ID"} == {k: v for k, v in given.items() if k != "LOG_EXECUTION_ID"}
+
+
+def _whole_seconds(value: Any) -> Any:
+    return f"{int(float(str(value).removesuffix('s')))}s"
+
+
+NORMAL: Mapping[tuple[str, str], Normal] = {
+    ("Dashboard", "dashboardJson"): Normal(
+        _dashboard,
+        _same_dashboard,
+        "terraform-provider-google #16173, #24650; resource_monitoring_dashboard.go: fields that Google adds are ignored",
+    ),
+    ("Function", "serviceConfig.environmentVariables"): Normal(
+        _with_execution_id, _without_execution_id, "mmv1/products/cloudfunctions2/Function.yaml: LOG_EXECUTION_ID is ignored"
+    ),
+    ("Queue", "retryConfig.minBackoff"): Normal(_whole_seconds, _equal, "Cloud Tasks docs, RetryConfig: truncated to the nearest second"),
+    ("Queue", "retryConfig.maxBackoff"): Normal(_whole_seconds, _equal, "Cloud Tasks docs, RetryConfig: truncated to the nearest second"),
+    ("Queue", "retryConfig.maxRetryDuration"): Normal(
+        lambda value: "" if value == "0s" else value,
+        lambda stored, given: stored == given or (stored == "" and given == "0s"),
+        "resource_cloud_tasks_queue.go: suppressOmittedMaxDuration",
+    ),
+    ("Bucket", "location"): Normal(
+        lambda value: str(value).upper(),
+        lambda stored, given: str(stored).upper() == str(given).upper(),
+        "resource_storage_bucket.go: compared without regard to case",
+    ),
+    ("AlertPolicy", "conditions"): Normal(
+        _unchanged, lambda stored, given: _without_zeros(stored) == _without_zeros(given), "a threshold of 0 is left out of the request"
+    ),
+    ("Repository", "format"): Normal(
+        lambda value: str(value).upper(),
+        lambda stored, given: str(stored).upper() == str(given).upper(),
+        "resource_artifact_registry_repository.go: compared without regard to case",
+    ),
+}
+"""(last part of the type, property) -> how it comes back. What is not listed comes back as it was given."""
+
+
+def stored(kind: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs in Google's words."""
+    return {name: _stored(kind, name, value) for name, value in inputs.items()}
+
+
+def _stored(kind: str, path: str, value: Any) -> Any:
+    if (kind, path) in NORMAL:
+        return NORMAL[kind, path].stored(value)
+    if isinstance(value, Mapping) and "$secret" not in value:
+        return {name: _stored(kind, f"{path}.{name}", item) for name, item in value.items()}
+    return value
+
+
+def differences(kind: str, held: Any, given: Any, path: str = "") -> set[str]:
+    """Dotted paths (without list indices) in which what the program says differs from what is held, for what nobody overlooks."""
+    if (kind, path) in NORMAL and held is not None and given is not None:
+        return set() if NORMAL[kind, path].same(held, given) else {path}
+    if isinstance(held, Mapping) and isinstance(given, Mapping) and "$secret" not in held and "$secret" not in given:
+        names = [*held, *(name for name in given if name not in held)]
+        return {found for name in names for found in differences(kind, held.get(name), given.get(name), f"{path}.{name}" if path else name)}
+    if isinstance(held, list) and isinstance(given, list) and len(held) == len(given):
+        return {found for one, other in zip(held, given, strict=True) for found in differences(kind, one, other, path)}
+    return set() if held == given else {path}

@@ -1,0 +1,254 @@
+"""Pulumi's order of steps: what one `pulumi up` does to a state, registration by registration, and the deletions at its end.
+
+Rules of the engine (pulumi v3.256, pkg/resource/deploy): a replacement is refused only if the old and the new registration are
+protected; deletions come last, and not at all after an error; when the old one goes first, so do all that depend on it through a
+property which would replace them; a failed create or update that left a state is tried again as an update.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.facts import FACTS
+from rtms_infra.rehearsal.provider import Failed, Provider, State, covered
+
+Verb = Literal["create", "update", "same", "replace", "delete", "forget", "refuse", "fail"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was done. `how`: of a replacement "old first" or "new first"; of a failure or refusal its sentence."""
+
+    verb: Verb
+    name: str
+    type: str
+    how: str = ""
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What the program registered. `depends_by`: property -> URNs it is made from. `old_first`: the option deleteBeforeReplace, or None."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    inputs: Mapping[str, Any]
+    dependencies: tuple[str, ...] = ()
+    depends_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    protect: bool = False
+    retain: bool = False
+    deleted_with: str = ""
+    old_first: bool | None = None
+
+
+@dataclass
+class Held:
+    """One resource in Pulumi's state. `error`: it was kept after a failed create or update."""
+
+    registration: Registration
+    state: State
+    error: str = ""
+
+
+class Refused(Exception):
+    """A step that protection, or the provider's Check, forbids."""
+
+
+@dataclass
+class World:
+    """The cloud, and what Pulumi remembers of it."""
+
+    cloud: Cloud = field(default_factory=Cloud)
+    held: dict[str, Held] = field(default_factory=dict)
+
+    def copy(self) -> World:
+        return copy.deepcopy(self)
+
+
+class Update:
+    """One `pulumi up`. `register` is called for each registration, in an order that respects dependencies; then `finish`."""
+
+    def __init__(self, world: World, project: str) -> None:
+        self.world, self.provider = world, Provider(world.cloud, project)
+        self.steps: list[Step] = []
+        self.errors: list[str] = []
+        self._registered: set[str] = set()
+        self._old: list[Held] = []  # replaced by a new one that was made first
+        self._gone: set[str] = set()  # deleted first, and not yet made again
+
+    def register(self, new: Registration) -> State:
+        """Raises `Refused` or `Failed`; what remained is in the world."""
+        self._registered.add(new.urn)
+        try:
+            return self._register(new)
+        except (Failed, Refused) as error:
+            verb: Verb = "fail" if isinstance(error, Failed) else "refuse"
+            self.steps.append(Step(verb, new.name, new.type, str(error)))
+            self.errors.append(f"{new.name}: {error}")
+            raise
+
+    def _register(self, new: Registration) -> State:
+        problems = self.provider.check(new.type, new.name, new.inputs)
+        if problems:
+            raise Refused("; ".join(problems))
+        old = self.world.held.get(new.urn)
+        if old is None:
+            return self._create(new, "replace" if new.urn in self._gone else "create", "old first" if new.urn in self._gone else "")
+        difference = self.provider.diff(new.type, old.state, new.inputs)
+        paths = tuple(sorted(difference.changed))
+        if difference.replaces:
+            old_first = difference.old_first if new.old_first is None else new.old_first
+            return self._replace(new, old, paths, old_first)
+        if difference.changed or old.error:
+            return self._update(new, old, difference.changed)
+        self.world.held[new.urn] = Held(new, old.state)
+        self.steps.append(Step("same", new.name, new.type))
+        return old.state
+
+    def _create(self, new: Registration, verb: Verb, how: str, paths: tuple[str, ...] = ()) -> State:
+        try:
+            state = self.provider.create(new.type, new.inputs)
+        except Failed as error:
+            if error.state is not None:
+                self.world.held[new.urn] = Held(new, error.state, str(error))
+            raise
+        self.world.held[new.urn] = Held(new, state)
+        self._gone.discard(new.urn)
+        self.steps.append(Step(verb, new.name, new.type, how, paths))
+        return state
+
+    def _update(self, new: Registration, old: Held, changed: frozenset[str]) -> State:
+        try:
+            state = self.provider.update(new.type, old.state, new.inputs, changed)
+        except Failed as error:
+            self.world.held[new.urn] = Held(new, error.state or old.state, str(error))
+            raise
+        self.world.held[new.urn] = Held(new, state)
+        self.steps.append(Step("update", new.name, new.type, old.error, tuple(sorted(changed))))
+        return state
+
+    def _replace(self, new: Registration, old: Held, paths: tuple[str, ...], old_first: bool) -> State:
+        if old.registration.protect and new.protect:
+            raise Refused(f"{new.name} is protected: it cannot be replaced because of {', '.join(paths)}")
+        if not old_first:
+            self._old.append(self.world.held.pop(new.urn))
+            return self._create(new, "replace", "new first", paths)
+        dependents = self._replaced_with(new.urn)
+        for held in dependents:
+            if held.registration.protect:
+                raise Refused(f"{held.registration.name} is protected, and would be deleted with {new.name}")
+        for held in [*reversed(dependents), old]:
+            self._delete(held)
+            self._gone.add(held.registration.urn)
+        return self._create(new, "replace", "old first", paths)
+
+    def _replaced_with(self, urn: str) -> list[Held]:
+        """Everything that depends on it through a property whose change replaces, near or far, in the order of registration."""
+        replaced, found = {urn}, []
+        for held in self.world.held.values():
+            registration = held.registration
+            by = {name for name, urns in registration.depends_by.items() if replaced & set(urns)}
+            if any(_replaces(registration.type, name) for name in by):
+                replaced.add(registration.urn)
+                found.append(held)
+        return found
+
+    def _delete(self, held: Held) -> None:
+        registration = held.registration
+        done = "abandoned" if registration.retain else self.provider.delete(registration.type, held.state)
+        if self.world.held.get(registration.urn) is held:
+            del self.world.held[registration.urn]
+        if registration.urn not in self._registered or done == "abandoned":
+            self.steps.append(Step("delete" if done == "deleted" else "forget", registration.name, registration.type))
+
+    def finish(self, program_error: str = "") -> None:
+        """The deletions, unless something failed: what is no longer registered, and what was replaced by a new one."""
+        if program_error:
+            self.errors.append(program_error)
+        if self.errors:
+            # What was replaced and not deleted stays in the state as pending; the next run deletes it. It keeps its own entry.
+            for held in self._old:
+                self.world.held.setdefault(f"{held.registration.urn}#pending", held)
+            return
+        unregistered = [held for urn, held in self.world.held.items() if urn not in self._registered]
+        self.remove([*unregistered, *self._old])
+
+    def remove(self, going: list[Held]) -> None:
+        """Delete these, dependents before what they depend on. One failure ends it."""
+        live = {held.registration.urn for held in self.world.held.values() if held not in going}
+        ends = {held.registration.urn for held in going} - live
+        for held in going:
+            registration = held.registration
+            if registration.protect and held not in self._old:
+                self.steps.append(Step("refuse", registration.name, registration.type, "it is protected"))
+                self.errors.append(f"{registration.name} is protected: it cannot be deleted")
+        if self.errors:
+            return
+        for held in _last_first(going):
+            registration = held.registration
+            try:
+                if registration.deleted_with in ends:
+                    self._forget(held)
+                else:
+                    self._delete(held)
+            except Failed as error:
+                self.steps.append(Step("fail", registration.name, registration.type, str(error)))
+                self.errors.append(f"{registration.name}: {error}")
+                return
+
+    def _forget(self, held: Held) -> None:
+        """Deleted together with something else: nothing is asked of Google for it."""
+        for urn in [urn for urn, other in self.world.held.items() if other is held]:
+            del self.world.held[urn]
+        self.steps.append(Step("forget", held.registration.name, held.registration.type, "deleted with another"))
+
+
+def destroy(world: World, project: str) -> Update:
+    """`pulumi destroy`. Nothing is deleted if anything is protected."""
+    update = Update(world, project)
+    update.remove(list(world.held.values()))
+    return update
+
+
+def refresh(world: World, project: str) -> list[str]:
+    """`pulumi refresh`: the state is read back. Returns the names of what differs or is gone."""
+    provider, found = Provider(world.cloud, project), []
+    for urn, held in list(world.held.items()):
+        state = provider.read(held.registration.type, held.state)
+        if state is None:
+            del world.held[urn]
+            found.append(held.registration.name)
+        elif (state.stored, state.outputs) != (held.state.stored, held.state.outputs):
+            held.state = state
+            found.append(held.registration.name)
+    return found
+
+
+def _replaces(kind: str, name: str) -> bool:
+    return covered(name, FACTS[kind].replaces) if kind in FACTS else False
+
+
+def _last_first(going: list[Held]) -> list[Held]:
+    """Dependents first: the reverse of an order in which everything comes after what it depends on."""
+    by_urn = {held.registration.urn: held for held in going}
+    order: list[Held] = []
+    seen: set[int] = set()
+
+    def visit(held: Held) -> None:
+        if id(held) in seen:
+            return
+        seen.add(id(held))
+        for urn in (*held.registration.dependencies, held.registration.deleted_with):
+            if urn in by_urn:
+                visit(by_urn[urn])
+        order.append(held)
+
+    for held in going:
+        visit(held)
+    return order[::-1]
