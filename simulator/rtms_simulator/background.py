@@ -33,6 +33,11 @@ class BackgroundTasks:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    def cancel(self) -> None:
+        """Cancel every task, without waiting for its end."""
+        for task in self._tasks:
+            task.cancel()
+
     async def aclose(self) -> None:
         """Cancel every task and wait for its end, those included that are started meanwhile. Repeatable."""
         while self._tasks:

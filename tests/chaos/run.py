@@ -20,7 +20,7 @@ import httpx
 
 from rtms_relay.ports import Store
 from rtms_simulator.clock import Clock
-from rtms_simulator.cloud_tasks import CloudTasks, Fault, Retry, Scheduler
+from rtms_simulator.cloud_tasks import CloudTasks, Retry, Scheduler
 from rtms_simulator.kit.functions import Wiring, source
 from rtms_simulator.kit.stack import Secrets
 from rtms_simulator.recall import Recall, WebhookEndpoint, scripted
@@ -44,18 +44,18 @@ else is as deployed; the connect window is Zoom's 60 s of real time."""
 
 RECALL_FAULTS = (
     "recall.create: 503 then ok",
-    "recall.create: 503 after 201 then ok",
-    "recall.create: cut after 201 then ok",
-    "recall.create: 429 retry-after 2 then ok",
+    "recall.create: 503 done then ok",
+    "recall.create: cut then ok",
+    "recall.create: 429 retry-after=2 then ok",
     "recall.create: 502 html then ok",
     "recall.create: reset then ok",
     "recall.create: slow 1s then ok",
     "recall.create: hang then ok",
     "recall.retrieve: 503 then ok",
-    "webhook.recording.done: lost",
-    "webhook.recording.done: dup",
+    "recall.webhook.recording.done: lost",
+    "recall.webhook.recording.done: duplicate",
 )
-TASK_FAULTS = (Fault("duplicate"), Fault("drop_response"), Fault("lose"), Fault("delay", seconds=1.0))
+TASK_FAULTS = ("duplicate", "cut", "lost", "late 1s")
 EVENTS = frozenset({"recording.processing", "recording.done", "recording.failed", "recording.deleted"})
 
 
@@ -257,8 +257,7 @@ class Chaos:
         while True:
             await asyncio.sleep(chance.uniform(0.2, 1.5))
             self._recall.faults.add(chance.choice(RECALL_FAULTS))
-            fault = chance.choice(TASK_FAULTS)
-            self._tasks.faults.add(Fault(fault.kind, seconds=fault.seconds))
+            self._tasks.faults.add(f"tasks.dispatch.*: {chance.choice(TASK_FAULTS)}")
 
     async def _rest(self) -> Rows:
         store = self.open_store()

@@ -18,7 +18,6 @@ import pytest
 from tests.conformance.sdk import FIRED, SdkApp, require_sdk, sdk_app
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import parse
 from rtms_simulator.scenario.model import Action, Person, Scenario, load
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.rtms.enums import EventType, StatusCode, StopReason
@@ -131,7 +130,7 @@ async def test_every_handshake_status_reaches_on_join_confirm(socket: str, tmp_p
         codes: list[int] = []
         for some in range(0, len(refusals), 4):  # the package's webhook server has a backlog of five
             for status in refusals[some : some + 4]:
-                here.faults.add(parse(f"refuse:status={int(status)},socket={socket}"))
+                here.faults.add(f"zoom.rtms.{socket}: refuse {int(status)}")
             meetings = [here.begin(SHORT, app.url, speed="max") for _ in refusals[some : some + 4]]
             codes += sorted([await app.confirmed(meeting.streams[0].ids.stream_id) for meeting in meetings])
         assert codes == refusals

@@ -44,11 +44,11 @@ def said(done):
 @pytest.fixture(scope="module")
 def played(command):
     """One meeting whose hand-off met two 503s first and whose end was told twice."""
-    command("faults", "add", "recall.create: 503 retry-after 1 x2 then ok")
-    command("faults", "add", "duplicate:event=*.rtms_stopped")
+    command("faults", "add", "recall.create: 503 retry-after=1 x2 then ok")
+    command("faults", "add", "zoom.webhook.*.rtms_stopped: duplicate")
     assert [row["fault"] for row in said(command("faults", "list", "--json"))["armed"]] == [
         "duplicate:event=*.rtms_stopped",
-        "recall.create: 503 retry-after 1 x2 then ok",
+        "recall.create: 503 retry-after=1 x2 then ok",
     ]
     [report] = said(command("meeting", "play", "--speed", "max", "--json"))["meetings"]
     return report
@@ -105,11 +105,11 @@ def test_every_delivery_can_be_listed_shown_and_sent_again(played, command, tmp_
 
 def test_what_is_sent_without_a_webhook_goes_to_the_running_one(command):
     assert json.loads(said(command("send", "rtms.concurrency_near_limit", "--json"))["answer"])
-    command("send", "meeting.rtms_started", "--fault", "wrong-signature", code=1)
+    command("send", "meeting.rtms_started", "--fault", "zoom.webhook.*: wrong-signature", code=1)
 
 
 def test_faults_can_be_cleared_and_mistakes_are_explained(command):
-    command("faults", "add", "late:seconds=4")
+    command("faults", "add", "zoom.webhook.*: late 4s")
     assert [row["fault"] for row in said(command("faults", "clear", "--json"))["cleared"]] == ["late:seconds=4.0"]
     assert said(command("faults", "list", "--json"))["armed"] == []
     assert "(nothing)" in command("faults", "list").stdout

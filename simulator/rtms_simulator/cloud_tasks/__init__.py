@@ -24,18 +24,16 @@ from google.cloud import tasks_v2
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.broker import Broker, TaskRecord
 from rtms_simulator.cloud_tasks.dispatch import Attempt, HttpSender, identity_token
-from rtms_simulator.cloud_tasks.rules import FAULTS, Fault, FaultKind, Faults, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.rules import Limits, Retry, Switches
 from rtms_simulator.cloud_tasks.scheduler import Run, Scheduler
 from rtms_simulator.cloud_tasks.server import Service, add_to
+from rtms_simulator.faults import FaultBook
+from rtms_simulator.faults.cloud_tasks import FAMILIES
 
 __all__ = [
     "DEFAULT_QUEUE",
-    "FAULTS",
     "Attempt",
     "CloudTasks",
-    "Fault",
-    "FaultKind",
-    "Faults",
     "Limits",
     "Retry",
     "Run",
@@ -68,6 +66,7 @@ class CloudTasks:
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
         history: int = 10_000,
+        faults: FaultBook | None = None,
     ) -> None:
         self._clock = clock
         self._host = host
@@ -79,6 +78,8 @@ class CloudTasks:
         self._seed = seed
         self._transport = transport
         self._history = history
+        self.faults = faults if faults is not None else FaultBook(FAMILIES)
+        """The faults in force: `faults.add("tasks.dispatch.handoffs: duplicate")`, `faults.clear()`."""
         self._broker: Broker | None = None
         self._server: grpc.aio.Server | None = None
         self._client: httpx.AsyncClient | None = None
@@ -94,6 +95,7 @@ class CloudTasks:
             HttpSender(self._clock, self._client),
             rng=random.Random(self._seed),  # a simulator's chance is to be repeatable
             switches=self._switches,
+            faults=self.faults,
             history=self._history,
         )
         self._make_initial_queues()
@@ -135,11 +137,6 @@ class CloudTasks:
     def queue(self) -> str:
         """The full name of the first initial queue (TASKS_QUEUE)."""
         return self._initial[0]
-
-    @property
-    def faults(self) -> Faults:
-        """The faults in force: `faults.add(Fault("duplicate"))`, `faults.clear()`, `faults.active`."""
-        return self._running().faults
 
     def create_queue(self, name: str, *, retry: Retry | None = None, limits: Limits | None = None) -> None:
         """Make a queue without the API. Raises `Refused` for what the API would refuse. `retry` is taken as given, fractions included."""

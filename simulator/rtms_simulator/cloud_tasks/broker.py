@@ -10,17 +10,19 @@ import heapq
 import itertools
 import random
 from collections import deque
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import grpc
 from google.cloud import tasks_v2
 
+from rtms_simulator.background import BackgroundTasks, first_of
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.dispatch import Attempt, Dispatch, Outcome, Sender, succeeded
 from rtms_simulator.cloud_tasks.messages import Refused, limits_of, moment, queue_message, retry_message, retry_of
-from rtms_simulator.cloud_tasks.rules import DEFAULT_DEADLINE_S, RETENTION_S, THROTTLING_STATUSES, Bucket, Faults, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.rules import DEFAULT_DEADLINE_S, RETENTION_S, THROTTLING_STATUSES, Bucket, Limits, Retry, Switches
+from rtms_simulator.faults import NO_FAULT, STATUS, ArmedFault, FaultBook, Step
+from rtms_simulator.faults.cloud_tasks import CREATE, DISPATCH, QUEUE
 
 TaskState = Literal["waiting", "done", "exhausted", "expired", "deleted", "purged", "lost"]
 """`waiting` is the only state of a live task; it may be `running` at the same time. The others are ends."""
@@ -45,6 +47,8 @@ class TaskRecord:
     running: int = 0
     failures: int = 0
     attempts: list[Attempt] = field(default_factory=list)
+    delayed: bool = False
+    """A fault has put it off already: the next dispatch takes no other."""
 
     @property
     def name(self) -> str:
@@ -65,10 +69,19 @@ class QueueRecord:
     line: list[tuple[float, int, int, TaskRecord]] = field(default_factory=list)
     """When, in which order of creation, by which ticket, who. Entries whose ticket is no longer their task's do not count."""
     running: int = 0
+    held: list[TaskRecord] = field(default_factory=list)
+    """Tasks that wait until another one has gone (the fault `reorder`)."""
+    first_call_at: float | None = None
+    """When a creation woke it (the fault `sleep`)."""
 
     @property
     def name(self) -> str:
         return self.message.name
+
+    @property
+    def fault_names(self) -> tuple[str, str]:
+        """How a fault may call it: `handoffs`, `handoffs@europe-west4`."""
+        return fault_names(self.name)
 
     @property
     def paused(self) -> bool:
@@ -78,12 +91,15 @@ class QueueRecord:
 class Broker:
     """Takes tasks and sends them out. `history` bounds how many finished tasks are remembered for `tasks()`."""
 
-    def __init__(self, clock: Clock, sender: Sender, *, rng: random.Random, switches: Switches, history: int) -> None:
+    def __init__(self, clock: Clock, sender: Sender, *, rng: random.Random, switches: Switches, faults: FaultBook, history: int) -> None:
         self._clock = clock
         self._sender = sender
         self._rng = rng
         self._switches = switches
-        self.faults = Faults()
+        self.faults = faults
+        for family in (CREATE, DISPATCH, QUEUE):
+            faults.known(family.prefix, lambda: {name for queue in self._queues for name in fault_names(queue)})
+        faults.on_change(lambda: self._changed.set())
         self._queues: dict[str, QueueRecord] = {}
         self._finished: deque[TaskRecord] = deque(maxlen=history)
         self._taken_names: dict[str, float] = {}
@@ -91,7 +107,9 @@ class Broker:
         self._taken_queues: dict[str, float] = {}
         self._sequence = itertools.count(1)
         self._changed = asyncio.Event()
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts = BackgroundTasks()
+        self._later = BackgroundTasks()
+        """Copies that a fault sends later."""
         self._pump: asyncio.Task[None] | None = None
 
     # Life
@@ -100,25 +118,27 @@ class Broker:
         self._pump = asyncio.get_running_loop().create_task(self._run())
 
     async def aclose(self) -> None:
-        stopping = [*self._attempts, *([self._pump] if self._pump is not None else [])]
-        self._pump = None
-        for task in stopping:
-            task.cancel()
-        await asyncio.gather(*stopping, return_exceptions=True)
+        pump, self._pump = self._pump, None
+        if pump is not None:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+        await self._later.aclose()
+        await self._attempts.aclose()
 
     async def settled(self) -> None:
         """Return when no attempt is under way and none is due, at the clock's present time."""
+        for _ in range(_TURNS if self._later else 0):
+            await self._clock.sleep(0)
         while self._attempts or self._any_ready():
             if self._pump is None or self._pump.done():
                 return
-            if self._attempts:
-                await asyncio.wait(set(self._attempts))
+            await self._attempts.idle()
             await self._clock.sleep(0)
 
     def reset(self) -> None:
         """Forget every queue, task, name and fault; what is under way is cut off."""
-        for attempt in self._attempts:
-            attempt.cancel()
+        self._later.cancel()
+        self._attempts.cancel()
         self._queues.clear()
         self._finished.clear()
         self._taken_names.clear()
@@ -206,6 +226,28 @@ class Broker:
         self._line_up(queue, record)
         return record
 
+    def creation_fault(self, queue_name: str) -> Step:
+        """The fault of one creation. Raises TaskRefusedError where that is the fault, and while the queue sleeps."""
+        queue, now = self.queue(queue_name), self._clock.now()
+        if "sleep" in self.faults.states(QUEUE, *queue.fault_names, now=now):
+            queue.first_call_at = now if queue.first_call_at is None else queue.first_call_at
+            self._under_faults(queue, now)
+            self._changed.set()
+        if "sleep" in self.faults.states(QUEUE, *queue.fault_names, now=now):
+            raise Refused(grpc.StatusCode.NOT_FOUND, f"Requested entity was not found: {queue_name} (it wakes up)")
+        step = self.faults.take(CREATE, *queue.fault_names)
+        if step.word == "refuse":
+            raise Refused(grpc.StatusCode[step.text("status").upper().replace("-", "_")], "refused (fault)")
+        return step
+
+    def shown(self, queue: QueueRecord) -> tasks_v2.Queue:
+        """Its settings as the API shows them: a fault can pause it, too."""
+        message = queue.message
+        if "pause" in self.faults.states(QUEUE, *queue.fault_names, now=self._clock.now()):
+            message = tasks_v2.Queue(message)
+            message.state = tasks_v2.Queue.State.PAUSED
+        return message
+
     def task(self, name: str) -> TaskRecord:
         queue_name = name.rpartition("/tasks/")[0]
         found = self.queue(queue_name).tasks.get(name)
@@ -237,42 +279,76 @@ class Broker:
             await self._wait(min(looks, default=None))
 
     async def _wait(self, until: float | None) -> None:
-        waits: list[asyncio.Task[Any]] = [asyncio.ensure_future(self._changed.wait())]
-        if until is not None:
-            waits.append(asyncio.ensure_future(self._clock.sleep_until(until)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        await first_of(self._changed.wait(), *(() if until is None else (self._clock.sleep_until(until),)))
 
     def _serve(self, queue: QueueRecord) -> float | None:
         """Send out what is due and allowed. Returns when to look again, None for "when something changes"."""
         now = self._clock.now()
         limits = queue.bucket.limits
-        if queue.paused:
-            return None
+        halted, look_at = self._under_faults(queue, now)
+        if queue.paused or halted:
+            return look_at
         while (head := self._next_due(queue)) is not None:
             if head.due_at > now:
-                return head.due_at
+                return _earlier(head.due_at, look_at)
             if queue.running >= limits.concurrent:
-                return None
+                return look_at
             ready_at = queue.bucket.ready_at(now)
             if ready_at > now:
-                return ready_at
-            record = self._pick(queue, now)
-            delayed = self.faults.take("delay", record.name, record.task.http_request.url)
-            if delayed is not None:
-                record.due_at = now + delayed.seconds
-                self._line_up(queue, record)
+                return _earlier(ready_at, look_at)
+            step = NO_FAULT if head.delayed else self.faults.take(DISPATCH, *queue.fault_names)
+            if step.word in ("late", "reorder"):
+                self._put_off(queue, head, step)
                 continue
             queue.bucket.take(now)
-            if self.faults.take("lose", record.name, record.task.http_request.url) is not None:
-                self._finish(queue, record, "lost")
+            if step.word == "lost":
+                self._finish(queue, head, "lost")
                 continue
-            self._start(queue, record)
-        return None
+            self._start(queue, head, step)
+        return look_at
+
+    def _under_faults(self, queue: QueueRecord, now: float) -> tuple[bool, float | None]:
+        """(Whether nothing may go out, when to look again) as the states in force say; sets the rate that they leave."""
+        states = self.faults.states(QUEUE, *queue.fault_names, now=now)
+        if self._woken(queue, states.get("sleep"), now):
+            states = self.faults.states(QUEUE, *queue.fault_names, now=now)
+        scale, look_at = 1.0, None
+        for word, armed in states.items():
+            if word == "slow":
+                scale *= armed.present.number("share")
+            elif word == "ramp":
+                scale *= _ramped(armed, queue.bucket.limits.dispatches_per_s, now)
+                look_at = _earlier(now + _RAMP_LOOK_S, look_at)
+            look_at = _earlier(armed.ends_at, look_at)
+        if queue.first_call_at is not None and "sleep" in states:
+            look_at = _earlier(queue.first_call_at + states["sleep"].present.number("wake"), look_at)
+        queue.bucket.set_scale(scale, now)
+        return not states.keys().isdisjoint(("sleep", "stall", "pause")), look_at
+
+    def _woken(self, queue: QueueRecord, sleep: ArmedFault | None, now: float) -> bool:
+        """Whether a queue that was called has woken by now, and with that the fault is over."""
+        if sleep is None:
+            queue.first_call_at = None
+        elif queue.first_call_at is not None and now >= queue.first_call_at + sleep.present.number("wake"):
+            queue.first_call_at = None
+            self.faults.finish(sleep)
+            return True
+        return False
+
+    def _put_off(self, queue: QueueRecord, record: TaskRecord, step: Step) -> None:
+        record.delayed = True
+        record.due_at = self._clock.now() + step.number("seconds")
+        if step.word == "reorder":
+            queue.held.append(record)
+        self._line_up(queue, record)
+
+    def _release(self, queue: QueueRecord) -> None:
+        """Another task has gone: those that waited for that are due."""
+        held, queue.held = queue.held, []
+        for record in held:
+            if record.state == "waiting" and record.ticket is not None:
+                record.due_at = self._clock.now()
+                self._line_up(queue, record)
 
     def _next_due(self, queue: QueueRecord) -> TaskRecord | None:
         """The task at the head of the line, once entries that no longer count have been thrown away."""
@@ -283,18 +359,11 @@ class Broker:
             heapq.heappop(queue.line)
         return None
 
-    def _pick(self, queue: QueueRecord, now: float) -> TaskRecord:
-        """The task to go next: the earliest, or any that is due if so scripted."""
-        if self.faults.scripted("reorder"):
-            due = sorted(entry for entry in queue.line if entry[0] <= now and entry[2] == entry[3].ticket)
-            if len(due) > 1 and self.faults.take("reorder", *(entry[3].name for entry in due)) is not None:
-                return self._rng.choice(due)[3]
-        return queue.line[0][3]
-
     def _any_ready(self) -> bool:
         now = self._clock.now()
         for queue in self._queues.values():
-            head = None if queue.paused else self._next_due(queue)
+            halted, _ = self._under_faults(queue, now)
+            head = None if queue.paused or halted else self._next_due(queue)
             if (
                 head is not None
                 and head.due_at <= now
@@ -309,26 +378,32 @@ class Broker:
         heapq.heappush(queue.line, (record.due_at, record.sequence, record.ticket, record))
         self._changed.set()
 
-    def _start(self, queue: QueueRecord, record: TaskRecord) -> None:
+    def _start(self, queue: QueueRecord, record: TaskRecord, step: Step = NO_FAULT) -> None:
         earlier = [one for one in record.attempts if not one.duplicate]
         attempt = Attempt(number=len(earlier) + 1, scheduled_at=record.due_at, dispatched_at=self._clock.now())
         deadline = record.task.dispatch_deadline
         deadline_s = deadline.total_seconds() if deadline else DEFAULT_DEADLINE_S
         dispatch = Dispatch(record.task, attempt.scheduled_at, attempt.dispatched_at, earlier, deadline_s)
-        record.ticket = None
+        record.ticket, record.delayed = None, False
         record.attempts.append(attempt)
         record.running += 1
         queue.running += 1
-        self._spawn(self._attempt(queue, record, attempt, dispatch))
-        if self.faults.take("duplicate", record.name, record.task.http_request.url) is not None:
+        self._attempts.start(self._attempt(queue, record, attempt, dispatch, step))
+        for _ in range(int(step.number("copies")) if step.word == "duplicate" else 0):
             twin = Attempt(attempt.number, attempt.scheduled_at, attempt.dispatched_at, duplicate=True)
             record.attempts.append(twin)
-            self._spawn(self._deliver(dispatch, twin))
+            self._later.start(self._deliver_later(step.number("after"), dispatch, twin))
+        self._release(queue)
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._attempts.add(task)
-        task.add_done_callback(self._attempts.discard)
+    async def _deliver_later(self, seconds: float, dispatch: Dispatch, attempt: Attempt) -> None:
+        await self._clock.sleep(seconds)
+        attempt.dispatched_at = self._clock.now()
+        await self._attempts.start(self._deliver(dispatch, attempt))
+
+    def _answered(self, attempt: Attempt, status: int) -> Outcome:
+        """What the platform in front of the worker answers; the worker hears nothing of it."""
+        attempt.responded_at, attempt.status = self._clock.now(), status
+        return Outcome(status)
 
     async def _deliver(self, dispatch: Dispatch, attempt: Attempt) -> Outcome:
         outcome = await self._sender.send(dispatch)
@@ -336,14 +411,14 @@ class Broker:
         attempt.status, attempt.failure = outcome.status, outcome.failure
         return outcome
 
-    async def _attempt(self, queue: QueueRecord, record: TaskRecord, attempt: Attempt, dispatch: Dispatch) -> None:
+    async def _attempt(self, queue: QueueRecord, record: TaskRecord, attempt: Attempt, dispatch: Dispatch, step: Step) -> None:
         try:
-            outcome = await self._deliver(dispatch, attempt)
+            outcome = await self._deliver(dispatch, attempt) if step.word != STATUS else self._answered(attempt, int(step.number("status")))
         finally:
             record.running -= 1
             queue.running -= 1
             self._changed.set()
-        if self.faults.take("drop_response", record.name, record.task.http_request.url) is not None:
+        if step.word == "cut":
             outcome = Outcome(None, "the answer was lost (fault)")
             attempt.status, attempt.failure = outcome.status, outcome.failure
         if record.state != "waiting":  # deleted, purged, or done by another attempt meanwhile
@@ -387,6 +462,31 @@ class Broker:
             self._finish(queue, record, state)
         queue.message.purge_time = moment(self._clock.now())
         self._changed.set()
+
+
+_TURNS = 3
+"""Turns of the loop in which a copy that has become due begins."""
+
+_RAMP_LOOK_S = 0.1
+"""How often a rate that grows is looked at."""
+
+
+def fault_names(queue: str) -> tuple[str, str]:
+    """How a fault may call the queue of this full name: `handoffs`, `handoffs@europe-west4`."""
+    parts = queue.split("/")
+    return parts[-1], f"{parts[-1]}@{parts[3]}"
+
+
+def _earlier(moment_: float | None, other: float | None) -> float | None:
+    return min((one for one in (moment_, other) if one is not None), default=None)
+
+
+def _ramped(armed: ArmedFault, full: float, now: float) -> float:
+    """The share of the full rate that a ramp has reached."""
+    assert armed.since is not None
+    grown = (now - armed.since) / (armed.present.number("seconds") or 1.0)
+    start = min(armed.present.number("start") / full, 1.0)
+    return min(1.0, start + (1.0 - start) * grown)
 
 
 def _sequence(record: TaskRecord) -> int:

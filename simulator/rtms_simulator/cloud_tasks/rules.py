@@ -1,4 +1,4 @@
-"""The rules of a Cloud Tasks queue as values: limits, retries, names, faults. Pure.
+"""The rules of a Cloud Tasks queue as values: limits, retries, names. Pure.
 
 Sources: the google-cloud-tasks 2.26 API reference (messages Queue, RateLimits, RetryConfig, Task, HttpRequest) and the guide "Create
 HTTP target tasks". What they leave open is a switch of `Switches`, marked [inf].
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 LOCATION_NAME = re.compile(r"projects/[A-Za-z0-9:.-]+/locations/[A-Za-z0-9-]+")
 QUEUE_NAME = re.compile(LOCATION_NAME.pattern + r"/queues/[A-Za-z0-9-]{1,100}")
@@ -100,11 +99,23 @@ class Bucket:
     tokens: float
     at: float
     share: float = 1.0
+    scale: float = 1.0
+    """A fault's part in the rate: 1 is none."""
+
+    @property
+    def rate(self) -> float:
+        """Dispatches a second at present."""
+        return self.limits.dispatches_per_s * self.share * self.scale
+
+    def set_scale(self, scale: float, now: float) -> None:
+        self._refill(now)
+        self.scale = scale
+        self.tokens = min(self.tokens, self._capacity())
 
     def ready_at(self, now: float) -> float:
         """The moment at which a token is there; `now` if one is there already."""
         self._refill(now)
-        return now if self.tokens >= 1 else now + (1 - self.tokens) / (self.limits.dispatches_per_s * self.share)
+        return now if self.tokens >= 1 else now + (1 - self.tokens) / self.rate
 
     def take(self, now: float) -> None:
         self._refill(now)
@@ -121,65 +132,8 @@ class Bucket:
 
     def _refill(self, now: float) -> None:
         # A billionth is forgiven: a sleep that ends on the very moment must find its token.
-        grown = self.tokens + max(0.0, now - self.at) * self.limits.dispatches_per_s * self.share + 1e-9
+        grown = self.tokens + max(0.0, now - self.at) * self.rate + 1e-9
         self.tokens, self.at = min(self._capacity(), grown), max(now, self.at)
 
     def _capacity(self) -> float:
-        return max(1.0, self.limits.burst * self.share)
-
-
-FaultKind = Literal["duplicate", "delay", "drop_response", "lose", "reorder"]
-
-FAULTS: dict[FaultKind, str] = {
-    "duplicate": "the task is delivered twice at once; the second answer is ignored",
-    "delay": "the task goes out `seconds` after its time",
-    "drop_response": "the worker is called, its answer is lost, and the task is tried again",
-    "lose": "the task counts as done without the worker being called",
-    "reorder": "of all tasks that are due, any one goes first",
-}
-"""Every fault with what it does: at-least-once, unordered delivery taken at its word, and one thing beyond it (`lose`)."""
-
-
-@dataclass(slots=True)
-class Fault:
-    """One misbehaviour: for tasks whose name or URL contains `match`, `times` times (None: always)."""
-
-    kind: FaultKind
-    match: str = ""
-    times: int | None = 1
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in FAULTS:
-            raise ValueError(f"fault {self.kind!r} is unknown; there are {', '.join(FAULTS)}")
-        if self.times is not None and self.times < 1:
-            raise ValueError(f"times is at least 1, or None for always; found {self.times}")
-        if self.seconds < 0:
-            raise ValueError(f"seconds is not negative; found {self.seconds}")
-
-
-@dataclass(slots=True)
-class Faults:
-    """The faults in force, first come first served."""
-
-    active: list[Fault] = field(default_factory=list)
-
-    def add(self, fault: Fault) -> None:
-        self.active.append(fault)
-
-    def clear(self) -> None:
-        self.active.clear()
-
-    def scripted(self, kind: FaultKind) -> bool:
-        return any(fault.kind == kind for fault in self.active)
-
-    def take(self, kind: FaultKind, *texts: str) -> Fault | None:
-        """The first fault of this kind that matches, counted as used once."""
-        for fault in self.active:
-            if fault.kind == kind and any(fault.match in text for text in texts):
-                if fault.times is not None:
-                    fault.times -= 1
-                    if fault.times == 0:
-                        self.active.remove(fault)
-                return fault
-        return None
+        return max(1.0, self.limits.burst * self.share * self.scale)

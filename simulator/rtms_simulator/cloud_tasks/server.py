@@ -5,7 +5,9 @@ Methods that are not in `RPCS` (IAM, BufferTask, batches) answer UNIMPLEMENTED.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -39,10 +41,10 @@ class Service:
             raise Refused(grpc.StatusCode.UNIMPLEMENTED, "this fake lists queues without a filter")
         found = [queue for queue in self._broker.queues() if queue.name.startswith(f"{request.parent}/")]
         page, token = _page(found, _queue_name, request.page_size, request.page_token)
-        return tasks_v2.ListQueuesResponse(queues=[queue.message for queue in page], next_page_token=token)
+        return tasks_v2.ListQueuesResponse(queues=[self._broker.shown(queue) for queue in page], next_page_token=token)
 
     def get_queue(self, request: tasks_v2.GetQueueRequest) -> tasks_v2.Queue:
-        return self._queue(request.name).message
+        return self._broker.shown(self._queue(request.name))
 
     def create_queue(self, request: tasks_v2.CreateQueueRequest) -> tasks_v2.Queue:
         check_queue_name(request.queue.name)
@@ -89,10 +91,18 @@ class Service:
     def get_task(self, request: tasks_v2.GetTaskRequest) -> tasks_v2.Task:
         return task_view(self._task(request.name), request.response_view)
 
-    def create_task(self, request: tasks_v2.CreateTaskRequest) -> tasks_v2.Task:
+    async def create_task(self, request: tasks_v2.CreateTaskRequest) -> tasks_v2.Task:
         self._queue(request.parent)
+        fault = self._broker.creation_fault(request.parent)
+        if fault.word == "hang":
+            await asyncio.get_running_loop().create_future()
+        if fault.word == "slow":
+            await self._clock.sleep(fault.number("seconds"))
         task, due_at = task_message(request.parent, request.task, self._clock.now())
-        return task_view(self._broker.create_task(request.parent, task, due_at), request.response_view)
+        record = self._broker.create_task(request.parent, task, due_at)
+        if fault.word == "cut":
+            raise Refused(grpc.StatusCode.UNAVAILABLE, "the connection was closed before the answer (fault)")
+        return task_view(record, request.response_view)
 
     def delete_task(self, request: tasks_v2.DeleteTaskRequest) -> None:
         self._task(request.name)
@@ -167,10 +177,11 @@ def _attempt_view(attempt: Attempt) -> tasks_v2.Attempt:
     return shown
 
 
-def _answering(method: Callable[[Any], R]) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]:
+def _answering(method: Callable[[Any], R | Awaitable[R]]) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]:
     async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> R:
         try:
-            return method(request)
+            answer = method(request)
+            return await answer if inspect.isawaitable(answer) else answer
         except Refused as refused:
             await context.abort(refused.status, refused.message)
             raise AssertionError("abort always raises") from refused

@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.faults import FaultError
+from rtms_simulator.faults.book import shown_fault
 from rtms_simulator.kit.play import Unplayable, perform, read
 
 if TYPE_CHECKING:
@@ -48,12 +50,25 @@ def control_app(stack: Stack) -> Starlette:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
 
+    async def faults(_request: Request) -> dict[str, Any]:
+        return {"armed": [shown_fault(armed) for armed in stack.faults.listed()]}
+
+    async def add_fault(request: Request) -> dict[str, Any]:
+        return shown_fault(stack.faults.add(str((await _object(request)).get("fault", ""))))
+
+    async def clear_faults(request: Request) -> dict[str, Any]:
+        return {"cleared": stack.faults.clear(request.path_params.get("id"))}
+
     return Starlette(
         routes=[
             Route("/_control", _answered(lambda _request: _described(stack))),
             Route("/_control/reset", _answered(reset), methods=["POST"]),
             Route("/_control/tasks", _answered(tasks)),
             Route("/_control/meetings", _answered(meetings), methods=["POST"]),
+            Route("/_control/faults", _answered(faults)),
+            Route("/_control/faults", _answered(add_fault), methods=["POST"]),
+            Route("/_control/faults", _answered(clear_faults), methods=["DELETE"]),
+            Route("/_control/faults/{id:int}", _answered(clear_faults), methods=["DELETE"]),
             Mount("/zoom", stack.zoom.control_app),
         ]
     )
@@ -67,7 +82,7 @@ def _answered(handler: Callable[[Request], Awaitable[dict[str, Any]]]) -> Callab
     async def answer(request: Request) -> Response:
         try:
             return JSONResponse(await handler(request))
-        except (Asked, Unplayable) as error:
+        except (Asked, Unplayable, FaultError) as error:
             return JSONResponse({"error": "bad_request", "reason": str(error)}, 400)
 
     return answer

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import Fault, FaultError, parse
+from rtms_simulator.faults import Fault, FaultError, parse_fault
 from rtms_simulator.scenario.model import Scenario, ScenarioError, load
 from rtms_simulator.zoom import MeetingReport, Zoom
 from rtms_simulator.zoom.media import MediaFileError, MediaSource
@@ -62,7 +62,7 @@ def read(asked: Mapping[str, Any]) -> Playbill:
         raise Unplayable(f"faults is {texts!r}, a list of texts was expected")
     try:
         scenario = load(str(asked.get("scenario") or "stand-up"))
-        faults = tuple(parse(text) for text in texts)
+        faults = tuple(parse_fault(text) for text in texts)
     except (ScenarioError, FaultError) as error:
         raise Unplayable(str(error)) from None
     if seed is not None:

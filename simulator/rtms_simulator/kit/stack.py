@@ -22,6 +22,7 @@ from typing import Any
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
 from rtms_simulator.control.app import control_app
+from rtms_simulator.faults import FaultBook
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable
 from rtms_simulator.recall import Recall, WebhookEndpoint
@@ -141,9 +142,10 @@ class Stack:
                 self._remove_state()
         self._tls = Tls(plan.directory.resolve() / "tls") if plan.tls else None
         app = ZoomApp(secrets.client_id, secrets.client_secret, secrets.secret_token)
-        self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls)
+        self.faults = FaultBook()
+        self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls, faults=self.faults)
         await self._begin(self.zoom)
-        self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed)
+        self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed, faults=self.faults)
         await self._begin(self.tasks)
         self.recall = Recall(
             self.clock,
@@ -152,6 +154,7 @@ class Stack:
             port=ports.recall,
             data_dir=Path(self._running.enter_context(TemporaryDirectory(prefix="recall-", dir=plan.directory))),
             webhooks=[WebhookEndpoint(self.recall_webhook_url, secrets.webhook_secret)] if self.recall_webhook_url else [],
+            faults=self.faults,
             zoom_client=(secrets.client_id, secrets.client_secret),
             allow_local_urls="server_urls",
             ssl=ssl.create_default_context(cafile=str(self._tls.ca_file)) if self._tls else None,

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rtms_simulator.faults.recall import FaultSyntaxError, Script
+from rtms_simulator.faults import FaultError
+from rtms_simulator.faults.book import shown_fault
 from rtms_simulator.recall.switches import RecallSwitches, switch_table
 from rtms_simulator.recall.webhooks.sender import EndpointState, Message, WebhookEndpoint
 from rtms_simulator.recall.webhooks.signing import secret_bytes
@@ -78,22 +79,22 @@ async def _set_switches(recall: Recall, request: Request, body: dict[str, Any]) 
 
 
 async def _faults(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
-    return {"faults": [_shown_script(script) for script in recall.faults.scripts]}
+    return {"armed": [shown_fault(armed) for armed in recall.faults.listed()]}
 
 
 async def _add_fault(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
-    script = body.get("script")
-    if not isinstance(script, str):
-        raise RefusedError("fault", "`script` must be a string such as 'recall.create: 503 x2 then ok'")
+    fault = body.get("fault")
+    if not isinstance(fault, str):
+        raise RefusedError("fault", "`fault` must be a text such as 'recall.create: 503 x2 then ok'")
     try:
-        return _shown_script(recall.faults.add(script))
-    except FaultSyntaxError as error:
+        return shown_fault(recall.faults.add(fault))
+    except FaultError as error:
         raise RefusedError("fault", str(error)) from None
 
 
 async def _clear_faults(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
     recall.faults.clear()
-    return {"faults": []}
+    return {"armed": []}
 
 
 async def _history(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
@@ -171,8 +172,8 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (
     ("POST", "/seed", _seed, '`{"seed": 7}`: reset with the ids of another seed'),
     ("GET", "/switches", _switches, "the open questions, how they are decided now, and the table of them"),
     ("PATCH", "/switches", _set_switches, '`{"progression": {"kind": "polls", "polls": 3}}`: decide some of them otherwise'),
-    ("GET", "/faults", _faults, "fault scripts and how often they fired"),
-    ("POST", "/faults", _add_fault, '`{"script": "recall.create: 503 x2 then ok"}`'),
+    ("GET", "/faults", _faults, "the faults that are armed, and how often they acted"),
+    ("POST", "/faults", _add_fault, '`{"fault": "recall.create: 503 x2 then ok"}`'),
     ("DELETE", "/faults", _clear_faults, "no more faults"),
     ("GET", "/history", _history, "the last 10,000 requests, without keys"),
     ("GET", "/clock", _clock, "the clock and the next moment somebody waits for"),
@@ -247,10 +248,6 @@ def _shown_switches(switches: RecallSwitches) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return dict(value) if hasattr(value, "keys") else msgspec.to_builtins(value)
-
-
-def _shown_script(script: Script) -> dict[str, Any]:
-    return {"script": script.text, "fired": script.fired, "steps_left": len(script.steps)}
 
 
 def _shown_endpoint(recall: Recall, endpoint: EndpointState) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from rtms_simulator import __version__
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.recall import FaultPlan
+from rtms_simulator.faults import FaultBook
+from rtms_simulator.faults.recall import FAMILIES, REQUEST, WEBHOOK
 from rtms_simulator.recall.control import control_app
 from rtms_simulator.recall.http.api import Api, ApiIdentity
 from rtms_simulator.recall.http.download_host import DownloadHost
@@ -38,12 +39,8 @@ from rtms_simulator.serving.http_server import HttpServer
 
 _log = logging.getLogger(__name__)
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
-# Everything a fault script may name.
-FAULT_TARGETS: tuple[str, ...] = (
-    *(target for operation in operations(create_body()) for target in operation.fault_targets),
-    "recall.download",
-    *(f"webhook.{event}" for event in EVENTS),
-)
+OPERATIONS: tuple[str, ...] = (*(name for operation in operations(create_body()) for name in operation.fault_names), "download")
+"""The requests that a fault can name: `create`, `retrieve` and `list` of Meeting Direct Connect, operationIds, `download`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ class RecallOptions:
     fail after its 201; otherwise Zoom's own refusal does. `allow_local_urls`: the first value of that switch: "none", "server_urls"
     (for a Zoom on this machine) or "all"; True means "all", False "none". `data_dir`: where recordings are written; a temporary
     directory if None. `video`, `timings`, `ssl`: what pictures the recorder asks of Zoom, how patient it is, which authorities it trusts.
-    `recorder_factory`: another recorder instead, to which those three mean nothing. `http_transport`: how webhooks are sent.
+    `faults`: a book that is shared with other fakes, or faults to begin with. `recorder_factory`: another recorder instead, to which those three mean nothing. `http_transport`: how webhooks are sent.
     """
 
     api_key: str
@@ -67,7 +64,7 @@ class RecallOptions:
     zoom_client: tuple[str, str] | None = None
     allow_local_urls: LocalUrls | bool | None = None
     switches: RecallSwitches | None = None
-    faults: Sequence[str] = ()
+    faults: FaultBook | Sequence[str] = ()
     workspace_secret: str | None = None
     recorder_factory: RecorderFactory | None = None
     video: VideoRequest | None = None
@@ -106,7 +103,7 @@ class Recall:
     """
 
     def __init__(self, clock: Clock, options: RecallOptions | None = None, **keywords: Any) -> None:
-        """Either `options` or keywords. Raises ValueError for a bad option, a bad secret or a fault script that cannot be read."""
+        """Either `options` or keywords. Raises ValueError for a bad option, a bad secret or a fault that cannot be read."""
         if options is None:
             options = RecallOptions(**keywords)
         elif keywords:
@@ -117,7 +114,9 @@ class Recall:
         self.api_key = options.api_key
         self.seed = options.seed
         self.switches = options.first_switches
-        self.faults = FaultPlan(FAULT_TARGETS)
+        self.faults = options.faults if isinstance(options.faults, FaultBook) else FaultBook(FAMILIES)
+        self.faults.known(REQUEST.prefix, lambda: OPERATIONS)
+        self.faults.known(WEBHOOK.prefix, lambda: EVENTS)
         self.data_dir = options.data_dir or Path(tempfile.mkdtemp(prefix="rtmskit-recall-"))
         self._ids = random.Random(f"recall ids {options.seed}")
         self.workspace = Workspace(self._ids)
@@ -129,8 +128,8 @@ class Recall:
         self.api = self._make_api(LinkSigner(secrets.randbytes(20)))
         self._control = control_app(self)
         self._server = self._make_server()
-        for script in options.faults:
-            self.faults.add(script)
+        for fault in () if isinstance(options.faults, FaultBook) else options.faults:
+            self.faults.add(fault)
 
     def _make_webhooks(self) -> Webhooks:
         rng = random.Random(f"recall messages {self.options.seed}")

@@ -17,7 +17,8 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, Literal, get_args
 
-from rtms_simulator.faults.zoom import Fault, FaultError
+from rtms_simulator.faults import FaultError, parse_fault
+from rtms_simulator.faults.zoom import STREAM
 from rtms_simulator.scenario.languages import ENGLISH, LANGUAGES
 from rtms_simulator.scenario.toml_lines import Path, lines_of
 
@@ -155,9 +156,9 @@ KINDS: dict[str, ActionKind] = {
         fields={"media": ScenarioField(str, "which", default="audio", choices=MEDIA_KINDS)},
     ),
     "fault": ActionKind(
-        "a fault by name (`rtmskit faults list`) from at_s on",
+        "a fault, as `rtmskit faults list` writes it, from at_s on",
         who=False,
-        fields={"name": ScenarioField(str, "the fault's name", required=True), "with": ScenarioField(dict, "the fault's own settings")},
+        fields={"fault": ScenarioField(str, "such as `zoom.stream: drop-media video`", required=True)},
     ),
 }
 """Everything that can stand in a timeline. The loader, the checks and the page in docs/ are made from this table."""
@@ -429,13 +430,12 @@ def _check_action(scenario: Scenario, action: Action, here: Path) -> None:
         if action.data.get("language") is not None and action.data["language"] not in LANGUAGES.values():
             raise ScenarioError(f"unknown language {action.data['language']!r}", path=(*here, "language"), allowed=", ".join(LANGUAGES))
     if action.kind == "fault":
-        settings = action.data.get("with") or {}
-        if "at" in settings:
-            raise ScenarioError("at_s says when", path=(*here, "with"), allowed="settings other than at")
         try:
-            Fault(action.data["name"], settings)
+            fault = parse_fault(action.data["fault"])
         except FaultError as error:
-            raise ScenarioError(str(error), path=(*here, "name")) from None
+            raise ScenarioError(str(error), path=(*here, "fault")) from None
+        if fault.family is STREAM and (len(fault.steps) > 1 or fault.steps[0].number("at")):
+            raise ScenarioError("at_s says when", path=(*here, "fault"), allowed="one step, without at=")
     if action.kind == "call_event":
         # Imported here, as the package rtms_simulator.zoom itself builds on scenarios.
         from rtms_simulator.zoom.rtms.enums import ContactCenterEventType

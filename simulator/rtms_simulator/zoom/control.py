@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from rtms_simulator.faults.zoom import FAULTS, Fault, FaultError, parse
+from rtms_simulator.faults import FaultError, parse_fault
+from rtms_simulator.faults.book import shown_fault
 from rtms_simulator.scenario.model import Action, ScenarioError, load
 from rtms_simulator.zoom.meeting.meeting import Meeting
 from rtms_simulator.zoom.rtms.enums import StopReason
@@ -63,7 +64,7 @@ async def _meeting(zoom: Zoom, request: Request, asked: Asked) -> Any:
 async def _begin(zoom: Zoom, request: Request, asked: Asked) -> Any:
     try:
         scenarios = load(str(asked.get("scenario", "stand-up"))).each()
-        faults = [parse(text) for text in asked.get("faults", ())]
+        faults = [parse_fault(text) for text in asked.get("faults", ())]
         url, speed, linger = _text(asked, "webhook_url"), asked.get("speed", 1.0), bool(asked.get("linger", False))
         begun = [zoom.begin(scenario, url, speed=speed, faults=faults, linger=linger).id for scenario in scenarios]
     except (ScenarioError, FaultError, ValueError, TypeError) as error:
@@ -126,21 +127,14 @@ async def _validate(zoom: Zoom, request: Request, asked: Asked) -> Any:
 
 
 async def _faults(zoom: Zoom, request: Request, asked: Asked) -> Any:
-    table = {
-        name: {"acts_on": kind.where.value, "says": kind.says, "params": {key: param.says for key, param in kind.params.items()}}
-        for name, kind in FAULTS.items()
-    }
-    armed = [{"id": armed.id, "fault": str(armed.fault), "left": armed.left} for armed in zoom.faults.listed()]
-    return {"armed": armed, "faults": table}
+    return {"armed": [shown_fault(armed) for armed in zoom.faults.listed()]}
 
 
 async def _add_fault(zoom: Zoom, request: Request, asked: Asked) -> Any:
     try:
-        fault: Fault = parse(_text(asked, "fault"))
+        return shown_fault(zoom.faults.add(_text(asked, "fault")))
     except FaultError as error:
         raise NotDone(400, "bad_fault", str(error)) from None
-    armed = zoom.faults.add(fault)
-    return {"id": armed.id, "fault": str(fault), "left": armed.left}
 
 
 async def _clear_faults(zoom: Zoom, request: Request, asked: Asked) -> Any:

@@ -12,7 +12,8 @@ import msgspec
 from starlette.applications import Starlette
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import Fault, FaultBook, Where
+from rtms_simulator.faults import STATUS, Fault, FaultBook, Step, parse_fault
+from rtms_simulator.faults.zoom import FAMILIES, HANDSHAKE
 from rtms_simulator.scenario.model import Scenario
 from rtms_simulator.zoom.app import KINDS, ZoomApp
 from rtms_simulator.zoom.control import control_app
@@ -55,6 +56,7 @@ class Zoom:
         delivery: DeliverySwitches = DOCUMENTED_DELIVERY,
         limits: ConnectionLimits = DEFAULT_LIMITS,
         binary_frames: bool = False,
+        faults: FaultBook | Iterable[str] = (),
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.clock = clock
@@ -62,7 +64,7 @@ class Zoom:
         self.seed = seed
         self.switches = switches
         self.tls = tls
-        self.faults = FaultBook()
+        self.faults = faults if isinstance(faults, FaultBook) else FaultBook(FAMILIES, map(parse_fault, faults))
         self.webhooks = WebhookSender(clock, Random(seed + 1), switches=delivery, faults=self.faults, transport=transport)
         self._server = RtmsServer(self, host=host, port=port, tls=tls.context if tls else None, binary=binary_frames, limits=limits)
         self._numbers = itertools.count(1)
@@ -211,13 +213,13 @@ class Zoom:
         paths = "/".join(path.split("/")[:3])
         if paths in self._dead:
             return 503
-        found = self._take(self._paths.get(paths), _role_of_path(path), "unreachable")
+        found = self._take(self._paths.get(paths), _role_of_path(path), STATUS)
         return int(found[0].number("status")) if found else None
 
-    def _take(self, stream: LiveStream | None, role: SocketRole, *names: str) -> list[Fault]:
+    def _take(self, stream: LiveStream | None, role: SocketRole, *words: str) -> list[Step]:
         """Faults of a handshake: the stream's own, then those that are armed for every one."""
         books = (self.faults,) if stream is None else (stream.faults, self.faults)
-        return [fault for book in books for fault in book.take(Where.HANDSHAKE, *names, socket=role.value)]
+        return [step for book in books for _, step in book.take_each(HANDSHAKE, role.value, words=words)]
 
     def received(self, socket: RtmsSocket, raw: bytes) -> None:
         stream = self._bound.get(socket.number)
@@ -233,11 +235,12 @@ class Zoom:
         role = _ROLE_OF.get(message["msg_type"], role)
         hello = read_hello(message)
         stream = None if isinstance(hello, StatusCode) else self._streams.get(hello.stream_id)
-        for fault in self._take(stream, role, "refuse", "close-unanswered"):
-            if fault.name == "close-unanswered":
-                socket.close(int(fault.number("code")))
+        for step in self._take(stream, role, "refuse", "cut", "hang"):
+            if step.word == "cut":
+                socket.close(int(step.number("code")))
+            if step.word != "refuse":
                 return
-            hello = StatusCode(int(fault.number("status")))
+            hello = StatusCode(int(step.number("status")))
             if stream is not None and hello is StatusCode.INVALID_SIGNATURE:
                 stream.protocol.misjudge_signature()
         if isinstance(hello, StatusCode) or stream is None:

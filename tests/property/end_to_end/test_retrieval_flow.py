@@ -29,15 +29,17 @@ RECALL_FAULTS = st.sampled_from(
     [
         "recall.create: 503 x2",
         "recall.retrieve: 503 x3",
-        "recall.retrieve: 429 retry-after 40",
+        "recall.retrieve: 429 retry-after=40",
         "recall.retrieve: hang x2",
         "recall.retrieve: slow 20s x2",
         "recall.*: reset x2",
-        "recall.create: cut after 201 x2",
+        "recall.create: cut x2",
         "recall.create: slow 9s",
     ]
 )
-MAIL_FAULTS = st.sampled_from(["webhook.*: swap", "webhook.*: late 30s x3", "webhook.*: lost x9", "webhook.recording.*: dup x2"])
+MAIL_FAULTS = st.sampled_from(
+    ["recall.webhook.*: reorder", "recall.webhook.*: late 30s x3", "recall.webhook.*: lost x9", "recall.webhook.recording.*: duplicate x2"]
+)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ PRODUCTS = st.sampled_from(list(WHO))
 AGO = st.sampled_from([0, 3, 50, 61])
 FINAL = {"accepted", "cancelled", "superseded", "failed", "expired"}
 RECALLS_TROUBLE = [
-    *("503", "503 x3", "429 retry-after 7", "409", "507", "400", "401", "502 html", "503 after 201", "cut after 201"),
+    *("503", "503 x3", "429 retry-after=7", "409", "507", "400", "401", "502 html", "503 done", "cut"),
     *("reset", "hang", "slow 9s", "slow 20s"),
 ]
 TOKENS = ["qgg8vlvZRS6UYooatFL8Aw", "", "v0:1795338000:{}", "a b", "\N{ARABIC-INDIC DIGIT ONE}", "a" * 129]
@@ -197,9 +197,9 @@ class Surface(RuleBasedStateMachine):
     def recall_has_trouble(self, operation: str, what: str) -> None:
         self.world.recall.faults.add(f"recall.{operation}: {what}")
 
-    @rule(what=st.sampled_from(["lost x3", "late 30s", "dup x2", "swap"]))
+    @rule(what=st.sampled_from(["lost x3", "late 30s", "duplicate x2", "reorder"]))
     def recalls_webhooks_go_astray(self, what: str) -> None:
-        self.world.recall.faults.add(f"webhook.*: {what}")
+        self.world.recall.faults.add(f"recall.webhook.*: {what}")
 
     @precondition(lambda self: self.world.mail.sent)
     @rule(which=st.integers(0, 50))

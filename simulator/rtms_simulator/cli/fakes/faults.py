@@ -12,17 +12,15 @@ import click
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
-from rtms_simulator.cli.play.outcome import Nobody
-
-RECALLS = ("recall.", "webhook.")
+from rtms_simulator.cli.play.outcome import BadInput, Nobody
 
 
 @click.group()
 def faults() -> None:
     """Make a running `up` misbehave on purpose.
 
-    Zoom's faults are names with settings, such as late:seconds=4,event=*.rtms_stopped. Recall's are scripts, such as
-    "recall.create: 503 x2 then ok" or "webhook.recording.done: dup".
+    A fault is written TARGET: STEP, such as "zoom.webhook.*.rtms_stopped: late 4s", "recall.create: 503 x2 then ok" or
+    "tasks.dispatch.handoffs: duplicate". `xN` repeats a step and `x*` repeats it until the fault is cleared; `then` goes on.
     """
 
 
@@ -31,28 +29,18 @@ def faults() -> None:
 @as_json_option
 def list_(up_file: Path, as_json: bool) -> None:
     """List the faults there are, and those armed in the running `up` (if one runs)."""
-    from rtms_simulator.faults.recall import DOWNLOAD_STEPS, REQUEST_STEPS, WEBHOOK_STEPS
-    from rtms_simulator.faults.zoom import FAULTS
+    from rtms_simulator.faults.reference import rows
 
     armed: list[dict[str, Any]] = []
     with contextlib.suppress(Nobody):
         armed = _armed(find(up_file))
-    known: dict[str, dict[str, Any]] = {
-        name: {"acts_on": kind.where.value, "says": kind.says, "params": {key: param.says for key, param in kind.params.items()}}
-        for name, kind in FAULTS.items()
-    }
-    scripts = {"recall.<operation>": [*REQUEST_STEPS, *DOWNLOAD_STEPS], "webhook.<event>": list(WEBHOOK_STEPS)}
     if as_json:
-        click.echo(json.dumps({"armed": armed, "zoom": known, "recall": scripts}, ensure_ascii=False))
+        click.echo(json.dumps({"armed": armed, "faults": [row._asdict() for row in rows()]}, ensure_ascii=False))
         return
-    table(("Zoom's fault", "what happens", "settings"), [(name, row["says"], ", ".join(row["params"])) for name, row in known.items()])
+    table(("target", "step", "what happens", "settings"), [(row.target, row.step, row.says, row.settings) for row in rows()])
     click.echo()
-    table(
-        ("Recall's script", "steps, each with xN or x*, joined by `then`"),
-        [(target, ", ".join(steps)) for target, steps in scripts.items()],
-    )
-    click.echo()
-    table(("armed", "of", "left"), [(row["fault"], row["of"], str(row["left"])) for row in armed] or [("(nothing)", "", "")])
+    shown = [(str(row["id"]), row["fault"], "*" if row["left"] is None else str(row["left"]), str(row["used"])) for row in armed]
+    table(("armed", "fault", "left", "used"), shown or [("(none)", "", "", "")])
 
 
 @faults.command()
@@ -61,25 +49,27 @@ def list_(up_file: Path, as_json: bool) -> None:
 @as_json_option
 def add(fault: str, up_file: Path, as_json: bool) -> None:
     """Arm FAULT in the running `up`."""
-    described = find(up_file)
-    if fault.startswith(RECALLS):
-        found = ask(f"{described['recall']['control_url']}/faults", "POST", {"script": fault})
-        row = {"fault": found["script"], "of": "recall", "left": found["steps_left"]}
-    else:
-        found = ask(f"{described['zoom']['control_url']}/faults", "POST", {"fault": fault})
-        row = {"fault": found["fault"], "of": "zoom", "left": found["left"]}
-    click.echo(json.dumps(row) if as_json else f"Armed: {row['fault']}")
+    from rtms_simulator.faults import FaultError, parse_fault
+
+    try:
+        parse_fault(fault)
+    except FaultError as error:
+        raise BadInput(str(error), "`rtmskit faults list` shows every target and step.") from None
+    row = ask(f"{find(up_file)['control_url']}/faults", "POST", {"fault": fault})
+    click.echo(json.dumps(row, ensure_ascii=False) if as_json else f"Armed {row['id']}: {row['fault']}")
 
 
 @faults.command()
+@click.argument("id", type=click.IntRange(1), required=False)
 @of_up
 @as_json_option
-def clear(up_file: Path, as_json: bool) -> None:
-    """Disarm every fault in the running `up`."""
+def clear(id: int | None, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+    """Disarm the fault with this ID, or every fault."""
     described = find(up_file)
-    before = _armed(described)
-    for side in ("zoom", "recall"):
-        ask(f"{described[side]['control_url']}/faults", "DELETE")
+    before = [row for row in _armed(described) if id is None or row["id"] == id]
+    if id is not None and not before:
+        raise BadInput(f"no fault {id} is armed", "`rtmskit faults list` shows those that are.")
+    ask(f"{described['control_url']}/faults{'' if id is None else f'/{id}'}", "DELETE")
     if as_json:
         click.echo(json.dumps({"cleared": before}, ensure_ascii=False))
     else:
@@ -87,7 +77,4 @@ def clear(up_file: Path, as_json: bool) -> None:
 
 
 def _armed(described: dict[str, Any]) -> list[dict[str, Any]]:
-    zoom = ask(f"{described['zoom']['control_url']}/faults")["armed"]
-    recall = ask(f"{described['recall']['control_url']}/faults")["faults"]
-    rows = [{"fault": row["fault"], "of": "zoom", "left": row["left"]} for row in zoom]
-    return rows + [{"fault": row["script"], "of": "recall", "left": row["steps_left"]} for row in recall if row["steps_left"]]
+    return ask(f"{described['control_url']}/faults")["armed"]

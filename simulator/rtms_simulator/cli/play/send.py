@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
-    from rtms_simulator.faults.zoom import Fault
+    from rtms_simulator.faults import Fault
     from rtms_simulator.zoom.webhooks.events import WebhookEvent
     from rtms_simulator.zoom.webhooks.sender import Delivery
 
@@ -39,7 +38,7 @@ OF_ONE_REQUEST = ("wrong-signature", "unsigned", "stale", "style")
     "faults",
     metavar="FAULT",
     multiple=True,
-    help="One of wrong-signature, unsigned, stale, style (settings: `rtmskit faults list`).",
+    help="zoom.webhook.*: and one of wrong-signature, unsigned, stale, style (settings: `rtmskit faults list`).",
 )
 @click.option("--dry-run", is_flag=True, help="Show the request instead of sending it.")
 @as_json_option
@@ -105,13 +104,14 @@ async def deliver(
     import httpx
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.faults.zoom import FaultBook, FaultError, parse
+    from rtms_simulator.faults import FaultBook, FaultError, parse_fault
+    from rtms_simulator.faults.zoom import FAMILIES
     from rtms_simulator.zoom.webhooks.sender import EventSubscription, WebhookSender
 
-    book = FaultBook()
+    book = FaultBook(FAMILIES)
     try:
         for text in faults:
-            fault = parse(text)
+            fault = parse_fault(text)
             _fits(fault, event.name, body)
             book.add(fault)
     except FaultError as error:
@@ -135,13 +135,15 @@ async def deliver(
 
 def _fits(fault: Fault, event: str, body: bytes | None) -> None:
     """Raises BadInput for a fault that one request cannot show: it needs time, a second request or a stream."""
-    if fault.name not in OF_ONE_REQUEST:
+    words = [step.word for step in fault.steps]
+    if fault.family.prefix != "zoom.webhook" or not set(words) <= set(OF_ONE_REQUEST):
         raise BadInput(
-            f"--fault {fault.name} means nothing for one event", f"here are {', '.join(OF_ONE_REQUEST)}; others go with a meeting."
+            f"--fault {fault} means nothing for one event",
+            f"write zoom.webhook.*: and one of {', '.join(OF_ONE_REQUEST)}; others go with a meeting.",
         )
-    if not fnmatchcase(event, fault.text("event")):
-        raise BadInput(f"--fault {fault} is for other events than {event}", "leave its event= out.")
-    if fault.name == "style" and body is not None:
+    if not fault.matches(fault.family.target(event)):
+        raise BadInput(f"--fault {fault} is for other events than {event}", "write zoom.webhook.* as its target.")
+    if "style" in words and body is not None:
         raise BadInput("--fault style writes the body another way, and --raw is sent as it is", "leave one of them out.")
 
 

@@ -21,11 +21,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
-from rtms_simulator.faults.recall import FaultPlan, Step
+from rtms_simulator.faults import OK, STATUS, FaultBook, Step
+from rtms_simulator.faults.recall import REQUEST
 from rtms_simulator.recall.http import idempotency
 from rtms_simulator.recall.http.download_host import API_DOWNLOADS, BUCKET, DownloadHost
 from rtms_simulator.recall.http.downloads import EXPIRED, LinkRefusal
-from rtms_simulator.recall.http.exchange import IN_FLIGHT, ApiRequest, ApiResponse, RequestRecord, scripted, throttled
+from rtms_simulator.recall.http.exchange import IN_FLIGHT, ApiRequest, ApiResponse, RequestRecord, scripted, stored, throttled
 from rtms_simulator.recall.http.firewall_and_auth import NOT_FOUND_HTML, WAF_DETAIL, WAF_HTML, blocked, path_of, refusal
 from rtms_simulator.recall.http.idempotency import IdempotencyKeys, StoredAnswer, Verdict
 from rtms_simulator.recall.http.limits import SlidingWindows
@@ -63,7 +64,7 @@ class Api:
         downloads: DownloadHost,
         *,
         identity: ApiIdentity,
-        faults: FaultPlan,
+        faults: FaultBook,
         switches: Callable[[], RecallSwitches],
         connections: Connections,
         origin: Callable[[], str],
@@ -205,18 +206,18 @@ class Api:
         self, request: ApiRequest, operation: Operation, identity: str | None, record: RequestRecord, receive: Receive
     ) -> ApiResponse | None:
         """Perform an operation, unless a fault or the rate limit comes first."""
-        fault = self._take(record, *operation.fault_targets)
-        if fault.kind == "status" and not fault.performed and not fault.stored:
+        fault = self._take(record, *operation.fault_names)
+        if fault.word == STATUS and not fault.flag("done") and not stored(fault):
             return scripted(fault)
-        if fault.kind in ("reset", "hang"):
+        if fault.word in ("reset", "hang"):
             return await self._silence(request, receive, fault)
         limited = self._limited(operation, identity)
         if limited is not None:
             return limited
         response = await self._perform_once(request, operation, identity, fault, record)
-        if fault.kind == "cut":
+        if fault.word == "cut":
             return await self._cut(request, receive)
-        return scripted(fault) if fault.kind == "status" and fault.performed else response
+        return scripted(fault) if fault.word == STATUS and fault.flag("done") else response
 
     def _router(self) -> Router:
         switches = self._switches()
@@ -225,10 +226,10 @@ class Api:
             self._routers[shape] = Router(operations(create_body(signature_shape=shape[0]), mdc_cursor=shape[1]))
         return self._routers[shape]
 
-    def _take(self, record: RequestRecord, *targets: str) -> Step:
-        fault = self._faults.take(*targets)
-        if fault.kind != "ok":
-            record.fault = fault.kind if fault.kind != "status" else str(fault.status)
+    def _take(self, record: RequestRecord, *names: str) -> Step:
+        fault = self._faults.take(REQUEST, *names)
+        if fault.word != OK:
+            record.fault = fault.word if fault.word != STATUS else fault.text("status")
         return fault
 
     def _limited(self, operation: Operation, identity: str | None) -> ApiResponse | None:
@@ -252,22 +253,22 @@ class Api:
             return ApiResponse(verdict.status, verdict.body, verdict.headers)
         if verdict is Verdict.IN_FLIGHT:
             return IN_FLIGHT
-        stored = False
+        kept = False
         try:
             response = await self._perform(request, operation, identity, fault)
             if self._switches().idempotency_stores == "all" or response.status < 300:
                 self._keys.complete(scope, StoredAnswer(response.status, response.headers, response.body), self._clock.now())
-                stored = True
+                kept = True
         finally:
-            if not stored:
+            if not kept:
                 self._keys.abandon(scope)
         return response
 
     async def _perform(self, request: ApiRequest, operation: Operation, identity: str | None, fault: Step) -> ApiResponse:
-        if fault.kind == "slow":
-            await self._clock.sleep(fault.seconds)
+        if fault.word == "slow":
+            await self._clock.sleep(fault.number("seconds"))
             self._timers.settle()
-        if fault.kind == "status" and fault.stored and not fault.performed:
+        if fault.word == STATUS and stored(fault) and not fault.flag("done"):
             return scripted(fault)
         if operation.body is not None:
             match request.decoded.error:
@@ -281,20 +282,20 @@ class Api:
 
     async def _download(self, request: ApiRequest, record: RequestRecord, receive: Receive) -> ApiResponse | None:
         record.operation = "download"
-        fault = self._take(record, "recall.download")
-        if fault.kind in ("reset", "hang"):
+        fault = self._take(record, "download")
+        if fault.word in ("reset", "hang"):
             return await self._silence(request, receive, fault)
-        if fault.kind == "slow":
-            await self._clock.sleep(fault.seconds)
-        path = self._downloads.opened(request) if fault.kind != "expired" else EXPIRED
-        if fault.kind == "status":
+        if fault.word == "slow":
+            await self._clock.sleep(fault.number("seconds"))
+        path = self._downloads.opened(request) if fault.word != "expired" else EXPIRED
+        if fault.word == STATUS:
             return scripted(fault)
         if isinstance(path, LinkRefusal):
             return ApiResponse.xml(path.status, path.xml())
         response = self._downloads.stored(path, request.origin)
-        if fault.kind == "cut":
+        if fault.word == "cut":
             return await self._cut(request, receive)
-        return replace(response, truncate=fault.size) if fault.kind == "truncate" else response
+        return replace(response, truncate=int(fault.number("size"))) if fault.word == "truncate" else response
 
     # Faults of the connection
 
@@ -305,7 +306,7 @@ class Api:
 
     async def _silence(self, request: ApiRequest, receive: Receive, fault: Step) -> None:
         """Reset the connection, or hang until the client gives up."""
-        if fault.kind == "reset":
+        if fault.word == "reset":
             self._connections.cut(request.client, reset=True)
         await _disconnected(receive)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from rtms_simulator.faults.recall import Step
+from rtms_simulator.faults import Step
+from rtms_simulator.faults.recall import ALWAYS_STORED
 from rtms_simulator.recall.http.request_body import DecodedBody
 
 _GATEWAY_TEXTS = {
@@ -104,17 +106,31 @@ class RequestRecord:
     replayed: bool = False
 
 
+def stored(fault: Step) -> bool:
+    """Whether an Idempotency-Key replays the answer of a fault."""
+    return fault.flag("stored") or int(fault.number("status")) in ALWAYS_STORED
+
+
 def scripted(fault: Step) -> ApiResponse:
-    """The answer that a fault script asks for, as the application (JSON) or as a load balancer (HTML) gives it."""
-    headers = {"retry-after": str(fault.retry_after)} if fault.retry_after is not None else {}
-    text = _GATEWAY_TEXTS[fault.status]
-    if fault.html:
-        page = f"<html><head><title>{fault.status} {text}</title></head><body><center><h1>{fault.status} {text}</h1></center></body></html>"
-        return ApiResponse.html(fault.status, page, **headers)
-    if fault.status == 429 and not headers:
+    """The answer that a fault asks for: its own body, or one as the application (JSON) or a load balancer (HTML) writes it."""
+    status = int(fault.number("status"))
+    headers = {"retry-after": fault.text("retry-after")} if fault.text("retry-after") else {}
+    name, colon, value = fault.text("header").partition(":")
+    if colon:
+        headers[name.strip().lower()] = value.strip()
+    text = _GATEWAY_TEXTS.get(status) or (HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown")
+    if fault.settings["body"] is not None or status in (204, 304):
+        body = b"" if status in (204, 304) else fault.text("body").encode()
+        return ApiResponse(status, body, {"content-type": "application/json", **headers})
+    if fault.flag("html"):
+        page = f"<html><head><title>{status} {text}</title></head><body><center><h1>{status} {text}</h1></center></body></html>"
+        return ApiResponse.html(status, page, **headers)
+    if status < 400:
+        return ApiResponse.json(status, {}, **headers)
+    if status == 429 and "retry-after" not in headers:
         return throttled(1)
-    code, detail = _FAULT_CODES.get(fault.status, (text.lower().replace(" ", "_"), f"{text}."))
-    return ApiResponse.detail(fault.status, code, detail, **headers)
+    code, detail = _FAULT_CODES.get(status, (text.lower().replace(" ", "_"), f"{text}."))
+    return ApiResponse.detail(status, code, detail, **headers)
 
 
 def throttled(wait_s: int) -> ApiResponse:

@@ -73,10 +73,10 @@ class Operation:
         return self.path.split("/")[1]
 
     @property
-    def fault_targets(self) -> tuple[str, ...]:
-        """Names a fault script may call it by."""
+    def fault_names(self) -> tuple[str, ...]:
+        """Names a fault may call it by."""
         short = self.id.removeprefix("meeting_direct_connect_")
-        return (f"recall.{self.id}",) if short == self.id else (f"recall.{short}", f"recall.{self.id}")
+        return (self.id,) if short == self.id else (short, self.id)
 
 
 def _resource(name: str, title: str, answer: str, filters: tuple[Filter, ...], *, deletable: bool = True) -> list[Operation]:

@@ -1,7 +1,7 @@
 """Webhooks out: who gets which event, signed how, tried again when (reference C1-C4).
 
 First attempts to one endpoint go out in the order of their events, one after the other, so that a run is reproducible; Recall
-itself promises no order, and `webhook.*` faults (see faults/recall.py) break it. Retries never hold back later messages.
+itself promises no order, and faults of `recall.webhook` (faults/recall.py) break it. Retries never hold back later messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import httpx
 
 from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.recall import FaultPlan, Step
+from rtms_simulator.faults import NO_FAULT, FaultBook, Step
+from rtms_simulator.faults.recall import WEBHOOK
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
 from rtms_simulator.recall.switches import DAY
 from rtms_simulator.recall.webhooks.signing import ROTATION_S, HeaderFamily, make_secret, secret_bytes, signature_headers
@@ -28,7 +29,6 @@ from rtms_simulator.recall.webhooks.signing import ROTATION_S, HeaderFamily, mak
 ATTEMPT_AFTER_S = (0.0, 5.0, 5 * 60.0, 30 * 60.0, 2 * 3600.0, 5 * 3600.0, 10 * 3600.0, 10 * 3600.0)
 TIMEOUT_S = 15.0
 DISABLED_AFTER_S = 5 * DAY
-SWAP_PATIENCE_S = 60.0
 KEPT_MESSAGES = 10_000
 EVENTS: tuple[str, ...] = (
     *(f"recording.{code}" for code in ("processing", "paused", "done", "failed", "deleted")),
@@ -126,7 +126,7 @@ class Webhooks:
         self,
         clock: Clock,
         rng: random.Random,
-        faults: FaultPlan,
+        faults: FaultBook,
         workspace_secret: SigningSecret,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -165,12 +165,12 @@ class Webhooks:
             if endpoint.enabled and (endpoint.given.events is None or event in endpoint.given.events):
                 message = Message(self.message_id(), event, raw, endpoint, self._clock.now())
                 self.messages.append(message)
-                self._apply(message, self._faults.take(f"webhook.{event}"))
+                self._apply(message, self._faults.take(WEBHOOK, event))
 
     def resend(self, message: Message) -> None:
         """Send a message once more, with its old id, as "recover failed messages" in the dashboard does."""
         message.state = "pending"
-        self._enqueue(message, Step("ok"))
+        self._enqueue(message, NO_FAULT)
 
     def enable(self, endpoint: EndpointState) -> None:
         """Switch an endpoint that was disabled for failing back on."""
@@ -212,37 +212,41 @@ class Webhooks:
             self.enable(endpoint)
 
     def _apply(self, message: Message, step: Step) -> None:
-        if step.kind == "lost":
+        if step.word == "lost":
             message.state = "lost"
             return
-        if step.kind == "swap":
+        if step.word == "reorder":
             message.endpoint.held.append(message)
-            self._tasks.start(self._release_later(message))
+            self._tasks.start(self._release_later(message, step.number("seconds")))
             return
         self._enqueue(message, step)
         held, message.endpoint.held = message.endpoint.held, []
         for earlier in held:
-            self._enqueue(earlier, Step("ok"))
+            self._enqueue(earlier, NO_FAULT)
 
     def _enqueue(self, message: Message, step: Step) -> None:
-        if step.kind == "late":
-            self._tasks.start(self._late(message, step.seconds))
+        if step.word == "late":
+            self._tasks.start(self._late(message, step.number("seconds")))
             return
-        message.endpoint.queue.extend([(message, step)] * (2 if step.kind == "dup" else 1))
+        copies = int(step.number("copies")) if step.word == "duplicate" else 0
+        at_once = 0 if copies and step.number("after") else copies
+        message.endpoint.queue.extend([(message, step)] * (1 + at_once))
+        for _ in range(copies - at_once):
+            self._tasks.start(self._late(message, step.number("after")))
         if not message.endpoint.busy:
             message.endpoint.busy = True
             self._tasks.start(self._work(message.endpoint))
 
     async def _late(self, message: Message, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        self._enqueue(message, Step("ok"))
+        self._enqueue(message, NO_FAULT)
 
-    async def _release_later(self, message: Message) -> None:
-        """A swapped message for which no later one comes goes out after a minute all the same."""
-        await self._clock.sleep(SWAP_PATIENCE_S)
+    async def _release_later(self, message: Message, seconds: float) -> None:
+        """A message that was held back and for which no later one comes goes out after `seconds` all the same."""
+        await self._clock.sleep(seconds)
         if message in message.endpoint.held:
             message.endpoint.held.remove(message)
-            self._enqueue(message, Step("ok"))
+            self._enqueue(message, NO_FAULT)
 
     async def _work(self, endpoint: EndpointState) -> None:
         try:

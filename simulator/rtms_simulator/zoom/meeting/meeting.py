@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any, ClassVar, Protocol
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import Fault, FaultBook, Where
+from rtms_simulator.faults import Fault, FaultBook, Step, parse_fault
+from rtms_simulator.faults.zoom import FAMILIES, STREAM
 from rtms_simulator.scenario.model import Action, Person, Scenario, to_ms
 from rtms_simulator.zoom.app import KINDS, ZoomApp
 from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
@@ -32,6 +33,7 @@ class MeetingServices(Protocol):
 
     clock: Clock
     switches: RtmsSwitches
+    faults: FaultBook
 
     def open_stream(self, stream: LiveStream, paths: str) -> None:
         """Make a stream reachable under `paths` and by its id."""
@@ -93,8 +95,9 @@ class Meeting:
         self._present: dict[int, Person] = {}
         self._speaker: Person | None = None
         self._sharer: Person | None = None
-        self.faults = FaultBook(fault for fault in plan.faults if fault.where is not Where.STREAM)
+        self.faults = FaultBook(FAMILIES)
         """Faults of this meeting's own deliveries and handshakes."""
+        self._from_the_start: list[Step] = []
         self._actions = self._arm_first(_with_faults(scenario, plan.faults))
         self._reallows_left = sum(action.kind == "reallow" for action in self._actions)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -106,7 +109,7 @@ class Meeting:
 
     def start(self) -> None:
         """Begin: rtms_started goes out, or that no stream may start."""
-        limited = next((fault for fault in self.plan.faults if fault.name == "concurrency-limited"), None)
+        limited = next((step for step in self._from_the_start if step.word == "concurrency-limited"), None)
         if limited is None:
             self._open_streams()
         else:
@@ -180,12 +183,18 @@ class Meeting:
         """What is to go wrong from the very beginning cannot wait for a reader, who may never come because of it."""
         later: list[Action] = []
         for action in actions:
-            fault = Fault(action.data["name"], action.data.get("with") or {}) if action.kind == "fault" and action.at_s == 0 else None
-            if fault is None or fault.where is Where.STREAM:
+            fault = parse_fault(action.data["fault"]) if action.kind == "fault" and action.at_s == 0 else None
+            if fault is None or (fault.family is STREAM and fault.steps[0].word not in _FROM_THE_START):
                 later.append(action)
+            elif fault.family is STREAM:
+                self._from_the_start.extend(fault.steps)
             else:
-                self.faults.add(fault)
+                self._arm(fault)
         return tuple(later)
+
+    def _arm(self, fault: Fault) -> None:
+        """One of Zoom's acts on this meeting alone, one of another vendor on what comes by first."""
+        (self.faults if fault.family.vendor == "zoom" else self._place.faults).add(fault)
 
     async def _take_place(self) -> None:
         for action in self._actions if self.streams else ():
@@ -229,9 +238,9 @@ class Meeting:
                 switches=self._place.switches,
             )
             live = LiveStream(protocol, self._shared, partial(self._announce, ids, endpoint), self.faults)
-            for fault in self.plan.faults:
-                if fault.name == "slow-close":
-                    live.slow_close_s = fault.number("seconds")
+            for step in self._from_the_start:
+                if step.word == "slow-close":
+                    live.slow_close_s = step.number("seconds")
             stream = AppStream(live, app, endpoint, ids, paths, [url])
             self.streams.append(stream)
             self._place.open_stream(live, paths)
@@ -407,15 +416,17 @@ class Meeting:
 
     async def _fault(self, action: Action) -> None:
         """A fault of a stream acts at once; one of a delivery or a handshake waits for its moment."""
-        fault = Fault(action.data["name"], action.data.get("with") or {})
-        kind = fault.name.replace("-", "_")
-        if kind in self.ACTIONS:
-            await self.act(Action(action.at_s, kind, data={"media": fault.params["media"]} if "media" in fault.params else {}))
-        elif fault.name == "slow-close":
-            for stream in self._living():
-                stream.live.slow_close_s = fault.number("seconds")
-        else:
-            self.faults.add(fault)
+        fault = parse_fault(action.data["fault"])
+        if fault.family is not STREAM:
+            self._arm(fault)
+            return
+        for step in fault.steps:
+            kind = step.word.replace("-", "_")
+            if kind in self.ACTIONS:
+                await self.act(Action(action.at_s, kind, data={"media": step.text("media")} if "media" in step.settings else {}))
+            elif step.word == "slow-close":
+                for stream in self._living():
+                    stream.live.slow_close_s = step.number("seconds")
 
     def _tell_what_is_true(self, live: LiveStream, event_types: tuple[int, ...]) -> None:
         """Inferred (`RtmsSwitches.roster_on_subscription`): a subscription is answered with who is there, who speaks and who shares."""
@@ -464,13 +475,18 @@ def _media_urls(url: str) -> dict[str, str]:
     return {key: f"{url}/{key}" for key in (*MEDIA_KEYS.values(), "all")}
 
 
+_FROM_THE_START = ("concurrency-limited", "slow-close")
+"""Steps of a stream that act on the whole meeting, whatever their moment says."""
+
+
 def _with_faults(scenario: Scenario, faults: Iterable[Fault]) -> tuple[Action, ...]:
-    """The scenario's timeline with the faults that happen at a moment of the meeting."""
-    extra = [
-        Action(fault.number("at"), "fault", data={"name": fault.name, "with": dict(fault.params)})
-        for fault in faults
-        if "at" in fault.params and fault.name not in ("concurrency-limited", "slow-close")
-    ]
+    """The scenario's timeline with the faults that the meeting was given."""
+    extra: list[Action] = []
+    for fault in faults:
+        for single in (replace(fault, steps=(step,)) for step in fault.steps) if fault.family is STREAM else (fault,):
+            step = single.steps[0]
+            at_s = step.number("at") if single.family is STREAM and step.word not in _FROM_THE_START else 0.0
+            extra.append(Action(at_s, "fault", data={"fault": str(single)}))
     return tuple(sorted((*scenario.timeline, *extra), key=lambda action: (action.at_s, action.kind == "end")))
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import FaultBook
+from rtms_simulator.faults import FaultBook
 from rtms_simulator.zoom.media import MediaPacket
 from rtms_simulator.zoom.meeting.timeline import MediaFlow, MeetingTimeline
 from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StopReason, StreamState

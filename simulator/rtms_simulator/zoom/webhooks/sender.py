@@ -18,7 +18,8 @@ from typing import Any, Literal
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import Fault, FaultBook, Where
+from rtms_simulator.faults import FaultBook, Step
+from rtms_simulator.faults.zoom import WEBHOOK
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import BodyStyle, WebhookEvent
 
@@ -129,6 +130,8 @@ class Delivery:
     attempts: list[WebhookAttempt] = field(default_factory=list)
     outcome: DeliveryOutcome = "waiting"
     faults: tuple[str, ...] = ()
+    without_effect: tuple[str, ...] = ()
+    """Those of `faults` that changed no byte of this request."""
 
     @property
     def status(self) -> int | None:
@@ -207,24 +210,25 @@ class WebhookSender:
         more_faults: FaultBook | None = None,
     ) -> Delivery:
         """Try once now; retries follow by themselves. `raw` replaces the body, which is signed as it is. `more_faults` go first."""
-        faults = [fault for book in (more_faults, self.faults) if book is not None for fault in book.take(Where.DELIVERY, event=event.name)]
-        by_name = {fault.name: fault for fault in faults}
-        if "style" in by_name:
-            style = events.STYLES[by_name["style"].text("style")]
-        delivery = Delivery(next(self._ids), event, endpoint.url, events.body(event, style) if raw is None else raw)
-        delivery.faults = tuple(str(fault) for fault in faults)
+        taken = [both for book in (more_faults, self.faults) if book is not None for both in book.take_each(WEBHOOK, event.name)]
+        steps = {step.word: step for _, step in taken}
+        plain = events.body(event, style) if raw is None else raw
+        body = events.body(event, events.STYLES[steps["style"].text("style")]) if raw is None and "style" in steps else plain
+        delivery = Delivery(next(self._ids), event, endpoint.url, body)
+        delivery.faults = tuple(str(fault) for fault, _ in taken)
+        delivery.without_effect = tuple(str(fault) for fault, step in taken if step.word == "style" and body == plain)
         self.deliveries.append(delivery)
         standing = self.standings.get(endpoint.url)
-        if "drop" in by_name or (standing is not None and standing.disabled):
+        if "lost" in steps or (standing is not None and standing.disabled):
             delivery.outcome = "withheld"
             return delivery
-        stamp = self._stamp(endpoint, delivery.body, by_name)
-        if "reorder" in by_name:
-            self._spawn(self._hold_back(delivery, endpoint, stamp, by_name))
-        elif "late" in by_name:
-            self._spawn(self._later(by_name["late"].number("seconds"), delivery, endpoint, stamp, by_name))
+        stamp = self._stamp(endpoint, delivery.body, steps)
+        if "reorder" in steps:
+            self._spawn(self._hold_back(delivery, endpoint, stamp, steps))
+        elif "late" in steps:
+            self._spawn(self._later(steps["late"].number("seconds"), delivery, endpoint, stamp, steps))
         else:
-            await self._first(delivery, endpoint, stamp, by_name)
+            await self._first(delivery, endpoint, stamp, steps)
         return delivery
 
     async def replay(self, id_: int, endpoint: EventSubscription) -> Delivery:
@@ -239,19 +243,19 @@ class WebhookSender:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _first(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Fault]) -> None:
+    async def _first(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Step]) -> None:
         retry = await self._attempt(delivery, endpoint, stamp)
         while self._held:
             self._held.popleft().set()
         if "duplicate" in faults:
-            fault = faults["duplicate"]
-            for _ in range(int(fault.number("copies"))):
-                self._spawn(self._later_attempt(fault.number("seconds"), delivery, endpoint, stamp))
+            step = faults["duplicate"]
+            for _ in range(int(step.number("copies"))):
+                self._spawn(self._later_attempt(step.number("after"), delivery, endpoint, stamp))
         if retry:
             self._spawn(self._retry(delivery, endpoint, stamp))
 
     async def _later(
-        self, seconds: float, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Fault]
+        self, seconds: float, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Step]
     ) -> None:
         await self._clock.sleep(seconds)
         await self._first(delivery, endpoint, stamp, faults)
@@ -261,7 +265,7 @@ class WebhookSender:
         await self._attempt(delivery, endpoint, stamp)
 
     async def _hold_back(
-        self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Fault]
+        self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Step]
     ) -> None:
         overtaken = asyncio.Event()
         self._held.append(overtaken)
@@ -297,7 +301,7 @@ class WebhookSender:
 
     # Requests
 
-    def _stamp(self, endpoint: EventSubscription, body: bytes, faults: Mapping[str, Fault]) -> dict[str, str]:
+    def _stamp(self, endpoint: EventSubscription, body: bytes, faults: Mapping[str, Step]) -> dict[str, str]:
         """The headers that belong to one signing: timestamp, signature, ids."""
         seconds = int(self._clock.now())
         if "stale" in faults:

@@ -20,7 +20,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 from tests.unit.simulator.cloud_tasks.worker import Worker
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.cloud_tasks import DEFAULT_QUEUE, CloudTasks, Fault, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks import DEFAULT_QUEUE, CloudTasks, Limits, Retry, Switches
 
 PARENT = "projects/p/locations/l"
 EPOCH = 1_700_000_000.0
@@ -474,69 +474,6 @@ async def test_headers_that_are_google_s_cannot_be_set_by_a_task(
     assert headers["x-own"] == "2"
 
 
-async def test_the_fault_duplicate_delivers_twice(fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker) -> None:
-    fake.faults.add(Fault("duplicate"))
-    await client.create_task(parent=fake.queue, task=post("/a"))
-    await client.create_task(parent=fake.queue, task=post("/b"))
-    await fake.settled()
-    assert sorted(worker.paths) == ["/a", "/a", "/b"]
-    first, second = worker.requests[0], worker.requests[1]
-    assert first.headers["x-cloudtasks-taskname"] == second.headers["x-cloudtasks-taskname"]
-    assert [attempt["duplicate"] for attempt in fake.tasks()[0]["attempts"]] == [False, True]
-
-
-async def test_the_fault_delay_keeps_a_task_back(
-    clock: Clock, fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker
-) -> None:
-    fake.faults.add(Fault("delay", match="/late", seconds=30))
-    await client.create_task(parent=fake.queue, task=post("/late"))
-    await client.create_task(parent=fake.queue, task=post("/prompt"))
-    await fake.settled()
-    assert worker.paths == ["/prompt"]
-    await step(clock, fake, 30)
-    assert worker.paths == ["/prompt", "/late"]
-
-
-async def test_the_fault_drop_response_has_the_task_done_twice(
-    clock: Clock, fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker
-) -> None:
-    fake.faults.add(Fault("drop_response"))
-    await client.create_task(parent=fake.queue, task=post())
-    await fake.settled()
-    await step(clock, fake, 10)
-    assert len(worker.requests) == 2
-    assert fake.tasks()[0]["attempts"][0]["failure"] == "the answer was lost (fault)"
-
-
-async def test_the_fault_lose_never_calls_the_worker(
-    clock: Clock, fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker
-) -> None:
-    fake.faults.add(Fault("lose"))
-    await client.create_task(parent=fake.queue, task=post())
-    await step(clock, fake, 86_400)
-    assert worker.requests == []
-    assert fake.tasks()[0]["state"] == "lost"
-
-
-async def test_the_fault_reorder_is_repeatable_from_its_seed() -> None:
-    async def order(seed: int) -> list[str]:
-        clock, worker = Clock(epoch=EPOCH, rate=0), Worker()
-        async with CloudTasks(clock, transport=worker.transport, limits=Limits(concurrent=1), seed=seed) as fake:
-            fake.faults.add(Fault("reorder", times=None))
-            client = tasks_v2.CloudTasksAsyncClient(
-                transport=CloudTasksGrpcAsyncIOTransport(channel=grpc.aio.insecure_channel(fake.endpoint))
-            )
-            for number in range(8):
-                await client.create_task(parent=fake.queue, task=post(f"/{number}", name=f"t{number}", schedule_time=at(10)))
-            await step(clock, fake, 10)
-        return worker.paths
-
-    first = await order(1)
-    assert first == await order(1)
-    assert sorted(first) == [f"/{number}" for number in range(8)] != first
-    assert first != await order(2)
-
-
 async def test_reset_forgets_everything_and_keeps_the_initial_queue(
     clock: Clock, fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker
 ) -> None:
@@ -544,7 +481,7 @@ async def test_reset_forgets_everything_and_keeps_the_initial_queue(
     await client.create_task(parent=fake.queue, task=post(name="done"))
     await fake.settled()
     await client.create_task(parent=fake.queue, task=post("/waiting", schedule_time=at(60)))
-    fake.faults.add(Fault("lose", times=None))
+    fake.faults.add("tasks.dispatch.*: lost x*")
     fake.reset()
     assert fake.tasks() == []
     with pytest.raises(exceptions.NotFound):

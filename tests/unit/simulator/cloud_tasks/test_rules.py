@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.cloud_tasks.rules import FAULTS, Bucket, Fault, Faults, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.rules import Bucket, Limits, Retry, Switches
 
 SWITCHES = Switches()
 
@@ -78,23 +78,3 @@ def test_throttling_halves_the_rate_and_successes_restore_it() -> None:
     for _ in range(20):
         bucket.speed_up(0)
     assert bucket.share == 1
-
-
-def test_faults_are_used_up_one_by_one_and_only_where_they_match() -> None:
-    faults = Faults()
-    faults.add(Fault("delay", match="/handoff", times=2, seconds=5))
-    faults.add(Fault("delay", times=None, seconds=9))
-    assert faults.take("duplicate", "x/handoff") is None
-    assert [fault.seconds for _ in range(4) if (fault := faults.take("delay", "name", "http://w/handoff"))] == [5, 5, 9, 9]
-    faults.clear()
-    assert faults.take("delay", "") is None
-
-
-@pytest.mark.parametrize("wrong", [{"kind": "explode"}, {"kind": "delay", "times": 0}, {"kind": "delay", "seconds": -1}])
-def test_a_wrong_fault_is_refused_with_what_is_allowed(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"there are duplicate|at least 1|not negative"):
-        Fault(**wrong)  # ty: ignore[invalid-argument-type]
-
-
-def test_every_fault_says_what_it_does() -> None:
-    assert all(FAULTS.values())

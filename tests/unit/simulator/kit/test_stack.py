@@ -58,7 +58,7 @@ async def test_receivers_of_ones_own_are_what_is_described(stack, control):
 
 async def test_a_meeting_is_played_on_request_and_reported(stack, control):
     stack.clock.set_rate(200)  # nobody comes, which Zoom gives up on after a minute
-    answer = await control.post("/meetings", json={"scenario": "stand-up", "speed": 1000, "faults": ["drop:event=*.rtms_started"]})
+    answer = await control.post("/meetings", json={"scenario": "stand-up", "speed": 1000, "faults": ["zoom.webhook.*.rtms_started: lost"]})
     [report] = answer.json()["meetings"]
     assert {row["event"]: row["outcome"] for row in report["deliveries"]}["meeting.rtms_started"] == "withheld"
     assert report["joined"] is False
@@ -72,7 +72,7 @@ async def test_a_meeting_is_played_on_request_and_reported(stack, control):
         (b'{"scenario": "nope"}', "there is no scenario 'nope'"),
         (b'{"speed": "fast"}', "speed is 'fast'"),
         (b'{"seed": "x"}', "seed is 'x'"),
-        (b'{"faults": ["nope"]}', "no fault 'nope'"),
+        (b'{"faults": ["nope"]}', "a fault is written `TARGET: STEP`"),
         (b'{"faults": "late"}', "a list of texts was expected"),
         (b'{"media": "/nowhere.mp4"}', "/nowhere.mp4"),
         (b'{"more": 1}', "unknown key 'more'"),
@@ -100,7 +100,7 @@ async def test_who_goes_away_takes_the_meeting_along(control, monkeypatch):
 
 async def test_reset_forgets_what_the_fakes_know(stack, control):
     stack.clock.set_rate(200)
-    await control.post("/meetings", json={"speed": 1000, "faults": ["drop:times=0"]})
+    await control.post("/meetings", json={"speed": 1000, "faults": ["zoom.webhook.*: lost x*"]})
     assert stack.zoom.meetings
     assert (await control.post("/reset")).json() == {"records": "forgotten"}
     assert not stack.zoom.meetings

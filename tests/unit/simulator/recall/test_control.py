@@ -69,10 +69,12 @@ async def test_a_switch_that_does_not_exist_or_cannot_be_so_is_refused_and_nothi
 
 async def test_faults_are_added_listed_and_cleared(tmp_path):
     async with bench(tmp_path) as b, control(b) as c:
-        assert (await c.post("/faults", json={"script": "recall.create: 503 x2"})).status_code == 200
+        assert (await c.post("/faults", json={"fault": "recall.create: 503 x2"})).status_code == 200
         await b.client.post("/meeting_direct_connect", json={})
-        assert (await c.get("/faults")).json() == {"faults": [{"script": "recall.create: 503 x2", "fired": 1, "steps_left": 1}]}
-        assert (await c.delete("/faults")).json() == {"faults": []}
+        assert (await c.get("/faults")).json() == {
+            "armed": [{"id": 1, "fault": "recall.create: 503 x2", "vendor": "recall", "left": 1, "used": 1}]
+        }
+        assert (await c.delete("/faults")).json() == {"armed": []}
         for wrong in ({}, {"script": "x"}):
             assert (await c.post("/faults", json=wrong)).json()["error"] == "fault"
 
@@ -179,4 +181,4 @@ async def test_an_unknown_route_or_a_body_that_is_no_object_is_refused_with_what
         assert all(f"{method} /_control{path}" in unknown.json()["reason"] for method, path, _, _ in ROUTES)
         assert (await c.get("/reset")).status_code == 405
         assert (await c.post("/faults", content=b"[]")).json()["error"] == "body"
-        assert b.recall.faults.scripts == []
+        assert b.recall.faults.listed() == ()

@@ -67,7 +67,7 @@ async def test_an_absolute_form_target_and_any_host_are_served(recall):
 
 
 async def test_a_cut_connection_has_no_answer_but_the_thing_was_done(recall, client):
-    recall.faults.add("recall.create: cut after 201 then reset")
+    recall.faults.add("recall.create: cut then reset")
     with pytest.raises(httpx.RemoteProtocolError):
         await client.post("/meeting_direct_connect", json=body(), headers={"idempotency-key": "k"})
     with pytest.raises(httpx.ReadError):
@@ -154,7 +154,7 @@ async def test_closing_with_a_recorder_at_work_is_prompt(tmp_path):
         ({"region": "mars"}, "us-east-1, us-west-2"),
         ({"api_key": "two words"}, "one ASCII word"),
         ({"api_key": ""}, "one ASCII word"),
-        ({"faults": ["nonsense"]}, "a script is"),
+        ({"faults": ["nonsense"]}, "a fault is written"),
         ({"webhooks": [WebhookEndpoint("http://x.test", "nonsense")]}, "whsec_"),
     ],
 )

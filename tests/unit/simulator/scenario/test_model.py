@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.faults import zoom as faults
+from rtms_simulator.faults.reference import rows
 from rtms_simulator.scenario.languages import LANGUAGE_NAMES, LANGUAGES
 from rtms_simulator.scenario.model import (
     CHAT_OPERATIONS,
@@ -169,17 +169,24 @@ MISTAKES = [
         "only in a contact_center",
     ),
     (
-        in_timeline("{ at_s = 5, kind = 'fault', name = 'drop-media', with = { at = 1 } }"),
+        in_timeline("{ at_s = 5, kind = 'fault', fault = 'zoom.stream: drop-media at=1s' }"),
         8,
-        "timeline[1].with: at_s says when",
-        "other than at",
+        "timeline[1].fault: at_s says when",
+        "without at=",
     ),
-    (in_timeline("{ at_s = 5, kind = 'fault', name = 'x' }"), 8, "timeline[1].name: no fault 'x'", "late, duplicate"),
+    (in_timeline("{ at_s = 5, kind = 'fault', name = 'late' }"), 8, "timeline[1].name: unknown key", "at_s, kind, fault"),
+    (in_timeline("{ at_s = 5, kind = 'fault', fault = 'x' }"), 8, "timeline[1].fault: 'x': a fault is written `TARGET: STEP`", ""),
     (
-        in_timeline("{ at_s = 5, kind = 'fault', name = 'late', with = { hour = 1 } }"),
+        in_timeline("{ at_s = 5, kind = 'fault', fault = 'late:seconds=4' }"),
         8,
-        "timeline[1].name: late has no setting 'hour'",
-        "seconds",
+        "timeline[1].fault: 'late:seconds=4' is written 'zoom.webhook.*: late 4s' now",
+        "",
+    ),
+    (
+        in_timeline("{ at_s = 5, kind = 'fault', fault = 'zoom.webhook.*: late hour=1s' }"),
+        8,
+        "timeline[1].fault: zoom.webhook.*: late takes no 'hour=1s'",
+        "",
     ),
     (
         in_timeline("{ at_s = 0, kind = 'leave', who = 'Ada' },\n  { at_s = 5, kind = 'video_on', who = 'Ada' }"),
@@ -354,9 +361,9 @@ def test_every_contact_center_event_can_be_scripted(event):
     meeting(Action(1.0, "call_event", ADA.user_id, {"event": event}), product="contact_center")
 
 
-@pytest.mark.parametrize("name", list(faults.FAULTS))
-def test_every_fault_can_be_scripted(name):
-    meeting(Action(1.0, "fault", None, {"name": name}))
+@pytest.mark.parametrize("fault", [row.example for row in rows()])
+def test_every_fault_can_be_scripted(fault):
+    meeting(Action(1.0, "fault", None, {"fault": fault}))
 
 
 @st.composite

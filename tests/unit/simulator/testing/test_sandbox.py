@@ -42,7 +42,7 @@ def test_a_genuine_event_that_is_not_taken(status, name):
     assert names([delivery(status, outcome="refused")]) == [name]
 
 
-@pytest.mark.parametrize("fault", ["wrong-signature", "unsigned:times=0", "stale:seconds=9000.0"])
+@pytest.mark.parametrize("fault", ["zoom.webhook.*: wrong-signature", "zoom.webhook.*: unsigned x*", "zoom.webhook.*: stale 9000s"])
 def test_a_forged_event_may_be_refused_but_not_taken(fault):
     assert names([delivery(401, faults=(fault,), outcome="refused")]) == []
     assert names([delivery(200, faults=(fault,))]) == ["forged"]
@@ -88,7 +88,7 @@ def test_the_world_sends_arms_and_judges(world):
     assert world.problems() == []
     assert world.handed_on() == []
     world.fault("recall.create: 503 x2 then ok")
-    world.fault("late:seconds=1")
+    world.fault("zoom.webhook.*: late 1s")
     world.recall_webhooks("http://127.0.0.1:1/recall")
     world.advance(3600)
     for wrong in ("recall.create: nonsense", "nonsense"):

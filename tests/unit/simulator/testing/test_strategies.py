@@ -12,7 +12,7 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.faults.recall import FOREVER, parse
+from rtms_simulator.faults import FOREVER, parse_fault
 from rtms_simulator.testing import strategies
 from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
 from rtms_simulator.zoom.webhooks import events as zoom
@@ -120,7 +120,7 @@ def test_all_of_them_print_as_one_short_line(delivery: Delivery, flaw: Flaw, dam
 
 @given(script=strategies.recall_faults())
 def test_a_fault_of_recall_can_be_read_and_ends(script: str) -> None:
-    assert all(step.times != FOREVER for step in parse(script).steps)
+    assert all(step.times != FOREVER for step in parse_fault(script).steps)
 
 
 def test_nothing_else_needs_hypothesis() -> None:

@@ -113,7 +113,7 @@ def test_nobody_joining_is_a_failure_that_says_what_the_webhook_answered(rtmskit
     [
         (["nope"], "there is no scenario 'nope'"),
         (["--speed", "fast"], "speed is 'fast'"),
-        (["--fault", "nope"], "no fault 'nope'"),
+        (["--fault", "nope"], "a fault is written `TARGET: STEP`"),
         (["--media", "nowhere.wav"], "nowhere.wav"),
         (["--media", "odd.xyz"], "supported: .mp4"),
         (["--transcript", "odd.xyz"], "supported: .vtt"),

@@ -67,7 +67,7 @@ def test_a_dry_run_shows_the_request_and_sends_nothing(rtmskit, receiver):
 
 
 def test_a_fault_spoils_the_signature(rtmskit, receiver):
-    rtmskit("send", "meeting.rtms_started", *arguments(receiver), "--fault", "wrong-signature")
+    rtmskit("send", "meeting.rtms_started", *arguments(receiver), "--fault", "zoom.webhook.*: wrong-signature")
     (_, _, headers, body) = receiver.requests[0]
     assert headers["x-zm-signature"] != expected_signature(headers["x-zm-request-timestamp"], body)
 
@@ -107,12 +107,12 @@ def test_nobody_there(rtmskit):
         (["meeting.rtms_started", "--unset", "payload"], "outer form"),
         (["meeting.rtms_started", "--set", "more=1"], "outer form"),
         (["meeting.rtms_started", "--raw", "nowhere"], "No such file"),
-        (["meeting.rtms_started", "--fault", "no-such"], "no fault 'no-such'"),
-        (["meeting.rtms_started", "--fault", "late:seconds=x"], "seconds is 'x'"),
-        (["meeting.rtms_started", "--fault", "drop-media:at=3"], "here are wrong-signature, unsigned, stale, style"),
-        (["meeting.rtms_started", "--fault", "duplicate"], "means nothing for one event"),
-        (["meeting.rtms_started", "--fault", "stale:event=*.rtms_stopped"], "is for other events"),
-        (["meeting.rtms_started", "--raw", "/dev/null", "--fault", "style"], "--raw is sent as it is"),
+        (["meeting.rtms_started", "--fault", "no-such"], "a fault is written `TARGET: STEP`"),
+        (["meeting.rtms_started", "--fault", "zoom.webhook.*: late xs"], "seconds of late is 'xs'"),
+        (["meeting.rtms_started", "--fault", "zoom.stream: drop-media at=3s"], "one of wrong-signature, unsigned, stale, style"),
+        (["meeting.rtms_started", "--fault", "zoom.webhook.*: duplicate"], "means nothing for one event"),
+        (["meeting.rtms_started", "--fault", "zoom.webhook.*.rtms_stopped: stale"], "is for other events"),
+        (["meeting.rtms_started", "--raw", "/dev/null", "--fault", "zoom.webhook.*: style"], "--raw is sent as it is"),
         (["meeting.rtms_started", "--raw", "/dev/null", "--set", "payload.a=1"], "--raw is sent as it is, so --set"),
         (["meeting.rtms_started", "--set", "=1"], "--set '' is no path"),
         (["meeting.rtms_started", "--set", "payload..a=1"], "--set 'payload..a' is no path"),

@@ -184,8 +184,12 @@ async def test_a_removed_endpoint_is_not_tried_again(tmp_path):
 
 
 async def test_webhooks_are_lost_late_doubled_and_swapped_by_script(tmp_path):
-    faults = ["webhook.video_mixed.processing: lost", "webhook.recording.processing: late 30s", "webhook.participant_events.done: dup"]
-    async with bench(tmp_path, faults=[*faults, "webhook.meeting_metadata.done: swap"]) as b:
+    faults = [
+        "recall.webhook.video_mixed.processing: lost",
+        "recall.webhook.recording.processing: late 30s",
+        "recall.webhook.participant_events.done: duplicate",
+    ]
+    async with bench(tmp_path, faults=[*faults, "recall.webhook.meeting_metadata.done: reorder"]) as b:
         await b.create()
         await b.settle()
         assert b.receiver.events == [
@@ -205,7 +209,7 @@ async def test_webhooks_are_lost_late_doubled_and_swapped_by_script(tmp_path):
 
 
 async def test_a_swapped_message_after_which_none_comes_goes_out_all_the_same(tmp_path):
-    async with bench(tmp_path, faults=["webhook.recording.done: swap"]) as b:
+    async with bench(tmp_path, faults=["recall.webhook.recording.done: reorder"]) as b:
         await b.create()
         await b.settle()
         assert "recording.done" not in b.receiver.events
@@ -215,7 +219,7 @@ async def test_a_swapped_message_after_which_none_comes_goes_out_all_the_same(tm
 
 async def test_a_doubled_message_that_fails_is_retried_once_per_moment(tmp_path):
     endpoint = WebhookEndpoint(HOOK, SECRET, events=DONE_ONLY)
-    async with bench(tmp_path, webhooks=[endpoint], faults=["webhook.recording.done: dup"]) as b:
+    async with bench(tmp_path, webhooks=[endpoint], faults=["recall.webhook.recording.done: duplicate"]) as b:
         b.receiver.answer = lambda _: 503
         await b.create()
         await b.pass_time(5)

@@ -16,7 +16,7 @@ from tests.unit.simulator.zoom.raw_client import CLIENT_ID, CLIENT_SECRET, ENTIT
 from websockets.exceptions import InvalidStatus
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import Fault, parse
+from rtms_simulator.faults import parse_fault
 from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.media import MediaSource
@@ -463,7 +463,7 @@ async def test_scopes_decide_what_is_offered() -> None:
 
 
 async def test_the_concurrency_limit_starts_no_stream() -> None:
-    report, clients, receiver = await hold("audio", faults=(parse("concurrency-limited:limit=3"),))
+    report, clients, receiver = await hold("audio", faults=(parse_fault("zoom.stream: concurrency-limited 3"),))
     assert receiver.names() == ["rtms.concurrency_limited"]
     payload = receiver.events[0]["payload"]
     assert payload["concurrency_number"] == 3
@@ -475,10 +475,10 @@ async def test_the_concurrency_limit_starts_no_stream() -> None:
 @pytest.mark.parametrize(
     ("fault", "names"),
     [
-        ("fail-over:at=1", ["meeting.rtms_started", "meeting.rtms_started", "meeting.rtms_stopped"]),
-        ("drop-signaling:at=1", ["meeting.rtms_started", "meeting.rtms_interrupted", "meeting.rtms_stopped"]),
-        ("drop:event=*.rtms_stopped", ["meeting.rtms_started"]),
-        ("duplicate:event=*.rtms_stopped", ["meeting.rtms_started", "meeting.rtms_stopped", "meeting.rtms_stopped"]),
+        ("zoom.stream: fail-over at=1s", ["meeting.rtms_started", "meeting.rtms_started", "meeting.rtms_stopped"]),
+        ("zoom.stream: drop-signaling at=1s", ["meeting.rtms_started", "meeting.rtms_interrupted", "meeting.rtms_stopped"]),
+        ("zoom.webhook.*.rtms_stopped: lost", ["meeting.rtms_started"]),
+        ("zoom.webhook.*.rtms_stopped: duplicate", ["meeting.rtms_started", "meeting.rtms_stopped", "meeting.rtms_stopped"]),
     ],
 )
 async def test_faults_of_a_meeting_by_name(fault: str, names: list[str]) -> None:
@@ -487,25 +487,25 @@ async def test_faults_of_a_meeting_by_name(fault: str, names: list[str]) -> None
             client = RawClient(payload)
             await client.join("audio")
             await client.over()
-            if 4 in client.states(8) or fault.startswith("fail-over"):
+            if 4 in client.states(8) or "fail-over" in fault:
                 return
 
     async with zoom_for(join) as (zoom, receiver):
-        await zoom.begin(TALK, HOOK, speed="max", faults=(parse(fault),)).finished()
+        await zoom.begin(TALK, HOOK, speed="max", faults=(parse_fault(fault),)).finished()
         await zoom.webhooks.settled()
         await asyncio.gather(*receiver.started)
         assert receiver.names() == names
 
 
 async def test_a_fault_in_the_scenario_waits_for_its_moment() -> None:
-    timeline = (Action(0.5, "fault", data={"name": "drop", "with": {"event": "*.rtms_stopped"}}),)
+    timeline = (Action(0.5, "fault", data={"fault": "zoom.webhook.*.rtms_stopped: lost"}),)
     _, _, receiver = await hold("audio", scenario=replace(TALK, timeline=timeline))
     assert receiver.names() == ["meeting.rtms_started"]
 
 
 async def test_faults_from_the_very_beginning_do_not_wait_for_a_reader() -> None:
     """Nobody can join, and the stream ends by itself: of a wrong signature, or because nobody came."""
-    for name, settings, reason in (("refuse", {"status": 3, "times": 0}, 18), ("unreachable", {"times": 0}, 11)):
+    for step, reason in (("refuse 3 x*", 18), ("503 x*", 11)):
         tried: list[int] = []
 
         async def join(payload: dict[str, Any], tried: list[int] = tried) -> None:
@@ -515,19 +515,19 @@ async def test_faults_from_the_very_beginning_do_not_wait_for_a_reader() -> None
                 tried.append(refused.response.status_code)
 
         clock = Clock(rate=0)
-        scenario = replace(TALK, timeline=(Action(0.0, "fault", data={"name": name, "with": settings}),))
+        scenario = replace(TALK, timeline=(Action(0.0, "fault", data={"fault": f"zoom.rtms.*: {step}"}),))
         async with zoom_for(join, clock=clock) as (zoom, receiver):
             meeting = zoom.begin(scenario, HOOK, speed="max")
             await until(lambda: tried)  # noqa: B023
             clock.advance(60)
             await meeting.finished()
-        assert tried == [3 if name == "refuse" else 503]
+        assert tried == [3 if "refuse" in step else 503]
         assert receiver.events[-1]["payload"]["stop_reason"] == reason
 
 
 async def test_a_meetings_faults_are_its_own() -> None:
     async with zoom_for() as (zoom, receiver):
-        faulty = zoom.begin(LONG, HOOK, faults=(parse("drop:times=0"),))
+        faulty = zoom.begin(LONG, HOOK, faults=(parse_fault("zoom.webhook.*: lost x*"),))
         fine = zoom.begin(LONG, HOOK)
         for meeting in (faulty, fine):
             await meeting.announced()
@@ -537,7 +537,7 @@ async def test_a_meetings_faults_are_its_own() -> None:
 
 async def test_slow_close_leaves_the_sockets_open() -> None:
     clock = Clock()
-    report, [client], _ = await hold("audio", clock=clock, faults=(Fault("slow-close", {"seconds": 0.3}),))
+    report, [client], _ = await hold("audio", clock=clock, faults=(parse_fault("zoom.stream: slow-close 0.3s"),))
     assert client.closes == {"signaling": 1000, "audio": 1000}
     ended = report.started_ms + (report.streams[0].ended_ms or 0)
     assert clock.now_ms() - ended >= 300

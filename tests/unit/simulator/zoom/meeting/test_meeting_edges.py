@@ -11,7 +11,7 @@ import pytest
 from tests.unit.simulator.zoom.meeting.test_meeting import ADA, HOOK, LONG, ZOE, hold, until, zoom_for
 from tests.unit.simulator.zoom.raw_client import RawClient
 
-from rtms_simulator.faults.zoom import parse
+from rtms_simulator.faults import parse_fault
 from rtms_simulator.scenario.model import Action, Person, Scenario
 from rtms_simulator.zoom import ZoomApp
 from rtms_simulator.zoom.media import MediaPacket
@@ -144,7 +144,7 @@ async def test_keep_alive_silence_and_what_a_client_says_amiss() -> None:
 
     switches = RtmsSwitches(keep_alive_interval_s=0.1)
     async with zoom_for(join, switches=switches) as (zoom, receiver):
-        faults = (parse("keep-alive-silence:at=0.35"), parse("slow-close:seconds=0.1"))
+        faults = (parse_fault("zoom.stream: keep-alive-silence at=0.35s"), parse_fault("zoom.stream: slow-close 0.1s"))
         report = await zoom.begin(replace(LONG, timeline=(), duration_s=1.0), HOOK, faults=faults).finished()
         await asyncio.gather(*receiver.started)
     assert 4 <= report.streams[0].keep_alives <= 8
@@ -154,8 +154,8 @@ async def test_keep_alive_silence_and_what_a_client_says_amiss() -> None:
 
 async def test_a_stream_fault_in_the_scenario() -> None:
     timeline = (
-        Action(0.3, "fault", data={"name": "slow-close", "with": {"seconds": 0.2}}),
-        Action(0.5, "fault", data={"name": "drop-media"}),
+        Action(0.3, "fault", data={"fault": "zoom.stream: slow-close 0.2s"}),
+        Action(0.5, "fault", data={"fault": "zoom.stream: drop-media"}),
     )
     scenario = replace(LONG, timeline=timeline, duration_s=1.0)
 

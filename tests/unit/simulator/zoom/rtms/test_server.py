@@ -15,7 +15,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import parse
 from rtms_simulator.scenario.model import Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
 from rtms_simulator.zoom.rtms.server import ConnectionLimits
@@ -176,15 +175,15 @@ async def test_a_connection_that_breaks_in_the_middle_of_a_frame() -> None:
 
 async def test_the_faults_of_a_handshake() -> None:
     async with open_stream() as (zoom, payload):
-        zoom.faults.add(parse("unreachable:status=502"))
+        zoom.faults.add("zoom.rtms.*: 502")
         with pytest.raises(InvalidStatus) as refused:
             await connect(payload["server_urls"])
         assert refused.value.response.status_code == 502
-        zoom.faults.add(parse("close-unanswered:code=1000"))
+        zoom.faults.add("zoom.rtms.*: cut code=1000")
         async with connect(payload["server_urls"]) as socket:
             await socket.send(json.dumps(RawClient(payload).hello(1)))
             assert await close_code(socket) == 1000
-        zoom.faults.add(parse("refuse:status=45"))
+        zoom.faults.add("zoom.rtms.*: refuse 45")
         assert (await RawClient(payload).open())["status_code"] == 45
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults.zoom import FaultBook, parse
+from rtms_simulator.faults import FaultBook, parse_fault
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.sender import (
     BasicAuthorization,
@@ -59,7 +59,7 @@ class Net:
 async def sending(*answers: Any, faults: tuple[str, ...] = (), **switches: Any) -> AsyncGenerator[tuple[WebhookSender, Net, Clock]]:
     clock = Clock(epoch=1_626_230_691.0, rate=0)
     net = Net(clock, *answers)
-    book = FaultBook(parse(text) for text in faults)
+    book = FaultBook(faults=(parse_fault(text) for text in faults))
     sender = WebhookSender(clock, Random(1), switches=DeliverySwitches(**switches), faults=book, transport=httpx.MockTransport(net))
     try:
         yield sender, net, clock
@@ -249,7 +249,7 @@ async def test_without_a_token_nothing_is_delivered_and_it_is_tried_again(answer
 
 
 async def test_late() -> None:
-    async with sending(faults=("late:seconds=40",)) as (sender, net, clock):
+    async with sending(faults=("zoom.webhook.*: late 40s",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 39)
         assert net.requests == []
@@ -258,7 +258,7 @@ async def test_late() -> None:
 
 
 async def test_duplicate() -> None:
-    async with sending(faults=("duplicate:copies=2,seconds=7",)) as (sender, net, clock):
+    async with sending(faults=("zoom.webhook.*: duplicate copies=2 after=7s",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 8)
         assert len(net.requests) == 3
@@ -267,7 +267,7 @@ async def test_duplicate() -> None:
 
 async def test_reorder() -> None:
     other = events.stopped("meeting", events.StreamIds("uuid==", "stream"), 7, 2)
-    async with sending(faults=("reorder:event=*.rtms_stopped",)) as (sender, net, clock):
+    async with sending(faults=("zoom.webhook.*.rtms_stopped: reorder",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await sender.deliver(other, HOOK)
         await pass_time(clock, 0.1)
@@ -275,35 +275,35 @@ async def test_reorder() -> None:
 
 
 async def test_reorder_does_not_wait_for_ever() -> None:
-    async with sending(faults=("reorder:seconds=5",)) as (sender, net, clock):
+    async with sending(faults=("zoom.webhook.*: reorder 5s",)) as (sender, net, clock):
         await sender.deliver(EVENT, HOOK)
         await pass_time(clock, 5.1)
         assert len(net.requests) == 1
 
 
 async def test_drop() -> None:
-    async with sending(faults=("drop",)) as (sender, net, _):
+    async with sending(faults=("zoom.webhook.*: lost",)) as (sender, net, _):
         assert (await sender.deliver(EVENT, HOOK)).outcome == "withheld"
         assert net.requests == []
         assert (await sender.deliver(EVENT, HOOK)).outcome == "delivered"
 
 
 async def test_wrong_signature_and_unsigned_and_stale() -> None:
-    async with sending(faults=("wrong-signature",)) as (sender, net, _):
+    async with sending(faults=("zoom.webhook.*: wrong-signature",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert not genuine(net.requests[0])
         assert len(net.requests[0].headers["x-zm-signature"]) == 67
-    async with sending(faults=("unsigned",)) as (sender, net, _):
+    async with sending(faults=("zoom.webhook.*: unsigned",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert not any(name.startswith("x-zm-sig") for name in net.requests[0].headers)
-    async with sending(faults=("stale:seconds=7200",)) as (sender, net, _):
+    async with sending(faults=("zoom.webhook.*: stale 7200s",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert genuine(net.requests[0])
         assert net.requests[0].headers["x-zm-request-timestamp"] == str(1626230691 - 7200)
 
 
 async def test_style() -> None:
-    async with sending(faults=("style:style=spaced",)) as (sender, net, _):
+    async with sending(faults=("zoom.webhook.*: style spaced",)) as (sender, net, _):
         await sender.deliver(EVENT, HOOK)
         assert b'": ' in net.requests[0].content
         assert genuine(net.requests[0])

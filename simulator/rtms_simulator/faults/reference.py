@@ -1,0 +1,52 @@
+"""The tables of faults for people: `rtmskit faults list` and docs/faults.md are made from them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rtms_simulator.faults.families import FAMILIES
+from rtms_simulator.faults.grammar import STATUS, Family, Setting, Type, Word
+
+
+class Row(NamedTuple):
+    """One step that a target can make. `example` is a whole fault with every default."""
+
+    vendor: str
+    target: str
+    step: str
+    says: str
+    settings: str
+    example: str
+
+
+def rows() -> list[Row]:
+    """One row for each step of each family."""
+    return [_row(family, name, word) for family in FAMILIES for name, word in family.words.items()]
+
+
+def _row(family: Family, name: str, word: Word) -> Row:
+    settings = "; ".join(_setting(key, setting) for key, setting in word.settings.items() if (name, key) != (STATUS, "status"))
+    target = word.only or family.form
+    example = f"{word.only or '.'.join(filter(None, (family.prefix, '*' if family.name else '')))}: {'503' if name == STATUS else name}"
+    return Row(family.vendor, target, name, word.says, settings, example)
+
+
+def _setting(key: str, setting: Setting) -> str:
+    if setting.type is Type.FLAG:
+        return f"{key}: {setting.says}"
+    allowed = f" ({', '.join(setting.allowed)})" if setting.allowed else ""
+    default = "" if setting.default is None else f", default {setting.write(setting.default)}"
+    return f"{key}=: {setting.says}{allowed}{default}"
+
+
+def markdown() -> str:
+    """The tables of docs/faults.md, one for each family."""
+    parts: list[str] = []
+    for family in FAMILIES:
+        parts += [f"## `{family.form}`: {family.says}", "", "| step | what happens | settings |", "| --- | --- | --- |"]
+        for name, word in family.words.items():
+            row = _row(family, name, word)
+            only = f" (only `{word.only}`)" if word.only else ""
+            parts.append(f"| `{row.step}` | {row.says}{only} | {row.settings} |")
+        parts.append("")
+    return "\n".join(parts)
