@@ -51,7 +51,8 @@ class RecallOptions:
     fail after its 201; otherwise Zoom's own refusal does. `allow_local_urls`: the first value of that switch: "none", "server_urls"
     (for a Zoom on this machine) or "all"; True means "all", False "none". `data_dir`: where recordings are written; a temporary
     directory if None. `video`, `timings`, `ssl`: what pictures the recorder asks of Zoom, how patient it is, which authorities it trusts.
-    `faults`: a book that is shared with other fakes, or faults to begin with. `recorder_factory`: another recorder instead, to which those three mean nothing. `http_transport`: how webhooks are sent.
+    `faults`: a book that is shared with other fakes, or faults to begin with.
+    `recorder_factory`: another recorder instead, to which those three mean nothing. `http_transport`: how webhooks are sent.
     """
 
     api_key: str
