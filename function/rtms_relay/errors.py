@@ -6,6 +6,7 @@
     |-- SettingsError               the environment is unusable: lists every problem at once
     |-- RequestRefused              the caller is at fault: 4xx, nothing was stored, nothing enqueued
     |   |-- NotAuthentic            401: signature missing, wrong, stale or ambiguous
+    |   |-- NotAllowed              403: the caller is known, and may not call this path
     |   |-- BadRequest              400: not JSON, wrong type, missing field, refused challenge
     |   |-- TooSlow                 408: the body did not arrive in time
     |   |-- TooLarge                413: the body is over the limit
@@ -59,6 +60,11 @@ class RequestRefused(RelayError):
 class NotAuthentic(RequestRefused):
     code = "not_authentic"
     status = 401
+
+
+class NotAllowed(RequestRefused):
+    code = "not_allowed"
+    status = 403
 
 
 class BadRequest(RequestRefused):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-MODULES = ["documents", "objects", "sqlite", "firestore", "cloud_tasks", "archive_files", "archive_gcs"]
+MODULES = ["documents", "objects", "sqlite", "firestore", "cloud_tasks", "archive_files", "archive_gcs", "identity"]
 
 
 @pytest.mark.parametrize("module", MODULES)
