@@ -11,7 +11,7 @@ ARGS   ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench simulate chaos mutants audit soak lock clean
+.PHONY: help demo up test lint docs bench simulate chaos mutants odd-files audit soak lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ chaos: $(VENV)/.test  ## Kill the real functions at random while the network mis
 
 mutants: $(VENV)/.test  ## Break the relay's cores line by line and count who notices (ARGS="zoom recall" picks modules)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+odd-files: $(VENV)/.test  ## Read 100,000 damaged transcripts and 5,000 damaged recordings: nothing raises, nothing vanishes
+	$(BIN)/python -m tests.property.media $(ARGS)
 
 audit: $(VENV)/.test  ## Hold the pins against the advisories kept here, and say how old those are
 	$(BIN)/python -m tests.security.audit $(ARGS)

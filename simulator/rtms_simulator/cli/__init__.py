@@ -36,6 +36,7 @@ COMMANDS: dict[str, Row] = {
     "demo": Row("rtms_simulator.cli.play.demo:demo", "Play one whole meeting on local fakes and bring its recording home."),
     "up": Row("rtms_simulator.cli.fakes.up:up", "Start every fake and both functions, and keep them running."),
     "meeting": Row("rtms_simulator.cli.play.meeting:meeting", "Play a meeting against any webhook."),
+    "media": Row("rtms_simulator.cli.play.media:media", "Look at your own recordings and transcripts before they are played."),
     "scenarios": Row("rtms_simulator.cli.play.scenarios:scenarios", "List and show the scripted meetings."),
     "send": Row("rtms_simulator.cli.play.send:send", "Send one signed Zoom event to any webhook."),
     "events": Row("rtms_simulator.cli.fakes.events:events", "Look at the deliveries of a running `up`, and replay them."),

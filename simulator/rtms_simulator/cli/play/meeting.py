@@ -13,6 +13,7 @@ from rtms_simulator.cli.fakes.clock import why_refused
 from rtms_simulator.cli.fakes.running import ask
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
+from rtms_simulator.cli.play.media import say_what_plays
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
@@ -31,6 +32,7 @@ def meeting() -> None:
 )
 @click.option("--media", type=click.Path(path_type=Path), help="Play this recording: .mp4, .m4a, .wav or .mp3.")
 @click.option("--transcript", type=click.Path(path_type=Path), help="Say this transcript: .vtt, .srt or Zoom's .txt.")
+@click.option("--strict", is_flag=True, help="Refuse files of which anything is lost or had to be repaired (`rtmskit media check`).")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
 @click.option("--seed", type=int, help="Of the media and ids. Default: the scenario's media, and ids that are new each time.")
 @click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Such as duplicate or drop-media:at=3 (`rtmskit faults list`).")
@@ -44,6 +46,7 @@ def play(
     up_file: Path,
     client_id: str | None,
     client_secret: str | None,
+    strict: bool,
     tls: bool,
     rtms_port: int,
     as_json: bool,
@@ -64,6 +67,7 @@ def play(
     for key in ("media", "transcript"):
         if key in wanted:
             wanted[key] = str(Path(wanted[key]).resolve())
+    say_what_plays(asked["media"], asked["transcript"], _names(scenario), strict)
     if described is not None:
         reports = ask(f"{described['control_url']}/meetings", "POST", wanted, timeout_s=None)["meetings"]
     else:
@@ -77,6 +81,16 @@ def play(
     else:
         _show(reports)
     _judge(reports)
+
+
+def _names(scenario: str) -> list[str]:
+    """Who is in a scenario, and so a speaker by name; nobody if it cannot be read, which is told later."""
+    from rtms_simulator.scenario.model import ScenarioError, load
+
+    try:
+        return [person.name for person in load(scenario).people]
+    except ScenarioError:
+        return []
 
 
 async def _play_here(wanted: Mapping[str, Any], url: str, credentials: tuple[str, str, str], tls: bool, port: int) -> list[dict[str, Any]]:

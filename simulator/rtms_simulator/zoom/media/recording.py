@@ -74,7 +74,8 @@ def read_recording(path: Path, *, strict: bool = False) -> Recording:
     """
     suffix = path.suffix.lower()
     if suffix not in MEDIA_SUFFIXES:
-        raise MediaFileError(path, f"files of the kind {suffix or 'without a suffix'} are not supported", MEDIA_SUFFIXES)
+        do = "give it to --transcript." if suffix in (".vtt", ".srt", ".txt") else "export or convert it to a supported kind."
+        raise MediaFileError(path, f"files of the kind {suffix or 'without a suffix'} are not supported", MEDIA_SUFFIXES, do)
     if not path.is_file():
         raise MediaFileError(path, "there is no such file", MEDIA_SUFFIXES, "look at the name: it is read from this directory.")
     try:
@@ -125,6 +126,9 @@ class _Reader:
             streams = [_Stream.of(stream) for stream in container.streams]
         if number:
             self.remarks.append(Remark("note", "another recording begins here, in the same file; both are played", at_s=self.at_s))
+        for stream in streams:
+            if stream.kind == "unknown":
+                self._say("lost", f"track {stream.index}: nothing here decodes what it is written in")
         sound = self._sound(streams, extent, size)
         pictures, pictures_s = self._pictures(streams, extent)
         if sound is None and pictures is None:
@@ -214,9 +218,9 @@ class _Stream:
     def of(cls, stream: Stream) -> _Stream:
         context = stream.codec_context
         details = ""
-        if isinstance(stream, av.VideoStream):
+        if context is not None and isinstance(stream, av.VideoStream):
             details = f"{stream.width}x{stream.height}"
-        elif isinstance(stream, av.AudioStream):
+        elif context is not None and isinstance(stream, av.AudioStream):
             details = f"{stream.sample_rate} Hz, {channels(stream.layout)}"
         cover = bool(stream.disposition & Disposition.attached_pic)
         name = stream.metadata.get("title") or stream.metadata.get("handler_name") or ""

@@ -17,9 +17,6 @@ _QUIET = 10 / 32_768
 """No sample above this is silence: what encoders leave of it."""
 _ROWS_OF_FRAMES = ("mp3", "aac")
 """Containers that are nothing but frames: bytes between two of them are damage."""
-_EARLY_S = 0.05
-_MOST_PADDING = 3_456
-"""Samples that an MP3 encoder adds at both ends, at most."""
 _SHOWN = 50
 
 
@@ -43,7 +40,7 @@ def scan_sound(path: Path, part: Range | None, index: int, size: int) -> SoundSc
     rows = container_format in _ROWS_OF_FRAMES
     found = SoundScan(index)
     troubles = _Troubles(found, size if rows else 0)
-    before = ""
+    before, frame_s = "", 0.0
     for piece in heard(path, part, index):
         if piece.gap_s or piece.trouble or (rows and piece.skipped):
             troubles.add(piece.at_s, piece.gap_s, piece.trouble, piece.skipped if rows else 0, last=piece.frame is None)
@@ -57,13 +54,14 @@ def scan_sound(path: Path, part: Range | None, index: int, size: int) -> SoundSc
         if found.silent and _loudness(frame) > _QUIET:
             found.silent = False
         length_s = frame.samples / (frame.sample_rate or 1)
+        frame_s = max(frame_s, length_s)
         found.sound_s += length_s
         found.end_s = piece.at_s + length_s
-    if declared_s is not None and container_format != "mp3" and 0 < found.end_s - declared_s < _EARLY_S:
+    if declared_s is not None and container_format != "mp3" and 0 < found.end_s - declared_s < frame_s:
         # A codec's last frame is longer than what was encoded.
         found.sound_s -= found.end_s - declared_s
         found.end_s = declared_s
-    if declared_s is not None and found.formats and declared_s - found.end_s > _EARLY_S:
+    if declared_s is not None and found.formats and declared_s - found.end_s > frame_s:
         what = f"the file is cut: its head promises {declared_s:.2f} s"
         found.remarks.append(Remark("lost", what, at_s=found.end_s, lost_s=declared_s - found.end_s))
     if len(found.formats) > 1:
@@ -125,8 +123,10 @@ def _counted(path: Path, sample_rate: int) -> float | None:
     at = next((frame.find(mark) for mark in (b"Xing", b"Info") if mark in frame), -1)
     if at < 0 or not sample_rate or not frame[at + 7] & 1:
         return None
-    frames = int.from_bytes(frame[at + 8 : at + 12], "big")
-    return (frames * (1152 if sample_rate >= 32_000 else 576) - _MOST_PADDING) / sample_rate
+    samples = int.from_bytes(frame[at + 8 : at + 12], "big") * (1152 if sample_rate >= 32_000 else 576)
+    # The encoder's own part (LAME and its kin): 12 bits of delay, 12 of padding.
+    added = int.from_bytes(frame[at + 141 : at + 144], "big") if frame[at + 7] & 0xF == 0xF else 0
+    return (samples - (added >> 12) - (added & 0xFFF)) / sample_rate
 
 
 def _loudness(frame: av.AudioFrame) -> float:

@@ -43,12 +43,16 @@ class Captions:
         self._open: Caption | None = None  # the caption to which the next line belongs
         self._seen_signature = False
         self._identifiers: list[Line] = []
+        self._comments: list[Line] = []
         for number, line in enumerate(lines, 1):
             self._take(number, line)
         self._end_block()
         if self.captions and not self.captions[-1].payload:
             self.remarks.append(Remark("repaired", "the last caption has no words; the file may be cut", line=self.captions[-1].line))
         self._judge_identifiers()
+        if self._comments:
+            text = "\n".join(line for _number, line in self._comments)
+            self.remarks.append(Remark("note", "comments and style sheets", line=self._comments[0][0], lost_text=text))
 
     def _take(self, number: int, line: str) -> None:
         if not line or line.isspace():
@@ -74,9 +78,10 @@ class Captions:
         caption = Caption(number, times.start_ms, times.end_ms)
         if identifier and (named := _ZOOM_SPEAKER.fullmatch(identifier.strip())):
             caption.speaker = named["name"]
-        for side, moment in (("start", times.start_ms), ("end", times.end_ms)):
-            if moment is None:
-                self.remarks.append(Remark("repaired", f"the {side} cannot be read in {line.strip()[:60]!r}; it is estimated", line=number))
+        if times.start_ms is None or times.end_ms is None:
+            side = "start" if times.start_ms is None else "end"
+            what = f"the {side} cannot be read in {line.strip()[:60]!r}; it is estimated"
+            self.remarks.append(Remark("repaired", what, line=number, lost_text=times.unread))
         if times.start_ms is not None and times.end_ms is not None and times.end_ms < times.start_ms:
             self.remarks.append(Remark("repaired", "ends before it begins; its end is estimated", line=number))
         if times.rest:
@@ -111,7 +116,7 @@ class Captions:
         if first.lstrip().startswith(SIGNATURE):
             self._header(block)
         elif _COMMENT.match(first) or (first.strip() in _SHEETS and not self.captions):
-            pass
+            self._comments += block
         elif all(_NUMBER.fullmatch(line.strip()) for _number, line in block):
             self._lose(block, "a number or a time without a caption")
         elif self.captions:
@@ -124,6 +129,9 @@ class Captions:
         if self.captions or self._seen_signature:
             self.remarks.append(Remark("repaired", "a second WebVTT file begins; its times are taken as written", line=block[0][0]))
         self._seen_signature = True
+        title = block[0][1].lstrip().removeprefix(SIGNATURE).strip()
+        if title:
+            self.remarks.append(Remark("note", "a title behind WEBVTT", line=block[0][0], lost_text=title))
         self._lose([line for line in block[1:] if not _HEADER_LINE.match(line[1])], "text in the header")
 
     def _lose(self, block: list[Line], why: str) -> None:
@@ -132,7 +140,11 @@ class Captions:
 
     def _judge_identifiers(self) -> None:
         """Identifiers of words are the program's if most captions have one; a few among captions without are speech out of place."""
+        if not self._identifiers:
+            return
+        texts = "\n".join(text for _number, text in self._identifiers)
         if len(self._identifiers) * 2 > len(self.captions):
+            self.remarks.append(Remark("note", "captions have identifiers", line=self._identifiers[0][0], lost_text=texts))
             return
         for number, text in self._identifiers:
             self.remarks.append(Remark("lost", "stands where a caption's identifier is", line=number, lost_text=text))

@@ -23,7 +23,7 @@ _TAG = re.compile(
     |<lang(?:\.[^\s<>.]+)*\s+[\w-]+\s*>
     |<(?:font|span|p|div){_ATTRIBUTE}+\s*/?>
     |<(?:\d+:)?\d\d:\d\d[.,]\d+>
-    |\{{\\[^{{}}\n]*\}}""",
+    |\{{\\[\w&(),.\\*-]*\}}""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -38,7 +38,7 @@ class Voice:
 
 
 def voices(text: str) -> list[Voice]:
-    """The voices of a caption's text in their order, those without words left out; words after a `</v>` belong to its voice."""
+    """The voices of a caption's text in their order; one with a name may have no words. Words after a `</v>` belong to its voice."""
     if "<" not in text and "{" not in text:
         return [Voice(None, html.unescape(text).split("\n") if "&" in text else text.split("\n"))]
     apart: list[tuple[str | None, bool, list[str]]] = [(None, False, [])]
@@ -52,4 +52,4 @@ def voices(text: str) -> list[Voice]:
             apart.append((clean_name(html.unescape(match["voice"] or "")), True, []))
     apart[-1][2].append(html.unescape(text[at:]))
     spoken = [Voice(speaker, "".join(parts).split("\n"), tagged) for speaker, tagged, parts in apart]
-    return [voice for voice in spoken if any(line and not line.isspace() for line in voice.lines)]
+    return [voice for voice in spoken if voice.speaker or any(line and not line.isspace() for line in voice.lines)]

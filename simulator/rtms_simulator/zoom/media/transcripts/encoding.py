@@ -26,6 +26,8 @@ def text_lines(data: bytes) -> tuple[list[str], list[Remark]]:
     mark, encoding = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", ""))
     encoding = encoding or _without_mark(data)
     data = data[len(mark) :]
+    if len(mark) == 2 and data.isascii() and b"\0" not in data:
+        encoding = "utf-8"  # two stray bytes: text in UTF-16 of letters that ASCII has would be full of zeros
     text = data.decode(encoding, errors="surrogateescape" if encoding == "utf-8" else "replace")
     if encoding != "utf-8":
         remarks.append(Remark("note", f"written in {encoding.upper()}"))

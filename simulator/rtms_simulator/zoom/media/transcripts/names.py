@@ -104,6 +104,7 @@ class Speakers:
     def __init__(self, openings: Sequence[str], continuations: Iterable[str] = (), known: Iterable[str] = ()) -> None:
         """`openings`: the first line of each caption without a voice tag; `continuations`: their other lines."""
         self._people = {same_person(name) for name in known}
+        self._repeated = set(self._people)
         first = Counter(same_person(head[0]) for head in map(head_of, openings) if head)
         later = Counter(same_person(head[0]) for head in map(head_of, continuations) if head)
         spelled = {same_person(head[0]): head[0] for head in map(head_of, openings) if head}
@@ -113,6 +114,8 @@ class Speakers:
         headed = bool(openings) and likely >= self._HEADED * len(openings)
         for key, form in forms.items():
             count = first[key] + later[key]
+            if count > 1:
+                self._repeated.add(key)
             if form == "name":
                 proven = count > 1 or (headed and first[key])
             else:
@@ -122,9 +125,13 @@ class Speakers:
                 self._people.add(key)
 
     def split(self, line: str) -> tuple[str, str] | None:
-        """(name, words) of a line that a proven speaker's name begins, or None for a line of words."""
+        """(name, words) of a line that a proven speaker's name begins, or None for a line of words.
+
+        A line that ends with the colon has no words: only a name that is there more than once makes it a speaker's.
+        """
         head = head_of(line)
-        return head if head and same_person(head[0]) in self._people else None
+        proven = self._people if head and head[1] else self._repeated & self._people
+        return head if head and same_person(head[0]) in proven else None
 
 
 def _repeated(form: Form, count: int) -> bool:

@@ -31,7 +31,8 @@ def read_transcript(path: Path, known: Iterable[str] = (), *, strict: bool = Fal
     """
     suffix = path.suffix.lower()
     if suffix not in TRANSCRIPT_SUFFIXES:
-        raise MediaFileError(path, f"files of the kind {suffix or 'without a suffix'} are not supported", TRANSCRIPT_SUFFIXES)
+        do = "give it to --media." if suffix in (".mp4", ".m4a", ".wav", ".mp3") else "export or convert it to a supported kind."
+        raise MediaFileError(path, f"files of the kind {suffix or 'without a suffix'} are not supported", TRANSCRIPT_SUFFIXES, do)
     if not path.is_file():
         do = "look at the name: it is read from this directory."
         raise MediaFileError(path, "there is no such file", TRANSCRIPT_SUFFIXES, do)

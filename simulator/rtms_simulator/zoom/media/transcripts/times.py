@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 _TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,4}):(\d{1,2})(?:[.,](\d+))?")
 _ARROWS = ("-->", "--&gt;", "->", "\u2013>", "\u2014>", "\u2192")
-_SETTING = re.compile(r"(?:line|position|size|align|vertical|region|[XY][12]):\S*")
+_SETTING = re.compile(
+    r"(?:line|position|size):-?[\d.]+%?(?:,[a-z-]+)?|align:(?:start|center|middle|end|left|right)|vertical:(?:rl|lr)|region:\S+|[XY][12]:\d+"
+)
 
 DAY_MS = 86_400_000
 HALF_DAY_MS = DAY_MS // 2
@@ -19,11 +21,12 @@ CLOCK = rf"(?:(?P<before>{MARKER})\s?)?(?P<h>\d{{1,3}}):(?P<m>\d\d)(?::(?P<s>\d\
 
 
 class Timing(NamedTuple):
-    """A line with an arrow. A moment that cannot be read is None; `rest` is what follows the end and is no setting."""
+    """A line with an arrow. A moment that cannot be read is None, and as written in `unread`; `rest` follows the end and is no setting."""
 
     start_ms: int | None
     end_ms: int | None
     rest: str
+    unread: str = ""
 
 
 class Clock(NamedTuple):
@@ -44,18 +47,19 @@ def timing(line: str) -> Timing | None:
     if arrow is None:
         return None
     left, _, right = line.partition(arrow)
-    left, right = left.strip(), right.strip()
+    left, right = left.strip(), right.lstrip(">").strip()
     begins, ends = _TIME.fullmatch(left), _TIME.match(right)
+    first, _, behind = right.partition(" ")
+    rest = right[ends.end() :].strip() if ends else behind.strip()
+    if rest and all(_SETTING.fullmatch(word) for word in rest.split()):
+        rest = ""
     if begins and ends:
-        rest = right[ends.end() :].strip()
-        if rest and all(_SETTING.fullmatch(word) for word in rest.split()):
-            rest = ""
         return Timing(_ms(begins), _ms(ends), rest)
-    words = right.split(None, 1)
-    if arrow != "-->" or not _broken(left, words[0] if words else ""):
+    if arrow != "-->" or not _broken(left, first):
         return None
     # One side cannot be read, as where a file was cut; words on either side would have made it speech.
-    return Timing(_ms(begins), _ms(ends), words[1].strip() if len(words) > 1 else "")
+    unread = " ".join(side for side, moment in ((left, begins), (first, ends)) if not moment)
+    return Timing(_ms(begins), _ms(ends), rest, unread.strip())
 
 
 def _broken(left: str, right: str) -> bool:
