@@ -157,12 +157,13 @@ async def _deliveries(recall: Recall, request: Request, body: dict[str, Any]) ->
 
 
 async def _resend(recall: Recall, request: Request, body: dict[str, Any]) -> Any:
-    wanted = request.path_params["id"]
-    message = next((message for message in recall.webhooks.messages if message.id == wanted), None)
-    if message is None:
-        raise RefusedError("delivery", f"no message {wanted}")
-    recall.webhooks.resend(message)
-    return _shown_message(message)
+    identity, endpoint = request.path_params["id"], body.get("endpoint")
+    messages = [one for one in recall.webhooks.messages if one.id == identity and endpoint in (None, one.endpoint.id)]
+    if not messages:
+        raise RefusedError("delivery", f"no message {identity}" + (f" to {endpoint}" if endpoint else ""))
+    for message in messages:
+        recall.webhooks.resend(message)
+    return _shown_message(messages[0])
 
 
 # Method, path and what it does; docs and tests read this table.
@@ -186,7 +187,12 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (
     ("POST", "/webhooks/{id}/recover", _recover, "send again what failed for good"),
     ("POST", "/workspace-secret/rotate", _rotate_workspace, "a new workspace secret; the old one signs for 24 h more"),
     ("GET", "/deliveries", _deliveries, "webhook messages and every attempt"),
-    ("POST", "/deliveries/{id}/resend", _resend, "send a message again, with its old id"),
+    (
+        "POST",
+        "/deliveries/{id}/resend",
+        _resend,
+        'send a message again, with its old id, to every endpoint that had it or to `{"endpoint": id}`',
+    ),
 )
 
 
@@ -251,12 +257,12 @@ def _plain(value: Any) -> Any:
 
 
 def _shown_endpoint(recall: Recall, endpoint: EndpointState) -> dict[str, Any]:
-    given = endpoint.given
+    settings = endpoint.settings
     return {
         "id": endpoint.id,
-        "url": given.url,
-        "headers": given.headers,
-        "events": sorted(given.events) if given.events is not None else None,
+        "url": settings.url,
+        "headers": settings.family,
+        "events": sorted(settings.events) if settings.events is not None else None,
         "enabled": endpoint.enabled,
         "secrets": endpoint.secret.valid(recall.clock.now()),
     }

@@ -134,7 +134,14 @@ class Recall:
 
     def _make_webhooks(self) -> Webhooks:
         rng = random.Random(f"recall messages {self.options.seed}")
-        webhooks = Webhooks(self.clock, rng, self.faults, self._workspace_secret, transport=self.options.http_transport)
+        webhooks = Webhooks(
+            self.clock,
+            rng,
+            self.faults,
+            self._workspace_secret,
+            signed=lambda: self.switches.workspace_secret_exists,
+            transport=self.options.http_transport,
+        )
         for endpoint in self.options.webhooks:
             webhooks.add(endpoint)
         return webhooks
@@ -189,7 +196,7 @@ class Recall:
 
     @property
     def workspace_secret(self) -> str:
-        """The secret that signs real-time requests, and webhooks to endpoints that have no secret of their own."""
+        """The workspace's one secret: it signs webhooks, real-time requests and WebSocket upgrades (`webhook-*` headers)."""
         return self._workspace_secret.current
 
     def rotate_workspace_secret(self, new: str) -> None:

@@ -114,8 +114,11 @@ class RecallSwitches:
     json_links: Literal["s3", "api"] = _switch("s3", 16, "documented", "form of links to JSON artifacts: S3, or /api/v1/download/…?token=")
     link_s: float = _switch(6 * 3600.0, 16, "documented", "life of a download link, in seconds")
     swap_done: bool = _switch(False, 17, "documented", "send recording.done before the artifacts' .done events")
-    bot_key: Literal["absent", "null", "meeting_direct_connect"] = _switch(
-        "absent", 18, "unknown", "what stands in an MDC recording's events where a bot's have `bot`"
+    bot_key: Literal["absent", "null", "object", "meeting_direct_connect"] = _switch(
+        "absent",
+        18,
+        "unknown",
+        "what stands in an MDC recording's events where a bot's have `bot`: nothing, null, `bot` as an object, or the MDC instead",
     )
     delete_while_processing: Literal["stop", "refuse"] = _switch(
         "stop", 19, "unknown", "DELETE of a recording still being made: stop it and delete, or 400"
@@ -126,10 +129,19 @@ class RecallSwitches:
     retention_hours: float | None = _switch(
         None, 20, "documented", "retention when the request has none: None = forever, 168 for old accounts"
     )
+    retention_from: Literal["created", "completed"] = _switch(
+        "created", 20, "documented", "the moment from which the hours of a retention count: the recording's creation, or its end"
+    )
     displaced: Literal["done", "failed"] = _switch(
         "done", 21, "inferred", "how the first MDC of a stream ends when a second create takes the stream over"
     )
-    workspace_secret_exists: bool = _switch(True, 22, "documented", "without one, real-time requests carry no signature headers")
+    workspace_secret_exists: bool = _switch(True, 22, "documented", "without one, nothing but webhooks in the older svix-* form is signed")
+    realtime_participant: Literal["typed", "null"] = _switch(
+        "typed",
+        22,
+        "documented",
+        "a real-time event's participant: is_host a boolean and extra_data an object, as documented, or both null as in downloads",
+    )
     realtime_buffer: int = _switch(1_000, 22, "unknown", "events kept for a real-time endpoint that is behind; older ones are dropped")
 
     def shows(self, status: str) -> bool:

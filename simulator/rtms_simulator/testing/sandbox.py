@@ -199,7 +199,7 @@ class World:
         """Have Recall send its webhooks there too, signed with RECALL_WEBHOOK_SECRETS."""
 
         async def whole() -> None:
-            self.stack.recall.webhooks.add(WebhookEndpoint(url, self.stack.secrets.webhook_secret))
+            self.stack.recall.webhooks.add(WebhookEndpoint(url))
 
         self._call(whole())
 

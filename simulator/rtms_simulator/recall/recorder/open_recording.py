@@ -14,9 +14,10 @@ from pathlib import Path
 import av
 
 from rtms_simulator.recall.recorder.audio import SAMPLES_PER_MS, AudioSink, Mixer, Mp3File, RawFile, Tap, Track
+from rtms_simulator.recall.recorder.live_pictures import LivePictures
 from rtms_simulator.recall.recorder.output import AudioOutput, Output
 from rtms_simulator.recall.recorder.participants import MIXED, ParticipantEvents, Roster
-from rtms_simulator.recall.recorder.pictures import SIZES, PictureDecoder, View, png
+from rtms_simulator.recall.recorder.pictures import SIZES, PictureDecoder, View
 from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.transcript import Transcript
 from rtms_simulator.recall.recorder.values import (
@@ -28,9 +29,8 @@ from rtms_simulator.recall.recorder.values import (
     RecorderEvent,
     RecordingConfig,
     StreamRequest,
-    VideoImage,
 )
-from rtms_simulator.recall.recorder.video import ENDPOINT_KINDS, LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
+from rtms_simulator.recall.recorder.video import LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
 from rtms_simulator.recall.rtms.actions import Caption, Packet, ParticipantNotice
 
 NO_MEDIA = "zoom_rtms_no_media"
@@ -38,7 +38,6 @@ NO_MEDIA = "zoom_rtms_no_media"
 LONGEST_GAP_MS = 3600 * 1000
 # Cameras, shares and events come by different sockets; this long, pictures wait for what belongs before them.
 REORDER_MS = 1500
-LIVE_INTERVAL_MS = 500  # video_separate_png.data comes twice a second (reference C5)
 GOING_OFF: Mapping[str, Kind] = {"webcam_off": "video", "leave": "video", "screenshare_off": "deskshare"}
 KINDS_OF_PICTURE: Mapping[str, Kind] = {"video": "video", "deskshare": "deskshare"}
 
@@ -86,7 +85,7 @@ class OpenRecording:
         self._voices: dict[int, _Voice] = {}
         self._decoders: dict[str, PictureDecoder] = {}
         self._size = SIZES.get(config.video.resolution, SIZES[1])
-        self._live_pictures: dict[tuple[str, int], int] = {}
+        self._live_pictures = LivePictures(self._time, report)
         self._waiting: list[tuple[int, int, Packet | ParticipantNotice]] = []  # a heap: pictures and what takes them down, by moment
         self._waited = 0
         self._newest_ms = 0
@@ -158,7 +157,7 @@ class OpenRecording:
             who = self._roster.meet(item.user_id, item.user_name)
             self._transcript.add(who, item)
         else:
-            if self._screen and item.what in GOING_OFF:
+            if item.what in GOING_OFF and (self._screen or self._config.live_video_png):
                 self._wait(item)
             self._events.add(item)
 
@@ -193,8 +192,14 @@ class OpenRecording:
             item = heapq.heappop(self._waiting)[2]
             if isinstance(item, Packet):
                 self._picture(item)
-            elif self._screen:
-                self._screen.remove(GOING_OFF[item.what], item.user_id, item.timestamp_ms - self._time.origin_ms)
+            else:
+                self._take_down(item)
+
+    def _take_down(self, notice: ParticipantNotice) -> None:
+        kind = GOING_OFF[notice.what]
+        self._live_pictures.remove(kind, notice.user_id, notice.timestamp_ms)
+        if self._screen:
+            self._screen.remove(kind, notice.user_id, notice.timestamp_ms - self.origin_ms)
 
     def _picture(self, packet: Packet) -> None:
         timeline, kind = self._time, KINDS_OF_PICTURE[packet.kind]
@@ -213,10 +218,8 @@ class OpenRecording:
             self.end_ms = max(self.end_ms, moment + 1000 // (self._config.video.fps if kind == "video" else 1))
             if self._separate_video:
                 self._separate_video.add(kind, who, frame, moment)
-            live = kind, who.id
-            if self._config.live_video_png and moment - self._live_pictures.get(live, 0) >= LIVE_INTERVAL_MS:
-                self._live_pictures[live] = moment
-                self._report(VideoImage(png(frame), who, ENDPOINT_KINDS[kind], moment / 1000, timeline.relative(moment)))
+            if self._config.live_video_png:
+                self._live_pictures.add(kind, who, frame, moment)
 
     def _chunk(self, who: Participant | None, moment_ms: int, data: bytes) -> None:
         self._report(AudioChunk(data, who, moment_ms / 1000, self._time.relative(moment_ms)))

@@ -99,6 +99,7 @@ class Lifecycle:
         mode = self._switches().recordings
         if mode != "never":
             mdc.recording = new_recording(self._workspace, mdc, self._switches(), self._data_dir, now)
+            self._announce_expiry(mdc.recording)
         if mode == "at_once":
             self._show(mdc)
         if rtms is None:
@@ -109,6 +110,14 @@ class Lifecycle:
             self._displace_others(mdc)
             self._record(mdc, StreamRequest(rtms["meeting_uuid"], rtms["rtms_stream_id"], rtms["server_urls"], rtms["signature"]))
         return mdc
+
+    def _announce_expiry(self, recording: Recording) -> None:
+        """When the hours count from the creation, the end of the retention is known from then on."""
+        switches = self._switches()
+        if switches.retention_from == "created" and (recording.retention or {}).get("type") != "none":
+            recording.expires_at = expires_at(
+                recording.retention, switches.retention_hours, since=recording.created_at, ended=recording.created_at
+            )
 
     def _signature_fits(self, rtms: Mapping[str, Any]) -> bool:
         if self._zoom_client is None:
@@ -216,8 +225,12 @@ class Lifecycle:
         recording = mdc.recording
         if recording is None or recording.status.code == "deleted":
             return
-        recording.started_at = at
+        recording.started_at = self._possible_start(recording, at)
         self._changes.announce_start(mdc, recording)
+
+    def _possible_start(self, recording: Recording, at: float) -> float:
+        """The moment of Zoom's first packet, unless it was sent before the create, or Zoom's clock is ahead of ours."""
+        return min(self._clock.now(), max(recording.created_at, at))
 
     def _ended(self, mdc: Mdc, result: RecordingResult) -> None:
         displaced = mdc.left_for == tables.DISPLACED and self._switches().displaced == "failed"
@@ -238,10 +251,10 @@ class Lifecycle:
     def _complete(self, mdc: Mdc, recording: Recording, result: RecordingResult, *, failed: bool) -> None:
         """The recording gets its files and its final state, and every artifact its own."""
         if result.started_at is not None:
-            recording.started_at = result.started_at
+            recording.started_at = self._possible_start(recording, result.started_at)
             self._changes.announce_start(mdc, recording)
         now = self._clock.now()
-        recording.completed_at = result.completed_at or now
+        recording.completed_at = min(now, max(result.completed_at or now, recording.started_at or recording.created_at))
         spoken = result.artifacts.get("transcript")
         recording.spoken = spoken.path if spoken is not None and spoken.status == "done" else None
         artifacts = [artifact for artifact in recording.artifacts if artifact.status.code == "processing"]
@@ -252,9 +265,10 @@ class Lifecycle:
             for endpoint in recording.endpoints:
                 self._changes.of_endpoint(endpoint, "ended")
         self._announce_end(mdc, recording, artifacts, result, failed=failed)
-        recording.expires_at = expires_at(recording.retention, self._switches().retention_hours, now)
+        since = recording.created_at if self._switches().retention_from == "created" else now
+        recording.expires_at = expires_at(recording.retention, self._switches().retention_hours, since=since, ended=now)
         if recording.expires_at is not None:
-            self.timers.at(recording.expires_at, lambda: self.delete_recording(recording))
+            self.timers.at(max(now, recording.expires_at), lambda: self.delete_recording(recording))
 
     def _announce_end(self, mdc: Mdc, recording: Recording, artifacts: list[Artifact], result: RecordingResult, *, failed: bool) -> None:
         empty = result.status == "empty"

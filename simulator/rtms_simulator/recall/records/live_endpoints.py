@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.recorder.values import RecorderEvent
+from rtms_simulator.recall.recorder.values import Participant, RecorderEvent
 from rtms_simulator.recall.records.changes import Changes
 from rtms_simulator.recall.records.workspace import Mdc, RealtimeEndpoint, Recording
 from rtms_simulator.recall.switches import RecallSwitches
-from rtms_simulator.recall.webhooks.realtime import NEVER_SENT, RealtimeSender, payloads
+from rtms_simulator.recall.webhooks.realtime import NEVER_SENT, RealtimeSender, live_participant
 from rtms_simulator.recall.webhooks.sender import Webhooks
 
 _log = logging.getLogger(__name__)
@@ -47,12 +47,8 @@ class LiveEndpoints:
 
     def offer(self, mdc: Mdc, event: RecorderEvent) -> None:
         """Hand a recorder's event to every endpoint that subscribed to it."""
-        senders = self._senders.get(mdc.id)
-        if not senders:
-            return
-        for name, kind, inner in payloads(event):
-            for sender in senders:
-                sender.offer(name, kind, inner)
+        for sender in self._senders.get(mdc.id, ()):
+            sender.offer(event)
 
     def finish(self, mdc: Mdc) -> None:
         """Nothing more will come: what is queued is still sent."""
@@ -70,8 +66,8 @@ class LiveEndpoints:
             self._webhooks,
             recording,
             endpoint,
-            signed=switches.workspace_secret_exists,
             buffer=switches.realtime_buffer,
+            participant=live_participant if switches.realtime_participant == "typed" else Participant.as_json,
             on_end=lambda error: self._ended(mdc, recording, endpoint, error),
         )
 

@@ -1,4 +1,4 @@
-"""How long a recording is kept (pure). Rule: Recall's page on storage and `recording_config.retention`."""
+"""How long a recording is kept (pure). Source: Recall's page "Storage and Data Retention" and `recording_config.retention`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ LAST_MOMENT_S = 253_402_300_799.0
 """9999-12-31T23:59:59Z in seconds since the epoch: no later date can be written."""
 
 
-def expires_at(retention: Mapping[str, Any] | None, default_hours: float | None, since: float) -> float | None:
-    """When the media are erased, in seconds since the epoch; None: never. `since`: the moment from which it counts.
+def expires_at(retention: Mapping[str, Any] | None, default_hours: float | None, *, since: float, ended: float) -> float | None:
+    """When the media are erased, in seconds since the epoch; None: never. It may be over before the recording ends.
 
-    `retention`: the create's; None when it said nothing, so that `default_hours` decides (None: for ever).
+    `retention`: the create's; None when it said nothing, so that `default_hours` decides (None: for ever). `since`: the moment from
+    which the hours count. `ended`: when the recording did; where nothing is to be kept, that is the moment.
     """
-    hours = default_hours
-    if retention is not None:
-        timed = min(retention.get("hours", DEFAULT_HOURS), LAST_MOMENT_S / 3600.0)
-        hours = {"timed": timed, "forever": None, "none": 0.0}[retention["type"]]
-    return None if hours is None else min(since + hours * 3600.0, LAST_MOMENT_S)
+    kind = "default" if retention is None else retention["type"]
+    if kind == "none":
+        return ended
+    hours = {"default": default_hours, "forever": None, "timed": (retention or {}).get("hours", DEFAULT_HOURS)}[kind]
+    return None if hours is None else min(since + min(hours, LAST_MOMENT_S / 3600.0) * 3600.0, LAST_MOMENT_S)

@@ -29,6 +29,9 @@ def webhook_body(
         body[key] = reference(thing)
     if switches.bot_key == "null":
         body["bot"] = None
+    elif switches.bot_key == "object":
+        # No bot made the recording, so the id is the MDC's.
+        body["bot"] = {"id": mdc.id, "metadata": mdc.body.get("metadata") or {}}
     elif switches.bot_key == "meeting_direct_connect":
         body["meeting_direct_connect"] = {"id": mdc.id, "metadata": mdc.body.get("metadata") or {}}
     return {"event": event, "data": body}

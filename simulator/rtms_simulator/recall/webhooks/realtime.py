@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
     AudioChunk,
+    Participant,
     ParticipantEvent,
     RecorderEvent,
     TranscriptUtterance,
@@ -27,13 +29,14 @@ from rtms_simulator.recall.recorder.values import (
     timestamp_json,
 )
 from rtms_simulator.recall.records.workspace import RealtimeEndpoint, Recording
+from rtms_simulator.recall.webhooks.bodies import reference
 from rtms_simulator.recall.webhooks.sender import TIMEOUT_S, Webhooks
-from rtms_simulator.recall.webhooks.signing import signature_headers
 
 WEBHOOK_RETRIES, WEBHOOK_EVERY_S = 60, 1.0
 WEBSOCKET_RETRIES, WEBSOCKET_EVERY_S = 30, 3.0
 # Events that can be asked for and are not sent by this fake, and why.
 NEVER_SENT = {
+    "participant_events.chat_message": "Meeting Direct Connect for Zoom RTMS gets no chat messages",
     "transcript.provider_data": "Recall does not say what it is for Zoom's own captions",
     "video_separate_h264.data": "the recorder passes Zoom's pictures on as PNG only",
 }
@@ -44,33 +47,45 @@ NOT_REACHED = {
 }
 
 
-def payloads(event: RecorderEvent) -> Iterator[tuple[str, str, dict[str, Any]]]:
+LiveParticipant = Callable[[Participant], dict[str, Any]]
+"""The participant object of a real-time event."""
+
+
+def live_participant(participant: Participant) -> dict[str, Any]:
+    """As the page on real-time event payloads has it: `is_host` a boolean and `extra_data` an object, neither null.
+
+    Inferred: false and an empty object, since RTMS says nothing of either.
+    """
+    return {**participant.as_json(), "is_host": False, "extra_data": {}}
+
+
+def payloads(event: RecorderEvent, participant: LiveParticipant = live_participant) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What a recorder's event is to real-time endpoints: (event name, artifact kind it belongs to, inner data)."""
     if isinstance(event, ParticipantEvent):
-        data = {"participant": event.participant.as_json(), "timestamp": timestamp_json(event.at, event.relative), "data": None}
+        data = {"participant": participant(event.participant), "timestamp": timestamp_json(event.at, event.relative), "data": None}
         yield f"participant_events.{event.action}", "participant_events", data
     elif isinstance(event, TranscriptUtterance):
         # Zoom's transcript has no partial results; an utterance is announced word by word before it is said whole (inferred).
         for count in range(1, len(event.words)):
-            yield "transcript.partial_data", "transcript", _utterance(event, event.words[:count])
-        yield "transcript.data", "transcript", _utterance(event, event.words)
+            yield "transcript.partial_data", "transcript", _utterance(event, event.words[:count], participant)
+        yield "transcript.data", "transcript", _utterance(event, event.words, participant)
     elif isinstance(event, AudioChunk):
         data = {"buffer": base64.b64encode(event.data).decode(), "timestamp": timestamp_json(event.at, event.relative)}
         if event.participant is None:
             yield "audio_mixed_raw.data", "audio_mixed", data
         else:
-            yield "audio_separate_raw.data", "audio_separate", {**data, "participant": event.participant.as_json()}
+            yield "audio_separate_raw.data", "audio_separate", {**data, "participant": participant(event.participant)}
     elif isinstance(event, VideoImage):
         data = {
             "buffer": base64.b64encode(event.png).decode(),
             "timestamp": timestamp_json(event.at, event.relative),
             "type": event.kind,
-            "participant": event.participant.as_json(),
+            "participant": participant(event.participant),
         }
         yield "video_separate_png.data", "video_separate", data
 
 
-def _utterance(event: TranscriptUtterance, words: tuple[Word, ...]) -> dict[str, Any]:
+def _utterance(event: TranscriptUtterance, words: tuple[Word, ...], participant: LiveParticipant) -> dict[str, Any]:
     return {
         "words": [
             {
@@ -81,7 +96,7 @@ def _utterance(event: TranscriptUtterance, words: tuple[Word, ...]) -> dict[str,
             for word in words
         ],
         "language_code": event.language_code,
-        "participant": event.participant.as_json(),
+        "participant": participant(event.participant),
     }
 
 
@@ -95,37 +110,51 @@ class RealtimeSender:
         recording: Recording,
         endpoint: RealtimeEndpoint,
         *,
-        signed: bool,
         buffer: int,
+        participant: LiveParticipant,
         on_end: Callable[[tuple[str, str] | None], None],
     ) -> None:
         self._clock = clock
         self._webhooks = webhooks
         self._recording = recording
         self._endpoint = endpoint
-        self._signed = signed
+        self._participant = participant
         self._on_end = on_end
         self._waiting: deque[bytes] = deque(maxlen=buffer)
         self._news = asyncio.Event()
         self._closing = False
         self.sent = 0
 
-    def offer(self, name: str, kind: str, inner: dict[str, Any]) -> None:
-        """Queue an event if the endpoint asked for it; when it is too far behind, the oldest queued one is dropped."""
-        if name not in self._endpoint.events or self._endpoint.status.code != "running" or self._closing:
+    def offer(self, event: RecorderEvent) -> None:
+        """Queue what the endpoint subscribed to; when it is too far behind, the oldest queued event is dropped."""
+        if self._endpoint.status.code != "running" or self._closing:
             return
-        artifact = next((one for one in self._recording.artifacts if one.kind == kind), None)
+        for name, kind, inner in payloads(event, self._participant):
+            if name in self._endpoint.events:
+                self._queue(name, kind, inner)
+
+    def _queue(self, name: str, kind: str, inner: dict[str, Any]) -> None:
         body = {
             "event": name,
             "data": {
                 "data": inner,
-                "realtime_endpoint": {"id": self._endpoint.id, "metadata": self._endpoint.metadata},
-                **({kind: {"id": artifact.id, "metadata": artifact.metadata}} if artifact else {}),
-                "recording": {"id": self._recording.id, "metadata": self._recording.metadata},
+                "realtime_endpoint": reference(self._endpoint),
+                kind: self._resource(kind),
+                "recording": reference(self._recording),
             },
         }
         self._waiting.append(json.dumps(body, separators=(",", ":")).encode())
         self._news.set()
+
+    def _resource(self, kind: str) -> dict[str, Any]:
+        """The resource that an event belongs to; documented for every event, so one that is not recorded has an id and no metadata.
+
+        Inferred: such an id stays the same for the whole recording and can be retrieved nowhere.
+        """
+        artifact = next((one for one in self._recording.artifacts if one.kind == kind), None)
+        if artifact is not None:
+            return reference(artifact)
+        return {"id": str(uuid.uuid5(uuid.UUID(self._recording.id), kind)), "metadata": {}}
 
     def finish(self) -> None:
         """Nothing more will be offered: send what is queued, then end."""
@@ -162,7 +191,7 @@ class RealtimeSender:
             for attempt in range(WEBHOOK_RETRIES + 1):
                 if attempt:
                     await self._clock.sleep(WEBHOOK_EVERY_S)
-                headers = {"content-type": "application/json", **self._signature(message_id, event)}
+                headers = {"content-type": "application/json", **self._webhooks.workspace_signature(message_id, event)}
                 status, _ = await self._webhooks.post(self._endpoint.url, event, headers)
                 if status is not None and 200 <= status < 300:
                     self._sent(event)
@@ -191,7 +220,7 @@ class RealtimeSender:
         for attempt in range(WEBSOCKET_RETRIES + 1):
             if attempt:
                 await self._clock.sleep(WEBSOCKET_EVERY_S)
-            headers = self._signature(self._webhooks.message_id(), b"")
+            headers = self._webhooks.workspace_signature(self._webhooks.message_id(), b"")
             try:
                 return await self._clock.wait_for(self._connect(headers), TIMEOUT_S)
             except (OSError, InvalidHandshake, InvalidURI, ValueError):
@@ -201,8 +230,3 @@ class RealtimeSender:
 
     async def _connect(self, headers: dict[str, str]) -> ClientConnection:
         return await connect(self._endpoint.url, additional_headers=headers, open_timeout=None, ping_interval=None, proxy=None)
-
-    def _signature(self, message_id: str, body: bytes) -> dict[str, str]:
-        if not self._signed:
-            return {}
-        return signature_headers("webhook", self._webhooks.signing_secrets(), message_id, self._clock.now(), body)

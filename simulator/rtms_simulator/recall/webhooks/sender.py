@@ -11,7 +11,7 @@ import logging
 import random
 import string
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,16 +65,29 @@ class SigningSecret:
 class WebhookEndpoint:
     """An endpoint as entered in Recall's dashboard.
 
-    `secret`: `whsec_…`; None = the workspace's secret. `headers`: "webhook" for `webhook-*` headers (workspace secret), "svix" for
-    the older `svix-*` ones. `events`: the ticked ones; None = all. The URL's query parameters are kept.
+    `headers`: "webhook" for `webhook-*` headers, signed with the workspace's one secret; "svix" for the `svix-*` ones of older
+    accounts, signed with the endpoint's own `secret` (`whsec_…`; None = one is made). None = "svix" when a secret is given, as only
+    that form has secrets of its own. `events`: the ticked ones; None = all. The URL's query parameters are kept.
+
+    Raises ValueError for an unknown event, and for an own secret under `webhook-*` headers.
     """
 
     url: str
     secret: str | None = None
-    headers: HeaderFamily = "webhook"
+    headers: HeaderFamily | None = None
     events: frozenset[str] | None = None
 
+    @property
+    def family(self) -> HeaderFamily:
+        """The headers it is signed with."""
+        return self.headers or ("webhook" if self.secret is None else "svix")
+
     def __post_init__(self) -> None:
+        if self.secret is not None and self.family == "webhook":
+            raise ValueError(
+                "webhook-* headers are signed with the workspace's one secret (Recall(workspace_secret=...)); "
+                "an endpoint has a secret of its own only with headers='svix'"
+            )
         unknown = sorted((self.events or frozenset()) - set(EVENTS))
         if unknown:
             raise ValueError(f"no such webhook events: {', '.join(unknown)}; known are {', '.join(EVENTS)}")
@@ -93,7 +106,10 @@ class MessageAttempt:
 
 @dataclass(slots=True)
 class Message:
-    """One event for one endpoint; its id stays the same over all attempts. `state`: pending, delivered, failed, lost or disabled."""
+    """One event for one endpoint. `state`: pending, delivered, failed, lost or disabled.
+
+    The id belongs to the event: it is the same at all endpoints and over all attempts, so that receivers can drop what they know.
+    """
 
     id: str
     event: str
@@ -110,7 +126,7 @@ class EndpointState:
     """A `WebhookEndpoint` at work."""
 
     id: str
-    given: WebhookEndpoint
+    settings: WebhookEndpoint
     secret: SigningSecret
     enabled: bool = True
     failing_since: float | None = None
@@ -129,9 +145,12 @@ class Webhooks:
         faults: FaultBook,
         workspace_secret: SigningSecret,
         *,
+        signed: Callable[[], bool] = lambda: True,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        """`signed`: whether a workspace secret exists at this moment; before it does, only `svix-*` endpoints are signed."""
         self._clock = clock
+        self._signed = signed
         self._rng = rng
         self._faults = faults
         self._workspace_secret = workspace_secret
@@ -141,10 +160,11 @@ class Webhooks:
         self.endpoints: list[EndpointState] = []
         self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
 
-    def add(self, given: WebhookEndpoint) -> EndpointState:
+    def add(self, settings: WebhookEndpoint) -> EndpointState:
         """Register an endpoint. Raises ValueError for a secret that is none."""
-        secret = self._workspace_secret if given.secret is None else SigningSecret(given.secret)
-        endpoint = EndpointState(f"ep_{self._token()}", given, secret)
+        own = settings.family == "svix"
+        secret = SigningSecret(settings.secret or self.new_secret()) if own else self._workspace_secret
+        endpoint = EndpointState(f"ep_{self._token()}", settings, secret)
         self.endpoints.append(endpoint)
         return endpoint
 
@@ -161,9 +181,10 @@ class Webhooks:
     def emit(self, event: str, body: dict[str, Any]) -> None:
         """Send an event to every enabled endpoint that has it ticked."""
         raw = json.dumps(body, separators=(",", ":")).encode()
+        identity = self.message_id()
         for endpoint in self.endpoints:
-            if endpoint.enabled and (endpoint.given.events is None or event in endpoint.given.events):
-                message = Message(self.message_id(), event, raw, endpoint, self._clock.now())
+            if endpoint.enabled and (endpoint.settings.events is None or event in endpoint.settings.events):
+                message = Message(identity, event, raw, endpoint, self._clock.now())
                 self.messages.append(message)
                 self._apply(message, self._faults.take(WEBHOOK, event))
 
@@ -277,9 +298,10 @@ class Webhooks:
 
     async def _attempt(self, message: Message) -> bool:
         endpoint, now = message.endpoint, self._clock.now()
-        signed = signature_headers(endpoint.given.headers, endpoint.secret.valid(now), message.id, now, message.body)
-        headers = {"content-type": "application/json", "user-agent": "Svix-Webhooks/1.0 (rtmskit simulator)", **signed}
-        status, error = await self.post(endpoint.given.url, message.body, headers)
+        headers = {"content-type": "application/json", "user-agent": "Svix-Webhooks/1.0 (rtmskit simulator)"}
+        if endpoint.settings.family == "svix" or self._signed():
+            headers |= signature_headers(endpoint.settings.family, endpoint.secret.valid(now), message.id, now, message.body)
+        status, error = await self.post(endpoint.settings.url, message.body, headers)
         message.attempts.append(MessageAttempt(now, status, error, self._clock.now() - now, headers))
         delivered = status is not None and 200 <= status < 300
         if delivered:
@@ -309,9 +331,12 @@ class Webhooks:
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return None, f"{type(error).__name__}: {error}"
 
-    def signing_secrets(self) -> Sequence[str]:
-        """The workspace secrets that sign real-time requests at this moment."""
-        return self._workspace_secret.valid(self._clock.now())
+    def workspace_signature(self, message_id: str, body: bytes) -> dict[str, str]:
+        """The headers that sign a real-time request or upgrade at this moment; none before a workspace secret exists."""
+        if not self._signed():
+            return {}
+        now = self._clock.now()
+        return signature_headers("webhook", self._workspace_secret.valid(now), message_id, now, body)
 
     def _token(self) -> str:
         return "".join(self._rng.choice(_BASE62) for _ in range(27))

@@ -3,11 +3,12 @@
 import httpx
 import pytest
 import standardwebhooks
-from tests.unit.simulator.recall.workbench import HOOK, bench
+from tests.unit.simulator.recall.workbench import EPOCH, HOOK, bench
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.control import ROUTES
 from rtms_simulator.recall.switches import RecallSwitches, switch_table
+from rtms_simulator.recall.webhooks.signing import sign
 
 SECRET = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
 
@@ -169,7 +170,8 @@ async def test_the_workspace_secret_is_rotated(tmp_path):
     async with bench(tmp_path) as b, control(b) as c:
         old = b.recall.workspace_secret
         assert (await c.post("/workspace-secret/rotate", json={"secret": SECRET})).json() == {"workspace_secret": SECRET}
-        assert list(b.recall.webhooks.signing_secrets()) == [SECRET, old]
+        signature = b.recall.webhooks.workspace_signature("msg_1", b"")["webhook-signature"].split()
+        assert signature == [sign(secret, "msg_1", int(EPOCH), b"") for secret in (SECRET, old)]
         assert (await c.post("/workspace-secret/rotate", json={"secret": "nonsense"})).json()["error"] == "secret"
         assert (await c.post("/workspace-secret/rotate", json={"secret": 7})).json()["error"] == "secret"
 

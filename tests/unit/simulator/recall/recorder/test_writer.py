@@ -103,12 +103,45 @@ def test_real_time_audio_is_the_sound_with_its_times(tmp_path):
     assert b"".join(chunk.data for chunk in chunks) == b"".join(sound(index).data for index in (0, 1, 2, 10))
 
 
-def test_real_time_pictures_come_twice_a_second(tmp_path):
-    config = RecordingConfig(live_video_png=True)
-    _, _, told = record(tmp_path, [picture(moment) for moment in range(0, 3000, 100)], config)
-    images = [event for event in told if isinstance(event, VideoImage)]
-    assert [round(image.relative, 3) for image in images] == [0, 0.5, 1.0, 1.5, 2.0, 2.5]
+def live_images(tmp_path, items, config=None):
+    _, _, told = record(tmp_path, items, config or RecordingConfig(live_video_png=True, video_mixed=False))
+    return [event for event in told if isinstance(event, VideoImage)]
+
+
+def level(image):
+    return int(np.asarray(Image.open(io.BytesIO(image.png)).convert("L"))[180, 320])
+
+
+@pytest.mark.parametrize("every_ms", [100, 200, 300, 1000])
+def test_real_time_pictures_come_twice_a_second_whatever_rate_zoom_sends_at(tmp_path, every_ms):
+    images = live_images(tmp_path, [picture(moment) for moment in range(0, 3001, every_ms)])
+    assert [round(image.relative, 3) for image in images] == [0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     assert {(image.kind, image.participant.name) for image in images} == {("webcam", "Ada")}
+
+
+def test_a_real_time_picture_is_the_newest_of_its_moment(tmp_path):
+    images = live_images(tmp_path, [picture(moment, moment // 5 + 20) for moment in range(0, 1300, 200)])
+    assert [round(image.relative, 3) for image in images] == [0, 0.5, 1.0]
+    assert [abs(level(image) - shade) < 20 for image, shade in zip(images, (20, 100, 220), strict=True)] == [True] * 3
+
+
+def test_two_pictures_of_one_moment_are_one_in_every_output(tmp_path):
+    items = [picture(0, 20), picture(0, 90), picture(500, 30), picture(500, 200), picture(1000, 40)]
+    config = RecordingConfig(live_video_png=True, video_separate=True)
+    _, artifacts, told = record(tmp_path, items, config)
+    assert [round(event.relative, 3) for event in told if isinstance(event, VideoImage)] == [0, 0.5, 1.0]
+    assert [artifacts[kind].status for kind in ("video_mixed", "video_separate")] == ["done", "done"]
+
+
+def test_a_camera_that_went_off_sends_no_more_pictures(tmp_path):
+    off = ParticipantNotice("webcam_off", 7, None, T0 + 600)
+    images = live_images(tmp_path, [picture(0), picture(400), off, *(sound(index) for index in range(200)), picture(4000)])
+    assert [round(image.relative, 3) for image in images] == [0, 0.5, 4.0]
+
+
+def test_a_picture_that_is_not_renewed_is_not_repeated_for_ever(tmp_path):
+    images = live_images(tmp_path, [picture(0), picture(10_000)])
+    assert [round(image.relative, 3) for image in images] == [0, 0.5, 1.0, 1.5, 2.0, 10.0]
 
 
 def test_the_recording_begins_with_the_sound_from_before_the_join(tmp_path):

@@ -1,17 +1,21 @@
 """The life of MDCs and recordings: what becomes visible when, what is announced, kept and erased."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.simulator.recall.workbench import EPOCH, RTMS, bench, body
 
 from rtms_simulator.recall import Progression, RateLimits, RecallSwitches, Story, scripted
-from rtms_simulator.recall.recorder.values import Paused, Resumed
+from rtms_simulator.recall.recorder.values import FirstPacket, Joined, Paused, RecordingResult, Resumed
 from rtms_simulator.recall.records.lifecycle import stream_signature
 from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
+from rtms_simulator.recall.records.times import parse_time
 
 MDC = "/meeting_direct_connect"
 TRANSCRIPT = {"transcript": {"provider": {"meeting_captions": {}}}}
@@ -203,14 +207,19 @@ async def test_the_transcripts_provider_is_reported_as_the_switch_says(tmp_path,
 
 @pytest.mark.parametrize(
     ("how", "extra"),
-    [("absent", {}), ("null", {"bot": None}), ("meeting_direct_connect", {"meeting_direct_connect": {"metadata": {"a": "b"}}})],
+    [
+        ("absent", {}),
+        ("null", {"bot": None}),
+        ("object", {"bot": {"metadata": {"a": "b"}}}),
+        ("meeting_direct_connect", {"meeting_direct_connect": {"metadata": {"a": "b"}}}),
+    ],
 )
 async def test_the_bot_key_of_events_is_absent_null_or_replaced(tmp_path, how, extra):
     async with bench(tmp_path, switches=RecallSwitches(bot_key=how)) as b:
         made = await b.create(metadata={"a": "b"})
         await b.settle()
-        if "meeting_direct_connect" in extra:
-            extra["meeting_direct_connect"]["id"] = made["id"]
+        for named in filter(None, extra.values()):
+            named["id"] = made["id"]
         for received in b.receiver.got:
             data = received.json["data"]
             assert {key: data[key] for key in data.keys() & {"bot", "meeting_direct_connect"}} == extra
@@ -304,6 +313,65 @@ async def test_a_recording_is_kept_as_long_as_was_asked(tmp_path, retention, hou
         assert set(shown["media_shortcuts"].values()) == {None}
         assert b.receiver.events[-1] == "recording.deleted"
         assert shown["id"] not in [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(("moment", "hours_after_the_end"), [("created", 1), ("completed", 2)])
+async def test_the_hours_of_a_retention_count_from_the_creation_or_the_end(tmp_path, moment, hours_after_the_end):
+    async with bench(tmp_path, Story(lasts=3600), switches=RecallSwitches(retention_from=moment)) as b:
+        made = await b.create(recording_config={"retention": {"type": "timed", "hours": 2}})
+        await b.settle()
+        first = (await b.mdc(made))["recordings"][0]["expires_at"]
+        assert first == ("2026-05-28T22:26:40.000000Z" if moment == "created" else None)
+        await b.pass_time(3600 + hours_after_the_end * 3600 - 1)
+        assert (await seen(b, made))[1] == "done"
+        await b.pass_time(1)
+        assert (await seen(b, made))[1] == "deleted"
+
+
+async def test_a_retention_that_is_over_before_the_meeting_is_erases_it_at_its_end(tmp_path):
+    async with bench(tmp_path, Story(lasts=3 * 3600)) as b:
+        made = await b.create(recording_config={"retention": {"type": "timed", "hours": 1}})
+        await b.pass_time(3 * 3600 - 1)
+        assert (await seen(b, made))[1] == "processing"
+        await b.pass_time(1)
+        assert (await seen(b, made))[1] == "deleted"
+        assert b.receiver.events[-5:] == [
+            *("recording.done", "video_mixed.deleted", "participant_events.deleted", "meeting_metadata.deleted", "recording.deleted")
+        ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(first=st.floats(-90, 90), last=st.floats(-90, 90), lasts=st.integers(0, 60), at_once=st.booleans())
+def test_nothing_starts_before_its_creation_or_ends_in_the_future_whatever_zoom_says(tmp_path_factory, first, last, lasts, at_once):
+    """Zoom hands out sound from before the join, and at full speed its timestamps run ahead of the clock."""
+
+    class Skewed:
+        def __init__(self, clock, request, config, directory, on_event):
+            self.clock, self.on_event = clock, on_event
+
+        async def run(self):
+            self.on_event(Joined(self.clock.now()))
+            self.on_event(FirstPacket(EPOCH + first))
+            await self.clock.sleep(lasts)
+            return RecordingResult("done", None, EPOCH + first, EPOCH + last)
+
+        async def displace(self):
+            raise NotImplementedError
+
+    async def play():
+        switches = RecallSwitches(recordings="at_once" if at_once else "later")
+        async with bench(tmp_path_factory.mktemp("skewed"), recorder_factory=Skewed, switches=switches) as b:
+            made = await b.create()
+            await b.settle()
+            for _ in range(2):
+                recording = (await b.mdc(made))["recordings"][0]
+                moments = [recording[name] for name in ("created_at", "started_at", "completed_at") if recording[name]]
+                assert moments == sorted(moments)
+                assert parse_time(moments[-1]) <= b.clock.now()
+                await b.pass_time(lasts)
+            assert len(moments) == 3
+
+    asyncio.run(play())
 
 
 async def test_old_accounts_keep_recordings_for_a_week_when_nothing_is_asked(tmp_path):

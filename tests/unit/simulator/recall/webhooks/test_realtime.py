@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import standardwebhooks
+from tests.unit.simulator.recall.documented_schemas import PARTICIPANT_ACTIONS, REALTIME, check_event
 from tests.unit.simulator.recall.workbench import EPOCH, bench, until
 from websockets.asyncio.server import serve
 
@@ -40,13 +41,18 @@ def config(kind: str, url: str, events: list[str]) -> dict:
     return {**CONFIG, "realtime_endpoints": [{"type": kind, "url": url, "events": events, "metadata": {"mine": "2"}}]}
 
 
-async def test_an_event_that_is_never_sent_is_taken_with_a_warning(tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [("transcript.provider_data", "Recall does not say"), ("participant_events.chat_message", "gets no chat messages")],
+)
+async def test_an_event_that_is_never_sent_is_taken_with_a_warning(tmp_path, caplog, event, reason):
     async with bench(tmp_path, STORY, webhooks=[]) as b:
-        await b.create(recording_config=config("webhook", URL, ["transcript.provider_data", "transcript.data"]))
+        await b.create(recording_config=config("webhook", URL, [event, "transcript.data"]))
         await b.settle()
         assert b.receiver.events == ["transcript.data"]
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "will not get transcript.provider_data: Recall does not say" in warning
+    assert f"will not get {event}: " in warning
+    assert reason in warning
 
 
 async def test_a_webhook_gets_what_it_asked_for_in_order_and_in_the_documented_envelope(tmp_path):
@@ -68,6 +74,49 @@ async def test_a_webhook_gets_what_it_asked_for_in_order_and_in_the_documented_e
         assert (endpoint["status"]["code"], endpoint["url"], endpoint["events"]) == ("running", URL, TEXTS)
         await b.pass_time(5)
         assert (await b.get(f"/realtime_endpoint/{endpoint['id']}"))["status"]["code"] == "done"
+
+
+EVERY_EVENT = {
+    "webhook": [f"participant_events.{action}" for action in PARTICIPANT_ACTIONS] + ["transcript.data", "transcript.partial_data"],
+    "websocket": MEDIA,
+}
+
+
+@pytest.mark.parametrize("artifacts", [{}, CONFIG, {"participant_events": None, "video_mixed_mp4": None, "audio_mixed_raw": None}])
+async def test_every_event_has_every_documented_key_whatever_is_recorded(tmp_path, artifacts):
+    sockets = []
+
+    async def take(connection):
+        sockets.extend([json.loads(message) async for message in connection])
+
+    async with serve(take, "127.0.0.1", 0) as server, bench(tmp_path, STORY, webhooks=[], allow_local_urls=True) as b:
+        port = server.sockets[0].getsockname()[1]
+        urls = {"webhook": URL, "websocket": f"ws://127.0.0.1:{port}"}
+        endpoints = [{"type": kind, "url": urls[kind], "events": EVERY_EVENT[kind]} for kind in urls]
+        await b.create(recording_config={**artifacts, "realtime_endpoints": endpoints})
+        await b.pass_time(5)
+        await until(lambda: len(sockets) == 3)
+        bodies = [*(received.json for received in b.receiver.got), *sockets]
+        assert {body["event"] for body in bodies} == {*TEXTS, *MEDIA}
+        for body in bodies:
+            check_event(body)
+        # An event names the same resource all along, and the artifact where there is one.
+        recording = (await b.get("/recording/"))["results"][0]
+        for body in bodies:
+            kind = REALTIME[body["event"]][0]
+            kept = (await b.get(f"/{kind}/", recording_id=recording["id"]))["results"]
+            assert [body["data"][kind]["id"]] == [artifact["id"] for artifact in kept] or not kept
+        assert len({body["data"]["transcript"]["id"] for body in bodies if "transcript" in body["data"]}) == 1
+
+
+async def test_a_participant_can_also_come_with_nulls_as_in_downloads(tmp_path):
+    switches = RecallSwitches(realtime_participant="null")
+    async with bench(tmp_path, STORY, webhooks=[], switches=switches) as b:
+        await b.create(recording_config=config("webhook", URL, ["participant_events.join"]))
+        await b.settle()
+        (joined,) = b.receiver.got
+        participant = joined.json["data"]["data"]["participant"]
+        assert (participant["is_host"], participant["extra_data"]) == (None, None)
 
 
 async def test_the_endpoints_states_are_announced_to_the_dashboards_webhooks(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.simulator.recall.workbench import HOOK, Received, bench
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall import WebhookEndpoint
+from rtms_simulator.recall import RecallSwitches, WebhookEndpoint
 from rtms_simulator.recall.webhooks.sender import ATTEMPT_AFTER_S, EVENTS, SigningSecret
 from rtms_simulator.recall.webhooks.signing import make_secret, signature_headers
 
@@ -34,8 +34,8 @@ def verified_by_both(received: Received, secret: str, family: str) -> None:
 @pytest.mark.parametrize("family", ["webhook", "svix"])
 async def test_both_header_families_verify_with_the_vendors_own_packages_also_during_rotation(tmp_path, family):
     # The packages ask the real clock, so this one runs.
-    endpoint = WebhookEndpoint(HOOK, SECRET, headers=family, events=DONE_ONLY)
-    async with bench(tmp_path, clock=Clock(), webhooks=[endpoint]) as b:
+    endpoint = WebhookEndpoint(HOOK, SECRET if family == "svix" else None, headers=family, events=DONE_ONLY)
+    async with bench(tmp_path, clock=Clock(), webhooks=[endpoint], workspace_secret=SECRET) as b:
         await b.create()
         await b.recall.drained()
         (received,) = b.receiver.got
@@ -80,7 +80,7 @@ def same_signature(one: bytes, other: bytes) -> bool:
 
 
 async def test_a_failing_receiver_is_tried_eight_times_by_the_table_with_the_same_id(tmp_path):
-    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, SECRET, events=DONE_ONLY)]) as b:
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
         b.receiver.answer = lambda _: 500
         started = b.clock.now()
         await b.create()
@@ -97,7 +97,7 @@ async def test_a_failing_receiver_is_tried_eight_times_by_the_table_with_the_sam
 
 @pytest.mark.parametrize("trouble", [None, httpx.ConnectError("refused"), 301, 404])
 async def test_whatever_is_no_2xx_within_15_s_is_tried_again(tmp_path, trouble):
-    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, SECRET, events=DONE_ONLY)]) as b:
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
         b.receiver.answer = lambda _: trouble
         await b.create()
         await b.pass_time(14.9)
@@ -121,7 +121,7 @@ async def test_a_slow_receiver_gets_the_next_message_only_when_it_has_answered_o
 
 
 async def test_an_endpoint_gets_the_ticked_events_at_its_url_with_its_query(tmp_path):
-    ticked = WebhookEndpoint(HOOK, SECRET, events=frozenset({"video_mixed.done"}))
+    ticked = WebhookEndpoint(HOOK, events=frozenset({"video_mixed.done"}))
     async with bench(tmp_path, webhooks=[ticked, WebhookEndpoint("https://other.test/")]) as b:
         await b.create()
         await b.settle()
@@ -137,9 +137,66 @@ async def test_an_endpoint_without_a_secret_is_signed_with_the_workspaces(tmp_pa
         standardwebhooks.Webhook(b.recall.workspace_secret).verify(b.receiver.got[0].raw, b.receiver.got[0].headers)
 
 
+async def test_before_a_workspace_secret_exists_nothing_is_signed_but_endpoints_with_a_secret_of_their_own(tmp_path):
+    older = WebhookEndpoint("https://older.test/", SECRET)
+    switches = RecallSwitches(workspace_secret_exists=False)
+    async with bench(tmp_path, clock=Clock(), webhooks=[WebhookEndpoint(HOOK), older], switches=switches) as b:
+        await b.create()
+        await b.recall.drained()
+        for received in b.receiver.got:
+            signed = [name for name in received.headers if name.startswith(("webhook-", "svix-"))]
+            if received.url == HOOK:
+                assert signed == []
+            else:
+                assert {name.partition("-")[0] for name in signed} == {"svix"}
+                svix.webhooks.Webhook(SECRET).verify(received.raw, received.headers)
+        b.recall.switches = RecallSwitches()
+        await b.create()
+        await b.recall.drained()
+        verified_by_both([received for received in b.receiver.got if received.url == HOOK][-1], b.recall.workspace_secret, "webhook")
+
+
+def test_a_secret_of_its_own_is_only_in_the_older_form():
+    assert WebhookEndpoint(HOOK, SECRET).family == "svix"
+    with pytest.raises(ValueError, match="workspace's one secret"):
+        WebhookEndpoint(HOOK, SECRET, headers="webhook")
+
+
+async def test_one_event_is_one_id_at_all_endpoints(tmp_path):
+    endpoints = [WebhookEndpoint(HOOK), WebhookEndpoint("https://other.test/"), WebhookEndpoint("https://older.test/", SECRET)]
+    async with bench(tmp_path, webhooks=endpoints) as b:
+        b.receiver.answer = lambda received: 500 if received.url == HOOK else 200
+        await b.create()
+        await b.pass_time(6)
+        ids: dict[str, set[str]] = {}
+        for received in b.receiver.got:
+            ids.setdefault(received.event, set()).add(received.headers.get("webhook-id") or received.headers["svix-id"])
+        assert len(ids) == 8
+        assert {len(of_event) for of_event in ids.values()} == {1}
+        assert len(set.union(*ids.values())) == 8
+
+
+@given(age=st.floats(0, 2 * 86_400, allow_nan=False), times=st.integers(1, 3))
+def test_a_replaced_secret_signs_for_exactly_24_hours(age, times):
+    secrets = [make_secret(b"secret number %d, 24 byte" % number) for number in range(times + 1)]
+    secret = SigningSecret(secrets[0])
+    for number in range(times):
+        secret.rotate(secrets[number + 1], now=1000.0 + number * 3600)
+    now = 1000.0 + times * 3600 + age
+    replaced = [(1000.0 + number * 3600, secrets[number]) for number in range(times)]
+    assert secret.valid(now) == [secrets[-1], *(old for at, old in reversed(replaced) if now - at < 24 * 3600)]
+
+
+@pytest.mark.parametrize(("age", "signs"), [(86_399.999, True), (86_400.0, False)])
+def test_the_24_hours_of_a_replaced_secret_end_on_the_second(age, signs):
+    secret = SigningSecret(SECRET)
+    secret.rotate(NEW, now=0.0)
+    assert (SECRET in secret.valid(age)) == signs
+
+
 def test_no_event_of_another_catalogue_can_be_ticked():
     with pytest.raises(ValueError, match=r"meeting_direct_connect\.done"):
-        WebhookEndpoint(HOOK, SECRET, events=frozenset({"meeting_direct_connect.done"}))
+        WebhookEndpoint(HOOK, events=frozenset({"meeting_direct_connect.done"}))
     assert len(EVENTS) == 5 + 7 * 4 + 3
     assert not [event for event in EVENTS if event.startswith("meeting_direct_connect")]
 
@@ -152,7 +209,7 @@ def test_a_secret_that_is_none_is_refused_without_being_shown(secret):
 
 
 async def test_five_days_of_failure_disable_an_endpoint_and_recovering_sends_the_failed_again(tmp_path):
-    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, SECRET, events=DONE_ONLY)]) as b:
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
         b.receiver.answer = lambda _: 500
         for _ in range(6):
             await b.create()
@@ -173,7 +230,7 @@ async def test_five_days_of_failure_disable_an_endpoint_and_recovering_sends_the
 
 
 async def test_a_removed_endpoint_is_not_tried_again(tmp_path):
-    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, SECRET, events=DONE_ONLY)]) as b:
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
         b.receiver.answer = lambda _: 500
         await b.create()
         await b.settle()
@@ -218,7 +275,7 @@ async def test_a_swapped_message_after_which_none_comes_goes_out_all_the_same(tm
 
 
 async def test_a_doubled_message_that_fails_is_retried_once_per_moment(tmp_path):
-    endpoint = WebhookEndpoint(HOOK, SECRET, events=DONE_ONLY)
+    endpoint = WebhookEndpoint(HOOK, events=DONE_ONLY)
     async with bench(tmp_path, webhooks=[endpoint], faults=["recall.webhook.recording.done: duplicate"]) as b:
         b.receiver.answer = lambda _: 503
         await b.create()
