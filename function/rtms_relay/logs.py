@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 import contextvars
+import hashlib
 import logging
 import re
 import sys
+import threading
+import traceback
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import msgspec
 
@@ -49,28 +53,63 @@ EVENTS: Mapping[str, str] = {
 }
 
 _SIGNATURE = re.compile(r"(?i)\b(v0=|v1,)[0-9a-z+/=]{16,}")
-_AUTHORIZATION = re.compile(r"(?i)\b(token|bearer|basic)\s+(?=[a-z._~+/=-]*[0-9])[a-z0-9._~+/=-]{8,}")
-_QUERY = re.compile(r"(?i)((?:https?|wss?)://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+_AUTHORIZATION = re.compile(r"(?i)\b(token|bearer|basic)\s++(?=[a-z._~+/=-]*[0-9])[a-z0-9._~+/=-]{8,}")
+_LINK = re.compile(r"[^\s\"'<>]++")
+_SCHEME = re.compile(r"(?i)(?:https?|wss?)://")
 _MARK = re.compile(r"[=,?\s]")
 """Each of the three above needs one of these. Most of what is logged (names, ids, hashes) has none, and is logged before every ack."""
 
+_EXECUTION = re.compile(r"[0-9A-Za-z]{1,36}")
 _SHOWN = "[redacted]"
 
 _IN_MESSAGE = ("name", "state", "outcome", "why", "reason", "what")
 """The fields that make up a line's `message`, for whoever reads the log rather than queries it."""
 
+MIN_SECRET = 4
+_CUT = 90
+"""Texts are cut at 100 characters and more. One that long may end within a secret, which is then not recognised as a whole."""
+
+_MIN_PIECE = 6
+
 _trace: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("trace")
+_about: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("about")
+
+
+def forms(secrets: Iterable[str]) -> list[str]:
+    """Each secret in the forms in which it may come along, longest first: bare of its prefix, and as it stands in a URL."""
+    whole = {text for secret in secrets for text in (secret, secret.removeprefix("whsec_"))}
+    quoted = {quote(text, safe=safe) for text in whole for safe in ("", "/", "/+=")}
+    texts = whole | quoted | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text) for text in quoted}
+    return sorted((text for text in texts if len(text) >= MIN_SECRET), key=len, reverse=True)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` without any of the secrets, without signatures, credentials and the query strings of links."""
+    """`text` without any of the secrets, without signatures, credentials and the query strings of links. Time is linear in its length."""
     for secret in secrets:
         text = text.replace(secret, _SHOWN)
+    if len(text) >= _CUT:
+        text = _without_a_beginning(text, secrets)
     if _MARK.search(text) is None:
         return text
     text = _SIGNATURE.sub(rf"\g<1>{_SHOWN}", text)
     text = _AUTHORIZATION.sub(rf"\g<1> {_SHOWN}", text)
-    return _QUERY.sub(rf"\g<1>?{_SHOWN}", text)
+    return _LINK.sub(_without_query, text) if "?" in text else text
+
+
+def _without_a_beginning(text: str, secrets: Iterable[str]) -> str:
+    """`text` without the beginning of a secret at its very end."""
+    for secret in secrets:
+        for size in range(min(len(secret) - 1, len(text)), _MIN_PIECE - 1, -1):
+            if text.endswith(secret[:size]):
+                return text[:-size] + _SHOWN
+    return text
+
+
+def _without_query(match: re.Match[str]) -> str:
+    text = match[0]
+    scheme = _SCHEME.search(text)
+    at = -1 if scheme is None else text.find("?", scheme.end() + 1)
+    return text if at < 0 or at + 1 == len(text) else text[: at + 1] + _SHOWN
 
 
 def trace_fields(headers: Mapping[str, str], project: str) -> dict[str, Any]:
@@ -89,23 +128,49 @@ def trace_fields(headers: Mapping[str, str], project: str) -> dict[str, Any]:
     return named
 
 
+def labels(headers: Mapping[str, str]) -> dict[str, Any]:
+    """The execution id, by which Google's console finds a request's lines. functions-framework puts the header there."""
+    execution = headers.get("function-execution-id", "")
+    return {"logging.googleapis.com/labels": {"execution_id": execution}} if _EXECUTION.fullmatch(execution) else {}
+
+
 def begin(headers: Mapping[str, str], project: str) -> None:
     """What is logged from here on, in this request's context, belongs to its trace."""
-    _trace.set(trace_fields(headers, project))
+    _trace.set({**trace_fields(headers, project), **labels(headers)})
+    _about.set({})
+
+
+def concerning(*, stream_id: str = "", entity_id: str = "") -> None:
+    """What is logged from here on, in this request's context, concerns this stream and this meeting (webinar, session, ...)."""
+    ids = {"stream_id": stream_id, "meeting_id": entity_id}
+    _about.set({**_about.get({}), **{name: value for name, value in ids.items() if value}})
+
+
+def hashed(value: str) -> str:
+    """An id as it is shown when ids are hashed: the first 32 hex digits of its SHA-256."""
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class Log:
-    """Writes one JSON line per call. `secrets` never appear in any of them, in no field and no nesting."""
+    """Writes one JSON line per call. `secrets` never appear in any of them, in no field and no nesting.
 
-    def __init__(self, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    `hash_ids`: the ids of streams and meetings that `concerning` gave are shown as hashes. `stream` None: standard output, as it is
+    at that moment.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), stream: TextIO | None = None, *, hash_ids: bool = False) -> None:
         # A secret may also arrive in the middle of an escaped or longer text; short ones would redact ordinary words.
-        self._secrets = sorted({s for s in secrets if len(s) >= 4}, key=len, reverse=True)
+        self._secrets = forms(secrets)
         self._stream = stream
+        self._hash_ids = hash_ids
 
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None:
-        told = [str(fields[name]) for name in _IN_MESSAGE if fields.get(name)]
-        line = {**fields, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
-        stream = self._stream or sys.stdout
+        # Each on its own: one that was cut may end within a secret.
+        told = [self._clean(str(fields[name])) for name in _IN_MESSAGE if fields.get(name)]
+        about = _about.get({})
+        ids = {name: hashed(value) for name, value in about.items()} if self._hash_ids else about
+        line = {**ids, **fields, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
+        stream = _plain(self._stream or sys.stdout)
         # JSON escapes line breaks and control characters, so nobody's input can begin a line of its own.
         stream.write(msgspec.json.encode(self._clean(line)).decode() + "\n")
         stream.flush()
@@ -136,9 +201,28 @@ class LibraryHandler(logging.Handler):
         self._log(severity, "library", what=self.format(record), logger=record.name, timestamp=when)
 
 
+def _plain(stream: TextIO) -> TextIO:
+    """Standard output itself. With LOG_EXECUTION_ID=true functions-framework puts a wrapper before it that parses each line, replaces
+    the span id by one that Cloud Logging does not read, and adds a header of the caller's without looking at it."""
+    inner: Any = stream
+    while type(inner).__module__ == "functions_framework.execution_id":
+        inner = inner.stream
+    return inner
+
+
 def install(log: Log) -> None:
-    """Make `log` the only way out for the libraries' loggers of this process. Repeatable."""
+    """Make `log` the only way out for what libraries of this process log, warn of or fail with in a thread. Repeatable."""
     root = logging.getLogger()
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
+    for name in ("", *root.manager.loggerDict):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+        logger.propagate = True
     root.addHandler(LibraryHandler(log))
+    logging.captureWarnings(True)
+    sys.unraisablehook = lambda raised: log("ERROR", "library", what=_described(raised.exc_value), logger="sys.unraisablehook")
+    threading.excepthook = lambda raised: log("ERROR", "library", what=_described(raised.exc_value), logger="threading.excepthook")
+
+
+def _described(error: BaseException | None) -> str:
+    return "" if error is None else "".join(traceback.format_exception(error))

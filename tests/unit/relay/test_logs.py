@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import io
 import json
 import logging
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,8 @@ from hypothesis import strategies as st
 
 import rtms_relay
 from rtms_relay import logs
+
+QUERY = re.compile(r"(?i)((?:https?|wss?)://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
@@ -55,7 +62,7 @@ def test_no_secret_comes_through_in_any_place() -> None:
     assert "https://b.example/v.mp4?[redacted]" in text
 
 
-@pytest.mark.parametrize("pattern", [logs._SIGNATURE, logs._AUTHORIZATION, logs._QUERY], ids=["signature", "credentials", "link"])
+@pytest.mark.parametrize("pattern", [logs._SIGNATURE, logs._AUTHORIZATION, QUERY], ids=["signature", "credentials", "link"])
 @given(data=st.data())
 def test_whatever_looks_like_a_secret_is_taken_out_wherever_it_stands(pattern: re.Pattern[str], data: st.DataObject) -> None:
     """The look that spares most texts the patterns spares none that has something to hide."""
@@ -132,3 +139,155 @@ def test_every_event_that_is_logged_is_listed_and_the_other_way_round() -> None:
     used |= set(re.findall(r'(?:event: str \| None = |refused_event=|Done\(as_json\(reply\.body\), )"([a-z_]+)"', source))
     used |= set(re.findall(r'name = "(stream_[a-z]+)" if revokes else "(stream_[a-z]+)"', source)[0])
     assert used == set(logs.EVENTS)
+
+
+SECRET = "Zk3vQ8_pL0sW2x+Yt/9="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"/a/{SECRET}/b",
+        "/a/Zk3vQ8_pL0sW2x%2BYt%2F9%3D/b",
+        "/a/Zk3vQ8_pL0sW2x%2bYt%2f9%3d/b",
+        "/a/Zk3vQ8_pL0sW2x%2BYt/9%3D/b",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ],
+)
+def test_a_secret_is_taken_out_in_each_form_in_which_it_comes(text: str) -> None:
+    shown = logs.redact(text, logs.forms([SECRET, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]))
+    assert "Zk3v" not in shown
+    assert "MfKQ" not in shown
+    assert "[redacted]" in shown
+
+
+@pytest.mark.parametrize("size", range(6, len(SECRET)))
+def test_a_text_that_was_cut_within_a_secret_does_not_show_its_beginning(size: int) -> None:
+    stream = io.StringIO()
+    logs.Log([SECRET], stream)(
+        "INFO", "delivery", name="n" * (100 - size) + SECRET[:size], path="/" + "p" * 100 + SECRET[:size], outcome="ok"
+    )
+    [line] = lines(stream)
+    assert SECRET[:6] not in stream.getvalue()
+    assert str(line["name"]).endswith("n[redacted]")
+    assert str(line["message"]).endswith("n[redacted]: ok")
+
+
+HOSTILE = {
+    "links": "http://" * 9000,
+    "links and a mark": "?" + "http://" * 9000,
+    "tokens": "token " * 10_000,
+    "a token and blanks": "token" + " " * 60_000,
+    "letters": "bearer " + "a" * 60_000,
+    "signatures": "v0=" * 20_000,
+    "marks": "?" * 60_000,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_redaction_takes_time_in_proportion_to_the_text(kind: str) -> None:
+    began = time.process_time()
+    logs.redact(HOSTILE[kind], logs.forms([SECRET]))
+    assert time.process_time() - began < 0.3
+
+
+async def test_lines_that_concern_a_stream_and_a_meeting_say_so_also_in_what_runs_beside_the_request() -> None:
+    stream = io.StringIO()
+    log = logs.Log(stream=stream)
+
+    async def beside() -> None:
+        log("INFO", "attempt")
+
+    async def request() -> None:
+        logs.begin({}, "p")
+        log("INFO", "request")
+        logs.concerning(stream_id="609340fb")
+        log("INFO", "start_acked")
+        logs.concerning(entity_id="4444AAA==")
+        await asyncio.create_task(beside())
+
+    await asyncio.create_task(request())
+    log("INFO", "sweep")
+    assert [(line.get("stream_id"), line.get("meeting_id")) for line in lines(stream)] == [
+        (None, None),
+        ("609340fb", None),
+        ("609340fb", "4444AAA=="),
+        (None, None),
+    ]
+
+
+async def test_the_next_request_concerns_nothing_of_the_last() -> None:
+    stream = io.StringIO()
+    logs.concerning(stream_id="one", entity_id="m")
+    logs.begin({}, "p")
+    logs.Log(stream=stream)("INFO", "request")
+    assert "stream_id" not in lines(stream)[0]
+
+
+async def test_ids_are_hashed_if_a_setting_says_so() -> None:
+    stream = io.StringIO()
+    logs.begin({}, "p")
+    logs.concerning(stream_id="609340fb2a7946909659956c8aa9250c", entity_id="4444AAAiAAAAAiAiAiiAii==")
+    logs.Log(stream=stream, hash_ids=True)("INFO", "delivery")
+    [line] = lines(stream)
+    assert line["stream_id"] == hashlib.sha256(b"609340fb2a7946909659956c8aa9250c").hexdigest()[:32]
+    assert line["meeting_id"] == hashlib.sha256(b"4444AAAiAAAAAiAiAiiAii==").hexdigest()[:32]
+    assert "609340fb" not in stream.getvalue()
+    assert "4444AAA" not in stream.getvalue()
+    logs.begin({}, "p")
+
+
+def test_an_execution_id_becomes_a_label_and_nothing_else_does() -> None:
+    for given_, shown in (("a1B2c3D4e5F6", {"execution_id": "a1B2c3D4e5F6"}), ("x" * 37, None), ("a b", None), ("", None), ("a\n", None)):
+        stream = io.StringIO()
+        logs.begin({"function-execution-id": given_}, "p")
+        logs.Log(stream=stream)("INFO", "sweep")
+        logs.begin({}, "p")
+        assert lines(stream)[0].get("logging.googleapis.com/labels") == shown
+
+
+def test_the_span_id_survives_the_wrapper_of_functions_framework() -> None:
+    """LOG_EXECUTION_ID=true is set by the platform: its wrapper writes the span id in decimal, which Cloud Logging does not read."""
+    from functions_framework import execution_id
+
+    stream = io.StringIO()
+    wrapper = execution_id.LoggingHandlerAddExecutionId(stream)
+    token = execution_id.execution_context_var.set(execution_id.ExecutionContext("secret-of-a-caller", "255"))
+    try:
+        logs.begin({"x-cloud-trace-context": "105445aa7843bc8bf206b12000100000/255;o=1", "function-execution-id": "abc"}, "p")
+        logs.Log(stream=wrapper)("INFO", "sweep")
+    finally:
+        execution_id.execution_context_var.reset(token)
+        logs.begin({}, "p")
+    [line] = lines(stream)
+    assert line["logging.googleapis.com/spanId"] == "00000000000000ff"
+    assert line["logging.googleapis.com/labels"] == {"execution_id": "abc"}
+
+
+FAILING = """
+import logging, sys, threading, warnings
+own = logging.getLogger("own.handler"); own.addHandler(logging.StreamHandler(sys.stderr)); own.propagate = False
+from rtms_relay import logs
+logs.install(logs.Log(["topsecret-value"])); logs.install(logs.Log(["topsecret-value"]))
+own.warning("one topsecret-value")
+warnings.warn("two topsecret-value")
+thread = threading.Thread(target=lambda: 1 / len("topsecret-value".replace("topsecret-value", ""))); thread.start(); thread.join()
+def fail(): raise ValueError("three topsecret-value")
+thread = threading.Thread(target=fail); thread.start(); thread.join()
+class Odd:
+    def __del__(self): raise ValueError("four topsecret-value")
+Odd()
+logging.getLogger("quiet").info("five")
+"""
+
+
+def test_what_libraries_log_warn_of_or_fail_with_comes_out_redacted_once_and_nowhere_else() -> None:
+    done = subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["event"] for line in told} == {"library"}
+    assert [line["logger"] for line in told] == ["own.handler", "py.warnings", *["threading.excepthook"] * 2, "sys.unraisablehook"]
+    for line, words in zip(told, ("one", "two", "division", "three", "four"), strict=True):
+        assert words in line["what"]
+    assert "topsecret" not in done.stdout
