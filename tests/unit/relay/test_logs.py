@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -253,7 +254,8 @@ def test_the_span_id_survives_the_wrapper_of_functions_framework() -> None:
 
     stream = io.StringIO()
     wrapper = execution_id.LoggingHandlerAddExecutionId(stream)
-    token = execution_id.execution_context_var.set(execution_id.ExecutionContext("secret-of-a-caller", "255"))
+    context: Any = execution_id.ExecutionContext("secret-of-a-caller", "255")
+    token = execution_id.execution_context_var.set(context)
     try:
         logs.begin({"x-cloud-trace-context": "105445aa7843bc8bf206b12000100000/255;o=1", "function-execution-id": "abc"}, "p")
         logs.Log(stream=wrapper)("INFO", "sweep")
