@@ -51,10 +51,14 @@ class SettingsError(RelayError):
 
 
 class RequestRefused(RelayError):
-    """The caller is at fault. Nothing was stored and nothing was enqueued."""
+    """The caller is at fault. Nothing was stored and nothing was enqueued. `hint` is for the log: no caller is told of our settings."""
 
     code = "refused"
     status = 400
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class NotAuthentic(RequestRefused):

@@ -245,13 +245,13 @@ def verify_webhook(secrets: Sequence[str], headers: Iterable[tuple[str, str]], b
     message_id, timestamp, signatures = (values[0] for values in wanted)
     if not _MESSAGE_ID.fullmatch(message_id) or not _TIMESTAMP.fullmatch(timestamp):
         raise NotAuthentic(f"{family}-id or {family}-timestamp is malformed")
+    if abs(now_ms - int(timestamp) * 1000) > WEBHOOK_TOLERANCE_S * 1000:  # costs nothing, so it comes before the signature
+        raise NotAuthentic(f"{family}-timestamp is too far from the time here", hint=f"over {WEBHOOK_TOLERANCE_S} s; is a clock wrong?")
     given = [digest for entry in signatures.split(" ")[:16] if (digest := _digest(entry)) is not None]
     expected = [sign_webhook(secret, message_id, timestamp, body) for secret in secrets]
     matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in given]
     if not any(matches):
-        raise NotAuthentic(f"{family}-signature does not match the body; is its secret in RECALL_WEBHOOK_SECRETS?")
-    if abs(now_ms - int(timestamp) * 1000) > WEBHOOK_TOLERANCE_S * 1000:
-        raise NotAuthentic(f"{family}-timestamp is more than {WEBHOOK_TOLERANCE_S} s off")
+        raise NotAuthentic(f"{family}-signature does not match the body", hint="is its secret in RECALL_WEBHOOK_SECRETS?")
     return message_id
 
 

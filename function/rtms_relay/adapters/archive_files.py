@@ -25,7 +25,8 @@ class FileArchive:
     """`Archive` in a directory, which is made when first needed.
 
     An object is written next to its final place, read back and compared, and only then linked to its name: a link fails if the
-    name is taken, which makes it write-once even between processes. Files are readable by their owner only, and have no content type.
+    name is taken, which makes it write-once even between processes. What is acknowledged is on disk, deletions too. Files are readable
+    by their owner only, and have no content type.
     `delete` removes leftovers of a crash with the rest.
     """
 
@@ -85,9 +86,25 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _begin(path: Path) -> tuple[Path, BinaryIO]:
     if path.exists():
         raise AlreadyArchived(f"{path.name} is in the archive already")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make(path.parent)
     handle, partial = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_PARTIAL, dir=path.parent)
     return Path(partial), os.fdopen(handle, "wb")
+
+
+def _make(directory: Path) -> None:
+    """Make it and those above it; a name is on disk only when the directory that holds it is."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        _sync(each.parent)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _finish(file: BinaryIO, partial: Path, path: Path, expected: tuple[int, str]) -> None:
@@ -99,11 +116,7 @@ def _finish(file: BinaryIO, partial: Path, path: Path, expected: tuple[int, str]
         os.link(partial, path)
     except FileExistsError as error:
         raise AlreadyArchived(f"{path.name} is in the archive already") from error
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    _sync(path.parent)
 
 
 def _measure(path: Path) -> tuple[int, str]:
@@ -117,6 +130,7 @@ def _remove_tree(directory: Path) -> int:
         return 0
     count = sum(1 for path in directory.rglob("*") if path.is_file() and not path.name.endswith(_PARTIAL))
     shutil.rmtree(directory)
+    _sync(directory.parent)
     return count
 
 

@@ -96,7 +96,8 @@ class Surface:
 
     def _refused(self, error: RequestRefused, line: dict[str, Any], began: int, headers: Mapping[str, str] | None = None) -> Response:
         took = self._clock.now_ms() - began
-        self._log("WARNING", self._refused_event, status=error.status, code=error.code, reason=str(error), ms=took, **line)
+        hint = {"hint": error.hint} if error.hint else {}
+        self._log("WARNING", self._refused_event, status=error.status, code=error.code, reason=str(error), **hint, ms=took, **line)
         return refusal(error, headers)
 
 

@@ -200,7 +200,7 @@ def test_webhook_headers_that_do_not_verify(headers: list[tuple[str, str]]) -> N
 @pytest.mark.parametrize("off_s", [-302, 302])
 def test_a_webhook_is_good_for_five_minutes(off_s: int) -> None:
     headers = webhook_headers(BODY, NOW + off_s * 1000)
-    with pytest.raises(NotAuthentic, match="300 s"):
+    with pytest.raises(NotAuthentic, match="too far from the time here"):
         recall.verify_webhook((WHSEC,), headers, BODY, now_ms=NOW)
 
 

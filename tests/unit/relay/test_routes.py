@@ -89,6 +89,21 @@ async def test_bad_input_has_its_answer_and_changes_nothing(
         assert answer.headers["allow"] == "POST"
 
 
+async def test_a_caller_that_is_refused_is_told_nothing_of_our_settings_and_the_log_is_told_what_to_look_at() -> None:
+    bench = Bench()
+    async with client(bench, "webhook") as http:
+        said = [(await http.post("/zoom-webhook", headers=JSON | dict(signed(START, NOW, "another-token")), content=START)).text]
+        said.append((await http.post("/zoom-webhook", headers=JSON | dict(signed(START, NOW - 5_702_000)), content=START)).text)
+        said.append((await http.post("/recall-webhook", headers=JSON | dict(webhook_headers(b"{}", NOW)), content=b"[]")).text)
+    for text in said:
+        assert not any(name in text for name in ("ZOOM_", "RECALL_", "5700", "TOKEN", "SECRET"))
+    assert [line["hint"] for line in bench.log.of("delivery_refused")] == [
+        "is ZOOM_SECRET_TOKEN the app's?",
+        "over 5700 s; is a clock wrong?",
+        "is its secret in RECALL_WEBHOOK_SECRETS?",
+    ]
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", NO_FIELDS, b'{"event":[]}'])
 async def test_a_signed_event_that_cannot_be_used_is_acknowledged_and_alarms(body: bytes) -> None:
     bench = Bench()

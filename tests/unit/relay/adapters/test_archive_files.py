@@ -124,3 +124,63 @@ async def test_the_working_directory_may_change(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir("/")
     await archive.put("h1/a", one(b"data"), content_type="video/mp4")
     assert under(tmp_path) == ["here/h1/a"]
+
+
+class Disk:
+    """A look at what was synced: names of directories, and the sizes that files had then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.synced: list[tuple[str, int | None]] = []
+        real = os.fsync
+
+        def fsync(handle: int) -> None:
+            path = Path(f"/proc/self/fd/{handle}").readlink()
+            self.synced.append((path.name, None if path.is_dir() else path.stat().st_size))
+            real(handle)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+
+async def test_what_is_acknowledged_is_on_disk_with_all_the_directories_that_lead_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    archive = FileArchive(tmp_path / "archive")
+    await archive.put("h1/r1/a", one(b"data"), content_type="video/mp4")
+    names = [name for name, _ in disk.synced]
+    # Each new directory is synced in the one above it, then the whole file, then the name that it was given.
+    assert names[:3] == [tmp_path.name, "archive", "h1"]
+    assert disk.synced[3][1] == 4
+    assert names[4:] == ["r1"]
+    disk.synced.clear()
+    await archive.put("h1/r1/b", one(b"data"), content_type="video/mp4")
+    assert [name for name, size in disk.synced if size is None] == ["r1"]
+
+
+async def test_a_deletion_that_is_acknowledged_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = FileArchive(tmp_path)
+    await archive.put("h1/r1/a", one(b"data"), content_type="video/mp4")
+    disk = Disk(monkeypatch)
+    assert await archive.delete("h1/") == 1
+    assert [name for name, _ in disk.synced] == [tmp_path.name]
+
+
+async def test_no_descriptor_stays_open_whatever_comes_of_a_put(tmp_path: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(2 << 20)
+        raise RuntimeError("the source broke")
+
+    def opened() -> set[str]:
+        found = (str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+        return {path for path in found if path.startswith(str(tmp_path))}
+
+    archive = FileArchive(tmp_path)
+    await archive.put("h1/a", one(b"data"), content_type="video/mp4")
+    with pytest.raises(AlreadyArchived):
+        await archive.put("h1/a", one(b"data"), content_type="video/mp4")
+    with pytest.raises(RuntimeError):
+        await archive.put("h1/b", broken(), content_type="video/mp4")
+    await archive.find("h1/a")
+    await archive.delete("h1/")
+    await archive.close()
+    assert opened() == set()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+from google.api_core.exceptions import NotFound
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import storage
 from requests.adapters import HTTPAdapter
@@ -121,3 +123,59 @@ async def test_an_error_says_its_kind_and_not_its_text(archive: GcsArchive, monk
         with pytest.raises(ArchiveError, match="DefaultCredentialsError") as raised:
             await archive.find("h1/a")
     assert "secret" not in str(raised.value)
+
+
+class Versioned:
+    """A bucket that keeps old versions, as far as a deletion needs it. fake-gcs-server forgets an old version by itself."""
+
+    def __init__(self, objects: set[tuple[str, int]]) -> None:
+        self.objects = objects
+
+    def bucket(self, name: str) -> Versioned:
+        return self
+
+    def blob(self, name: str, chunk_size: int) -> Any:
+        return SimpleNamespace(bucket=self)
+
+    def list_blobs(self, *, prefix: str, versions: bool = False, timeout: float) -> list[Any]:
+        newest: dict[str, int] = {}
+        for name, generation in self.objects:
+            newest[name] = max(generation, newest.get(name, 0))
+        return [
+            SimpleNamespace(name=name, generation=generation)
+            for name, generation in sorted(self.objects)
+            if name.startswith(prefix) and (versions or newest[name] == generation)
+        ]
+
+    def delete_blob(self, name: str, *, generation: int | None = None, timeout: float) -> None:
+        if (name, generation) not in self.objects:
+            raise NotFound(name)
+        self.objects.remove((name, generation))  # ty: ignore[invalid-argument-type]
+
+    def close(self) -> None: ...
+
+
+async def test_a_deletion_leaves_no_old_version_and_touches_no_name_that_only_begins_alike() -> None:
+    bucket = Versioned({("h1/a", 1), ("h1/a", 2), ("h1/b", 3), ("h10/a", 4), ("h1", 5), ("xh1/a", 6)})
+    archive = GcsArchive(BUCKET)
+    archive._client = bucket  # ty: ignore[invalid-assignment]
+    assert await archive.delete("h1/") == 2
+    assert bucket.objects == {("h10/a", 4), ("h1", 5), ("xh1/a", 6)}
+    await archive.close()
+
+
+async def test_a_version_that_somebody_else_deleted_is_no_error() -> None:
+    bucket = Versioned({("h1/a", 1), ("h1/a", 2)})
+    listed = bucket.list_blobs
+
+    def meanwhile(**given: Any) -> list[Any]:
+        found = listed(**given)
+        bucket.objects.discard(("h1/a", 1))
+        return found
+
+    bucket.list_blobs = meanwhile
+    archive = GcsArchive(BUCKET)
+    archive._client = bucket  # ty: ignore[invalid-assignment]
+    assert await archive.delete("h1/") == 1
+    assert bucket.objects == set()
+    await archive.close()
