@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 import types
@@ -80,6 +81,9 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     if not os.environ.get("RTMSKIT_DEBUG"):
         sys.excepthook = _one_line
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Half an emoji in an answer, or a file name that is not UTF-8, comes out as an escape, which JSON knows too.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(args=argv, prog_name="rtmskit", standalone_mode=False)
     except click.ClickException as error:

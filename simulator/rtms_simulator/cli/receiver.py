@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from rtms_simulator.cli.fakes.running import find, of_up
+from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody
 
 C = TypeVar("C", bound=Callable)
@@ -37,6 +38,7 @@ def is_url(text: str) -> bool:
 
 def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, dict[str, Any] | None]:
     """(URL, Secret Token, description of the running `up` if that is meant). Raises BadInput or Nobody."""
+    secret_token = checked_secret("--secret-token", secret_token)
     if webhook_url is None:
         described = find(up_file)
         if not described["webhook_url"]:

@@ -67,6 +67,6 @@ def explained() -> Generator[None]:
     except StateUnusable as error:
         raise BadInput(str(error), "name a store that can be written with --state, or leave it out.") from None
     except NoFunctionSource as error:
-        raise Failed(str(error)) from None
+        raise Failed(str(error), "install rtmskit again, or run it in a checkout.") from None
     except TimeoutError as error:
         raise Failed(str(error), "is the machine very busy? Try again.") from None

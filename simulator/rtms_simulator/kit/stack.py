@@ -40,6 +40,12 @@ RECORDING_CONFIG: Mapping[str, Any] = {
 """What is recorded unless a plan says otherwise: a film, every sample, and who said what."""
 
 
+STORE_PATIENCE_S = 60.0
+"""How long a Firestore emulator may take to start."""
+_STORE_LOOK_EVERY_S = 2.0
+_STORE_ANSWER_S = 20.0
+
+
 class StateUnusable(Exception):
     """The functions run, and cannot use the store they were given."""
 
@@ -114,14 +120,17 @@ class Plan:
 class Stack:
     """Everything of a `Plan`. `start` returns when all of it answers; `aclose` stops it in the reverse order, also after a failed start."""
 
-    def __init__(self, plan: Plan, *, on_line: Callable[[str, str], None] | None = None) -> None:
-        """`on_line(role, line)` gets each line that the functions write."""
+    def __init__(
+        self, plan: Plan, *, on_line: Callable[[str, str], None] | None = None, on_wait: Callable[[str], None] = lambda _what: None
+    ) -> None:
+        """`on_line(role, line)` gets each line that the functions write; `on_wait(what)` hears what a long `start` waits for."""
         self.plan = plan
         self.secrets = Secrets.of_seed(plan.seed)
         self.clock = Clock()
         self.function: Function | None = None
         self._real_time = Clock()  # for child processes and sockets, which know nothing of a scaled or frozen clock
         self._on_line = on_line
+        self._on_wait = on_wait
         self._ports: dict[str, Port] = {}
         self._resets = 0
         self._scheduler: Scheduler | None = None
@@ -273,12 +282,31 @@ class Stack:
         await self._look_into_records()
 
     async def _look_into_records(self) -> None:
-        """A function opens its store at the first request, so its `/health` says nothing of it."""
+        """A function opens its store at the first request, so its `/health` says nothing of it. An emulator may still be starting."""
+        patience_s = STORE_PATIENCE_S if self.state_url.startswith("firestore://") else 0.0
+        began = self._real_time.now()
+        while (problem := await self._records_problem()) is not None:
+            waited_s = self._real_time.now() - began
+            if waited_s >= patience_s:
+                waited = f" within {patience_s:.0f} s" if patience_s else ""
+                raise StateUnusable(f"the records at {self.state_url} cannot be used{waited}: {problem}")
+            self._on_wait(f"Waiting for {self.state_url}, {waited_s:.0f} of at most {patience_s:.0f} s: {problem}")
+            await self._real_time.sleep(_STORE_LOOK_EVERY_S)
+
+    async def _records_problem(self) -> str | None:
+        """Why the worker cannot read its records, or None."""
         records = Recordings(self.worker_url)
-        try:
+
+        async def first_page() -> None:
             async for _ in records.every():
                 break
+
+        try:
+            await self._real_time.wait_for(first_page(), _STORE_ANSWER_S)
         except (Refused, Unreachable) as error:
-            raise StateUnusable(f"the records at {self.state_url} cannot be used: {error}") from None
+            return str(error)
+        except TimeoutError:
+            return f"no answer within {_STORE_ANSWER_S:.0f} s"
         finally:
             await records.aclose()
+        return None

@@ -33,6 +33,10 @@ class Refused(Exception):
         super().__init__(f"{reason} (HTTP {status})")
 
 
+class LinkRefused(Refused):
+    """The host of a link refused it, and the fresh one that was asked for, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Downloaded:
     """One file on disk. `resumed_at` is how many bytes an earlier try had left behind; `sha256` is of the whole file, lower-case hex."""
@@ -72,11 +76,13 @@ class Recordings:
 
     async def one(self, key: str) -> dict[str, Any]:
         """State and fresh links of one hand-off."""
-        return (await self._get(f"/recordings/{quote(key, safe='')}")).json()
+        return (await self._get(f"/recordings/{quote(key, safe='', errors='surrogateescape')}")).json()
 
     async def link(self, key: str, artifact: str | None = None) -> str:
         """A fresh pre-signed link."""
-        answer = await self._get(f"/recordings/{quote(key, safe='')}/download", {"artifact": artifact} if artifact else {})
+        answer = await self._get(
+            f"/recordings/{quote(key, safe='', errors='surrogateescape')}/download", {"artifact": artifact} if artifact else {}
+        )
         return answer.headers["location"]
 
     async def download(
@@ -90,9 +96,18 @@ class Recordings:
     ) -> Downloaded:
         """Bring the bytes to `target`; unless that is how the file is `named`, the ending that fits them is added.
 
-        Calls `on_progress(bytes so far, bytes in all or None)`. Raises `Unreachable` or `Refused`, and leaves the part file for the
-        next try; OSError if `target` cannot be written.
+        Calls `on_progress(bytes so far, bytes in all or None)`. A link that its host refuses may have expired: a fresh one is asked for,
+        once. Raises `Unreachable`, `Refused` or `LinkRefused`, and leaves the part file for the next try; OSError if `target` cannot be
+        written.
         """
+        try:
+            return await self._download(key, artifact, target, on_progress, named=named)
+        except LinkRefused:
+            return await self._download(key, artifact, target, on_progress, named=named)
+
+    async def _download(
+        self, key: str, artifact: str | None, target: Path, on_progress: Callable[[int, int | None], None], *, named: bool
+    ) -> Downloaded:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = part_file(target, key, artifact)
         have = part.stat().st_size if part.exists() else 0
@@ -104,11 +119,11 @@ class Recordings:
                 if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                     # Nothing is missing, or the file is another one now: begin anew rather than guess which.
                     part.unlink()
-                    return await self.download(key, artifact, target, on_progress, named=named)
+                    return await self._download(key, artifact, target, on_progress, named=named)
                 if answer.status_code == httpx.codes.OK:
                     have = resumed_at = 0
                 elif answer.status_code != httpx.codes.PARTIAL_CONTENT:
-                    raise Refused(answer.status_code, "the link was refused")
+                    raise LinkRefused(answer.status_code, f"{urlsplit(link).hostname} refuses the link, and refused one before it")
                 total = _announced(answer)
                 with part.open("ab" if have else "wb") as file:
                     on_progress(have, total)

@@ -13,6 +13,7 @@ class Worker:
     def __init__(self) -> None:
         self.breaks_after: int | None = None
         self.silently_short = False
+        self.refuses_links = 0  # how many of the next ones have expired
         self.ranges: list[str | None] = []
         self.url = ""
         self.connections: list[int] = []
@@ -33,6 +34,9 @@ class Worker:
 
     def serve(self, request: Request) -> Response:
         assert "authorization" not in request.headers
+        if self.refuses_links > 0:
+            self.refuses_links -= 1
+            return Response("Request has expired", 403)
         wanted = request.headers.get("range")
         self.ranges.append(wanted)
         begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0

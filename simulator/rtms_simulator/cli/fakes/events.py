@@ -113,7 +113,8 @@ def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
     except OSError as error:
         raise BadInput(f"{file}: {error.strerror}", "give an ID of `rtmskit events list`, or a file that can be read.") from None
     except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{file} is neither what `rtmskit events show ID --json` prints of a delivery of Zoom's, nor a story") from None
+        problem = f"{file} is neither what `rtmskit events show ID --json` prints of a delivery of Zoom's, nor a story"
+        raise BadInput(problem, "write one with `rtmskit events show ID --json > FILE`.") from None
     # As it was told long ago, every start in it would be too late to be joined.
     later = Clock().now_ms() - min((event.event_ts for event in story), default=0)
     moved = [dataclasses.replace(event, event_ts=event.event_ts + later) for event in story]

@@ -82,7 +82,10 @@ def ask(url: str, method: str = "GET", body: Any = None, *, timeout_s: float | N
         return found
     reason = found.get("reason") or found.get("error") or found.get("detail") if isinstance(found, dict) else found
     kind = BadInput if answer.is_client_error else Failed
-    raise kind(f"{reason or answer.reason_phrase} (HTTP {answer.status_code})")
+    do = (
+        "change what is named; --help says what the command takes." if answer.is_client_error else "`rtmskit up` shows the log lines of it."
+    )
+    raise kind(f"{reason or answer.reason_phrase} (HTTP {answer.status_code})", do)
 
 
 def _content(answer: Any) -> Any:

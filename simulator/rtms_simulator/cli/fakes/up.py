@@ -101,7 +101,7 @@ def _differ(ports: Ports) -> None:
 async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
     from rtms_simulator.kit.stack import Stack
 
-    stack = Stack(plan, on_line=None if quiet else log_line)
+    stack = Stack(plan, on_line=None if quiet else log_line, on_wait=lambda what: click.echo(what, err=True))
     try:
         await stack.start()
         described = stack.described()

@@ -45,7 +45,7 @@ def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool
         if playbill.scenario.meetings != 1:
             raise Unplayable(f"{playbill.scenario.name} is {playbill.scenario.meetings} meetings; a demo plays one")
     except Unplayable as error:
-        raise BadInput(str(error)) from None
+        raise BadInput(str(error), "change what is named; `rtmskit scenarios list` and `rtmskit demo --help` show what there is.") from None
     checked_state(state_url)
     with _directory(keep) as directory, explained():
         summary = run(_play(playbill, state_url, seed, directory, logs, quiet=as_json))
@@ -90,7 +90,7 @@ async def _play(playbill: Playbill, state_url: str, seed: int | None, directory:
         tell(f"{one.at_ms / 1000:8.3f} s  {one.what}")
 
     plan = Plan(directory, state_url=state_url, seed=drawn_seed(real_time) if seed is None else seed)
-    stack = Stack(plan, on_line=log_line if logs else None)
+    stack = Stack(plan, on_line=log_line if logs else None, on_wait=tell)
     try:
         tell("Starting Zoom, Recall, Cloud Tasks and both functions ...")
         await stack.start()

@@ -13,9 +13,12 @@ from rtms_simulator.cli.fakes.clock import why_refused
 from rtms_simulator.cli.fakes.running import ask
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import table
+from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.media import say_what_plays
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
+
+_CHANGE = "change what is named; `rtmskit scenarios list`, `faults list` and `meeting play --help` show what there is."
 
 
 @click.group()
@@ -71,6 +74,7 @@ def play(
     if described is not None:
         reports = ask(f"{described['control_url']}/meetings", "POST", wanted, timeout_s=None)["meetings"]
     else:
+        client_id, client_secret = checked_secret("--client-id", client_id), checked_secret("--client-secret", client_secret)
         if not client_id or not client_secret:
             raise BadInput(
                 "--client-id and --client-secret are missing", "pass those that your receiver signs with: they verify who joins."
@@ -108,7 +112,7 @@ async def _play_here(wanted: Mapping[str, Any], url: str, credentials: tuple[str
             playbill = read(wanted)
             Port("the RTMS server", number=port).release()
         except Unplayable as error:
-            raise BadInput(str(error)) from None
+            raise BadInput(str(error), _CHANGE) from None
         except PortTaken as error:
             raise BadInput(str(error), "leave --rtms-port out for a free one.") from None
         authority = Tls(Path(folder)) if tls else None
@@ -123,7 +127,7 @@ async def _play_here(wanted: Mapping[str, Any], url: str, credentials: tuple[str
         except NoReceiver as error:
             raise Nobody(str(error), "is the receiver running there?") from None
         except Unplayable as error:
-            raise BadInput(str(error)) from None
+            raise BadInput(str(error), _CHANGE) from None
         finally:
             await zoom.aclose()
     return [report.as_dict() for report in reports]

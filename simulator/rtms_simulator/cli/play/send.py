@@ -76,13 +76,14 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
     from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 
     if name not in EVENTS and not free:
-        known = ", ".join(EVENTS)
-        raise BadInput(f"Zoom documents no event {name!r}", f"choose one of {known}; or send any body with --raw FILE.")
+        raise BadInput(f"{name!r} is no event about RTMS that Zoom documents", _instead(name, tuple(EVENTS)))
     now = Clock().now_ms()
     event = replace(EVENTS[name], event_ts=now) if name in EVENTS else WebhookEvent(name, {}, now)
     whole: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": json.loads(json.dumps(event.payload))}
     for change in sets:
         path, equals, text = change.partition("=")
+        if any("\udc80" <= letter <= "\udcff" for letter in change):
+            raise BadInput(f"--set {path!r} holds bytes that are not UTF-8", "write UTF-8, or JSON with escapes, as 'a=\"\\u00e9\"'.")
         if not equals:
             raise BadInput(f"--set {change!r} has no value", "write PATH=VALUE, as payload.stop_reason=8.")
         _parent(whole, path, "--set")[path.rpartition(".")[2]] = _value(text)
@@ -93,6 +94,21 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
     if missing or set(whole) - {"event", "event_ts", "payload"}:
         raise BadInput("the event's outer form cannot be changed this way", "send such a body with --raw FILE.")
     return WebhookEvent(whole["event"], whole["payload"], whole["event_ts"])
+
+
+def _instead(name: str, known: tuple[str, ...]) -> str:
+    """What to send in place of an unknown event: the ones that are near in spelling, or of the same product, or all there are."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.8)
+    product, _, verb = name.partition(".")
+    family = [event for event in known if event.startswith(f"{product}.")]
+    if not near and family:
+        # Such as meeting.started, which Zoom has, but which says nothing of a stream.
+        same = [event for event in family if verb and event.endswith(f"rtms_{verb}")]
+        near = same or family
+    raw = "any other event of Zoom's goes out with --raw FILE."
+    return f"did you mean {' or '.join(near)}? {raw[0].upper()}{raw[1:]}" if near else f"choose one of {', '.join(known)}; {raw}"
 
 
 async def deliver(

@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 import click
 
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
+from rtms_simulator.cli.receiver import is_url
 from rtms_simulator.zoom.webhooks.events import body, concurrency_near_limit, judge_validation, sign, url_validation
 
 if TYPE_CHECKING:
@@ -230,9 +232,9 @@ def _rank(times: Sequence[float], share: float) -> float:
 
 def endpoint(given: str) -> str:
     """The webhook's whole URL: a bare host gets rtmskit's path. Raises BadInput."""
-    url = urlsplit(given)
-    if url.scheme not in ("http", "https") or not url.hostname:
+    if not is_url(given):
         raise BadInput(f"{given!r} is not a URL", "write it with https://, as `pulumi stack output webhookUrl` shows it.")
+    url = urlsplit(given)
     if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise BadInput(f"{given!r} is not encrypted", "use https: Zoom accepts nothing else, and plain http is for this machine only.")
     return given.rstrip("/") + ZOOM_PATH if url.path in ("", "/") else given
@@ -246,10 +248,17 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None) -> 
     from rtms_simulator.clock import Clock
 
     clock = Clock()
-    verify = ssl.create_default_context(cafile=ca) if ca else ssl.create_default_context()
+    try:
+        verify = ssl.create_default_context(cafile=ca) if ca else ssl.create_default_context()
+    except OSError as error:
+        raise BadInput(
+            f"--ca {ca} holds no certificate that can be read: {error}", "give a PEM file (-----BEGIN CERTIFICATE-----)."
+        ) from None
     async with httpx.AsyncClient(timeout=10, verify=verify, follow_redirects=False) as client:
         try:
             return await examine(Patient(client, clock, url, secret_token), count)
+        except httpx.InvalidURL as error:
+            raise BadInput(f"{url!r} is not a URL: {error}", "look at its host name.") from None
         except httpx.TransportError as error:
             detail = str(error) or type(error).__name__
             if "CERTIFICATE_VERIFY_FAILED" in detail:
@@ -274,6 +283,7 @@ def doctor(url: str, secret_token: str | None, count: int, ca: str | None, as_js
     URL is the webhook's address; without a path, /zoom-webhook is added. Nothing that is sent can start a recording.
     """
     whole = endpoint(url)
+    secret_token = checked_secret("--secret-token", secret_token)
     if not secret_token:
         raise BadInput("--secret-token is missing", "pass the app's Secret Token, or set ZOOM_SECRET_TOKEN.")
     findings = run(_examined(whole, secret_token, count, ca))

@@ -7,16 +7,20 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
 from rtms_simulator.cli.fakes.running import find, of_up
 from rtms_simulator.cli.output import as_json, progress, table
+from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import is_url
 
 if TYPE_CHECKING:
     from rtms_simulator.kit.worker_client import Downloaded, Recordings
+
+_ENDPOINTS = ("/recordings", "/handoffs", "/events", "/retrieve", "/sweep", "/health")
 
 C = TypeVar("C", bound=Callable)
 
@@ -92,6 +96,8 @@ def download(
     as_json: bool,
 ) -> None:
     """Download one artifact. A download that broke off goes on where it was; the file appears when it is whole."""
+    if output is not None and not output.name:
+        raise BadInput(f"--output {str(output)!r} names no file", "name one, or leave it out.")
     got: list[Downloaded] = []
     target = output or Path(f"{id}{'' if artifact is None else f'.{artifact}'}")
 
@@ -107,7 +113,10 @@ def download(
 
             got.append(await client.download(id, artifact, target, moved, named=output is not None))
 
-    _with_worker(worker, token, up_file, work)
+    try:
+        _with_worker(worker, token, up_file, work)
+    except OSError as error:
+        raise BadInput(f"{target} cannot be written: {error.strerror}", "name another place with --output.") from None
     done = got[0]
     if as_json:
         click.echo(json.dumps(asdict(done) | {"path": str(done.path)}))
@@ -122,18 +131,25 @@ def _retrieval(row: dict[str, Any]) -> Any:
 
 
 def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:
-    from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable
+    from rtms_simulator.kit.worker_client import LinkRefused, Recordings, Refused, Unreachable
 
+    token = checked_secret("--token", token)
     if worker and not is_url(worker):
         raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
+    if worker and (endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), "")):
+        raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
     url = worker or find(up_file)["worker_url"]
     if not url:
         raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker.")
 
     async def whole() -> None:
+        import httpx
+
         client = Recordings(url, token)
         try:
             await work(client)
+        except httpx.InvalidURL as error:
+            raise BadInput(f"--worker {url!r} is not a URL: {error}", "look at its host name.") from None
         finally:
             await client.aclose()
 
@@ -141,6 +157,9 @@ def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[
         run(whole())
     except Unreachable as error:
         raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to go on where it broke off.") from None
+    except LinkRefused as error:
+        do = "a fresh link was asked for, too: is this machine's clock right, and is the recording still kept at Recall?"
+        raise Failed(str(error), do) from None
     except Refused as error:
         do = "pass an identity token with --token." if error.status in (401, 403) else "`rtmskit recordings list` shows what there is."
         raise Failed(str(error), do) from None

@@ -39,8 +39,11 @@ ACCOUNT_EVENTS = ("rtms.concurrency_near_limit", "rtms.concurrency_limited")
 
 def base_url(given: str) -> str:
     """The webhook's address without a path. Raises BadInput for what Zoom would not accept (webhooks doc: public https FQDN)."""
-    url = urlsplit(given)
-    host = url.hostname or ""
+    try:
+        url = urlsplit(given)
+        host = url.hostname or ""
+    except ValueError:
+        url, host = urlsplit("https:"), ""
     wrong = None
     if url.scheme != "https":
         wrong = "Zoom sends to https addresses only"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -190,6 +191,9 @@ STYLES: Mapping[str, BodyStyle] = {
 }
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 def body(event: WebhookEvent, style: BodyStyle = ZOOMS_STYLE) -> bytes:
     """The request's bytes. Zoom's are what JSON.stringify writes: compact, UTF-8 unescaped, `/` unescaped, integers without `.0`."""
     parts = {"event": event.name, "event_ts": event.event_ts, "payload": event.payload}
@@ -197,6 +201,8 @@ def body(event: WebhookEvent, style: BodyStyle = ZOOMS_STYLE) -> bytes:
     if style.float_numbers:
         whole = _floats(whole)
     text = json.dumps(whole, ensure_ascii=style.ascii_only, separators=(", ", ": ") if style.spaced else (",", ":"))
+    # Half an emoji is written as an escape, as JSON.stringify does: UTF-8 has no form for it.
+    text = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     return (text.replace("/", "\\/") if style.escaped_slashes else text).encode()
 
 

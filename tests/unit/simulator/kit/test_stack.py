@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.kit.stack import Plan, Ports, Secrets, Stack
+from rtms_simulator.kit import stack as stack_module
+from rtms_simulator.kit.stack import Plan, Ports, Secrets, Stack, StateUnusable
+from rtms_simulator.kit.worker_client import Refused
 from rtms_simulator.serving.processes import PortTaken
 from rtms_simulator.zoom.meeting.meeting import Meeting
 
@@ -146,3 +148,55 @@ async def test_with_tls_the_streams_are_wss_and_the_ca_is_named(tmp_path):
         assert zoom["ca_file"] == str(tmp_path / "tls/ca.pem")
     finally:
         await secure.aclose()
+
+
+class ColdStore:
+    """Stands for the worker's records while their store starts: it refuses `refusals` times."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+
+    def __call__(self, _url: str) -> "ColdStore":
+        return self
+
+    async def every(self):
+        if self.refusals > 0:
+            self.refusals -= 1
+            raise Refused(500, "the store is away")
+        yield {}
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def looked_into(tmp_path, monkeypatch, state_url: str, refusals: int) -> tuple[list[str], float]:
+    """What was said while waiting, and for how long that was."""
+    said: list[str] = []
+    clock = Clock()
+    stack = Stack(Plan(tmp_path, state_url=state_url), on_wait=said.append)
+    monkeypatch.setattr(stack_module, "Recordings", ColdStore(refusals))
+    monkeypatch.setattr(stack, "_real_time", clock)
+    clock.set_rate(1000)
+    began = clock.now()
+    try:
+        await stack._look_into_records()
+    finally:
+        said.append(f"after {clock.now() - began:.0f} s")
+    return said, clock.now() - began
+
+
+async def test_an_emulator_that_still_starts_is_waited_for_with_progress(tmp_path, monkeypatch):
+    said, took_s = await looked_into(tmp_path, monkeypatch, "firestore://demo/(default)", 4)
+    assert len(said) == 5
+    assert all("Waiting for firestore://demo/(default)" in line and "at most 60 s: the store is away" in line for line in said[:4])
+    assert 8 <= took_s < 60
+
+
+async def test_a_store_that_stays_away_is_an_error_after_a_minute(tmp_path, monkeypatch):
+    with pytest.raises(StateUnusable, match=r"firestore://demo/x cannot be used within 60 s: the store is away \(HTTP 500\)"):
+        await looked_into(tmp_path, monkeypatch, "firestore://demo/x", 10_000)
+
+
+async def test_a_file_that_cannot_be_used_is_not_waited_for(tmp_path, monkeypatch):
+    with pytest.raises(StateUnusable, match=r"sqlite:///nowhere/x cannot be used: the store is away"):
+        await looked_into(tmp_path, monkeypatch, "sqlite:///nowhere/x", 1)

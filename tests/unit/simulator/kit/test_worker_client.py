@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.simulator.fake_worker import DATA, KEY, Worker
 
-from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable, part_file
+from rtms_simulator.kit.worker_client import LinkRefused, Recordings, Refused, Unreachable, part_file
 from rtms_simulator.serving.http_server import HttpServer
 
 
@@ -90,3 +90,12 @@ async def test_nobody_there(tmp_path: Path):
     with pytest.raises(Unreachable, match="does not answer"):
         await client.one(KEY)
     await client.aclose()
+
+
+async def test_a_link_that_has_expired_is_asked_for_anew_once(recordings, worker, tmp_path: Path):
+    worker.refuses_links = 1
+    assert (await recordings.download(KEY, None, tmp_path / "talk.raw")).size == len(DATA)
+    worker.refuses_links = 2
+    with pytest.raises(LinkRefused, match=r"refuses the link, and refused one before it \(HTTP 403\)"):
+        await recordings.download(KEY, None, tmp_path / "talk.raw")
+    assert worker.refuses_links == 0

@@ -138,3 +138,11 @@ def test_a_receiver_must_be_named_or_running(rtmskit, arguments, code, says):
     done = rtmskit("send", "meeting.rtms_started", *arguments)
     assert done.exit_code == code
     assert says in done.stderr
+
+
+def test_half_an_emoji_goes_out_as_the_escape_that_javascript_writes(rtmskit, receiver):
+    done = rtmskit("send", "meeting.rtms_started", *arguments(receiver), "--set", 'payload.operator="a\\ud83d"')
+    assert done.exit_code == 0, done.stderr
+    [(_, _, _, body)] = receiver.requests
+    assert b'"operator":"a\\ud83d"' in body
+    assert json.loads(body)["payload"]["operator"] == "a\ud83d"
