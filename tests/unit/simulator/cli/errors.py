@@ -1,0 +1,258 @@
+"""Every error that a command can end with: the situation, the command line, the exit code, what it says, and the next step.
+
+`test_errors.py` provokes each one. `{...}` is filled in by `Place`: files, addresses, a running `up`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SECRET = "--secret-token s"
+TO = "--webhook {receiver} --secret-token s"
+PLAY = "meeting play --webhook {receiver} --secret-token s --client-id i --client-secret c --speed max"
+SEND = f"send meeting.rtms_started {TO}"
+
+
+class Row(NamedTuple):
+    """`says` is part of the line `Error: ...`, `do` of the line `Do: ...`. `by` names the function that ends the command."""
+
+    situation: str
+    command: str
+    code: int
+    says: str
+    do: str
+    by: str
+
+
+ROWS = (
+    # --- no `up`, or not a whole one
+    Row(
+        "no `up` runs here",
+        "events list",
+        3,
+        "no `rtmskit up` is running here: .rtmskit/up.json is not there",
+        "start `rtmskit up` here",
+        "find",
+    ),
+    Row("the `up` has ended", "events list --up {ended}", 3, "has ended", "start it again", "find"),
+    Row(
+        "the file is another",
+        "events list --up {junk}",
+        2,
+        "is not what `rtmskit up` writes",
+        "delete it and start `rtmskit up` again",
+        "find",
+    ),
+    Row("the `up` answers no more", "faults clear --up {mute}", 3, "does not answer", "is `rtmskit up` still running?", "ask"),
+    Row("the `up` refuses", "faults clear --up {refusing}", 2, "nothing of the kind (HTTP 404)", "change what is named", "ask"),
+    Row("the `up` fails", "faults clear --up {failing}", 1, "it broke (HTTP 500)", "shows the log lines of it", "ask"),
+    Row(
+        "the `up` has no function",
+        f"send meeting.rtms_started --up {{bare}} {SECRET}",
+        3,
+        "knows no webhook",
+        "name one with --webhook",
+        "receiver",
+    ),
+    Row("the `up` has no worker", "recordings list --up {bare}", 3, "this `up` runs no worker", "name one with --worker", "_with_worker"),
+    # --- receivers and secrets
+    Row("no scheme", f"send meeting.rtms_started --webhook localhost:80 {SECRET}", 2, "is not a URL", "http:// or https://", "receiver"),
+    Row("no secret", "send meeting.rtms_started --webhook {receiver}", 2, "--secret-token is missing", "ZOOM_SECRET_TOKEN", "receiver"),
+    Row(
+        "secret in quotes",
+        "send meeting.rtms_started --webhook {receiver} --secret-token '\"s\"'",
+        2,
+        "in quotes",
+        "leave the quotes out",
+        "checked_secret",
+    ),
+    Row(
+        "placeholder",
+        "send meeting.rtms_started --webhook {receiver} --secret-token '<token>'",
+        2,
+        "placeholder",
+        "the value itself",
+        "checked_secret",
+    ),
+    Row(
+        "masked",
+        "send meeting.rtms_started --webhook {receiver} --secret-token 'ab****yz'",
+        2,
+        "is masked",
+        "copy the secret itself",
+        "checked_secret",
+    ),
+    Row(
+        "line break",
+        "send meeting.rtms_started --webhook {receiver} --secret-token 's\n'",
+        2,
+        "a line break",
+        "copy the value alone",
+        "checked_secret",
+    ),
+    Row(
+        "header's scheme",
+        "recordings list --worker {worker} --token 'Bearer abc'",
+        2,
+        "begins with 'Bearer'",
+        "the value behind it",
+        "checked_secret",
+    ),
+    Row(
+        "no credentials",
+        f"meeting play {TO}",
+        2,
+        "--client-id and --client-secret are missing",
+        "pass those that your receiver signs with",
+        "play",
+    ),
+    # --- send
+    Row(
+        "another event of Zoom's",
+        f"send meeting.started {TO}",
+        2,
+        "is no event about RTMS",
+        "did you mean meeting.rtms_started?",
+        "composed",
+    ),
+    Row("no such event", f"send nope {TO}", 2, "is no event about RTMS", "choose one of meeting.rtms_started", "composed"),
+    Row("--set without value", f"{SEND} --set a", 2, "has no value", "write PATH=VALUE", "composed"),
+    Row("--set not UTF-8", f"{SEND} --set payload.a={chr(0xDCE9)}", 2, "bytes that are not UTF-8", "JSON with escapes", "composed"),
+    Row("--unset nothing", f"{SEND} --unset payload.x", 2, "has no such field", "it has event, event_ts", "composed"),
+    Row("outer form", f"{SEND} --set more=1", 2, "outer form", "--raw FILE", "composed"),
+    Row("odd path", f"{SEND} --set a..b=1", 2, "is no path", "single dots", "_parent"),
+    Row("path through a text", f"{SEND} --set payload.meeting_uuid.x=1", 2, "is not an object", "the event has", "_parent"),
+    Row("--raw and --set", f"{SEND} --raw {{text}} --set a=1", 2, "--raw is sent as it is", "leave --raw out", "send"),
+    Row("--raw nowhere", f"{SEND} --raw gone", 2, "No such file", "name a file that can be read", "_bytes"),
+    Row("no such fault", f"{SEND} --fault nope", 2, "a fault is written `TARGET: STEP`", "`rtmskit faults list`", "deliver"),
+    Row(
+        "a meeting's fault",
+        f"{SEND} --fault 'zoom.webhook.*: duplicate'",
+        2,
+        "means nothing for one event",
+        "others go with a meeting",
+        "_fits",
+    ),
+    Row(
+        "nobody listens",
+        f"send meeting.rtms_started --webhook {{closed}} {SECRET}",
+        3,
+        "gave no answer",
+        "is the receiver running there?",
+        "_report",
+    ),
+    Row(
+        "the receiver refuses",
+        f"send meeting.rtms_started --webhook {{refuses}} {SECRET}",
+        1,
+        "HTTP 403 as a failure",
+        "answer 200 or 204",
+        "_report",
+    ),
+    Row("wrong challenge", f"send endpoint.url_validation {TO}", 1, "the challenge was answered wrongly", "encryptedToken", "_report"),
+    # --- own files
+    Row("no such recording", f"{PLAY} --media gone.mp4", 2, "there is no such file", "look at the name", "say_what_plays"),
+    Row("a web page", f"{PLAY} --media {{page}}", 2, "it is a web page (HTML)", "download the file again, signed in", "say_what_plays"),
+    Row("empty recording", f"{PLAY} --media {{empty}}", 2, "it is empty (0 bytes)", "download or record it again", "say_what_plays"),
+    Row("index missing", f"{PLAY} --media {{noindex}}", 2, "its index (the moov box) is missing", "to its end", "say_what_plays"),
+    Row("no transcript", f"{PLAY} --transcript {{prose}}", 2, "not a .vtt transcript", "write WEBVTT", "say_what_plays"),
+    Row("recording as transcript", f"{PLAY} --transcript x.mp4", 2, "are not supported", "give it to --media", "say_what_plays"),
+    Row("strict", f"{PLAY} --strict --transcript {{odd}}", 2, "line 5: no blank line", "leave --strict out", "say_what_plays"),
+    Row("check", "media check {page} x.doc", 2, "files of the kind .doc", "download the file again", "check_"),
+    # --- meetings
+    Row("no such scenario", f"{PLAY} nope", 2, "there is no scenario 'nope'", "`rtmskit scenarios list`", "_play_here"),
+    Row("no such speed", f"{PLAY.replace('max', 'fast')}", 2, "speed is 'fast'", "change what is named", "_play_here"),
+    Row("port taken", f"{PLAY} --rtms-port {{taken}}", 2, "is taken", "leave --rtms-port out", "_play_here"),
+    Row(
+        "nobody listens",
+        f"{PLAY.replace('{receiver}', '{closed}')}",
+        3,
+        "cannot be reached",
+        "is the receiver running there?",
+        "_play_here",
+    ),
+    Row("--tls in `up`", "meeting play --tls", 2, "go with --webhook", "give them to `rtmskit up`", "play"),
+    Row("demo of many", "demo --scenario twenty-at-once", 2, "a demo plays one", "change what is named", "demo"),
+    Row("no such scenario", "scenarios show nope", 2, "there is no scenario 'nope'", "`rtmskit scenarios list`", "show"),
+    # --- a running `up`
+    Row("odd duration", "clock advance soon --up {nothing}", 2, "is not a duration", "write seconds", "seconds"),
+    Row("odd rate", "clock freeze --rate -1", 2, "is no rate", "give a number from 0", "freeze"),
+    Row("no such fault", "faults add nope", 2, "a fault is written", "`rtmskit faults list`", "add"),
+    Row("fault not armed", "faults clear 7 --up {nothing}", 2, "no fault 7 is armed", "`rtmskit faults list`", "clear"),
+    Row("no such delivery", "events show msg_1 --up {nothing}", 2, "there is no delivery", "`rtmskit events list`", "show"),
+    Row("replay of nothing", f"events replay gone.json {TO}", 2, "No such file", "give an ID", "_replay_file"),
+    Row(
+        "replay of another file",
+        f"events replay {{text}} {TO}",
+        2,
+        "is neither what",
+        "`rtmskit events show ID --json > FILE`",
+        "_replay_file",
+    ),
+    Row("replay refused", f"events replay {{saved}} --webhook {{refuses}} {SECRET}", 1, "refused it with 403", "", "replay"),
+    Row("two ports alike", "up --zoom-port 4321 --recall-port 4321", 2, "are both 4321", "leave one out", "_differ"),
+    Row("receivers and function", "up --webhook http://x", 2, "receivers of your own", "add --no-function", "up"),
+    Row("`up` file a directory", "up --up .", 2, "is a directory", "name a file", "up"),
+    Row("a second `up`", "up --up {bare}", 2, "is running here already", "another --up FILE", "up"),
+    Row("nowhere to write", "up --directory {text}/x", 2, "cannot be written", "name a place of your own", "writable"),
+    Row("no emulator", "demo --state firestore://p/d", 2, "FIRESTORE_EMULATOR_HOST is not set", "start an emulator", "checked_state"),
+    # --- the service
+    Row("no URL", f"doctor x {SECRET}", 2, "is not a URL", "write it with https://", "endpoint"),
+    Row("plain http", f"doctor http://example.org {SECRET}", 2, "is not encrypted", "use https", "endpoint"),
+    Row("no secret", "doctor {receiver}", 2, "--secret-token is missing", "ZOOM_SECRET_TOKEN", "doctor"),
+    Row("nobody listens", f"doctor {{closed}} {SECRET}", 3, "does not answer", "check the address", "_examined"),
+    Row("odd host", f"doctor https://ex\u2603.invalid {SECRET}", 2, "is not a URL", "look at its host name", "_examined"),
+    Row("no certificate", f"doctor {{closed}} {SECRET} --ca {{text}}", 2, "holds no certificate", "give a PEM file", "_examined"),
+    Row(
+        "no public address",
+        "zoom-app --webhook-url https://localhost",
+        2,
+        "Zoom needs a public host name",
+        "pulumi stack output",
+        "base_url",
+    ),
+    Row("no URL", "recordings list --worker x", 2, "is not a URL", "http:// or https://", "_with_worker"),
+    Row(
+        "endpoint in the URL",
+        "recordings list --worker {worker}/recordings",
+        2,
+        "names an endpoint",
+        "the worker's address alone",
+        "_with_worker",
+    ),
+    Row("odd host", "recordings list --worker https://ex\u2603.invalid", 2, "is not a URL", "look at its host name", "whole"),
+    Row(
+        "no worker there",
+        "recordings list --worker {closed}",
+        3,
+        "does not answer",
+        "is it running, and is --worker right?",
+        "_with_worker",
+    ),
+    Row(
+        "no such recording",
+        "recordings show b --worker {worker}",
+        1,
+        "no such record (HTTP 404)",
+        "`rtmskit recordings list`",
+        "_with_worker",
+    ),
+    Row("no identity", "recordings list --worker {refuses}", 1, "HTTP 403", "pass an identity token with --token", "_with_worker"),
+    Row(
+        "expired link",
+        "recordings download {key} --worker {expired}",
+        1,
+        "refuses the link",
+        "is this machine's clock right",
+        "_with_worker",
+    ),
+    Row("no name for a file", "recordings download {key} --worker {worker} -o ''", 2, "names no file", "leave it out", "download"),
+    Row(
+        "file cannot be written",
+        "recordings download {key} --worker {worker} -o {text}/x",
+        2,
+        "cannot be written",
+        "another place",
+        "download",
+    ),
+)
