@@ -26,6 +26,8 @@ from rtms_simulator.faults import FaultBook
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable
 from rtms_simulator.recall import Recall, WebhookEndpoint
+from rtms_simulator.recall.reach import proxy_environment
+from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.http_server import HttpServer
 from rtms_simulator.serving.processes import ChildEnded, Port
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
@@ -93,6 +95,7 @@ class Plan:
     """What to start. `directory` takes the fakes' files, and the records unless `state_url` names another store. `recording_config` is
     JSON, as the service takes it in RECALL_RECORDING_CONFIG.
 
+    `local_endpoints`: Recall may send real-time events to this machine, which the real one refuses.
     Without `function` no functions are started: `webhook_url` and `recall_webhook_url` are then the receivers under test ("" = none).
     """
 
@@ -104,6 +107,7 @@ class Plan:
     worker_url: str = ""
     recording_config: str = json.dumps(RECORDING_CONFIG)
     tls: bool = False
+    local_endpoints: bool = False
     seed: int = 0
     ports: Ports = field(default_factory=Ports)
 
@@ -149,7 +153,8 @@ class Stack:
                 self._running.callback(port.release)
             if plan.own_state:
                 self._remove_state()
-        self._tls = Tls(plan.directory.resolve() / "tls") if plan.tls else None
+        self._authority = CertificateAuthority(plan.directory.resolve() / "tls")
+        self._tls = Tls(self._authority) if plan.tls else None
         app = ZoomApp(secrets.client_id, secrets.client_secret, secrets.secret_token)
         self.faults = FaultBook()
         self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls, faults=self.faults)
@@ -166,7 +171,8 @@ class Stack:
             workspace_secret=secrets.webhook_secret,
             faults=self.faults,
             zoom_client=(secrets.client_id, secrets.client_secret),
-            allow_local_urls="server_urls",
+            allow_local_urls="all" if plan.local_endpoints else "server_urls",
+            authority=self._authority,
             ssl=ssl.create_default_context(cafile=str(self._tls.ca_file)) if self._tls else None,
         )
         await self._begin(self.recall)
@@ -247,6 +253,7 @@ class Stack:
                 "api_key": self.secrets.api_key,
                 "webhook_secret": self.secrets.webhook_secret,
                 "workspace_secret": self.secrets.webhook_secret,
+                "proxy_environment": proxy_environment(self.recall.origin, self._authority),
             },
             "cloud_tasks": {"endpoint": self.tasks.endpoint, "queue": self.tasks.queue},
             "control_url": f"{self.control.url}/_control",

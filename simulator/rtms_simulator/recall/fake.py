@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rtms_simulator import __version__
@@ -23,10 +24,12 @@ from rtms_simulator.recall.control import control_app
 from rtms_simulator.recall.http.api import Api, ApiIdentity
 from rtms_simulator.recall.http.download_host import DownloadHost
 from rtms_simulator.recall.http.downloads import LinkSigner
-from rtms_simulator.recall.http.firewall_and_auth import path_of
+from rtms_simulator.recall.http.exchange import ApiResponse
 from rtms_simulator.recall.http.operations import ROOT, operations
+from rtms_simulator.recall.http.proxy import ProxyRefusal, Target, is_own_name, parse_target
 from rtms_simulator.recall.http.request_schemas import create_body
 from rtms_simulator.recall.http.resources import Resources
+from rtms_simulator.recall.http.server import ApiServer
 from rtms_simulator.recall.recorder.values import RecorderEvent, RecordingConfig, StreamRequest, VideoRequest
 from rtms_simulator.recall.records.lifecycle import Lifecycle, RecorderFactory, RunsRecording
 from rtms_simulator.recall.records.workspace import Workspace
@@ -34,10 +37,11 @@ from rtms_simulator.recall.rtms.states import Timings
 from rtms_simulator.recall.switches import LocalUrls, RecallSwitches
 from rtms_simulator.recall.webhooks.sender import EVENTS, SigningSecret, WebhookEndpoint, Webhooks
 from rtms_simulator.recall.webhooks.signing import make_secret
+from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.cuttable import Connections, CutError
-from rtms_simulator.serving.http_server import HttpServer
 
 _log = logging.getLogger(__name__)
+CONTROL = "/_control"
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
 OPERATIONS: tuple[str, ...] = (*(name for operation in operations(create_body()) for name in operation.fault_names), "download")
 """The requests that a fault can name: `create`, `retrieve` and `list` of Meeting Direct Connect, operationIds, `download`."""
@@ -53,6 +57,7 @@ class RecallOptions:
     directory if None. `video`, `timings`, `ssl`: what pictures the recorder asks of Zoom, how patient it is, which authorities it trusts.
     `faults`: a book that is shared with other fakes, or faults to begin with.
     `recorder_factory`: another recorder instead, to which those three mean nothing. `http_transport`: how webhooks are sent.
+    `authority`: who certifies `*.recall.ai` to clients that use the port as their HTTPS proxy; one is made at `start` if None.
     """
 
     api_key: str
@@ -71,6 +76,7 @@ class RecallOptions:
     video: VideoRequest | None = None
     timings: Timings | None = None
     ssl: ssl_module.SSLContext | None = None
+    authority: CertificateAuthority | None = None
     http_transport: httpx.AsyncBaseTransport | None = None
 
     def __post_init__(self) -> None:
@@ -128,7 +134,7 @@ class Recall:
         self._connections = Connections()
         self.api = self._make_api(LinkSigner(secrets.randbytes(20)))
         self._control = control_app(self)
-        self._server = self._make_server()
+        self._server = ApiServer(self.app, self._connections, host=options.host, port=options.port, authority=options.authority)
         for fault in () if isinstance(options.faults, FaultBook) else options.faults:
             self.faults.add(fault)
 
@@ -172,18 +178,15 @@ class Recall:
             origin=lambda: self.origin,
         )
 
-    def _make_server(self) -> HttpServer:
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            # uvicorn takes a bound method for an application of the older kind.
-            await self.app(scope, receive, send)
-
-        protocol = self._connections.protocol()
-        return HttpServer(serve, host=self.options.host, port=self.options.port, purpose="the fake Recall", protocol=protocol)
-
     @property
     def origin(self) -> str:
-        """`http://host:port`."""
+        """`http://host:port`; also the address to give to clients as their HTTPS proxy."""
         return self._server.url
+
+    @property
+    def authority(self) -> CertificateAuthority:
+        """Who certifies `*.recall.ai` inside the proxy's tunnels. Raises RuntimeError before `start`, unless one was given."""
+        return self._server.authority
 
     @property
     def base_url(self) -> str:
@@ -192,7 +195,7 @@ class Recall:
 
     @property
     def control_url(self) -> str:
-        return f"{self.origin}/_control"
+        return f"{self.origin}{CONTROL}"
 
     @property
     def workspace_secret(self) -> str:
@@ -207,16 +210,25 @@ class Recall:
         """The ASGI app: API, downloads, `/openapi.json` and `/_control`."""
         if scope["type"] != "http":
             return
-        # A request target may be in absolute form.
-        path = path_of(scope["path"])
-        scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass")}
+        target = parse_target(scope["path"], self._server.own_host)
+        if isinstance(target, ProxyRefusal):
+            response = ApiResponse.json(target.status, {"error": target.error, "reason": target.reason})
+            await Response(response.body, response.status, response.headers)(scope, receive, send)
+            return
+        scope = _at(scope, target)
+        handler = self.api if not target.path.startswith(CONTROL) else self._control if self._is_own(scope) else self.api
         try:
-            await (self._control if path.startswith("/_control") else self.api)(scope, receive, send)
+            await handler(scope, receive, send)
         except CutError:
             raise
         except Exception:
-            _log.exception("%s %s failed: a defect of the fake", scope["method"], path)
+            _log.exception("%s %s failed: a defect of the fake", scope["method"], target.path)
             raise
+
+    def _is_own(self, scope: Scope) -> bool:
+        """Whether the client talks to this machine, not to a host of Recall: only then it may see the control plane."""
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+        return scope["scheme"] == "http" and is_own_name(host, self._server.own_host)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """For httpx in process: what would cut the connection on the port raises httpx.RemoteProtocolError here."""
@@ -252,6 +264,16 @@ class Recall:
         while self.lifecycle.busy or self.webhooks.busy:
             await self.lifecycle.drained()
             await self.webhooks.drained()
+
+
+def _at(scope: Scope, target: Target) -> Scope:
+    """The scope with its target in origin form. An absolute form says scheme and host, whatever the Host header says (RFC 9112, 3.2.2)."""
+    scope = {**scope, "path": target.path, "raw_path": target.path.encode("utf-8", "surrogatepass")}
+    if target.origin is None:
+        return scope
+    scheme, _, host = target.origin.partition("://")
+    headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    return {**scope, "scheme": scheme, "headers": [(b"host", host.encode("latin-1", "replace")), *headers]}
 
 
 class _InProcess(httpx.AsyncBaseTransport):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl as ssl_module
 from collections.abc import Generator
 from typing import Any
 
@@ -30,7 +31,10 @@ class _Guest(uvicorn.Server):
 
 
 class HttpServer:
-    """Serve `app` on `host`:`port` (0: any free port) until `aclose`. `protocol` is another uvicorn protocol class than its own."""
+    """Serve `app` on `host`:`port` (0: any free port) until `aclose`.
+
+    `protocol` is another uvicorn protocol class than its own; `ssl` makes it https.
+    """
 
     def __init__(
         self,
@@ -40,15 +44,22 @@ class HttpServer:
         port: int = 0,
         purpose: str = "the HTTP server",
         protocol: type[asyncio.Protocol] | None = None,
+        ssl: ssl_module.SSLContext | None = None,
     ) -> None:
         self._app, self._host, self._number, self._purpose, self._protocol = app, host, port, purpose, protocol
+        self._ssl = ssl
         self._server: _Guest | None = None
         self._serving: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
-        """`http://host:port`, without a slash at the end; the port is known after `start`."""
-        return f"http://{self._host}:{self._number}"
+        """`http://host:port` (https with `ssl`), without a slash at the end; the port is known after `start`."""
+        return f"{'https' if self._ssl else 'http'}://{self._host}:{self._number}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port; the port is known after `start`."""
+        return self._host, self._number
 
     async def start(self) -> None:
         """Raises `PortTaken`."""
@@ -68,6 +79,8 @@ class HttpServer:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
+        config.load()
+        config.ssl = self._ssl
         self._server = _Guest(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         ready = asyncio.create_task(self._server.ready.wait())

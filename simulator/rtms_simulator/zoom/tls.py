@@ -1,4 +1,4 @@
-"""A certificate authority made on the spot, and a certificate for `localhost`.
+"""The certificate of the fake Zoom's RTMS servers, from an authority made on the spot.
 
 Zoom's own client never accepts a certificate for an IP address, so the name is a DNS name; a client is pointed at `ca_file`
 (`ZM_RTMS_CA` for Zoom's SDK).
@@ -6,20 +6,19 @@ Zoom's own client never accepts a certificate for an IP address, so the name is 
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
-import trustme
+from rtms_simulator.serving.authority import CertificateAuthority
 
 
 class Tls:
-    """`context` for a server on `localhost`; `ca_file` is the PEM that its clients must trust. Written into `directory`, kept if there."""
+    """`context` for a server on `localhost`; `ca_file` is the PEM that its clients must trust.
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        authority = trustme.CA()
-        self.ca_file = directory / "ca.pem"
-        authority.cert_pem.write_to_path(str(self.ca_file))
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        authority.issue_cert("localhost").configure_cert(self.context)
+    Both come from `authority`, or from one that is made and written into the directory.
+    """
+
+    def __init__(self, authority: CertificateAuthority | Path) -> None:
+        if isinstance(authority, Path):
+            authority = CertificateAuthority(authority)
+        self.ca_file = authority.ca_file
+        self.context = authority.context_for("localhost")

@@ -46,6 +46,9 @@ def _ports(command: Any) -> Any:
 )
 @click.option("--worker", "worker_url", metavar="URL", default="", help="With --no-function: your own worker, for `rtmskit recordings`.")
 @click.option("--tls", is_flag=True, help="Serve RTMS over wss, with a CA made for this run.")
+@click.option(
+    "--local-endpoints", is_flag=True, help="Let Recall send real-time events to this machine; the real Recall refuses such addresses."
+)
 @click.option("--seed", type=int, help="Makes ids and secrets; one seed, one run. Default: another at each start, which is shown.")
 @click.option(
     "--directory",
@@ -106,6 +109,8 @@ async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
         await stack.start()
         described = stack.described()
         running.write(up_file, described)
+        if plan.local_endpoints:
+            click.echo("Real-time endpoints on this machine are accepted; the real Recall refuses them (403 request_blocked).", err=True)
         if as_json:
             click.echo(json.dumps(described))
         else:
@@ -117,13 +122,18 @@ async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
 
 
 def _show(described: dict[str, Any], up_file: Path) -> None:
+    from rtms_simulator.recall.reach import shell_lines
+
     flat: list[tuple[str, str]] = []
     for name, value in described.items():
         if isinstance(value, dict):
-            flat += [(f"{name}.{inner}", str(found)) for inner, found in value.items() if found]
+            flat += [(f"{name}.{inner}", str(found)) for inner, found in value.items() if found and not isinstance(found, dict)]
         elif value:
             flat.append((name, str(value)))
     width = max(len(name) for name, _ in flat)
     for name, value in flat:
         click.echo(f"{name:<{width}}  {value}")
+    click.echo("\nFor a program with a hard-coded Recall host (docs/reach-the-fake.md):")
+    for line in shell_lines(described["recall"]["proxy_environment"]):
+        click.echo(f"  {line}")
     click.echo(f"\nAll of it is in {up_file}. Try `rtmskit meeting play` in another terminal. Ctrl-C ends everything.", err=True)

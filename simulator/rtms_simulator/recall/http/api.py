@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from rtms_simulator.recall.http import idempotency
 from rtms_simulator.recall.http.download_host import API_DOWNLOADS, BUCKET, DownloadHost
 from rtms_simulator.recall.http.downloads import EXPIRED, LinkRefusal
 from rtms_simulator.recall.http.exchange import IN_FLIGHT, ApiRequest, ApiResponse, RequestRecord, scripted, stored, throttled
-from rtms_simulator.recall.http.firewall_and_auth import NOT_FOUND_HTML, WAF_DETAIL, WAF_HTML, blocked, path_of, refusal
+from rtms_simulator.recall.http.firewall_and_auth import NOT_FOUND_HTML, WAF_DETAIL, WAF_HTML, blocked, refusal
 from rtms_simulator.recall.http.idempotency import IdempotencyKeys, StoredAnswer, Verdict
 from rtms_simulator.recall.http.limits import SlidingWindows
 from rtms_simulator.recall.http.openapi import document
@@ -39,6 +40,9 @@ from rtms_simulator.recall.switches import RecallSwitches
 from rtms_simulator.serving.cuttable import Connections
 from rtms_simulator.timers import Timers
 
+_log = logging.getLogger(__name__)
+REASON_HEADER = "x-rtmskit-reason"
+"""Says what this fake knows and Recall would not say."""
 KEPT_HISTORY = 10_000
 KEPT_BODY = 8 * 1024
 IDEMPOTENT_METHODS = frozenset({"POST", "PUT", "PATCH"})
@@ -131,7 +135,7 @@ class Api:
         client = scope.get("client")
         return ApiRequest(
             method=scope["method"],
-            path=path_of(scope["path"]),
+            path=scope["path"],
             query=tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
             headers=headers,
             body=bytes(body),
@@ -185,8 +189,13 @@ class Api:
             return ApiResponse.json(200, self.openapi())
         if request.path.startswith(BUCKET):
             return await self._download(request, record, receive)
-        if blocked(request.method, request.body, request.decoded, allow_local_urls=switches.allow_local_urls):
-            return ApiResponse.html(403, WAF_HTML) if switches.html_waf else ApiResponse.detail(403, "request_blocked", WAF_DETAIL)
+        reason = blocked(request.method, request.body, request.decoded, allow_local_urls=switches.allow_local_urls)
+        if reason is not None:
+            return _blocked(reason, html=switches.html_waf)
+        if switches.allow_local_urls == "all" and request.path.startswith(ROOT):
+            unreal = blocked(request.method, request.body, request.decoded, allow_local_urls="server_urls")
+            if unreal is not None:
+                _log.warning("accepted for a test only: %s", unreal)
         if request.path.startswith(API_DOWNLOADS):
             return await self._download(request, record, receive)
         routed = self._router().find(request.path.removeprefix(ROOT)) if request.path.startswith(f"{ROOT}/") else None
@@ -309,6 +318,13 @@ class Api:
         if fault.word == "reset":
             self._connections.cut(request.client, reset=True)
         await _disconnected(receive)
+
+
+def _blocked(reason: str, *, html: bool) -> ApiResponse:
+    """Recall's own words in the body, which name no cause; ours in a header and in the log."""
+    _log.warning("403: %s", reason)
+    headers = {REASON_HEADER: reason.encode("ascii", "replace").decode()}
+    return ApiResponse.html(403, WAF_HTML, **headers) if html else ApiResponse.detail(403, "request_blocked", WAF_DETAIL, **headers)
 
 
 def _no_such_method(method: str, methods: Mapping[str, Operation]) -> ApiResponse:

@@ -30,6 +30,10 @@ BAD_KEY = {
     "detail": "Invalid API token. The API token provided might be for another Recall region (such as us-east-1, us-west-2, "
     "eu-central-1, or ap-northeast-1). Verify token is valid and belongs to the correct region.",
 }
+LOCAL_URL = (
+    "the body names {0:.100}, which is this machine or an address: the real Recall refuses it, too. "
+    "Only for a test on this machine: `rtmskit up --local-endpoints`, or the switch allow_local_urls"
+)
 SCHEMES = frozenset({"token", "bearer"})
 # Looked ahead for, so that in `https://a,https://b` each URL is found.
 _AUTHORITY = re.compile(r"\b(?:https?|wss?|rtmps?)://(?=([^/?#\\\s\"'<>]*))", re.IGNORECASE)
@@ -38,20 +42,20 @@ _IPV4 = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)", re.DOTALL)
 _BODILESS = frozenset({"GET", "HEAD"})
 
 
-def blocked(method: str, body: bytes, decoded: DecodedBody, *, allow_local_urls: LocalUrls) -> bool:
-    """Whether the firewall stops the request: any body on a GET, or a localhost or IP-address URL in a payload.
+def blocked(method: str, body: bytes, decoded: DecodedBody, *, allow_local_urls: LocalUrls) -> str | None:
+    """Why the firewall stops the request: any body on a GET, or a localhost or IP-address URL in a payload. None: it passes.
 
     The decoded values are looked at, so that no escape hides a URL; of a body that cannot be read, its text. That names below
     `.localhost` count too, and how a host is read, are inferred.
     """
     if method in _BODILESS:
-        return bool(body)
+        return f"a {method} must not have a body, not even an empty object" if body else None
     if allow_local_urls == "all":
-        return False
+        return None
     payload = decoded.value if decoded.error is None else body.decode("utf-8", "replace").replace("\\/", "/")
     if allow_local_urls == "server_urls" and isinstance(payload, dict) and isinstance(payload.get("zoom_rtms"), dict):
         payload = {**payload, "zoom_rtms": {**payload["zoom_rtms"], "server_urls": None}}
-    return any(_is_local(url[1]) for text in _texts(payload) for url in _AUTHORITY.finditer(text))
+    return next((LOCAL_URL.format(url[1]) for text in _texts(payload) for url in _AUTHORITY.finditer(text) if _is_local(url[1])), None)
 
 
 def _texts(payload: Any) -> Iterator[str]:
@@ -84,11 +88,3 @@ def refusal(authorization: str | None, api_key: str) -> dict[str, str] | None:
     if len(words) > 2 or (len(words) == 2) != (words[0].lower() in SCHEMES):
         return BAD_HEADER
     return None if hmac.compare_digest(words[-1].encode(), api_key.encode()) else BAD_KEY
-
-
-def path_of(target: str) -> str:
-    """The path of a request target that may be in absolute form (`POST http://host/api/v1/… HTTP/1.1`)."""
-    scheme, separator, rest = target.partition("://")
-    if not separator or "/" in scheme:
-        return target
-    return "/" + rest.partition("/")[2]

@@ -164,6 +164,22 @@ async def test_the_firewall_stops_local_and_ip_urls_unless_it_is_told_not_to(tmp
         assert (await b.client.post(MDC, content=sent, headers={"content-type": "application/json"})).status_code == 201
 
 
+async def test_what_the_firewall_stopped_is_named_in_a_header_and_accepting_it_is_warned_of(tmp_path, caplog):
+    endpoint = {"type": "webhook", "url": "http://127.0.0.1:9/x", "events": ["transcript.data"]}
+    sent = body(recording_config={"realtime_endpoints": [endpoint]})
+    async with bench(tmp_path) as b:
+        answer = await b.client.post(MDC, json=sent)
+        assert set(answer.json()) == {"code", "detail"}
+        assert "127.0.0.1:9" in answer.headers["x-rtmskit-reason"]
+        assert "--local-endpoints" in answer.headers["x-rtmskit-reason"]
+    caplog.clear()
+    async with bench(tmp_path, allow_local_urls="all") as b:
+        assert (await b.client.post(MDC, json=sent)).status_code == 201
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "for a test only" in warning
+    assert "the real Recall refuses it, too" in warning
+
+
 @pytest.mark.parametrize("url", ["http://localhost:8000/x", "http://127.0.0.1/x", "https://8.8.8.8/x"])
 async def test_a_local_zoom_can_be_allowed_without_local_receivers_and_that_changed_at_run_time(tmp_path, url):
     endpoint = {"type": "webhook", "url": url, "events": ["transcript.data"]}
@@ -174,10 +190,10 @@ async def test_a_local_zoom_can_be_allowed_without_local_receivers_and_that_chan
     async with bench(tmp_path, allow_local_urls="server_urls") as b:
         assert (await b.client.post(MDC, json=body(server_urls="ws://127.0.0.1:1"))).status_code == 201
         assert (await b.client.post(MDC, json=sent)).status_code == 403
-        changed = await b.client.patch("https://us-east-1.recall.ai/_control/switches", json={"allow_local_urls": "all"})
+        changed = await b.client.patch("http://127.0.0.1/_control/switches", json={"allow_local_urls": "all"})
         assert changed.json()["switches"]["allow_local_urls"] == "all"
         assert (await b.client.post(MDC, json=sent)).status_code == 201
-        assert (await b.client.patch("https://us-east-1.recall.ai/_control/switches", json={"allow_local_urls": "some"})).status_code == 400
+        assert (await b.client.patch("http://127.0.0.1/_control/switches", json={"allow_local_urls": "some"})).status_code == 400
         await b.recall.reset()
         assert (await b.client.post(MDC, json=sent)).status_code == 403
 
