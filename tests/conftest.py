@@ -11,10 +11,17 @@ from hypothesis import HealthCheck, settings
 
 from tests import firestore_emulator as official
 from tests.fake_gcs import fake_gcs
+from tests.leftovers import Leftovers
+from tests.reaper import Reaper
 
 # The machines that run this are shared and slow by turns: time limits belong on the whole suite, not on one example.
 settings.register_profile("rtmskit", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rtmskit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Leftovers())
+    config.pluginmanager.register(Reaper())
 
 
 @pytest.fixture(scope="session")

@@ -249,6 +249,7 @@ def test_it_may_be_made_without_a_loop_and_used_in_one_after_another(tmp_path: P
     asyncio.run(once("k2"))
 
 
+@pytest.mark.leaves_tasks("the end of a loop in the middle of a call is what is tested")
 def test_a_loop_that_ended_in_the_middle_of_a_call_leaves_the_store_usable(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "state.db"))
 
