@@ -1,8 +1,13 @@
 # Two commands are enough on a machine with Python 3.11+ and make: `make demo` and `make test`.
 # Everything is installed into .venv from the hashed locks in requirements/; nothing is re-installed until one of them changes.
 
-PYTHON ?= python3
-VENV   := .venv
+# Another Python or other versions go into an environment of their own:
+#   make test PYTHON=/path/to/python3.13 VENV=.venv313
+#   make test RESOLUTION=lowest     the lowest versions that pyproject.toml allows, into .venv-lowest; or highest, what is newest today
+
+PYTHON     ?= python3
+RESOLUTION ?= locked
+VENV       := $(if $(filter locked,$(RESOLUTION)),.venv,.venv-$(RESOLUTION))
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 # One more than the two cores they are meant for: much of it waits.
@@ -79,6 +84,8 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtmskit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
+ifeq ($(RESOLUTION),locked)
+
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
 	$(PIP) install --no-deps --require-hashes -r requirements/run.txt
 	$(PIP) install --no-deps --no-build-isolation --no-index -e .
@@ -88,16 +95,33 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.run
 	$(PIP) install --no-deps --require-hashes -r requirements/test.txt
 	@touch $@
 
+else
+
+# Not reproducible on purpose: what the index has today, within the bounds of pyproject.toml. The lowest are those of what is named there;
+# what that needs in turn is new. (Only wheels: an old source package does not say what it needs to be built.)
+RESOLVE := --resolution $(if $(filter lowest,$(RESOLUTION)),lowest-direct,$(RESOLUTION)) --only-binary :all: --upgrade
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(PIP) install uv
+	$(BIN)/uv pip install -q --python $(BIN)/python $(RESOLVE) -r pyproject.toml --extra simulator --extra infra --extra test --group dev
+	$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@touch $@
+
+endif
+
 UV      ?= uv
-COMPILE := $(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock"
 
 lock:  ## Resolve pyproject.toml into the hashed locks (needs uv; ARGS=--upgrade moves the pins)
-	$(COMPILE) $(ARGS) --extra simulator --extra infra --extra checkout --extra test -o requirements/test.txt
-	$(COMPILE) --extra simulator --extra checkout -c requirements/test.txt -o requirements/run.txt
-	$(COMPILE) -c requirements/test.txt -o function/requirements.txt
-	$(subst pyproject.toml,infra/requirements.in,$(COMPILE)) -c requirements/test.txt -o infra/requirements.txt
+	$(COMPILE) $(ARGS) pyproject.toml --extra simulator --extra infra --group dev -o requirements/test.txt
+	$(COMPILE) pyproject.toml --extra simulator --group checkout -c requirements/test.txt -o requirements/run.txt
+	$(COMPILE) requirements/function.in -c requirements/test.txt -o function/requirements.txt
+	$(COMPILE) infra/requirements.in -c requirements/test.txt -o infra/requirements.txt
 
 clean:  ## Remove the environment and everything generated
-	rm -rf $(VENV) .rtmskit dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lowest .venv-highest $(VENV) .rtmskit dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -106,7 +106,7 @@ class TaskWatch:
         self.left: list[str] = []
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        cancel: Any = asyncio.runners._cancel_all_tasks  # ty: ignore[unresolved-attribute]
+        cancel: Any = asyncio.runners._cancel_all_tasks  # ty: ignore[missing-attribute]
 
         def noted(loop: asyncio.AbstractEventLoop) -> None:
             # A connection that was just closed hears of it in the loop's next rounds.

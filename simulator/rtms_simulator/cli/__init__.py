@@ -19,18 +19,19 @@ import io
 import os
 import sys
 import types
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
-from rtms_simulator import __version__
+from rtms_simulator import __version__, extras
 
 
 class Row(NamedTuple):
-    """Where a command is (`module:attribute`) and what `--help` says of it."""
+    """Where a command is (`module:attribute`), what `--help` says of it, and the extra without which it cannot run ("" for none)."""
 
     target: str
     summary: str
+    extra: str = "simulator"
 
 
 COMMANDS: dict[str, Row] = {
@@ -39,15 +40,30 @@ COMMANDS: dict[str, Row] = {
     "meeting": Row("rtms_simulator.cli.play.meeting:meeting", "Play a meeting against any webhook."),
     "media": Row("rtms_simulator.cli.play.media:media", "Look at your own recordings and transcripts before they are played."),
     "scenarios": Row("rtms_simulator.cli.play.scenarios:scenarios", "List and show the scripted meetings."),
-    "send": Row("rtms_simulator.cli.play.send:send", "Send one signed Zoom event to any webhook."),
+    "send": Row("rtms_simulator.cli.play.send:send", "Send one signed Zoom event to any webhook.", extra=""),
     "events": Row("rtms_simulator.cli.fakes.events:events", "Look at the deliveries of a running `up`, and replay them."),
     "faults": Row("rtms_simulator.cli.fakes.faults:faults", "Make a running `up` misbehave on purpose."),
     "clock": Row("rtms_simulator.cli.fakes.clock:clock", "Read, advance or freeze the clock of a running `up`."),
     "reset": Row("rtms_simulator.cli.fakes.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
-    "zoom-app": Row("rtms_simulator.cli.service.zoom_app:zoom_app", "Show what to enter at Zoom, step by step."),
-    "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix."),
-    "recordings": Row("rtms_simulator.cli.service.recordings:recordings", "List, show and download recordings."),
+    "zoom-app": Row("rtms_simulator.cli.service.zoom_app:zoom_app", "Show what to enter at Zoom, step by step.", extra=""),
+    "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix.", extra=""),
+    "recordings": Row("rtms_simulator.cli.service.recordings:recordings", "List, show and download recordings.", extra=""),
+    "infra": Row("rtms_simulator.cli.service.infra:infra", "Write the Pulumi project that deploys the functions.", extra=""),
 }
+
+
+class MissingExtra(click.ClickException):
+    """A command whose extra is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, command: str, extra: str, modules: tuple[str, ...]) -> None:
+        self.advice = extras.advice(extra)
+        super().__init__(f"`rtmskit {command}` needs the extra `{extra}` (not installed: {', '.join(modules)}).")
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"Error: {self.message}", err=True)
+        click.echo(f"Do: {self.advice}", err=True)
 
 
 class Lazy(click.Group):
@@ -60,6 +76,8 @@ class Lazy(click.Group):
         row = COMMANDS.get(cmd_name)
         if row is None:
             return None
+        if row.extra and (lacking := extras.missing(row.extra)):
+            raise MissingExtra(cmd_name, row.extra, lacking)
         module, _, attribute = row.target.partition(":")
         return getattr(importlib.import_module(module), attribute)
 

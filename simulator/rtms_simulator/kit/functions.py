@@ -49,9 +49,9 @@ def source() -> Path:
         beside = Path(relay.origin).parent.parent / "main.py"
         if beside.is_file():
             return beside
-    packed = importlib.util.find_spec("rtmskit_function")
+    packed = importlib.util.find_spec("rtmskit_project")
     for place in (packed.submodule_search_locations or ()) if packed is not None else ():
-        if (file := Path(place) / "main.py").is_file():
+        if (file := Path(place) / "function/main.py").is_file():
             return file
     raise NoFunctionSource("function/main.py is not there: install rtmskit whole, or run from a checkout")
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rtms_simulator import extras
+
 if TYPE_CHECKING:
     from rtms_simulator.testing.sandbox import World
 
@@ -29,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def rtms_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
     """A Zoom, a Recall and a Cloud Tasks of this test's own. Fails the test afterwards if an invariant was broken."""
+    if lacking := extras.missing("simulator"):
+        pytest.fail(f"rtms_world needs {', '.join(lacking)}, not installed: {extras.advice('test')}", pytrace=False)
     # Late, so that a test run which does not use it pays nothing.
     from rtms_simulator.testing.sandbox import World
 

@@ -63,15 +63,15 @@ class TestSource:
         assert function.source() == ROOT / "function/main.py"
 
     def test_is_the_wheels_where_there_is_no_checkout(self, monkeypatch, tmp_path):
-        packed = tmp_path / "rtmskit_function"
-        packed.mkdir()
+        packed = tmp_path / "rtmskit_project/function"
+        packed.mkdir(parents=True)
         (packed / "main.py").touch()
         monkeypatch.syspath_prepend(str(tmp_path))
         real = function.importlib.util.find_spec
         monkeypatch.setattr(function.importlib.util, "find_spec", lambda name: None if name == "rtms_relay" else real(name))
         assert function.source() == packed / "main.py"
         wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-        assert wheel["force-include"]["function/main.py"] == "rtmskit_function/main.py"
+        assert wheel["force-include"]["function/main.py"] == "rtmskit_project/function/main.py"
 
     def test_nowhere_is_an_error_that_says_what_to_do(self, monkeypatch):
         monkeypatch.setattr(function.importlib.util, "find_spec", lambda _name: None)
