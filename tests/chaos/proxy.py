@@ -96,6 +96,8 @@ class Proxy:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step, or while it connects, never comes to the end that closes its client.
+        task.add_done_callback(lambda _: writer.is_closing() or writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.spell == "reset":

@@ -1,6 +1,7 @@
 """Each spell does to a connection what it says, and nothing happens without one."""
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -123,3 +124,30 @@ async def test_spells_come_and_go_until_it_is_calm(proxy, monkeypatch):
     await proxy.calm()
     assert met == {None, *SPELLS}
     assert proxy.spell is None
+
+
+async def test_connections_that_lead_nowhere_yet_are_closed_with_the_proxy(monkeypatch):
+    """Under load the proxy is closed while it connects, or before a connection's task has had its first step."""
+    connect, connecting, accepted = asyncio.open_connection, asyncio.Semaphore(0), asyncio.Queue()
+
+    async def never(*_address):
+        connecting.release()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "open_connection", never)
+    proxy = Proxy("test", ("127.0.0.1", 9), random.Random(0))
+    await proxy.start()
+    clients = [await connect("127.0.0.1", proxy.port) for _ in range(6)]
+    for _ in clients:
+        await asyncio.wait_for(connecting.acquire(), 5)
+    async with await asyncio.start_server(lambda *pair: accepted.put_nowait(pair), "127.0.0.1", 0) as server:
+        late = [await connect(*server.sockets[0].getsockname()) for _ in range(6)]
+        pairs = [await asyncio.wait_for(accepted.get(), 5) for _ in late]
+        for pair in pairs:
+            proxy._accept(*pair)
+        await proxy.aclose()
+        for reader, writer in [*clients, *late]:
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 3) == b""
+            writer.close()
+    assert [writer.is_closing() for _, writer in pairs] == [True] * 6
