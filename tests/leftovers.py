@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ class Census:
     @classmethod
     def taken(cls) -> Census:
         return cls(frozenset(_descriptors()), frozenset(threading.enumerate()), frozenset(_children()))
+
+    def and_new(self, now: Census, before: Census) -> Census:
+        """This one, and what has come between two others."""
+        return Census(
+            self.descriptors | (now.descriptors - before.descriptors),
+            self.threads | (now.threads - before.threads),
+            self.children | (now.children - before.children),
+        )
 
     def new_since(self, before: Census) -> list[str]:
         """What is here and was not there before, as text."""
@@ -112,10 +121,15 @@ class TaskWatch:
             # A connection that was just closed hears of it in the loop's next rounds.
             for _ in range(TICKS):
                 loop.run_until_complete(asyncio.sleep(0))
-            self.left += [f"task {task.get_name()} {task.get_coro()!r}" for task in asyncio.all_tasks(loop)]
+            self.left += [f"task {task.get_name()} {task.get_coro()!r}" for task in asyncio.all_tasks(loop) if not _is_grpcs(task)]
             cancel(loop)
 
         patch.setattr(asyncio.runners, "_cancel_all_tasks", noted)
+
+
+def _is_grpcs(task: asyncio.Task[Any]) -> bool:
+    """gRPC has tasks of its own, which end some time after the channel was closed. No Python of ours is compiled by Cython."""
+    return type(task.get_coro()).__module__.startswith("_cython")
 
 
 BEFORE = pytest.StashKey[Census]()
@@ -125,21 +139,36 @@ class Leftovers:
     """The pytest plugin: `take` is what an autouse fixture of function scope calls, after those of wider scopes."""
 
     def __init__(self) -> None:
+        # One for the process, begun with the first use of a lock between processes: so that no test seems to have left it.
+        resource_tracker.ensure_running()
         self._tasks = TaskWatch()
         self._patch = pytest.MonkeyPatch()
         self._tasks.install(self._patch)
+        self._item: pytest.Item | None = None
 
     def pytest_unconfigure(self) -> None:
         self._patch.undo()
 
     @pytest.fixture(autouse=True)
     def _census(self, request: pytest.FixtureRequest) -> None:
+        self._item = request.node
         request.node.stash[BEFORE] = Census.taken()
         self._tasks.left.clear()
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        """What a fixture of a wider scope makes stays, also if the test asks for that fixture only while it runs."""
+        if fixturedef.scope == "function" or self._item is None:
+            return (yield)
+        before = Census.taken()
+        made = yield
+        self._item.stash[BEFORE] = self._item.stash[BEFORE].and_new(Census.taken(), before)
+        return made
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
         yield
+        self._item = None
         if BEFORE not in item.stash:
             return
         # The item holds the fixtures' values until it is done with: they are not what the test left.

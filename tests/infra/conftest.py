@@ -13,6 +13,7 @@ from tests.infra.deployment import Runner, copy_program, warm
 @pytest.fixture(scope="session")
 def runner() -> Generator[Runner, None, None]:
     """Runs the program; one engine process for all tests."""
+    warm().start()
     yield warm()
     warm().close()
 

@@ -220,12 +220,17 @@ class Runner:
         grants = frozenset((on, role, member) for on, role, member in answer["cloud"]["grants"])
         return World(answer["world"], deployment, steps, tuple(answer["errors"]), gaps, grants, frozenset(answer["cloud"]["resources"]))
 
-    def _ask(self, request: dict[str, Any], program: Path | None) -> dict[str, Any]:
+    def start(self) -> None:
+        """Start the engine's process, if there is none. A fixture of the session does, so that no test seems to have left it behind."""
         if self._process is None:
             command = [sys.executable, "-m", "rtms_infra.rehearsal.engine"]
             # Each program's server goes away under its client, on purpose; and an edit within a second must not meet old bytecode.
             quiet = {**os.environ, "GRPC_VERBOSITY": "ERROR", "PYTHONDONTWRITEBYTECODE": "1"}
             self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def _ask(self, request: dict[str, Any], program: Path | None) -> dict[str, Any]:
+        self.start()
+        assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         if self._copy is None:
