@@ -84,7 +84,7 @@ def _package(name: str) -> Path:
 def _root() -> Path:
     """The folder that has the files of the project: of the wheel, or of the checkout."""
     packed = _package("rtms_infra").parent / "rtmskit_project"
-    root = packed if packed.is_dir() else _package("rtms_infra").parents[1]
+    root = packed if (packed / PROJECT[0]).is_file() else _package("rtms_infra").parents[1]
     missing = [name for name in PROJECT if not (root / name).exists()]
     if missing:
         raise BadInput(f"{root} lacks {', '.join(missing)}.", "install rtmskit again")

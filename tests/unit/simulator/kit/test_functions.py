@@ -65,6 +65,7 @@ class TestSource:
     def test_is_the_wheels_where_there_is_no_checkout(self, monkeypatch, tmp_path):
         packed = tmp_path / "rtmskit_project/function"
         packed.mkdir(parents=True)
+        (packed.parent / "__init__.py").touch()
         (packed / "main.py").touch()
         monkeypatch.syspath_prepend(str(tmp_path))
         real = function.importlib.util.find_spec
