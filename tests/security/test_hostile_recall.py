@@ -90,7 +90,7 @@ SLOW = {
 async def test_a_call_ends_in_time_whatever_drips(kind: str) -> None:
     async with against(SLOW[kind]) as (api, _):
         began = time.monotonic()
-        answer = await api.create(b"{}", "k")
+        answer = await asyncio.wait_for(api.create(b"{}", "k"), 10)
         took = time.monotonic() - began
     assert TIMEOUT_S * 0.9 <= took < TIMEOUT_S + LATE_S
     assert answer.failure == ("timeout" if "bod" not in kind and "chunks" not in kind else None)
@@ -182,7 +182,8 @@ async def test_a_download_that_drips_or_stops_has_stalled(forever: bytes) -> Non
     async with against(talk, stall_s=0.5) as (api, server):
         began = time.monotonic()
         with pytest.raises(RecallUnavailable, match=r"stalled|broke off"):
-            [chunk async for chunk in api.download(server.url + "/x")]
+            async with asyncio.timeout(10):
+                [chunk async for chunk in api.download(server.url + "/x")]
         assert 0.4 < time.monotonic() - began < 0.5 + LATE_S
 
 

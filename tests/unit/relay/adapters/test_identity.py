@@ -193,6 +193,7 @@ async def test_on_cloud_run_the_claims_are_read_and_nothing_is_verified_again(go
         ({}, "", TokenGate),
         ({"K_SERVICE": ""}, "", TokenGate),
         ({}, "s3cret-of-the-run", RunGate),
+        ({"K_SERVICE": "worker"}, "s3cret-of-the-run", PlatformGate),
     ],
 )
 def test_which_gate_stands_where(environ: dict[str, str], secret: str, kind: type) -> None:
