@@ -27,7 +27,7 @@ import httpx
 from websockets.asyncio.server import ServerConnection, serve
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.scenario.model import Action, Person, Scenario
+from rtms_simulator.scenario import Action, Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
 from rtms_simulator.zoom.rtms.handshake import sign
 

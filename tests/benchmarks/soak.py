@@ -31,7 +31,7 @@ import httpx
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.recorder import Recorder
 from rtms_simulator.recall.recorder.values import AudioChunk, RecorderEvent, RecordingConfig, RecordingResult, StreamRequest
-from rtms_simulator.scenario.model import Action, Person, Scenario
+from rtms_simulator.scenario import Action, Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
 
 LIMIT_MIB = 300

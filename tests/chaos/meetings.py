@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Story
 from rtms_simulator.recall.recorder.values import StreamRequest
+from rtms_simulator.zoom.switches import ZoomSwitches
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import StreamIds, WebhookEvent
-from rtms_simulator.zoom.webhooks.sender import Delivery, DeliverySwitches, EventSubscription, WebhookSender
+from rtms_simulator.zoom.webhooks.sender import Delivery, EventSubscription, WebhookSender
 
 RETRIES_S = (1.0, 3.0, 8.0)
 """Zoom tries again after 5, 25 and 85 minutes; here as often, but within seconds."""
@@ -40,7 +41,7 @@ class Zoom:
     _forger: EventSubscription = field(init=False)
 
     def __post_init__(self) -> None:
-        switches = DeliverySwitches(retry_after_s=RETRIES_S)
+        switches = ZoomSwitches(retry_after_s=RETRIES_S)
         self._sender = WebhookSender(self.clock, random.Random(f"courier {self.seed}"), switches=switches, kept=1)
         self._forger = replace(self.endpoint, secret_token="not the secret token")
 

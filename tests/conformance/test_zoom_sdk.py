@@ -18,11 +18,11 @@ import pytest
 from tests.conformance.sdk import FIRED, SdkApp, require_sdk, sdk_app
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.scenario.model import Action, Person, Scenario, load
+from rtms_simulator.scenario import Action, Person, Scenario, load
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.rtms.enums import EventType, StatusCode, StopReason
 from rtms_simulator.zoom.rtms.server import ConnectionLimits
-from rtms_simulator.zoom.rtms.states import RtmsSwitches
+from rtms_simulator.zoom.switches import ZoomSwitches
 
 pytestmark = pytest.mark.conformance
 
@@ -138,7 +138,7 @@ async def test_every_handshake_status_reaches_on_join_confirm(socket: str, tmp_p
 
 @pytest.mark.parametrize(("mode", "code"), [("status", 3), ("close", 960)])
 async def test_a_wrong_secret(mode: str, code: int, tmp_path: Path) -> None:
-    switches = RtmsSwitches(bad_signature=mode)  # ty: ignore[invalid-argument-type]
+    switches = ZoomSwitches(bad_signature=mode)  # ty: ignore[invalid-argument-type]
     async with zoom_and_app(tmp_path, "wrong secret", client_secret="not the secret", switches=switches) as (here, app):
         meeting = here.begin(SHORT, app.url, speed="max")
         await meeting.announced()
@@ -149,7 +149,7 @@ async def test_a_wrong_secret(mode: str, code: int, tmp_path: Path) -> None:
 
 
 async def test_keep_alives_are_answered_for_longer_than_three_misses(tmp_path: Path) -> None:
-    async with zoom_and_app(tmp_path, "keep-alive", switches=RtmsSwitches(keep_alive_interval_s=0.3)) as (here, app):
+    async with zoom_and_app(tmp_path, "keep-alive", switches=ZoomSwitches(keep_alive_interval_s=0.3)) as (here, app):
         app.ask(media={"audio": L16, "transcript": None})
         speech = Action(0.1, "speak", PEOPLE[0].user_id, {"until_s": 0.6, "text": "Still here?"})
         meeting = here.begin(replace(SHORT, duration_s=2.4, timeline=(speech,)), app.url)
@@ -175,7 +175,7 @@ async def test_without_sequence_in_the_keep_alive_the_package_is_lost(tmp_path: 
     async with zoom_and_app(
         tmp_path,
         "keep-alive without sequence",
-        switches=RtmsSwitches(keep_alive_interval_s=0.2, keep_alive_sequence=False, keep_alive_death="stop"),
+        switches=ZoomSwitches(keep_alive_interval_s=0.2, keep_alive_sequence=False, keep_alive_death="stop"),
     ) as (here, app):
         app.ask(media={"audio": L16})
         report = await here.begin(replace(SHORT, duration_s=30.0, timeline=()), app.url).finished()
@@ -221,7 +221,8 @@ async def test_pause_and_resume_and_an_interrupted_media_connection(tmp_path: Pa
         meeting = here.begin(scenario, app.url, speed="max")
         await app.until(lambda: app.heard("on_join_confirm"))
         live = meeting.streams[0].live
-        live.act(live.protocol.event(EventType.MEDIA_CONNECTION_INTERRUPTED, here.clock.now_ms()))
+        interrupted = {"event_type": int(EventType.MEDIA_CONNECTION_INTERRUPTED), "timestamp": here.clock.now_ms()}
+        live.act(live.protocol.event(EventType.MEDIA_CONNECTION_INTERRUPTED, interrupted))
         report = await meeting.finished()
         await app.left(report.streams[0].stream_id)
         assert [op for op, _active, _paused in app.heard("on_session_update")] == [1, 3, 4, 2]

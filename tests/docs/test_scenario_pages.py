@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtms_simulator.scenario.model import ScenarioError, parse
+from rtms_simulator.scenario import ScenarioError, parse
 from rtms_simulator.zoom.media import MediaSwitches
 from rtms_simulator.zoom.media.recording import MEDIA_SUFFIXES
 from rtms_simulator.zoom.media.transcripts import TRANSCRIPT_SUFFIXES

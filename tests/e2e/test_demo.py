@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.processes import rtmskit
 
 from rtms_relay.adapters.firestore import FirestoreStore
-from rtms_simulator.scenario.model import load
+from rtms_simulator.scenario import load
 from rtms_simulator.zoom.media import MediaSource
 
 # One worker for this file: what all its tests share is made once.

@@ -11,7 +11,7 @@ from tests.e2e.test_recording_fidelity import RATE, Stage, heard, samples
 from tests.unit.simulator.zoom.media.test_cases import CASES, TRANSCRIPTS, pitch
 
 from rtms_simulator.recall.recorder.values import RecordingConfig
-from rtms_simulator.scenario.model import load
+from rtms_simulator.scenario import load
 
 STAND_UP = load("stand-up")
 

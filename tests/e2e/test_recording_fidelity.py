@@ -18,7 +18,7 @@ from rtms_simulator import scenario as scenarios
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.recorder import Recorder
 from rtms_simulator.recall.recorder.values import RecordingConfig, StreamRequest, VideoRequest
-from rtms_simulator.scenario.model import Action, Person, Scenario
+from rtms_simulator.scenario import Action, Person, Scenario
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.media import MediaSource, NoTimeCode, read_time_code
 

@@ -16,7 +16,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.kit.play import Playbill, perform
 from rtms_simulator.kit.stack import Stack
 from rtms_simulator.kit.worker_client import Downloaded, Recordings
-from rtms_simulator.scenario.model import Scenario
+from rtms_simulator.scenario import Scenario
 from rtms_simulator.zoom import MeetingReport, StreamReport
 from rtms_simulator.zoom.media import MediaSource
 

@@ -12,7 +12,7 @@ import httpx
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import Fault, FaultError, parse_fault
-from rtms_simulator.scenario.model import Scenario, ScenarioError, load
+from rtms_simulator.scenario import Scenario, ScenarioError, load
 from rtms_simulator.zoom import MeetingReport, Zoom
 from rtms_simulator.zoom.media import MediaFileError, MediaSource
 from rtms_simulator.zoom.meeting.timeline import Speed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rtms_simulator.scenario import KINDS, PERSON_KEYS, SCENARIO_KEYS, ScenarioField, load, names
 from rtms_simulator.scenario.languages import LANGUAGES
-from rtms_simulator.scenario.model import KINDS, PERSON_KEYS, SCENARIO_KEYS, ScenarioField, load, names
 
 
 def keys() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass, field
 
 from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, MediaType
@@ -23,6 +25,11 @@ class ZoomApp:
         unknown = set(self.scopes) - set(MEDIA_KEYS.values())
         if unknown:
             raise ValueError(f"unknown scopes {sorted(unknown)} (allowed: {', '.join(MEDIA_KEYS.values())})")
+
+    @property
+    def subscription_id(self) -> str:
+        """The id of its event WebSocket subscription, derived from the client id."""
+        return base64.urlsafe_b64encode(hashlib.sha256(f"subscription {self.client_id}".encode()).digest()[:16]).decode().rstrip("=")
 
     @property
     def kinds(self) -> MediaType:

@@ -18,9 +18,10 @@ from starlette.routing import Route
 
 from rtms_simulator.faults import FaultError, parse_fault
 from rtms_simulator.faults.book import shown_fault
-from rtms_simulator.scenario.model import Action, ScenarioError, load
+from rtms_simulator.scenario import Action, ScenarioError, load
+from rtms_simulator.zoom.meeting.actions import ACTIONS
 from rtms_simulator.zoom.meeting.meeting import Meeting
-from rtms_simulator.zoom.rtms.enums import StopReason
+from rtms_simulator.zoom.rest import rest_routes
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.sender import Delivery, summary
 
@@ -49,6 +50,7 @@ async def _state(zoom: Zoom, request: Request, asked: Asked) -> Any:
         "now_ms": zoom.clock.now_ms(),
         "rate": zoom.clock.rate,
         "meetings": len(zoom.meetings),
+        "event_socket_url": zoom.event_socket_url(),
         "ca_file": str(zoom.tls.ca_file) if zoom.tls else None,
     }
 
@@ -75,8 +77,8 @@ async def _begin(zoom: Zoom, request: Request, asked: Asked) -> Any:
 async def _act(zoom: Zoom, request: Request, asked: Asked) -> Any:
     meeting = _find_meeting(zoom, request)
     kind = _text(asked, "kind")
-    if kind not in Meeting.ACTIONS:
-        raise NotDone(400, "unknown_action", f"no action {kind!r} (allowed: {', '.join(Meeting.ACTIONS)})")
+    if kind not in ACTIONS:
+        raise NotDone(400, "unknown_action", f"no action {kind!r} (allowed: {', '.join(ACTIONS)})")
     at_s = zoom.clock.now() - meeting.started_at
     try:
         await meeting.act(Action(at_s, kind, asked.get("who"), asked.get("data") or {}))
@@ -116,7 +118,7 @@ async def _send(zoom: Zoom, request: Request, asked: Asked) -> Any:
     if style is None:
         raise NotDone(400, "bad_request", f"no style {asked['style']!r} (allowed: {', '.join(events.STYLES)})")
     event = events.WebhookEvent(name, payload, int(asked.get("event_ts", zoom.clock.now_ms())))
-    return summary((await zoom.webhooks.deliver(event, zoom.endpoint(_text(asked, "webhook_url")), style=style),))[0]
+    return summary((await zoom.deliver(event, zoom.endpoint(_text(asked, "webhook_url")), style=style),))[0]
 
 
 async def _validate(zoom: Zoom, request: Request, asked: Asked) -> Any:
@@ -179,58 +181,23 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (
     ("POST", "/clock", _set_clock, "{rate} and/or {advance_s}"),
     ("POST", "/reset", _reset, "forget meetings, deliveries and faults"),
 )
-REST_PATH = "/v2/live_meetings/{meeting_id}/rtms_app/status"
-
-
-async def _rtms_app_status(zoom: Zoom, request: Request, asked: Asked) -> Any:
-    """Zoom's `PATCH`: 204, or Zoom's error form. 2308 (not in the meeting) is known from the field; the other codes are inferred."""
-    if not request.headers.get("authorization", "").startswith("Bearer "):
-        raise NotDone(401, "124", "Invalid access token.")
-    wanted = request.path_params["meeting_id"]
-    live = [meeting for meeting in zoom.meetings.values() if meeting.ended_at is None]
-    meeting = next((meeting for meeting in live if wanted in (meeting.meeting_id, meeting.entity_id)), None)
-    if meeting is None:
-        raise NotDone(404, "3001", f"Meeting does not exist: {wanted}.")
-    settings = asked.get("settings") or {}
-    if not isinstance(settings, dict) or settings.get("client_id") not in {app.client_id for app in zoom.apps}:
-        raise NotDone(400, "2310", "No such RTMS app for this account.")
-    person = settings.get("participant_user_id")
-    if person is not None and str(person) not in {str(one.user_id) for one in meeting.scenario.people}:
-        raise NotDone(400, "2308", "The participant is not in the meeting.")
-    actions = {
-        "start": Action(0.0, "reallow"),
-        "stop": Action(0.0, "stop", data={"stop_reason": int(StopReason.STOP_BC_USER_TRIGGERED)}),
-        "pause": Action(0.0, "pause"),
-        "resume": Action(0.0, "resume"),
-    }
-    action = actions.get(str(asked.get("action")))
-    if action is None:
-        raise NotDone(400, "300", f"Invalid action (allowed: {', '.join(actions)}).")
-    await meeting.act(action)
-    return None
 
 
 def control_app(zoom: Zoom) -> Starlette:
     """The ASGI app: `/_control/...` and Zoom's REST call."""
     routes = [Route(f"/_control{path}", _served(zoom, handler), methods=[method]) for method, path, handler, _says in ROUTES]
-    rest = Route(REST_PATH, _served(zoom, _rtms_app_status, failure=_zoom_failure), methods=["PATCH"])
-    return Starlette(routes=[*routes, rest])
+    return Starlette(routes=[*routes, *rest_routes(zoom)])
 
 
-def _served(zoom: Zoom, handler: Handler, *, failure: Callable[[NotDone], Any] | None = None) -> Callable[[Request], Awaitable[Response]]:
+def _served(zoom: Zoom, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
             answer = await handler(zoom, request, _json(await request.body()))
         except NotDone as error:
-            content = failure(error) if failure else {"error": error.error, "reason": str(error)}
-            return JSONResponse(content, error.status)
+            return JSONResponse({"error": error.error, "reason": str(error)}, error.status)
         return Response(status_code=204) if answer is None else JSONResponse(answer)
 
     return serve
-
-
-def _zoom_failure(error: NotDone) -> dict[str, Any]:
-    return {"code": int(error.error), "message": str(error)} if error.error.isdigit() else {"code": 300, "message": str(error)}
 
 
 def _json(raw: bytes) -> Asked:

@@ -12,24 +12,30 @@ import msgspec
 from starlette.applications import Starlette
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.errors import UnreadableMessageError
 from rtms_simulator.faults import STATUS, Fault, FaultBook, Step, parse_fault
 from rtms_simulator.faults.zoom import FAMILIES, HANDSHAKE
-from rtms_simulator.scenario.model import Scenario
+from rtms_simulator.scenario import Scenario
 from rtms_simulator.zoom.app import KINDS, ZoomApp
 from rtms_simulator.zoom.control import control_app
+from rtms_simulator.zoom.event_socket import EventSockets
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.meeting.meeting import Meeting, MeetingPlan
 from rtms_simulator.zoom.meeting.report import MeetingReport
 from rtms_simulator.zoom.meeting.timeline import Speed
+from rtms_simulator.zoom.oauth import AccessTokens
+from rtms_simulator.zoom.rest import rest_routes
+from rtms_simulator.zoom.rtms.answers import refusal
 from rtms_simulator.zoom.rtms.enums import StatusCode
-from rtms_simulator.zoom.rtms.handshake import UnreadableMessageError, read_hello, read_message
+from rtms_simulator.zoom.rtms.handshake import read_hello, read_message
 from rtms_simulator.zoom.rtms.server import DEFAULT_LIMITS, ConnectionLimits, RtmsServer, RtmsSocket
-from rtms_simulator.zoom.rtms.states import DOCUMENTED, RtmsSwitches, SocketRole, refusal
+from rtms_simulator.zoom.rtms.states import SocketRole
 from rtms_simulator.zoom.rtms.stream import LiveStream, MediaPackets
+from rtms_simulator.zoom.switches import DOCUMENTED, ZoomSwitches
 from rtms_simulator.zoom.tls import Tls
 from rtms_simulator.zoom.webhooks import events
-from rtms_simulator.zoom.webhooks.sender import DOCUMENTED as DOCUMENTED_DELIVERY
-from rtms_simulator.zoom.webhooks.sender import Authorization, Delivery, DeliverySwitches, EventSubscription, UrlValidation, WebhookSender
+from rtms_simulator.zoom.webhooks.events import BodyStyle
+from rtms_simulator.zoom.webhooks.sender import Authorization, Delivery, EventSubscription, UrlValidation, WebhookSender
 
 _KEPT_MEETINGS = 2000
 _ROLE_OF = {1: SocketRole.SIGNALING, 3: SocketRole.MEDIA}
@@ -52,22 +58,24 @@ class Zoom:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: Tls | None = None,
-        switches: RtmsSwitches = DOCUMENTED,
-        delivery: DeliverySwitches = DOCUMENTED_DELIVERY,
+        switches: ZoomSwitches = DOCUMENTED,
         limits: ConnectionLimits = DEFAULT_LIMITS,
         binary_frames: bool = False,
         faults: FaultBook | Iterable[str] = (),
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.clock = clock
-        self.apps = (app, *more_apps)
+        self.apps: tuple[ZoomApp, ...] = (app, *more_apps)
         self.seed = seed
         self.switches = switches
         self.tls = tls
         self.faults = faults if isinstance(faults, FaultBook) else FaultBook(FAMILIES, map(parse_fault, faults))
-        self.webhooks = WebhookSender(clock, Random(seed + 1), switches=delivery, faults=self.faults, transport=transport)
+        self.webhooks = WebhookSender(clock, Random(seed + 1), switches=switches, faults=self.faults, transport=transport)
         self._server = RtmsServer(self, host=host, port=port, tls=tls.context if tls else None, binary=binary_frames, limits=limits)
+        self.tokens = AccessTokens(clock, self.apps, Random(f"{seed}/tokens"))
+        self.event_sockets = EventSockets(clock, self.apps, self.tokens.client_of, switches)
         self._numbers = itertools.count(1)
+        self._last_event_ts = 0
         self.meetings: dict[int, Meeting] = {}
         self._streams: dict[str, LiveStream] = {}
         self._bound: dict[int, LiveStream] = {}
@@ -81,6 +89,7 @@ class Zoom:
     async def aclose(self) -> None:
         """Break everything off and stop listening."""
         await self.reset()
+        await self.event_sockets.aclose()
         await self.webhooks.aclose()
         await self._server.aclose()
 
@@ -100,6 +109,15 @@ class Zoom:
     def control_app(self) -> Starlette:
         """The ASGI app of the control plane (`control.ROUTES`)."""
         return control_app(self)
+
+    @property
+    def rest_app(self) -> Starlette:
+        """The ASGI app of Zoom's own REST calls alone (`rest.REST_PATH`, `rest.TOKEN_PATH`)."""
+        return Starlette(routes=rest_routes(self))
+
+    def event_socket_url(self, app: ZoomApp | None = None) -> str:
+        """Where an app opens its event WebSocket; `&access_token=` is the app's to add."""
+        return f"{self._server.base_url}/ws?subscriptionId={(app or self.apps[0]).subscription_id}"
 
     def server_urls(self) -> tuple[str, ...]:
         """The base URLs of the RTMS servers."""
@@ -123,10 +141,11 @@ class Zoom:
         media_file: Path | None = None,
         transcript_file: Path | None = None,
         authorization: Authorization = None,
-        payloads: events.PayloadSwitches = events.AS_DOCUMENTED,
+        switches: ZoomSwitches | None = None,
         linger: bool = False,
     ) -> Meeting:
         """Have a meeting take place now. `media_file` and `transcript_file` replace what the scenario's people say.
+        `webhook_url` may be empty for an app that has its event WebSocket only. `switches` replace Zoom's own for this meeting.
         `linger`: it goes on to its scripted end even when every stream has ended.
 
         Raises ValueError for a speed that cannot be and for a scenario of several meetings (see `play_all`), and what MediaSource raises.
@@ -137,10 +156,11 @@ class Zoom:
             (app, EventSubscription(app.webhook_url or webhook_url, app.secret_token, app.client_id, authorization))
             for app in itertools.islice(itertools.cycle(self.apps), scenario.apps)
         )
+        switches = switches or self.switches
         if source is None:
-            source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file)
+            source = MediaSource(scenario, media_file=media_file, transcript_file=transcript_file, switches=switches)
             scenario = source.scenario
-        plan = MeetingPlan(scenario, source, apps, speed, tuple(faults), payloads, linger)
+        plan = MeetingPlan(scenario=scenario, source=source, apps=apps, speed=speed, faults=tuple(faults), switches=switches, linger=linger)
         number = next(self._numbers)
         meeting = Meeting(number, plan, self, Random(f"{self.seed}/{number}/{scenario.seed}"))
         self.meetings[number] = meeting
@@ -171,12 +191,10 @@ class Zoom:
         return tuple([await meeting.finished() for meeting in meetings])
 
     def _forget_old(self) -> None:
-        """Keep a bounded number of meetings that are over."""
+        """Keep the reports of a bounded number of meetings that are over."""
         over = [number for number, meeting in self.meetings.items() if meeting.ended_at is not None]
         for number in over[: max(0, len(self.meetings) - _KEPT_MEETINGS)]:
-            for stream in self.meetings.pop(number).streams:
-                self._streams.pop(stream.ids.stream_id, None)
-                self._paths.pop(stream.paths, None)
+            del self.meetings[number]
 
     # Webhooks
 
@@ -185,9 +203,23 @@ class Zoom:
         app = self.apps[0]
         return EventSubscription(webhook_url, app.secret_token, app.client_id, authorization)
 
-    async def deliver(self, event: events.WebhookEvent, endpoint: EventSubscription, faults: FaultBook | None = None) -> Delivery:
-        """Send one event; retries follow by themselves. `faults` act before those that are armed for everything."""
-        return await self.webhooks.deliver(event, endpoint, more_faults=faults)
+    async def deliver(
+        self,
+        event: events.WebhookEvent,
+        endpoint: EventSubscription,
+        faults: FaultBook | None = None,
+        style: BodyStyle = events.ZOOMS_STYLE,
+    ) -> Delivery:
+        """Send one event, over the app's event WebSocket if it is open and to its webhook if it has one; retries follow by themselves.
+
+        `faults` act before those that are armed for everything; they and `style` concern the webhook only.
+        """
+        sent = self.event_sockets.publish(endpoint.client_id, event)
+        if endpoint.url:
+            return await self.webhooks.deliver(event, endpoint, more_faults=faults, style=style)
+        delivery = self.webhooks.record(event, "")
+        delivery.outcome = "delivered" if sent else "withheld"
+        return delivery
 
     async def validate(self, webhook_url: str) -> UrlValidation:
         """Challenge an endpoint, as "Validate" on the app's page does."""
@@ -206,15 +238,33 @@ class Zoom:
     def url(self, paths: str) -> str:
         return self._server.base_url + paths
 
+    def next_event_ts(self, at_ms: int) -> int:
+        """`at_ms`, or the first millisecond after it that no event has, so that event, stream and event_ts name one happening."""
+        self._last_event_ts = max(at_ms, self._last_event_ts + 1)
+        return self._last_event_ts
+
+    def over(self, meeting: Meeting) -> None:
+        """Forget where an ended meeting's streams were; sockets that a fault keeps open stay theirs. Its report is kept."""
+        for stream in meeting.streams:
+            self._streams.pop(stream.ids.stream_id, None)
+            self._paths.pop(stream.paths, None)
+            self._dead.difference_update(url.removeprefix(self._server.base_url) for url in stream.server_urls)
+
     # What the RTMS servers ask (server.Hub)
 
     def refuse(self, path: str) -> int | None:
         """Any path is served, as no documentation names one; only those of a server that died answer 503."""
+        if self.event_sockets.handles(path):
+            return self.event_sockets.refuse(path)
         paths = "/".join(path.split("/")[:3])
         if paths in self._dead:
             return 503
-        found = self._take(self._paths.get(paths), _role_of_path(path), STATUS)
-        return int(found[0].number("status")) if found else None
+        faults = self._take(self._paths.get(paths), _role_of_path(path), STATUS)
+        return int(faults[0].number("status")) if faults else None
+
+    def opened(self, socket: RtmsSocket) -> None:
+        if self.event_sockets.handles(socket.path):
+            self.event_sockets.opened(socket)
 
     def _take(self, stream: LiveStream | None, role: SocketRole, *words: str) -> list[Step]:
         """Faults of a handshake: the stream's own, then those that are armed for every one."""
@@ -225,12 +275,18 @@ class Zoom:
         stream = self._bound.get(socket.number)
         if stream is not None:
             stream.received(socket, raw)
-            return
+        elif self.event_sockets.handles(socket.path):
+            self.event_sockets.received(socket, raw)
+        else:
+            self._first_message(socket, raw)
+
+    def _first_message(self, socket: RtmsSocket, raw: bytes) -> None:
+        """A handshake, or what came in its place."""
         role = _role_of_path(socket.path)
         try:
             message = read_message(raw)
         except UnreadableMessageError:
-            socket.send(msgspec.json.encode(refusal(role, StatusCode.INVALID_PAYLOAD)))
+            self._refuse(socket, role, StatusCode.INVALID_PAYLOAD)
             return
         role = _ROLE_OF.get(message["msg_type"], role)
         hello = read_hello(message)
@@ -243,14 +299,19 @@ class Zoom:
             hello = StatusCode(int(step.number("status")))
             if stream is not None and hello is StatusCode.INVALID_SIGNATURE:
                 stream.protocol.misjudge_signature()
-        if isinstance(hello, StatusCode) or stream is None:
-            status = hello if isinstance(hello, StatusCode) else StatusCode.INVALID_RTMS_STREAM_ID
-            socket.send(msgspec.json.encode(refusal(role, status)))
+        if isinstance(hello, StatusCode):
+            self._refuse(socket, role, hello)
+        elif stream is None:
+            self._refuse(socket, role, StatusCode.INVALID_RTMS_STREAM_ID)
         elif stream.greet(socket, hello, raw):
             socket.bound = True
             self._bound[socket.number] = stream
 
+    def _refuse(self, socket: RtmsSocket, role: SocketRole, status: StatusCode) -> None:
+        socket.send(msgspec.json.encode(refusal(role, status, self.switches)))
+
     def lost(self, socket: RtmsSocket) -> None:
+        self.event_sockets.lost(socket)
         stream = self._bound.pop(socket.number, None)
         if stream is not None:
             stream.lost(socket)

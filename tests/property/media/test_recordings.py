@@ -7,7 +7,7 @@ import pytest
 from tests.property.media.recordings import Made, corpus, recording
 
 from rtms_simulator.errors import MediaFileError
-from rtms_simulator.scenario.model import load
+from rtms_simulator.scenario import load
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.media.recording import read_recording
 

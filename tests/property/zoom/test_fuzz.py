@@ -8,8 +8,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from rtms_simulator.errors import UnreadableMessageError
 from rtms_simulator.zoom.rtms.enums import MessageType
-from rtms_simulator.zoom.rtms.handshake import HandshakeRequest, UnreadableMessageError, read_hello, read_message, sign
+from rtms_simulator.zoom.rtms.handshake import HandshakeRequest, read_hello, read_message, sign
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
 from rtms_simulator.zoom.rtms.states import StreamIdentity
 

@@ -18,7 +18,6 @@ from rtms_simulator.zoom.rtms.states import (
     EventsSubscribed,
     ProtocolEffect,
     ProtocolViolation,
-    RtmsSwitches,
     SelectVideo,
     SendMessage,
     SendWebhook,
@@ -26,6 +25,7 @@ from rtms_simulator.zoom.rtms.states import (
     StartMedia,
     StreamIdentity,
 )
+from rtms_simulator.zoom.switches import ZoomSwitches
 
 ME = StreamIdentity("stream", "meeting/uuid==", "client", "secret")
 SIGNATURE = sign("client", "secret", "meeting/uuid==", "stream")
@@ -54,7 +54,7 @@ class Protocol(RuleBasedStateMachine):
         kinds=st.integers(0, 31),
     )
     def begin(self, bad_signature: Any, keep_alive_death: Any, ready: bool, kinds: int) -> None:
-        switches = RtmsSwitches(bad_signature=bad_signature, keep_alive_death=keep_alive_death, ready_for_each_media=ready)
+        switches = ZoomSwitches(bad_signature=bad_signature, keep_alive_death=keep_alive_death, ready_for_each_media=ready)
         identity = StreamIdentity(ME.stream_id, ME.entity_id, ME.client_id, ME.client_secret, MediaType(kinds))
         self.now = 1000.0
         urls = {key: f"ws://zoom/{key}" for key in ("audio", "video", "deskshare", "transcript", "chat", "all")}
@@ -204,7 +204,7 @@ class Protocol(RuleBasedStateMachine):
             case "new_session":
                 effects = self.protocol.new_session("other", self.now)
             case "event":
-                effects = self.protocol.event(kinds, 1, {"user_id": 1})
+                effects = self.protocol.event(kinds, {"event_type": kinds, "user_id": 1})
             case "silent":
                 self.protocol.silent = not self.protocol.silent
                 effects = []

@@ -89,7 +89,7 @@ def play(
 
 def _names(scenario: str) -> list[str]:
     """Who is in a scenario, and so a speaker by name; nobody if it cannot be read, which is told later."""
-    from rtms_simulator.scenario.model import ScenarioError, load
+    from rtms_simulator.scenario import ScenarioError, load
 
     try:
         return [person.name for person in load(scenario).people]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rtms_simulator.errors import MediaFileError
-from rtms_simulator.scenario.model import Scenario, Span
+from rtms_simulator.scenario import Scenario, Span
 from rtms_simulator.zoom.media import audio, captions, video
 from rtms_simulator.zoom.media.casting import cast
 from rtms_simulator.zoom.media.chat import chat

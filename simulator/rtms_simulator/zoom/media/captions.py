@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rtms_simulator.scenario import Utterance
 from rtms_simulator.scenario.languages import ENGLISH
-from rtms_simulator.scenario.model import Utterance
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 from rtms_simulator.zoom.rtms.enums import MediaType
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rtms_simulator.scenario.model import FIRST_USER_ID, Action, Person, Scenario, ScenarioError
+from rtms_simulator.scenario import FIRST_USER_ID, Action, Person, Scenario, ScenarioError
 from rtms_simulator.zoom.media.recording import Recording
 from rtms_simulator.zoom.media.transcripts.cue import Cue
 from rtms_simulator.zoom.media.transcripts.names import same_person

@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from rtms_simulator.scenario.model import CHAT_OPERATIONS, Action, Scenario, to_ms
+from rtms_simulator.scenario import Action, Scenario, to_ms
+from rtms_simulator.scenario.actions import CHAT_OPERATIONS
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 from rtms_simulator.zoom.rtms.enums import MediaType
 

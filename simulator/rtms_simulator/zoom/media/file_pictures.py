@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import av
 from PIL import Image
 
-from rtms_simulator.scenario.model import Span
+from rtms_simulator.scenario import Span
 from rtms_simulator.zoom.media.container import pieces
 from rtms_simulator.zoom.media.recording import Recording
 from rtms_simulator.zoom.media.video import Planes, Size, planes_of

@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from rtms_simulator.scenario.model import Utterance
+from rtms_simulator.scenario import Utterance
 from rtms_simulator.zoom.media.audio import Sweep
 from rtms_simulator.zoom.media.recording import Part, Recording
 from rtms_simulator.zoom.media.sound_track import heard

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from rtms_simulator.zoom.switches import MediaSwitches
+
+__all__ = ["NO_EXTRA", "MediaPacket", "MediaSwitches"]
 
 NO_EXTRA: Mapping[str, Any] = {}
 
@@ -24,18 +27,3 @@ class MediaPacket(NamedTuple):
     data: bytes
     duration_ms: int
     extra: Mapping[str, Any] = NO_EXTRA
-
-
-@dataclass(frozen=True, slots=True)
-class MediaSwitches:
-    """What Zoom's documentation leaves open about media. Each default is this kit's guess or the lower end of what Zoom says.
-
-    `sd_size`: resolution 1 is documented as 854x480 or 640x360. `first_language_s`: transcripts are in the asked-for language (else
-    English) this long, then follow the speaker. `language_switch_s`: a new language must be heard this long (Zoom says 10 to 30 s).
-    `chat_json`: July 2026's JSON object as text; off gives the bare text of the spring 2026 documentation.
-    """
-
-    sd_size: tuple[int, int] = (640, 360)
-    first_language_s: float = 30.0
-    language_switch_s: float = 10.0
-    chat_json: bool = True

@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from av.stream import Disposition, Stream
 
 from rtms_simulator.errors import MediaFileError
-from rtms_simulator.scenario.model import LONGEST_S
+from rtms_simulator.scenario import LONGEST_S
 from rtms_simulator.zoom.media.container import channels, codec_name, opened, pieces
 from rtms_simulator.zoom.media.joined import Layout, Range, layout
 from rtms_simulator.zoom.media.remarks import Remark, refuse_strictly

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from av.video.frame import PictureType
 from PIL import Image, ImageDraw, ImageFont
 
-from rtms_simulator.scenario.model import Scenario, Span
+from rtms_simulator.scenario import Scenario, Span
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 from rtms_simulator.zoom.media.time_code import STRIP, draw_time_code
 from rtms_simulator.zoom.rtms.enums import Codec, MediaType, Resolution

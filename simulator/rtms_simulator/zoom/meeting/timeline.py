@@ -3,6 +3,9 @@
 `position_ms` counts milliseconds of the meeting. Flows (one kind of media on one socket) and the meeting's own actions share one timeline:
 an action at T happens after every packet up to T and before every later one.
 
+At every speed this holds to the packet, however busy the machine is: no later packet is sent before the action is done, and the action
+waits for flows that are late. Only readers that stall are not waited for longer than `STALLED_S`.
+
 At real time the meeting runs whether or not anybody has joined. At any other speed it waits at 0 for the first reader, and at `max` also
 whenever a stream has lost its reader, because there nothing but the reader moves time.
 """
@@ -18,18 +21,20 @@ from rtms_simulator.clock import Clock
 Speed = float | Literal["max"]
 LEAD_MS = 2000
 """At `max` no flow runs further ahead of the slowest one, so that who records a long meeting needs little memory."""
-_STALLED_S = 2.0
+STALLED_S = 2.0
+"""How long an action waits when every flow that is late waits for its reader, in real seconds."""
 _BURST = 64
 
 
 class MediaFlow:
     """One run of packets. `next_ms` is the moment of the packet it will send next, None when it has ended."""
 
-    __slots__ = ("_burst", "_timeline", "next_ms")
+    __slots__ = ("_burst", "_stalled", "_timeline", "next_ms")
 
     def __init__(self, timeline: MeetingTimeline, start_ms: int) -> None:
         self._timeline = timeline
         self._burst = 0
+        self._stalled = False
         self.next_ms: int | None = start_ms
 
     async def reach(self, at_ms: int) -> None:
@@ -46,6 +51,16 @@ class MediaFlow:
             # A backlog must not keep the other streams waiting.
             self._burst = 0
             await timeline.breathe()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the reader is behind, so that nothing more can be sent now."""
+        return self._stalled
+
+    @stalled.setter
+    def stalled(self, stalled: bool) -> None:
+        self._stalled = stalled
+        self._timeline.moved()
 
     def end(self) -> None:
         """No more packets come."""
@@ -65,6 +80,8 @@ class MeetingTimeline:
         self._origin: float | None = clock.now() if speed == 1 else None
         self._action_ms = -1
         self._acted_ms = 0
+        self._gate_ms: int | None = None
+        """The moment of the action that comes next or is being done: later packets wait for it."""
         self._granted_ms = -1
         """Up to where any flow may send without asking again: it only grows, until a flow joins further back."""
         self._past_ms: int | None = None
@@ -123,13 +140,15 @@ class MeetingTimeline:
             if at_ms > self._granted_ms:
                 self._granted_ms = self._limit()
             return at_ms <= self._granted_ms
-        return self._clock.now() >= self._origin + at_ms / 1000 / self._speed
+        if self._gate_ms is not None and at_ms > self._gate_ms:
+            return False
+        return self._clock.now() >= self._due(at_ms, self._speed)
 
     async def until_due(self, at_ms: int) -> None:
         """Return when a packet of that moment is due."""
         while not self.may_send(at_ms):
-            if self._speed != "max" and self._origin is not None:
-                await self._clock.sleep_until(self._origin + at_ms / 1000 / self._speed)
+            if self._speed != "max" and self._origin is not None and self._clock.now() < self._due(at_ms, self._speed):
+                await self._clock.sleep_until(self._due(at_ms, self._speed))
                 continue
             future = asyncio.get_running_loop().create_future()
             self._blocked.append((at_ms, future))
@@ -138,6 +157,11 @@ class MeetingTimeline:
     async def breathe(self) -> None:
         """Let the others run."""
         await self._clock.sleep(0)
+
+    def _due(self, at_ms: int, speed: float) -> float:
+        """When that moment of the meeting is, on the clock."""
+        assert self._origin is not None
+        return self._origin + at_ms / 1000 / speed
 
     def _limit(self) -> int:
         slowest = min((flow.next_ms for flow in self._flows if flow.next_ms is not None), default=self._action_ms)
@@ -148,17 +172,28 @@ class MeetingTimeline:
         for at_ms, future in self._blocked:
             if future.done():
                 continue
-            if self.may_send(at_ms) or (self._speed != "max" and self._origin is not None):
+            if self.may_send(at_ms) or self._must_sleep(at_ms):
                 future.set_result(None)
             else:
                 still.append((at_ms, future))
         self._blocked = still
 
+    def _must_sleep(self, at_ms: int) -> bool:
+        """Whether only the clock keeps that packet back, so that its flow must wait on the clock."""
+        gate_open = self._gate_ms is None or at_ms <= self._gate_ms
+        return self._speed != "max" and self._origin is not None and gate_open
+
     # For the meeting's actions
+
+    def open_gate(self) -> None:
+        """No action is to come: packets wait for none."""
+        self._gate_ms = None
+        self._release()
 
     async def act_at(self, at_ms: int, *, over: Callable[[], bool]) -> bool:
         """Return True when it is time for an action at `at_ms`, False as soon as `over()` says that nothing is left to act on."""
-        self._past_ms = at_ms
+        self._past_ms = self._gate_ms = at_ms
+        self._release()
         try:
             return await (self._act_at_max(at_ms, over) if self._speed == "max" else self._act_on_clock(at_ms, self._speed, over))
         finally:
@@ -180,14 +215,26 @@ class MeetingTimeline:
             await self._change(None)
         if self._origin is None:
             return False
-        due = self._origin + at_ms / 1000 / speed
+        due = self._due(at_ms, speed)
         while not over() and self._clock.now() < due:
             await self._change(due)
-        # The last packets before an action may be a moment late; a reader who stalls holds nobody up for long.
-        patience = self._clock.now() + _STALLED_S
-        while not over() and not self._all_past(at_ms) and self._clock.now() < patience:
-            await self._change(patience)
+        await self._wait_for_flows(at_ms, over)
         return not over()
+
+    async def _wait_for_flows(self, at_ms: int, over: Callable[[], bool]) -> None:
+        """Return when every flow is past that moment, or all that are not have waited for their readers for `STALLED_S`."""
+        give_up_at: float | None = None
+        while not over() and not self._all_past(at_ms):
+            if not self._all_late_are_stalled(at_ms):
+                give_up_at = None
+            elif give_up_at is None:
+                give_up_at = self._clock.now() + STALLED_S * max(1.0, self._clock.rate)
+            elif self._clock.now() >= give_up_at:
+                return
+            await self._change(give_up_at)
+
+    def _all_late_are_stalled(self, at_ms: int) -> bool:
+        return all(flow.stalled for flow in self._flows if flow.next_ms is not None and flow.next_ms <= at_ms)
 
     def _all_past(self, at_ms: int) -> bool:
         return all(flow.next_ms is None or flow.next_ms > at_ms for flow in self._flows)

@@ -5,6 +5,8 @@ Each class is one table of the documentation. Names are Zoom's own; numbers are 
 
 from enum import IntEnum, IntFlag
 
+from rtms_simulator.scenario.call_events import CONTACT_CENTER_EVENTS
+
 
 class MessageType(IntEnum):
     """`msg_type` of every RTMS message. 24 to 27 are reserved."""
@@ -189,31 +191,8 @@ class EventType(IntEnum):
     CHAT_GROUP_MEMBER_STATUS_UPDATE = 14
 
 
-class ContactCenterEventType(IntEnum):
-    """`event_type` for contact-center voice: the same field, other meanings from 8 on."""
-
-    CONSUMER_ANSWERED = 8
-    CONSUMER_END = 9
-    USER_ANSWERED = 10
-    USER_END = 11
-    USER_HOLD = 12
-    USER_UNHOLD = 13
-    MONITOR_STARTED = 14
-    MONITOR_TRANSITIONED = 15
-    MONITOR_ENDED = 16
-    TAKEOVER_STARTED = 17
-    TRANSFER_INITIATED = 18
-    TRANSFER_CANCELED = 19
-    TRANSFER_ACCEPTED = 20
-    TRANSFER_COMPLETED = 21
-    TRANSFER_REJECTED = 22
-    TRANSFER_TIMEOUT = 23
-    CONFERENCE_CANCELED = 24
-    CONFERENCE_PARTICIPANT_CANCELED = 25
-    CONFERENCE_PARTICIPANT_INVITED = 26
-    CONFERENCE_PARTICIPANT_REJECTED = 27
-    CONFERENCE_PARTICIPANT_TIMEOUT = 28
-    CONFERENCE_PARTICIPANT_LEFT = 29
+ContactCenterEventType = IntEnum("ContactCenterEventType", CONTACT_CENTER_EVENTS)
+"""`event_type` for contact-center voice: the same field, other meanings from 8 on."""
 
 
 class StopReason(IntEnum):

@@ -13,15 +13,12 @@ from typing import Any
 
 import msgspec
 
+from rtms_simulator.errors import UnreadableMessageError
 from rtms_simulator.zoom.rtms.enums import MessageType, StatusCode
 
 # The product's own id. The documentation and the SDK always say meeting_uuid; Zoom's samples of 2026 say the product's name.
 ENTITY_FIELDS = ("meeting_uuid", "webinar_uuid", "session_id", "engagement_id", "call_id")
 MAX_MESSAGE_BYTES = 64 * 1024
-
-
-class UnreadableMessageError(ValueError):
-    """Not one JSON object with an integer msg_type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rtms_simulator.errors import MediaParameterError
 from rtms_simulator.scenario.languages import ENGLISH, LANGUAGES, NONE
 from rtms_simulator.zoom.rtms.enums import (
     MEDIA_KEYS,
@@ -30,14 +31,6 @@ VIDEO_STILL_FPS_MAX = 5
 # [?] The rule table says 1 for pictures of a shared screen, the comment on the enumeration says 5.
 DESKSHARE_STILL_FPS_MAX = 1
 STILL_CODECS = (Codec.JPG, Codec.PNG)
-
-
-class MediaParamsError(ValueError):
-    """The parameters cannot be had. `status` is the code for the handshake's answer."""
-
-    def __init__(self, status: StatusCode) -> None:
-        super().__init__(status.name)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,42 +121,48 @@ _STILL_LIMIT = {MediaType.VIDEO: VIDEO_STILL_FPS_MAX, MediaType.DESKSHARE: DESKS
 def confirm(kind: MediaType, asked: object) -> dict[str, ParamValue]:
     """The parameters one single kind will be sent with. `asked` is that kind's object from `media_params`, or None for all defaults.
 
-    Raises MediaParamsError. Unknown keys are ignored, as Zoom's own clients send some.
+    Raises MediaParameterError. Unknown keys are ignored, as Zoom's own clients send some.
     """
     if asked is None:
         asked = {}
     if not isinstance(asked, Mapping):
-        raise MediaParamsError(_NOT_AN_OBJECT[kind])
+        raise MediaParameterError(_NOT_AN_OBJECT[kind])
     confirmed: dict[str, ParamValue] = {}
     for name, rule in RULES[kind].items():
         default = rule.default if type(rule.default) is bool else int(rule.default)
         found = next((asked[key] for key in (name, *rule.aliases) if key in asked), default)
         if not rule.allowed(found):
-            raise MediaParamsError(rule.refusal)
+            raise MediaParameterError(rule.refusal)
         confirmed[name] = found
     if kind is MediaType.AUDIO:
         _check_audio(confirmed)
     elif kind in _STILL_LIMIT:
         _check_pictures(kind, confirmed, asked)
     elif kind is MediaType.TRANSCRIPT and not _one_of(*_LANGUAGES)(asked.get("target_language", NONE)):
-        raise MediaParamsError(StatusCode.INVALID_MEDIA_TRANSCRIPT_TARGET_LANGUAGE)
+        raise MediaParameterError(StatusCode.INVALID_MEDIA_TRANSCRIPT_TARGET_LANGUAGE)
     return confirmed
 
 
 def confirm_all(kinds: MediaType, media_params: object) -> dict[str, dict[str, ParamValue]]:
-    """The answer's `media_params` for a socket that carries `kinds`. Raises MediaParamsError."""
+    """The answer's `media_params` for a socket that carries `kinds`. Raises MediaParameterError."""
     if media_params is None:
         media_params = {}
     if not isinstance(media_params, Mapping):
-        raise MediaParamsError(StatusCode.INVALID_MEDIA_PARAMS)
+        raise MediaParameterError(StatusCode.INVALID_MEDIA_PARAMS)
     return {MEDIA_KEYS[kind]: confirm(kind, media_params.get(MEDIA_KEYS[kind])) for kind in SINGLE_MEDIA_TYPES if kind in kinds}
+
+
+def wants_individual_video(media_params: object) -> bool:
+    """Whether a request's `media_params` ask for one chosen participant's video. Anything unreadable does not."""
+    video = media_params.get(MEDIA_KEYS[MediaType.VIDEO]) if isinstance(media_params, Mapping) else None
+    return isinstance(video, Mapping) and video.get("data_opt") == DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM
 
 
 def _check_audio(confirmed: dict[str, ParamValue]) -> None:
     confirmed["send_rate"] = min(confirmed["send_rate"], SEND_RATE_MAX_MS)
     # Stereo exists for OPUS only; known from Zoom's samples.
     if confirmed["channel"] == Channel.STEREO and confirmed["codec"] != Codec.OPUS:
-        raise MediaParamsError(StatusCode.INVALID_MEDIA_AUDIO_CHANNEL)
+        raise MediaParameterError(StatusCode.INVALID_MEDIA_AUDIO_CHANNEL)
 
 
 def _check_pictures(kind: MediaType, confirmed: dict[str, ParamValue], asked: Mapping[str, object]) -> None:
@@ -171,5 +170,5 @@ def _check_pictures(kind: MediaType, confirmed: dict[str, ParamValue], asked: Ma
     if confirmed["codec"] not in STILL_CODECS or confirmed["fps"] <= limit:
         return
     if "codec" in asked:
-        raise MediaParamsError(RULES[kind]["fps"].refusal)
+        raise MediaParameterError(RULES[kind]["fps"].refusal)
     confirmed["fps"] = limit  # documented: too many frames and no codec named gives JPG at the limit

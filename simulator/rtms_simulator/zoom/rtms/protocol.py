@@ -1,4 +1,4 @@
-"""One RTMS stream as Zoom's server sees it: pure, without sockets or clock (Zoom RTMS event reference, reference C).
+"""One RTMS stream as Zoom's server sees it: pure, without sockets or clock (developers.zoom.us, RTMS "Universal events").
 
 A driver feeds it what happened (`greet`, `receive`, `lost`, `tick`, and what the host does) together with the time, and carries out
 the effects it returns, in order. It never raises for anything a client sends.
@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rtms_simulator.zoom.rtms import media_params
+from rtms_simulator.errors import MediaParameterError, UnreadableMessageError
+from rtms_simulator.zoom.rtms import answers, media_params
 from rtms_simulator.zoom.rtms.enums import (
     MEDIA_KEYS,
     SINGLE_MEDIA_TYPES,
@@ -27,18 +28,15 @@ from rtms_simulator.zoom.rtms.enums import (
     StopReason,
     StreamState,
 )
-from rtms_simulator.zoom.rtms.handshake import HandshakeRequest, UnreadableMessageError, matches, read_message, sign
+from rtms_simulator.zoom.rtms.handshake import HandshakeRequest, matches, read_message, sign
 from rtms_simulator.zoom.rtms.states import (
-    DOCUMENTED,
     EVERY_KIND,
     FLOWING,
-    PROTOCOL_VERSION,
     TRANSITIONS,
     CloseConnection,
     EventsSubscribed,
     ProtocolEffect,
     ProtocolViolation,
-    RtmsSwitches,
     SelectVideo,
     SendMessage,
     SendWebhook,
@@ -46,14 +44,19 @@ from rtms_simulator.zoom.rtms.states import (
     StartMedia,
     StreamIdentity,
     StreamTrigger,
-    refusal,
 )
+from rtms_simulator.zoom.rtms.transport import unsupported
+from rtms_simulator.zoom.rtms.video_subscriptions import VideoSubscriptions
+from rtms_simulator.zoom.switches import DOCUMENTED, ZoomSwitches
 
 MessageHandler = Callable[["StreamProtocol", int, Mapping[str, Any], float], list[ProtocolEffect]]
+AUTOMATIC_EVENTS = (EventType.FIRST_PACKET_TIMESTAMP, EventType.MEDIA_CONNECTION_INTERRUPTED)
+"""Sent without a subscription."""
+HIGHEST_EVENT_NUMBER = 2**31 - 1
 
 
 @dataclass(slots=True)
-class _Socket:
+class _Connection:
     """One connection that passed its handshake."""
 
     role: SocketRole
@@ -65,6 +68,11 @@ class _Socket:
     unanswered: int = 0
     sequence: int = 1
 
+    @property
+    def individual_video(self) -> bool:
+        """Whether its video is one chosen participant's."""
+        return MediaType.VIDEO in self.kinds and self.params["video"]["data_opt"] == DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM
+
 
 class StreamProtocol:
     """The server's side of one stream.
@@ -73,7 +81,7 @@ class StreamProtocol:
     """
 
     def __init__(
-        self, identity: StreamIdentity, *, session_id: str, media_urls: Mapping[str, str], now: float, switches: RtmsSwitches = DOCUMENTED
+        self, identity: StreamIdentity, *, session_id: str, media_urls: Mapping[str, str], now: float, switches: ZoomSwitches = DOCUMENTED
     ) -> None:
         self.identity = identity
         self.session_id = session_id
@@ -83,17 +91,16 @@ class StreamProtocol:
         self.stop_reason: StopReason | int | None = None
         self.media_urls = dict(media_urls)
         self.started_at = now
-        self.watched: int | None = None
-        """The participant whose individual video is subscribed."""
+        self.video = VideoSubscriptions()
+        self.silent = False
+        """A fault: no keep-alive is sent any more, and none is missed."""
         self._expected = sign(identity.client_id, identity.client_secret, identity.entity_id, identity.stream_id)
-        self._sockets: dict[int, _Socket] = {}
+        self._sockets: dict[int, _Connection] = {}
         self._subscribed: set[int] = set()
         self._join_by: float | None = now + switches.connect_window_s
         self._media_by: dict[MediaType, float] = {}
         self._audio_from = now
         self._ready = False
-        self.silent = False
-        """A fault: no keep-alive is sent any more, and none is missed."""
         self._end_reason: StopReason = switches.never_joined_reason
 
     # What a driver may ask
@@ -135,9 +142,12 @@ class StreamProtocol:
         """A handshake on a connection that has none yet. A refused one may try again on the same connection."""
         role = SocketRole.SIGNALING if hello.kind is MessageType.SIGNALING_HAND_SHAKE_REQ else SocketRole.MEDIA
         if self.state in (StreamState.TERMINATING, StreamState.TERMINATED) or hello.entity_id != self.identity.entity_id:
-            return [SendMessage(conn, refusal(role, StatusCode.INVALID_RTMS_STREAM_ID))]
+            return self._refuse(conn, role, StatusCode.INVALID_RTMS_STREAM_ID)
         if not matches(hello, self._expected):
             return self._bad_signature(conn, role, now)
+        status = unsupported(hello.fields, self.switches)
+        if status is not None:
+            return self._refuse(conn, role, status)
         return self._greet_signaling(conn, hello, now) if role is SocketRole.SIGNALING else self._greet_media(conn, hello, now)
 
     def receive(self, conn: int, raw: bytes | str, now: float) -> list[ProtocolEffect]:
@@ -149,21 +159,20 @@ class StreamProtocol:
             message = read_message(raw)
         except UnreadableMessageError as error:
             return [ProtocolViolation(conn, StatusCode.INVALID_PAYLOAD, str(error))]
-        handler = self.ACCEPTS[socket.role].get(message["msg_type"])
+        number = message["msg_type"]
+        handler = self.ACCEPTS[socket.role].get(number)
         if handler is None:
-            return [
-                ProtocolViolation(conn, StatusCode.INVALID_MESSAGE_TYPE, f"msg_type {message['msg_type']} on a {socket.role.value} socket")
-            ]
+            return [ProtocolViolation(conn, StatusCode.INVALID_MESSAGE_TYPE, f"msg_type {number} on a {socket.role.value} socket")]
         return handler(self, conn, message, now)
 
     def lost(self, conn: int, now: float) -> list[ProtocolEffect]:
-        """A connection closed or broke, by whomever."""
+        """A connection closed or broke, on whichever side."""
         socket = self._sockets.pop(conn, None)
         if socket is None:
             return []
         if socket.role is SocketRole.SIGNALING:
             return self._interrupt(now, self.switches.not_back_reason)
-        return self._media_lost(socket, now)
+        return self._media_lost(conn, socket, now)
 
     def tick(self, now: float) -> list[ProtocolEffect]:
         """Carry out what is due at `now`: keep-alives, three misses, windows that ran out."""
@@ -185,20 +194,15 @@ class StreamProtocol:
         if not self._move(StreamTrigger.STOP):
             return []
         self.stop_reason = reason
-        effects: list[ProtocolEffect] = []
-        signaling = self.signaling
-        if signaling is not None:
-            self.session_state = SessionState.STOPPED
-            effects.append(self._session_update(signaling, now, reason))
-            effects.append(self._stream_update(signaling, now, reason))
+        self.session_state = SessionState.STOPPED
+        effects: list[ProtocolEffect] = [*self._session_update(now, reason), *self._stream_update(now, reason)]
         self._move(StreamTrigger.CLOSED)
-        if signaling is not None:
-            effects.append(self._stream_update(signaling, now, reason))
+        effects += self._stream_update(now, reason)
         effects += [CloseConnection(conn, self.switches.close_code) for conn in self._sockets]
         self._sockets.clear()
         self._media_by.clear()
+        self.video.clear()
         self._join_by = None
-        self.session_state = SessionState.STOPPED
         effects.append(SendWebhook("stopped", {"stop_reason": int(reason)}))
         return effects
 
@@ -210,22 +214,19 @@ class StreamProtocol:
 
     def new_session(self, session_id: str, now: float) -> list[ProtocolEffect]:
         """The session stops and another begins inside the same stream."""
-        signaling = self.signaling
-        if signaling is None or not self.flowing:
+        if self.signaling is None or not self.flowing:
             return []
         self.session_state = SessionState.STOPPED
-        stopped = self._session_update(signaling, now, StopReason.STOP_BC_HOST_TRIGGERED)
+        effects = self._session_update(now, StopReason.STOP_BC_HOST_TRIGGERED)
         self.session_id, self.session_state = session_id, SessionState.STARTED
-        return [stopped, self._session_update(signaling, now)]
+        return [*effects, *self._session_update(now)]
 
-    def event(self, event_type: int, timestamp_ms: int, fields: Mapping[str, Any] | None = None) -> list[ProtocolEffect]:
-        """Message 6, if the app subscribed to that event (1 and 7 come by themselves)."""
+    def event(self, number: int, fields: Mapping[str, Any]) -> list[ProtocolEffect]:
+        """Message 6 with these fields, if the app subscribed to that number (1 and 7 come by themselves)."""
         signaling = self.signaling
-        automatic = event_type in (EventType.FIRST_PACKET_TIMESTAMP, EventType.MEDIA_CONNECTION_INTERRUPTED)
-        if signaling is None or (event_type not in self._subscribed and not automatic):
+        if signaling is None or (number not in self._subscribed and number not in AUTOMATIC_EVENTS):
             return []
-        event = {"event_type": int(event_type), "timestamp": timestamp_ms, **(fields or {})}
-        return [SendMessage(signaling, {"msg_type": int(MessageType.EVENT_UPDATE), "event": event})]
+        return [SendMessage(signaling, answers.event_update(fields))]
 
     def drop_signaling(self, now: float) -> list[ProtocolEffect]:
         """The signaling socket breaks on Zoom's side."""
@@ -252,89 +253,97 @@ class StreamProtocol:
         return [*effects, SendWebhook("started", {"server_urls": server_url})]
 
     def misjudge_signature(self) -> None:
-        """Somebody came with a wrong signature, or with one that a fault calls wrong: if nobody better comes, that is why it ended."""
+        """A wrong signature came, or one that a fault calls wrong: unless a valid client joins later, the stream ends for that reason."""
         if self.state is StreamState.INACTIVE:
             self._end_reason = StopReason.STOP_BC_AUTHENTICATION_FAILURE
 
     # Handshakes
 
+    def _refuse(self, conn: int, role: SocketRole, status: StatusCode) -> list[ProtocolEffect]:
+        return [SendMessage(conn, answers.refusal(role, status, self.switches))]
+
     def _bad_signature(self, conn: int, role: SocketRole, now: float) -> list[ProtocolEffect]:
         self.misjudge_signature()
         if self.switches.bad_signature == "status":
-            return [SendMessage(conn, refusal(role, StatusCode.INVALID_SIGNATURE))]
+            return self._refuse(conn, role, StatusCode.INVALID_SIGNATURE)
         return [CloseConnection(conn, self.switches.close_code), *self.stop(StopReason.STOP_BC_AUTHENTICATION_FAILURE, now)]
 
     def _greet_signaling(self, conn: int, hello: HandshakeRequest, now: float) -> list[ProtocolEffect]:
+        effects: list[ProtocolEffect] = []
         if self.signaling is not None:
-            return [SendMessage(conn, refusal(SocketRole.SIGNALING, StatusCode.DUPLICATE_SIGNAL_REQUEST))]
-        if hello.fields.get("protocol_version", PROTOCOL_VERSION) != PROTOCOL_VERSION:
-            return [SendMessage(conn, refusal(SocketRole.SIGNALING, StatusCode.INVALID_PAYLOAD))]
+            if self.switches.second_signaling == "refuse":
+                return self._refuse(conn, SocketRole.SIGNALING, StatusCode.DUPLICATE_SIGNAL_REQUEST)
+            effects += self._displace(now)
         if hello.fields.get("buffer_data") is False and self.state is StreamState.INACTIVE:
             self._audio_from = now
         if self.state is StreamState.INACTIVE:
             self._join_by = None
         self._ready = False
-        self._sockets[conn] = _Socket(SocketRole.SIGNALING, MediaType(0), False, {}, now + self.switches.keep_alive_interval_s)
-        answer = {
-            "msg_type": int(MessageType.SIGNALING_HAND_SHAKE_RESP),
-            "protocol_version": PROTOCOL_VERSION,
-            "sequence": 1,
-            "status_code": int(StatusCode.OK),
-            "reason": "",
-            "media_server": {"server_urls": self._offered_urls()},
-        }
-        return [SendMessage(conn, answer), *self.event(EventType.FIRST_PACKET_TIMESTAMP, _ms(self._audio_from))]
+        self._sockets[conn] = _Connection(SocketRole.SIGNALING, MediaType(0), False, {}, now + self.switches.keep_alive_interval_s)
+        answer = answers.handshake_answer(SocketRole.SIGNALING, media_server={"server_urls": self._offered_urls()})
+        first_packet = {"event_type": int(EventType.FIRST_PACKET_TIMESTAMP), "timestamp": _ms(self._audio_from)}
+        return [*effects, SendMessage(conn, answer), *self.event(EventType.FIRST_PACKET_TIMESTAMP, first_packet)]
+
+    def _displace(self, now: float) -> list[ProtocolEffect]:
+        """Another signaling connection takes the stream over: the sockets of the first are closed, no webhook is sent. Inferred."""
+        self._move(StreamTrigger.SIGNALING_LOST)
+        effects: list[ProtocolEffect] = [CloseConnection(conn, self.switches.close_code) for conn in self._sockets]
+        self._await_reconnect(now, self.switches.not_back_reason)
+        return effects
 
     def _offered_urls(self) -> dict[str, str]:
-        """Only what the app's scopes allow, and `all`."""
+        """Only what the app's scopes and the product allow, and `all`."""
         allowed = {MEDIA_KEYS[kind] for kind in SINGLE_MEDIA_TYPES if kind in self.identity.kinds} | {"all"}
         return {key: url for key, url in self.media_urls.items() if key in allowed}
 
     def _greet_media(self, conn: int, hello: HandshakeRequest, now: float) -> list[ProtocolEffect]:
         if self.signaling is None:
-            return [SendMessage(conn, refusal(SocketRole.MEDIA, StatusCode.INVALID_RTMS_STREAM_ID))]
-        if hello.fields.get("protocol_version", PROTOCOL_VERSION) != PROTOCOL_VERSION:
-            return [SendMessage(conn, refusal(SocketRole.MEDIA, StatusCode.INVALID_PAYLOAD))]
+            return self._refuse(conn, SocketRole.MEDIA, StatusCode.INVALID_RTMS_STREAM_ID)
+        requested = hello.fields.get("media_params")
         try:
-            kinds, everything = self._kinds_asked(hello.fields.get("media_type"))
-            params = media_params.confirm_all(kinds, hello.fields.get("media_params"))
-        except media_params.MediaParamsError as refused:
-            return [SendMessage(conn, refusal(SocketRole.MEDIA, refused.status))]
-        if hello.fields.get("payload_encryption", False) not in (True, False):
-            return [SendMessage(conn, refusal(SocketRole.MEDIA, StatusCode.INVALID_PAYLOAD))]
+            kinds, everything = self._kinds(hello.fields.get("media_type"))
+            self._check_duplicates(kinds, everything, requested)
+            params = media_params.confirm_all(kinds, requested)
+        except MediaParameterError as refused:
+            return self._refuse(conn, SocketRole.MEDIA, refused.status)
+        if type(hello.fields.get("payload_encryption", False)) is not bool:
+            return self._refuse(conn, SocketRole.MEDIA, StatusCode.INVALID_PAYLOAD)
         flowing = not self.switches.ready_for_each_media and self._ready
-        self._sockets[conn] = _Socket(SocketRole.MEDIA, kinds, everything, params, now + self.switches.keep_alive_interval_s, flowing)
+        keep_alive_at = now + self.switches.keep_alive_interval_s
+        self._sockets[conn] = _Connection(SocketRole.MEDIA, kinds, everything, params, keep_alive_at, flowing)
         for kind in SINGLE_MEDIA_TYPES:
             if kind in kinds:
                 self._media_by.pop(kind, None)
-        answer = {
-            "msg_type": int(MessageType.DATA_HAND_SHAKE_RESP),
-            "protocol_version": PROTOCOL_VERSION,
-            "sequence": 1,
-            "status_code": int(StatusCode.OK),
-            "reason": "",
-            "payload_encrypted": False,
-            "media_params": params,
-        }
-        return [SendMessage(conn, answer), *([self._flow(conn, now)] if flowing else [])]
+        answer = answers.handshake_answer(SocketRole.MEDIA, payload_encrypted=False, media_params=params)
+        return [SendMessage(conn, answer), *([self._start_media(conn)] if flowing else [])]
 
-    def _kinds_asked(self, media_type: object) -> tuple[MediaType, bool]:
-        """Which single kinds a socket will carry, and whether it asked for all. Raises MediaParamsError."""
+    def _kinds(self, media_type: object) -> tuple[MediaType, bool]:
+        """Which single kinds a socket will carry, and whether it wants all. Raises MediaParameterError."""
         if type(media_type) is not int:
-            raise media_params.MediaParamsError(StatusCode.INVALID_MEDIA_TYPE)
+            raise MediaParameterError(StatusCode.INVALID_MEDIA_TYPE)
         if not 0 < media_type <= EVERY_KIND | MediaType.ALL:
-            raise media_params.MediaParamsError(StatusCode.MEDIA_TYPE_INVALID_VALUE)
-        everything = bool(media_type & MediaType.ALL)
-        kinds = self.identity.kinds if everything else MediaType(media_type)
+            raise MediaParameterError(StatusCode.MEDIA_TYPE_INVALID_VALUE)
+        if media_type & MediaType.ALL:
+            return self.identity.kinds, True
+        kinds = MediaType(media_type)
         for kind in SINGLE_MEDIA_TYPES:
             if kind in kinds and kind not in self.identity.kinds:
-                raise media_params.MediaParamsError(UNSUPPORTED[kind])
+                raise MediaParameterError(UNSUPPORTED[kind])
+        return kinds, False
+
+    def _check_duplicates(self, kinds: MediaType, everything: bool, requested: object) -> None:
+        """Raises MediaParameterError for a kind that has its connection; individual video may have several."""
         media = [socket for socket in self._sockets.values() if socket.role is SocketRole.MEDIA]
         if any(socket.everything for socket in media):
-            raise media_params.MediaParamsError(StatusCode.MEDIA_DATA_ALL_CONNECTION_EXIST)
-        if any(socket.kinds & kinds for socket in media):
-            raise media_params.MediaParamsError(StatusCode.DUPLICATE_MEDIA_DATA_CONNECTION)
-        return kinds, everything
+            raise MediaParameterError(StatusCode.MEDIA_DATA_ALL_CONNECTION_EXIST)
+        others = [socket for socket in media if socket.kinds & kinds]
+        individual = not everything and kinds is MediaType.VIDEO and media_params.wants_individual_video(requested)
+        if len(others) > (self._more_individual_video(others) if individual else 0):
+            raise MediaParameterError(StatusCode.DUPLICATE_MEDIA_DATA_CONNECTION)
+
+    def _more_individual_video(self, others: list[_Connection]) -> int:
+        """Beside how many video connections another one with individual video may be opened."""
+        return self.switches.individual_video_streams - 1 if all(socket.individual_video for socket in others) else 0
 
     # Messages on sockets that are up
 
@@ -342,12 +351,9 @@ class StreamProtocol:
         """Documented for a second connection; that a second handshake on the same one is refused alike is inferred."""
         socket = self._sockets[conn]
         if socket.role is SocketRole.SIGNALING:
-            status = StatusCode.DUPLICATE_SIGNAL_REQUEST
-        elif socket.everything:
-            status = StatusCode.MEDIA_DATA_ALL_CONNECTION_EXIST
-        else:
-            status = StatusCode.DUPLICATE_MEDIA_DATA_CONNECTION
-        return [SendMessage(conn, refusal(socket.role, status))]
+            return self._refuse(conn, socket.role, StatusCode.DUPLICATE_SIGNAL_REQUEST)
+        everything = StatusCode.MEDIA_DATA_ALL_CONNECTION_EXIST
+        return self._refuse(conn, socket.role, everything if socket.everything else StatusCode.DUPLICATE_MEDIA_DATA_CONNECTION)
 
     def _on_subscription(self, conn: int, message: Mapping[str, Any], now: float) -> list[ProtocolEffect]:
         events = message.get("events")
@@ -356,18 +362,17 @@ class StreamProtocol:
         effects: list[ProtocolEffect] = []
         begun: list[int] = []
         for event in events:
-            if not isinstance(event, dict) or type(event.get("event_type")) is not int or not 0 < event["event_type"] < 100:
+            number = _event_number(event)
+            if number is None:
                 effects.append(ProtocolViolation(conn, StatusCode.INVALID_EVENT_TYPE, f"event {event!r:.100}"))
             elif type(event.get("subscribe")) is not bool:
                 effects.append(ProtocolViolation(conn, StatusCode.INVALID_EVENT_SUBSCRIBE, f"event {event!r:.100}"))
             elif event["subscribe"]:
-                begun.append(event["event_type"])
-                self._subscribed.add(event["event_type"])
+                begun.append(number)
+                self._subscribed.add(number)
             else:
-                self._subscribed.discard(event["event_type"])
-        if begun and self.switches.roster_on_subscription:
-            effects.append(EventsSubscribed(tuple(begun)))
-        return effects
+                self._subscribed.discard(number)
+        return [*effects, EventsSubscribed(tuple(begun))] if begun else effects
 
     def _on_ready(self, conn: int, message: Mapping[str, Any], now: float) -> list[ProtocolEffect]:
         if message.get("rtms_stream_id", self.identity.stream_id) != self.identity.stream_id:
@@ -377,20 +382,21 @@ class StreamProtocol:
             return [ProtocolViolation(conn, StatusCode.INVALID_CLIENT_READY_ACK, "no media handshake yet")]
         before = self.state
         self._move(StreamTrigger.READY)
+        if self.session_state is SessionState.PAUSED:
+            # Paused before the connection broke, or while it was away.
+            self._move(StreamTrigger.PAUSE)
         self._join_by = None
         self._ready = True
-        effects: list[ProtocolEffect] = []
-        if self.state is not before:
-            effects.append(self._stream_update(conn, now))
+        effects = self._stream_update(now) if self.state is not before else []
         if self.session_state is SessionState.INITIALIZE:
             self.session_state = SessionState.STARTED
-            effects.append(self._session_update(conn, now))
-        return effects + [self._flow(media, now) for media in waiting]
+            effects += self._session_update(now)
+        return effects + [self._start_media(media) for media in waiting]
 
-    def _flow(self, conn: int, now: float) -> StartMedia:
+    def _start_media(self, conn: int) -> StartMedia:
         socket = self._sockets[conn]
         socket.flowing = True
-        return StartMedia(conn, socket.kinds, socket.params, max(self._audio_from, now - self.switches.audio_buffer_s))
+        return StartMedia(conn, socket.kinds, socket.params, self._audio_from, self.video.selected.get(conn))
 
     def _on_keep_alive(self, conn: int, message: Mapping[str, Any], now: float) -> list[ProtocolEffect]:
         """Any answer counts, with or without sequence, once or twice: the documented form has no sequence, the SDK's has."""
@@ -398,105 +404,64 @@ class StreamProtocol:
         return []
 
     def _on_session_state(self, conn: int, message: Mapping[str, Any], now: float) -> list[ProtocolEffect]:
-        answer = {"msg_type": int(MessageType.SESSION_STATE_RESP), "rtms_session_id": message.get("rtms_session_id"), "timestamp": _ms(now)}
-        if message.get("rtms_session_id") != self.session_id:
-            # The documentation has a status for this but no field in message 11 to carry it; status_code is inferred.
-            return [
-                SendMessage(conn, answer | {"state": int(SessionState.INACTIVE), "status_code": int(StatusCode.INVALID_RTMS_SESSION_ID)})
-            ]
-        return [SendMessage(conn, answer | {"state": int(self.session_state)})]
+        session_id = message.get("rtms_session_id")
+        answer = answers.session_state(session_id, self.session_state, _ms(now), known=session_id == self.session_id)
+        return [SendMessage(conn, answer)]
 
     def _on_stream_state(self, conn: int, message: Mapping[str, Any], now: float) -> list[ProtocolEffect]:
-        asked = message.get("rtms_stream_id")
-        answer = {"msg_type": int(MessageType.STREAM_STATE_RESP), "rtms_stream_id": asked, "timestamp": _ms(now)}
-        if asked != self.identity.stream_id:
-            # As in message 11: that the documented status comes in a field status_code is inferred.
-            return [SendMessage(conn, answer | {"state": int(StreamState.INACTIVE), "status_code": int(StatusCode.INVALID_RTMS_STREAM_ID)})]
-        return [SendMessage(conn, answer | {"state": int(self.state)})]
+        stream_id = message.get("rtms_stream_id")
+        answer = answers.stream_state(stream_id, self.state, _ms(now), known=stream_id == self.identity.stream_id)
+        return [SendMessage(conn, answer)]
 
     def _on_stream_close(self, conn: int, message: Mapping[str, Any], now: float) -> list[ProtocolEffect]:
         mine = message.get("rtms_stream_id") == self.identity.stream_id
         status = StatusCode.OK if mine else StatusCode.INVALID_RTMS_STREAM_ID
-        answer = {
-            "msg_type": int(MessageType.STREAM_CLOSE_RESP),
-            "rtms_stream_id": self.identity.stream_id,
-            "status_code": int(status),
-            "reason": status.name,
-            "timestamp": _ms(now),
-        }
+        answer = answers.stream_closed(self.identity.stream_id, status, _ms(now), self.switches)
         ending = self.stop(StopReason.STOP_BC_RECEIVER_REQUEST_CLOSE, now) if mine else []
         return [SendMessage(conn, answer), *ending]
 
     def _on_video_subscription(self, conn: int, message: Mapping[str, Any], now: float) -> list[ProtocolEffect]:
         user_id, subscribe = message.get("user_id"), message.get("subscribe")
-        media = self._individual_video()
-        status = self._video_subscription_status(user_id, subscribe, media)
-        answer = {
-            "msg_type": int(MessageType.VIDEO_SUBSCRIPTION_RESP),
-            "user_id": user_id if type(user_id) is int else 0,
-            "status_code": int(status),
-            "reason": status.name,
-            "timestamp": _ms(now),
-        }
-        effects: list[ProtocolEffect] = [SendMessage(conn, answer)]
-        if status is StatusCode.OK and media is not None:
-            assert type(user_id) is int
-            # Unsubscribing from somebody else than the one who is watched changes nothing.
-            watched = user_id if subscribe else None if user_id == self.watched else self.watched
-            if watched != self.watched:
-                self.watched = watched
-                effects.append(SelectVideo(media, watched))
+        connections = [media for media, socket in self._sockets.items() if socket.individual_video]
+        status = self.video.status(user_id, subscribe, connections)
+        effects: list[ProtocolEffect] = [SendMessage(conn, answers.video_subscribed(user_id, status, _ms(now), self.switches))]
+        if status is not StatusCode.OK or type(user_id) is not int:
+            return effects
+        media = self.video.subscribe(user_id, connections) if subscribe else self.video.unsubscribe(user_id)
+        # Before CLIENT_READY_ACK nothing flows; StartMedia names the participant then.
+        if media is not None and self._sockets[media].flowing:
+            effects.append(SelectVideo(media, self.video.selected.get(media)))
         return effects
-
-    def _individual_video(self) -> int | None:
-        """The connection whose video is one chosen participant's."""
-        individual = DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM
-        for conn, socket in self._sockets.items():
-            if MediaType.VIDEO in socket.kinds and socket.params["video"]["data_opt"] == individual:
-                return conn
-        return None
-
-    def _video_subscription_status(self, user_id: object, subscribe: object, media: int | None) -> StatusCode:
-        if type(user_id) is not int or not 0 <= user_id < 2**32 or type(subscribe) is not bool:
-            return StatusCode.INVALID_PAYLOAD
-        if media is None:
-            # Inferred: the documentation says individual video needs data_opt 4, not what happens without it.
-            return StatusCode.INVALID_MEDIA_VIDEO_DATA_OPT
-        return StatusCode.DUPLICATE_VIDEO_SUBSCRIPTION if subscribe and user_id == self.watched else StatusCode.OK
 
     # Time and losses
 
     def _keep_alive(self, conn: int, now: float) -> list[ProtocolEffect]:
         socket = self._sockets[conn]
-        if self.silent:
-            socket.keep_alive_at = now + self.switches.keep_alive_interval_s
-            return []
-        if socket.unanswered >= self.switches.keep_alive_misses:
+        if not self.silent and socket.unanswered >= self.switches.keep_alive_misses:
             return self._keep_alive_lost(conn, socket, now)
+        socket.keep_alive_at = now + self.switches.keep_alive_interval_s
+        if self.silent:
+            return []
         socket.unanswered += 1
         socket.sequence += 1
-        socket.keep_alive_at = now + self.switches.keep_alive_interval_s
-        request: dict[str, Any] = {"msg_type": int(MessageType.KEEP_ALIVE_REQ), "timestamp": _ms(now)}
-        if self.switches.keep_alive_sequence:
-            request["sequence"] = socket.sequence - 1
-        return [SendMessage(conn, request)]
+        return [SendMessage(conn, answers.keep_alive(_ms(now), socket.sequence - 1 if self.switches.keep_alive_sequence else None))]
 
-    def _keep_alive_lost(self, conn: int, socket: _Socket, now: float) -> list[ProtocolEffect]:
+    def _keep_alive_lost(self, conn: int, socket: _Connection, now: float) -> list[ProtocolEffect]:
         del self._sockets[conn]
         gone = CloseConnection(conn, None)
         if socket.role is SocketRole.MEDIA:
-            return [gone, *self._media_lost(socket, now)]
+            return [gone, *self._media_lost(conn, socket, now)]
         if self.switches.keep_alive_death == "stop":
             return [gone, *self.stop(StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT, now)]
         return [gone, *self._interrupt(now, StopReason.STOP_BC_KEEP_ALIVE_TIMEOUT)]
 
-    def _media_lost(self, socket: _Socket, now: float) -> list[ProtocolEffect]:
+    def _media_lost(self, conn: int, socket: _Connection, now: float) -> list[ProtocolEffect]:
+        self.video.forget(conn)
         for kind in SINGLE_MEDIA_TYPES:
             if kind in socket.kinds:
                 self._media_by[kind] = now + self.switches.media_reconnect_s
-        if MediaType.VIDEO in socket.kinds:
-            self.watched = None
-        return self.event(EventType.MEDIA_CONNECTION_INTERRUPTED, _ms(now))
+        interrupted = {"event_type": int(EventType.MEDIA_CONNECTION_INTERRUPTED), "timestamp": _ms(now)}
+        return self.event(EventType.MEDIA_CONNECTION_INTERRUPTED, interrupted)
 
     def _interrupt(self, now: float, end_reason: StopReason) -> list[ProtocolEffect]:
         """Signaling is gone, and with it the media: the app has a window to come back."""
@@ -510,7 +475,7 @@ class StreamProtocol:
         self._sockets.clear()
         self._media_by.clear()
         self._subscribed.clear()
-        self.watched = None
+        self.video.clear()
         self._ready = False
         self._join_by = now + self.switches.signaling_reconnect_s
         self._end_reason = end_reason
@@ -526,33 +491,27 @@ class StreamProtocol:
         return True
 
     def _pause_or_resume(self, trigger: StreamTrigger, session_state: SessionState, now: float) -> list[ProtocolEffect]:
+        running = (SessionState.STARTED, SessionState.PAUSED, SessionState.RESUMED)
+        if self.state is StreamState.INTERRUPTED and self.session_state in running:
+            # Nobody is there to be told; the app meets the session as it is when it comes back.
+            self.session_state = session_state
+            return []
         if not self._move(trigger):
             return []
         self.session_state = session_state
+        return [*self._session_update(now), *self._stream_update(now)]
+
+    def _stream_update(self, now: float, reason: int = StopReason.UNDEFINED) -> list[ProtocolEffect]:
         signaling = self.signaling
-        return [] if signaling is None else [self._session_update(signaling, now), self._stream_update(signaling, now)]
+        if signaling is None:
+            return []
+        return [SendMessage(signaling, answers.stream_update(self.identity.stream_id, self.state, _ms(now), reason))]
 
-    def _stream_update(self, conn: int, now: float, reason: int = StopReason.UNDEFINED) -> SendMessage:
-        message = {
-            "msg_type": int(MessageType.STREAM_STATE_UPDATE),
-            "rtms_stream_id": self.identity.stream_id,
-            "state": int(self.state),
-            "reason": int(reason),
-            "timestamp": _ms(now),
-        }
-        return SendMessage(conn, message)
-
-    def _session_update(self, conn: int, now: float, reason: int | None = None) -> SendMessage:
-        """The documentation's example says `stop_reason`, its table says `reason`: both are sent."""
-        message: dict[str, Any] = {
-            "msg_type": int(MessageType.SESSION_STATE_UPDATE),
-            "rtms_session_id": self.session_id,
-            "state": int(self.session_state),
-            "timestamp": _ms(now),
-        }
-        if reason is not None:
-            message |= {"stop_reason": int(reason), "reason": int(reason)}
-        return SendMessage(conn, message)
+    def _session_update(self, now: float, reason: int | None = None) -> list[ProtocolEffect]:
+        signaling = self.signaling
+        if signaling is None:
+            return []
+        return [SendMessage(signaling, answers.session_update(self.session_id, self.session_state, _ms(now), reason))]
 
     ACCEPTS: ClassVar[Mapping[SocketRole, Mapping[int, MessageHandler]]] = {
         SocketRole.SIGNALING: {
@@ -568,6 +527,14 @@ class StreamProtocol:
         SocketRole.MEDIA: {MessageType.DATA_HAND_SHAKE_REQ: _on_second_hello, MessageType.KEEP_ALIVE_RESP: _on_keep_alive},
     }
     """Which message is read on which kind of socket once its handshake has passed."""
+
+
+def _event_number(event: object) -> int | None:
+    """`event_type`, or V2's `event_code`; None when there is none that can be."""
+    if not isinstance(event, dict):
+        return None
+    number = event.get("event_type", event.get("event_code"))
+    return number if type(number) is int and 0 < number <= HIGHEST_EVENT_NUMBER else None
 
 
 def _ms(seconds: float) -> int:

@@ -45,11 +45,34 @@ class ConnectionLimits:
 DEFAULT_LIMITS = ConnectionLimits()
 
 
+class MessageRate:
+    """A bucket that is refilled at `per_s` and holds two seconds' worth: what counts is the rate, not how many there ever were."""
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._left = 2.0 * per_s
+        self._at: float | None = None
+
+    def allows(self, now: float) -> bool:
+        """Whether one more message may come at `now` (seconds, monotonic)."""
+        if self._at is not None:
+            self._left = min(2.0 * self._per_s, self._left + (now - self._at) * self._per_s)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class ConnectionHandler(Protocol):
     """Who gives the connections a meaning."""
 
     def refuse(self, path: str) -> int | None:
         """An HTTP status to answer instead of 101, or None. Only called for well-formed upgrades."""
+        ...
+
+    def opened(self, socket: RtmsSocket) -> None:
+        """The upgrade was answered with 101; `socket.path` is known."""
         ...
 
     def received(self, socket: RtmsSocket, raw: bytes) -> None: ...
@@ -87,8 +110,7 @@ class RtmsSocket(asyncio.Protocol):
         self._timers: list[asyncio.TimerHandle] = []
         self._deaf = False
         """Set by a flood: nothing more is read, so the close is not waited for beyond `close_s`."""
-        self._second_began = 0.0
-        self._in_second = 0
+        self._rate = MessageRate(limits.max_messages_per_s)
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._pongs: list[asyncio.Future[None]] = []
@@ -198,7 +220,7 @@ class RtmsSocket(asyncio.Protocol):
             if isinstance(event, Request):
                 self._upgrade(event)
             elif isinstance(event, Frame):
-                self._frame(event)
+                self._guarded_frame(event)
         self._flush()
         if self._ws.handshake_exc is not None or self._ws.close_expected():
             self._later(self._limits.close_s, self.abort)
@@ -211,6 +233,17 @@ class RtmsSocket(asyncio.Protocol):
             if status is not None:
                 response = self._ws.reject(status, "")
         self._ws.send_response(response)
+        if response.status_code == 101:
+            self._hub.opened(self)
+
+    def _guarded_frame(self, frame: Frame) -> None:
+        """Every frame counts, control frames as well: a flood of pings is one, too."""
+        if self._deaf or not self._rate.allows(asyncio.get_running_loop().time()):
+            if not self._deaf:
+                self._deaf = True
+                self.close(CloseCode.POLICY_VIOLATION)
+            return
+        self._frame(frame)
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
@@ -221,23 +254,14 @@ class RtmsSocket(asyncio.Protocol):
             self._parts.append(frame.data)
             if not frame.fin:
                 return
-            whole = b"".join(self._parts)
+            message = b"".join(self._parts)
             self._parts.clear()
         else:
-            whole = bytes(frame.data)
-        if self._deaf or self._too_many():
-            self._deaf = True
-            self.close(CloseCode.POLICY_VIOLATION)
+            message = bytes(frame.data)
+        if self._deaf:
             return
         self.received_messages += 1
-        self._hub.received(self, whole)
-
-    def _too_many(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now - self._second_began >= 1:
-            self._second_began, self._in_second = now, 0
-        self._in_second += 1
-        return self._in_second > self._limits.max_messages_per_s
+        self._hub.received(self, message)
 
     # Time-outs and the end
 
@@ -338,6 +362,9 @@ class _TrackingHandler:
 
     def refuse(self, path: str) -> int | None:
         return self.hub.refuse(path)
+
+    def opened(self, socket: RtmsSocket) -> None:
+        self.hub.opened(socket)
 
     def received(self, socket: RtmsSocket, raw: bytes) -> None:
         self.hub.received(socket, raw)

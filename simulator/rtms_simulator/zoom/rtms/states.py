@@ -10,43 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-from rtms_simulator.zoom.rtms.enums import SINGLE_MEDIA_TYPES, MediaType, MessageType, StatusCode, StopReason, StreamState
+from rtms_simulator.zoom.rtms.enums import SINGLE_MEDIA_TYPES, MediaType, StatusCode, StreamState
 
 PROTOCOL_VERSION = 1
 EVERY_KIND = MediaType(sum(SINGLE_MEDIA_TYPES))
-
-
-@dataclass(frozen=True, slots=True)
-class RtmsSwitches:
-    """Zoom's numbers, and a default for everything its documentation leaves open (marked [?]). Times in seconds of the clock."""
-
-    connect_window_s: float = 60.0
-    keep_alive_interval_s: float = 10.0
-    keep_alive_misses: int = 3
-    signaling_reconnect_s: float = 60.0
-    media_reconnect_s: float = 65.0
-    audio_buffer_s: float = 60.0
-    bad_signature: Literal["status", "close"] = "status"
-    """[?] The documentation answers status 3; Zoom's forum saw a close with 1000 and then rtms_stopped with reason 18."""
-    keep_alive_sequence: bool = True
-    """[?] The documentation omits `sequence` in message 12; Zoom's own client answers only if it is there."""
-    ready_for_each_media: bool = True
-    """[?] Media flows on the sockets that were open when CLIENT_READY_ACK came; a later socket needs another one."""
-    keep_alive_death: Literal["interrupt", "stop"] = "interrupt"
-    """[?] Three misses on signaling interrupt the stream (60 s to come back), or end it at once."""
-    never_joined_reason: StopReason = StopReason.STOP_BC_CONNECTION_TIMEOUT
-    """[?] Nobody opened signaling within the window."""
-    not_back_reason: StopReason = StopReason.STOP_BC_AWAIT_RECONNECTION_TIMEOUT
-    """[?] Nobody reconnected in time."""
-    buffered: MediaType = MediaType.AUDIO | MediaType.TRANSCRIPT | MediaType.CHAT
-    """[?] Audio is documented to be buffered until the app joins, video not; nothing is said of text, which follows the audio here."""
-    roster_on_subscription: bool = True
-    """[?] Whether an app that subscribes late is told who is there and who speaks. Zoom's documentation is silent."""
-    close_code: int = 1000
-    """[?] The close code at the end of a stream."""
-
-
-DOCUMENTED = RtmsSwitches()
 
 
 class StreamTrigger(Enum):
@@ -83,9 +50,6 @@ class SocketRole(Enum):
     MEDIA = "media"
 
 
-_ENTRY = {SocketRole.SIGNALING: MessageType.SIGNALING_HAND_SHAKE_RESP, SocketRole.MEDIA: MessageType.DATA_HAND_SHAKE_RESP}
-
-
 @dataclass(frozen=True, slots=True)
 class SendMessage:
     """Send this message on that connection."""
@@ -105,12 +69,16 @@ class CloseConnection:
 
 @dataclass(frozen=True, slots=True)
 class StartMedia:
-    """Begin to send media of `kinds` on that connection. What is buffered goes back to `buffered_from` (seconds of the clock)."""
+    """Begin to send media of `kinds` on that connection. What is buffered goes back to `buffered_from` (seconds of the clock) at most.
+
+    `user_id`: whose individual video it is, if the connection carries that and somebody is subscribed to.
+    """
 
     conn: int
     kinds: MediaType
     params: Mapping[str, Mapping[str, Any]]
     buffered_from: float
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +126,3 @@ class StreamIdentity:
     client_secret: str = field(repr=False)
     kinds: MediaType = EVERY_KIND
     """The media the app's scopes allow."""
-
-
-def refusal(role: SocketRole, status: StatusCode) -> dict[str, Any]:
-    """Message 2 or 4 that says no."""
-    return {
-        "msg_type": int(_ENTRY[role]),
-        "protocol_version": PROTOCOL_VERSION,
-        "sequence": 1,
-        "status_code": int(status),
-        "reason": status.name,
-    }

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
+from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FaultBook
 from rtms_simulator.zoom.media import MediaPacket
@@ -32,10 +33,12 @@ from rtms_simulator.zoom.rtms.states import (
     SelectVideo,
     SendMessage,
     SendWebhook,
+    StartMedia,
 )
-from rtms_simulator.zoom.rtms.states import StartMedia as StartFlow
 
 _LOG_KEPT = 10_000
+READ_SO_FAR_S = 10.0
+"""How long a meeting that waits for its reader waits for it to have read what was sent so far."""
 
 
 class MediaPackets(Protocol):
@@ -75,7 +78,7 @@ class TrafficLine:
     message: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class MeetingContext:
     """What all streams of one meeting have in common."""
 
@@ -93,7 +96,7 @@ class LiveStream:
     """Drives one `StreamProtocol`. `announce` sends a webhook; it is called in order and must not block."""
 
     def __init__(
-        self, protocol: StreamProtocol, shared: MeetingContext, announce: Callable[[SendWebhook], None], faults: FaultBook
+        self, protocol: StreamProtocol, context: MeetingContext, announce: Callable[[SendWebhook], None], faults: FaultBook
     ) -> None:
         self.protocol = protocol
         self.faults = faults
@@ -102,22 +105,23 @@ class LiveStream:
         """A fault: how long the sockets stay open after the end."""
         self.sent: dict[str, SentMedia] = {}
         self.traffic: list[TrafficLine] = []
-        self.complaints: list[ProtocolViolation] = []
+        self.violations: list[ProtocolViolation] = []
         self.problem: str | None = None
         """Why the simulator itself gave the stream up."""
         self.joined_at: float | None = None
         self.ended_at: float | None = None
         self.keep_alives = 0
-        self._shared = shared
+        self._context = context
         self._announce = announce
         self._sockets: dict[int, RtmsSocket] = {}
-        self._resume_ms: dict[MediaType, int] = {}
+        self._resume_ms: dict[tuple[MediaType, int | None], int] = {}
+        """Per kind, and participant of individual video: the first moment that has not been sent."""
         self._flows: dict[int, dict[MediaType, asyncio.Task[None]]] = {}
-        self._video_params: Mapping[str, Any] = {}
+        self._video_params: dict[int, Mapping[str, Any]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._armed_for: float | None = None
         self._broken_off = False
-        self._chores: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._arm()
 
     # From the sockets
@@ -126,7 +130,7 @@ class LiveStream:
         """A handshake. Returns whether the connection is part of this stream now."""
         self._sockets[socket.number] = socket
         self._log(socket.number, raw, out=False)
-        self._apply(self.protocol.greet(socket.number, hello, self._shared.clock.now()))
+        self._apply(self.protocol.greet(socket.number, hello, self._context.clock.now()))
         accepted = socket.number in self.protocol.connections
         if not accepted:
             self._sockets.pop(socket.number, None)
@@ -136,14 +140,14 @@ class LiveStream:
         if self._broken_off:
             return
         self._log(socket.number, raw, out=False)
-        self._apply(self.protocol.receive(socket.number, raw, self._shared.clock.now()))
+        self._apply(self.protocol.receive(socket.number, raw, self._context.clock.now()))
 
     def lost(self, socket: RtmsSocket) -> None:
         self._sockets.pop(socket.number, None)
         self._stop_flows(socket.number)
         if self._broken_off:
             return
-        self._apply(self.protocol.lost(socket.number, self._shared.clock.now()))
+        self._apply(self.protocol.lost(socket.number, self._context.clock.now()))
 
     # From the meeting
 
@@ -158,16 +162,16 @@ class LiveStream:
             return True
         return self.protocol.state not in (StreamState.INACTIVE, StreamState.INTERRUPTED) and not self.protocol.awaits_media
 
-    async def caught_up(self, patience_s: float = 10.0) -> None:
+    async def caught_up(self, patience_s: float) -> None:
         """Return when every reader has read what was sent so far, or is gone, or the patience is over."""
         answers = [socket.answered() for socket in self._sockets.values()]
         with contextlib.suppress(TimeoutError):
-            await self._shared.clock.wait_for(asyncio.gather(*answers), patience_s)
+            await self._context.clock.wait_for(asyncio.gather(*answers), patience_s)
 
     async def aclose(self) -> None:
         """Stop every task and break what is still connected, without a word to the app."""
         self._broken_off = True
-        tasks = [task for flows in self._flows.values() for task in flows.values()] + list(self._chores)
+        tasks = [task for flows in self._flows.values() for task in flows.values()]
         if self._timer is not None:
             tasks.append(self._timer)
         for task in tasks:
@@ -175,6 +179,7 @@ class LiveStream:
         for socket in list(self._sockets.values()):
             socket.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.aclose()
 
     # Effects
 
@@ -185,21 +190,22 @@ class LiveStream:
                     self._send(conn, message)
                 case CloseConnection(conn, code):
                     self._close(conn, code)
-                case StartFlow(conn, kinds, params, buffered_from):
-                    self._start_flows(conn, kinds, params, buffered_from)
+                case StartMedia() as start:
+                    self._start_flows(start)
                 case SendWebhook() as announcement:
                     if announcement.what == "stopped":
-                        self.ended_at = self._shared.clock.now()
+                        self.ended_at = self._context.clock.now()
                     self._announce(announcement)
-                case ProtocolViolation() as complaint:
-                    self._complain(complaint)
+                case ProtocolViolation() as violation:
+                    if len(self.violations) < _LOG_KEPT:
+                        self.violations.append(violation)
                 case SelectVideo(conn, user_id):
-                    self._watch(conn, user_id)
+                    self._select_video(conn, user_id)
                 case EventsSubscribed(event_types):
-                    self._shared.subscribed(self, event_types)
+                    self._context.subscribed(self, event_types)
         self._arm()
         if effects:
-            self._shared.changed()
+            self._context.changed()
 
     def _send(self, conn: int, message: dict[str, Any]) -> None:
         socket = self._sockets.get(conn)
@@ -219,68 +225,70 @@ class LiveStream:
         if code is None:
             socket.abort()
         elif self.slow_close_s and self.protocol.state is StreamState.TERMINATED:
-            self._spawn(self._close_slowly(socket, code))
+            self._tasks.start(self._close_slowly(socket, code))
         else:
             socket.close(code)
 
     async def _close_slowly(self, socket: RtmsSocket, code: int) -> None:
-        await self._shared.clock.sleep(self.slow_close_s)
+        await self._context.clock.sleep(self.slow_close_s)
         socket.close(code)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
-
-    def _complain(self, complaint: ProtocolViolation) -> None:
-        if len(self.complaints) < _LOG_KEPT:
-            self.complaints.append(complaint)
 
     # Media
 
-    def _start_flows(self, conn: int, kinds: MediaType, params: Mapping[str, Mapping[str, Any]], buffered_from: float) -> None:
+    def _start_flows(self, start: StartMedia) -> None:
         if self.joined_at is None:
-            self.joined_at = self._shared.clock.now()
-        timeline = self._shared.timeline
+            self.joined_at = self._context.clock.now()
         for kind in SINGLE_MEDIA_TYPES:
-            if kind not in kinds:
+            if kind not in start.kinds:
                 continue
-            start_ms = max(self._resume_ms.get(kind, 0), timeline.at_clock(buffered_from))
-            if kind not in self.protocol.switches.buffered:
-                start_ms = max(start_ms, timeline.position_ms)
-            self._start_flow(conn, kind, params[MEDIA_KEYS[kind]], start_ms)
-        self._spawn(self._begin())
+            params = start.params[MEDIA_KEYS[kind]]
+            if kind is MediaType.VIDEO:
+                self._video_params[start.conn] = params
+            self._start_flow(start.conn, kind, params, self._first_ms(kind, start.buffered_from), start.user_id)
+        self._tasks.start(self._begin())
 
-    def _start_flow(self, conn: int, kind: MediaType, params: Mapping[str, Any], start_ms: int, user_id: int | None = None) -> None:
-        self._video_params = params if kind is MediaType.VIDEO else self._video_params
-        flow = self._shared.timeline.join(start_ms)
-        packets = self._shared.source.packets(int(kind), params, start_ms=start_ms, user_id=user_id)
-        task = asyncio.create_task(self._flow(self._sockets[conn], kind, packets, flow))
+    def _first_ms(self, kind: MediaType, buffered_from: float) -> int:
+        """Where a run of packets begins: what is buffered goes back to the app's start, and never further than the buffer holds."""
+        timeline, switches = self._context.timeline, self.protocol.switches
+        if kind not in switches.buffered:
+            return timeline.position_ms
+        return max(timeline.at_clock(buffered_from), timeline.position_ms - round(switches.audio_buffer_s * 1000))
+
+    def _start_flow(self, conn: int, kind: MediaType, params: Mapping[str, Any], first_ms: int, user_id: int | None) -> None:
+        """Nothing that was sent before is sent again. Individual video counts for each participant."""
+        user_id = user_id if kind is MediaType.VIDEO else None
+        start_ms = max(first_ms, self._resume_ms.get((kind, user_id), 0))
+        flow = self._context.timeline.join(start_ms)
+        packets = self._context.source.packets(int(kind), params, start_ms=start_ms, user_id=user_id)
+        task = asyncio.create_task(self._flow(self._sockets[conn], (kind, user_id), packets, flow))
         task.add_done_callback(partial(self._flow_over, flow))
         self._flows.setdefault(conn, {})[kind] = task
 
-    def _watch(self, conn: int, user_id: int | None) -> None:
-        """Individual video: one participant at a time, each subscription a fresh run of pictures."""
+    def _select_video(self, conn: int, user_id: int | None) -> None:
+        """Individual video: one participant on a connection, each subscription a fresh run of pictures."""
         running = self._flows.get(conn, {}).pop(MediaType.VIDEO, None)
         if running is not None:
             running.cancel()
         if user_id is not None:
-            self._start_flow(conn, MediaType.VIDEO, self._video_params, self._shared.timeline.position_ms, user_id)
+            self._start_flow(conn, MediaType.VIDEO, self._video_params[conn], self._context.timeline.position_ms, user_id)
 
-    async def _flow(self, socket: RtmsSocket, kind: MediaType, packets: Iterator[MediaPacket], flow: MediaFlow) -> None:
-        """Send packets until they end; whoever closes the socket cancels this."""
-        epoch_ms, protocol = self._shared.epoch_ms, self.protocol
+    async def _flow(self, socket: RtmsSocket, key: tuple[MediaType, int | None], packets: Iterator[MediaPacket], flow: MediaFlow) -> None:
+        """Send packets until they end; closing the socket cancels this."""
+        epoch_ms, protocol, kind = self._context.epoch_ms, self.protocol, key[0]
+        chat_metadata = protocol.switches.chat_metadata
         sent = self.sent.setdefault(MEDIA_KEYS[kind], SentMedia())
         for packet in packets:
             await flow.reach(packet.at_ms)
             # A run begins with the packet that holds its first moment, so sound must not be asked for twice.
-            self._resume_ms[kind] = packet.at_ms + (packet.duration_ms if kind is MediaType.AUDIO else 1)
+            self._resume_ms[key] = packet.at_ms + (packet.duration_ms if kind is MediaType.AUDIO else 1)
             if not protocol.flowing:
                 continue
-            socket.send(media_message(packet, epoch_ms))
+            socket.send(media_message(packet, epoch_ms, chat_metadata))
             sent.count(packet.data)
             if socket.congested:
+                flow.stalled = True
                 await socket.drain()
+                flow.stalled = False
 
     def _flow_over(self, flow: MediaFlow, task: asyncio.Task[None]) -> None:
         """However it ended, and even if it was cancelled before it began.
@@ -291,12 +299,12 @@ class LiveStream:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self.problem = f"{type(error).__name__}: {error}"
-            self._apply(self.protocol.stop(StopReason.STOP_BC_INTERNAL_EXCEPTION, self._shared.clock.now()))
+            self._apply(self.protocol.stop(StopReason.STOP_BC_INTERNAL_EXCEPTION, self._context.clock.now()))
 
     async def _begin(self) -> None:
         """A meeting that waits for its reader starts when that one has read all so far, so that it can subscribe to events first."""
-        await self.caught_up()
-        self._shared.timeline.begin()
+        await self.caught_up(READ_SO_FAR_S)
+        self._context.timeline.begin()
 
     def _stop_flows(self, conn: int) -> None:
         for task in self._flows.pop(conn, {}).values():
@@ -315,11 +323,11 @@ class LiveStream:
         self._timer = asyncio.create_task(self._wake(deadline))
 
     async def _wake(self, deadline: float) -> None:
-        await self._shared.clock.sleep_until(deadline)
+        await self._context.clock.sleep_until(deadline)
         self._armed_for = self._timer = None
-        self._apply(self.protocol.tick(self._shared.clock.now()))
+        self._apply(self.protocol.tick(self._context.clock.now()))
 
     def _log(self, conn: int, raw: bytes, *, out: bool, what: str = "message") -> None:
         if len(self.traffic) < _LOG_KEPT:
             text = raw[:4096].decode("utf-8", "replace")
-            self.traffic.append(TrafficLine(self._shared.clock.now_ms(), conn, what, out, text))
+            self.traffic.append(TrafficLine(self._context.clock.now_ms(), conn, what, out, text))

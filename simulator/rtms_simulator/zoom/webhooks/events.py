@@ -13,24 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rtms_simulator.zoom.switches import DOCUMENTED, ZoomSwitches
+
 URL_VALIDATION = "endpoint.url_validation"
 RtmsPhase = Literal["started", "stopped", "interrupted"]
-Form = Literal["2026-05", "2025"]
-"""Payloads before and after the release of May 2026, which added account_id, meeting_id and is_original_host."""
-
-
-@dataclass(frozen=True, slots=True)
-class PayloadSwitches:
-    """Forms of the payloads of rtms_started and rtms_interrupted."""
-
-    form: Form = "2026-05"
-    several_urls: bool = False
-    """[?] Several server_urls with commas, as the documentation's text says; never seen, and Zoom's own client would not split them."""
-    interrupted_urls: bool = False
-    """[?] server_urls in rtms_interrupted, where Zoom's samples look for them; the OpenAPI has none."""
-
-
-AS_DOCUMENTED = PayloadSwitches()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +63,19 @@ class StreamIds:
     meeting_id: str = "85746065"
     session_key: str = "ABC36jaBI145"
     is_original_host: bool = True
+    custom_fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Of contact_center.voice_rtms_started: the call's SIP data."""
 
 
-def started(product: str, ids: StreamIds, server_urls: str, event_ts: int, *, form: Form = "2026-05") -> WebhookEvent:
-    """`*.rtms_started`. `server_urls` is one URL, or several with commas. Raises KeyError for an unknown product."""
+def started(product: str, ids: StreamIds, server_url: str, event_ts: int, *, switches: ZoomSwitches = DOCUMENTED) -> WebhookEvent:
+    """`*.rtms_started`. Raises KeyError for an unknown product."""
     family = FAMILIES[product]
     payload = _common(family, ids)
-    for name in family.started + (family.since_2026 if form == "2026-05" else ()):
+    for name in family.started + (family.since_2026 if switches.payload_form == "2026-05" else ()):
         payload[name] = getattr(ids, "meeting_id" if name == "webinar_id" else name)
+    if ids.custom_fields:
+        payload[switches.custom_fields_key] = dict(ids.custom_fields)
+    server_urls = f"{server_url},{server_url}/second" if switches.several_urls else server_url
     return WebhookEvent(family.name("started"), payload | {"server_urls": server_urls}, event_ts)
 
 

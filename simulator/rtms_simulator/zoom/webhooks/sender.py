@@ -10,16 +10,19 @@ import asyncio
 import base64
 import itertools
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
 import httpx
 
+from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import FaultBook, Step
+from rtms_simulator.errors import TokenServiceError
+from rtms_simulator.faults import Fault, FaultBook, Step
 from rtms_simulator.faults.zoom import WEBHOOK
+from rtms_simulator.zoom.switches import DOCUMENTED, ZoomSwitches
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import BodyStyle, WebhookEvent
 
@@ -75,23 +78,6 @@ class EventSubscription:
     client_id: str = ""
     authorization: Authorization = None
 
-
-@dataclass(frozen=True, slots=True)
-class DeliverySwitches:
-    """Zoom's numbers in seconds, and defaults for what its documentation leaves open ([?])."""
-
-    deadline_s: float = 3.0
-    retry_after_s: tuple[float, ...] = (300.0, 1200.0, 3600.0)
-    revalidate_s: float = 72 * 3600.0
-    mail_after_failures: tuple[int, ...] = (2, 4)
-    disable_after_failures: int = 6
-    restamp: bool = False
-    """[?] Whether a retry carries a new timestamp, signature and request id. Off is the harder case for a receiver."""
-    request_id: bool = True
-    """[?] x-zm-request-id stands in one of the documentation's samples only."""
-
-
-DOCUMENTED = DeliverySwitches()
 
 INTERNAL_ERRORS: Mapping[type[Exception], int] = {
     TimeoutError: -1,
@@ -167,7 +153,7 @@ class WebhookSender:
         clock: Clock,
         random: Random,
         *,
-        switches: DeliverySwitches = DOCUMENTED,
+        switches: ZoomSwitches = DOCUMENTED,
         faults: FaultBook | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         kept: int = 10_000,
@@ -186,16 +172,14 @@ class WebhookSender:
             limits=httpx.Limits(max_keepalive_connections=0),
         )
         self._ids = itertools.count(1)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = BackgroundTasks()
         self._held: deque[asyncio.Event] = deque()
         self.deliveries: deque[Delivery] = deque(maxlen=kept)
         self.standings: dict[str, EndpointStanding] = {}
 
     async def aclose(self) -> None:
         """Give up every retry and close the connections."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
         await self._client.aclose()
 
     # Events
@@ -210,25 +194,41 @@ class WebhookSender:
         more_faults: FaultBook | None = None,
     ) -> Delivery:
         """Try once now; retries follow by themselves. `raw` replaces the body, which is signed as it is. `more_faults` go first."""
-        taken = [both for book in (more_faults, self.faults) if book is not None for both in book.take_each(WEBHOOK, event.name)]
+        taken = self._take_faults(event, more_faults)
         steps = {step.word: step for _, step in taken}
         plain = events.body(event, style) if raw is None else raw
         body = events.body(event, events.STYLES[steps["style"].text("style")]) if raw is None and "style" in steps else plain
-        delivery = Delivery(next(self._ids), event, endpoint.url, body)
+        delivery = self.record(event, endpoint.url, body)
         delivery.faults = tuple(str(fault) for fault, _ in taken)
         delivery.without_effect = tuple(str(fault) for fault, step in taken if step.word == "style" and body == plain)
-        self.deliveries.append(delivery)
-        standing = self.standings.get(endpoint.url)
-        if "lost" in steps or (standing is not None and standing.disabled):
+        if "lost" in steps or self._disabled(endpoint.url):
             delivery.outcome = "withheld"
-            return delivery
-        stamp = self._stamp(endpoint, delivery.body, steps)
+        else:
+            await self._send_first(delivery, endpoint, self._stamp(endpoint, delivery.body, steps), steps)
+        return delivery
+
+    async def _send_first(
+        self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], steps: Mapping[str, Step]
+    ) -> None:
         if "reorder" in steps:
-            self._spawn(self._hold_back(delivery, endpoint, stamp, steps))
+            self._tasks.start(self._hold_back(delivery, endpoint, stamp, steps))
         elif "late" in steps:
-            self._spawn(self._later(steps["late"].number("seconds"), delivery, endpoint, stamp, steps))
+            self._tasks.start(self._later(steps["late"].number("seconds"), delivery, endpoint, stamp, steps))
         else:
             await self._first(delivery, endpoint, stamp, steps)
+
+    def _take_faults(self, event: WebhookEvent, more_faults: FaultBook | None) -> list[tuple[Fault, Step]]:
+        books = (self.faults,) if more_faults is None else (more_faults, self.faults)
+        return [both for book in books for both in book.take_each(WEBHOOK, event.name)]
+
+    def _disabled(self, url: str) -> bool:
+        standing = self.standings.get(url)
+        return standing is not None and standing.disabled
+
+    def record(self, event: WebhookEvent, url: str, body: bytes | None = None) -> Delivery:
+        """A delivery in the history that has not been tried."""
+        delivery = Delivery(next(self._ids), event, url, events.body(event) if body is None else body)
+        self.deliveries.append(delivery)
         return delivery
 
     async def replay(self, id_: int, endpoint: EventSubscription) -> Delivery:
@@ -240,8 +240,7 @@ class WebhookSender:
 
     async def settled(self) -> None:
         """Return when nothing is late, held back or waiting for a retry."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.idle()
 
     async def _first(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Step]) -> None:
         retry = await self._attempt(delivery, endpoint, stamp)
@@ -250,9 +249,9 @@ class WebhookSender:
         if "duplicate" in faults:
             step = faults["duplicate"]
             for _ in range(int(step.number("copies"))):
-                self._spawn(self._later_attempt(step.number("after"), delivery, endpoint, stamp))
+                self._tasks.start(self._later_attempt(step.number("after"), delivery, endpoint, stamp))
         if retry:
-            self._spawn(self._retry(delivery, endpoint, stamp))
+            self._tasks.start(self._retry(delivery, endpoint, stamp))
 
     async def _later(
         self, seconds: float, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Step]
@@ -323,7 +322,7 @@ class WebhookSender:
         attempt = WebhookAttempt(self._clock.now(), headers)
         try:
             headers |= await self._authorization(endpoint)
-        except _NoTokenError as error:
+        except TokenServiceError as error:
             attempt.status, attempt.problem = NO_TOKEN, str(error)
             return attempt
         try:
@@ -359,9 +358,9 @@ class WebhookSender:
             response = await self._clock.wait_for(request, self._deadline())
             token = response.json()["access_token"]
         except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
-            raise _NoTokenError(f"no token from {option.url}: {type(error).__name__}: {error}") from None
+            raise TokenServiceError(f"no token from {option.url}: {type(error).__name__}: {error}") from None
         if response.status_code != 200 or not isinstance(token, str):
-            raise _NoTokenError(f"no token from {option.url}: status {response.status_code}")
+            raise TokenServiceError(f"no token from {option.url}: status {response.status_code}")
         return token
 
     # URL validation
@@ -379,7 +378,7 @@ class WebhookSender:
     def keep_validating(self, endpoint: EventSubscription) -> asyncio.Task[None]:
         """Challenge the endpoint every 72 hours of the clock, until closed or disabled."""
         standing = self.standings.setdefault(endpoint.url, EndpointStanding(endpoint))
-        return self._spawn(self._revalidate(standing))
+        return self._tasks.start(self._revalidate(standing))
 
     async def _revalidate(self, standing: EndpointStanding) -> None:
         while not standing.disabled:
@@ -390,8 +389,7 @@ class WebhookSender:
         plain = base64.urlsafe_b64encode(self._random.randbytes(16)).decode().rstrip("=")
         event = events.url_validation(plain, self._clock.now_ms())
         raw = events.body(event, events.STYLES["payload-first"])
-        delivery = Delivery(next(self._ids), event, endpoint.url, raw)
-        self.deliveries.append(delivery)
+        delivery = self.record(event, endpoint.url, raw)
         attempt = await self._request(endpoint, raw, self._stamp(endpoint, raw, {}))
         delivery.attempts.append(attempt)
         if attempt.status is None or attempt.status < 0:
@@ -411,16 +409,6 @@ class WebhookSender:
             standing.mails.append(f"{standing.endpoint.url} failed {standing.failures} validations in a row: {validation.problem}")
         if standing.failures >= self.switches.disable_after_failures:
             standing.disabled = True
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-class _NoTokenError(Exception):
-    """The endpoint's token service gave none."""
 
 
 def _basic(username: str, password: str) -> str:

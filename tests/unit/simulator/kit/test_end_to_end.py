@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rtms_simulator.kit.end_to_end import Lost, compared, played
 from rtms_simulator.kit.worker_client import Downloaded
-from rtms_simulator.scenario.model import parse
+from rtms_simulator.scenario import parse
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
 from rtms_simulator.zoom.webhooks.events import EVENTS

@@ -10,7 +10,7 @@ from tests.unit.simulator.zoom.raw_client import CLIENT_ID, CLIENT_SECRET, ENTIT
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.scenario.model import load, names
+from rtms_simulator.scenario import load, names
 from rtms_simulator.zoom import Zoom, ZoomApp
 
 # What ends the last stream of each; the others end with the meeting.
@@ -31,7 +31,8 @@ async def test_it_takes_place(name: str) -> None:
                     return
                 clients.append(client)
                 for kind in ("audio", "transcript", "chat"):
-                    await client.open_media(kind)
+                    if kind in client.urls:
+                        await client.open_media(kind)
                 await client.ready()
             except (InvalidStatus, ConnectionClosed):
                 return

@@ -1,10 +1,8 @@
 """A scenario is complete, ordered and free of contradictions; a mistake in one is named with file, line, key and what is allowed."""
 
-import contextlib
 import itertools
 import math
 import pickle
-import re
 from dataclasses import replace
 
 import pytest
@@ -12,38 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_simulator.faults.reference import rows
-from rtms_simulator.scenario.languages import LANGUAGE_NAMES, LANGUAGES
-from rtms_simulator.scenario.model import (
-    CHAT_OPERATIONS,
+from rtms_simulator.scenario import (
     KINDS,
-    MEDIA_KINDS,
-    PRODUCTS,
     Action,
     Person,
     Scenario,
     ScenarioError,
     load,
-    names,
-    parse,
 )
+from rtms_simulator.scenario.actions import CHAT_OPERATIONS, MEDIA_KINDS
+from rtms_simulator.scenario.languages import LANGUAGE_NAMES, LANGUAGES
 from rtms_simulator.zoom.rtms.enums import ContactCenterEventType
 
 ADA = Person(16778240, "Ada", "host")
 BOB = Person(16779264, "Bob")
-ISSUE_3 = {
-    "stand-up",
-    "all-hands-webinar",
-    "one-to-one",
-    "contact-center-call",
-    "host-stops-and-reallows",
-    "server-fail-over",
-    "keep-alive-death",
-    "bad-signature",
-    "never-joined",
-    "revoked",
-    "twenty-at-once",
-    "two-apps",
-}
 
 
 def meeting(*actions: Action, duration_s: float = 10.0, **more) -> Scenario:
@@ -52,210 +32,6 @@ def meeting(*actions: Action, duration_s: float = 10.0, **more) -> Scenario:
 
 def speak(who: Person, at_s: float, until_s: float, text: str = "words", **data) -> Action:
     return Action(at_s, "speak", who.user_id, {"until_s": until_s, "text": text} | data)
-
-
-# --- the library
-
-
-def test_the_library_has_every_promised_scenario():
-    assert set(names()) >= ISSUE_3
-
-
-@pytest.mark.parametrize("name", names())
-def test_a_library_scenario_says_what_it_is_and_has_something_to_hear(name):
-    scenario = load(name)
-    assert scenario.name == name
-    assert scenario.summary.endswith(".")
-    assert scenario.utterances()
-    assert scenario.timeline[-1].kind == "end"
-
-
-def test_the_library_covers_every_product():
-    assert {load(name).product for name in names()} == set(PRODUCTS)
-
-
-def test_the_library_uses_every_kind_of_stream_trouble():
-    kinds = {action.kind for name in names() for action in load(name).timeline}
-    assert kinds >= {"stop", "reallow", "fail_over", "drop_signaling", "fault", "chat", "share_start", "video_on", "call_event"}
-
-
-def test_an_unknown_name_is_answered_with_the_names():
-    with pytest.raises(ScenarioError, match=r"no scenario 'standup' \(allowed: all-hands-webinar, .*stand-up.* or a path"):
-        load("standup")
-
-
-def test_a_file_is_loaded_by_path_and_named_after_it(tmp_path):
-    path = tmp_path / "mine.toml"
-    path.write_text('duration_s = 3\npeople = [{ name = "Ada" }]\n', encoding="utf-8")
-    assert load(path).name == load(str(path)).name == "mine"
-
-
-@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), (b"name = '\xff'", "cannot be read")])
-def test_an_unreadable_file_is_named(tmp_path, content, problem):
-    path = tmp_path / "mine.toml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ScenarioError, match=f"^{re.escape(str(path))}: {problem}"):
-        load(path)
-
-
-# --- mistakes
-
-HEAD = """\
-duration_s = 10
-people = [
-  { name = "Ada" },
-  { name = "Bob" },
-]
-timeline = [
-"""
-
-
-def in_timeline(row: str) -> str:
-    return f"{HEAD}  {{ at_s = 0, kind = 'video_on', who = 'Ada' }},\n  {row},\n]\n"
-
-
-MISTAKES = [
-    ("", 1, "duration_s: missing", "seconds, above 0"),
-    ("duration_s = 'x'\npeople = []", 1, "duration_s: found 'x'", "a number"),
-    ("duration_s = true\npeople = []", 1, "duration_s: found True", "a number"),
-    ("duration_s = 1\nseed = true\npeople = [{ name = 'A' }]", 2, "seed: found True", "a whole number"),
-    ("people = [{ name = 'A' }]\n\nduration_s = -1", 3, "duration_s: -1.0 is not a duration", "above 0, at most 64800"),
-    ("people = [{ name = 'A' }]\nduration_s = nan", 2, "duration_s: nan is not a duration", "above 0, at most 64800"),
-    ("duration_s = 1\npeople = []", 2, "people: nobody is there", "at least one"),
-    ("duration_s = 1\npeople = [\n 3,\n]", 3, "people[0]: not a table", "a table with name"),
-    ("duration_s = 1\npeople = [{ nam = 'A' }]", 2, "people[0].nam: unknown key", "name, user_id, role"),
-    ("duration_s = 1\npeople = [\n{ name = 'A' },\n{ name = 'A' }]", 4, "people[1].name: 'A' is there twice", "only once"),
-    ("duration_s = 1\npeople = [{ name = ' ' }]", 2, "people[0].name: empty name", "a name"),
-    ("duration_s = 1\npeople = [{ name = 'A', user_id = 2147483648 }]", 2, "people[0].user_id: found 2147483648", "1 to 2147483647"),
-    ("duration_s = 1\npeople = [{ name = 'A', user_id = 0 }]", 2, "people[0].user_id: found 0", "1 to 2147483647"),
-    ("duration_s = 1\npeople = [{ name = 'A', role = 'boss' }]", 2, "people[0].role: found 'boss'", "host, participant"),
-    ("duration_s = 1\npeople = [{ name = 'A', language = 'klingon' }]", 2, "people[0].language: found 'klingon'", "arabic"),
-    (
-        "duration_s = 1\nproduct = 'phon'\npeople = [{ name = 'A' }]",
-        2,
-        "product: found 'phon'",
-        "meeting, webinar, session, contact_center, phone",
-    ),
-    ("duration_s = 1\npeople = [{ name = 'A' }]\nmeetings = 0", 3, "meetings: found 0", "1 to 2000"),
-    ("duration_s = 1\npeople = [{ name = 'A' }]\nspeed = 2", 3, "speed: unknown key", "name, summary, product"),
-    (in_timeline("7"), 8, "timeline[1]: not a table", "at_s and kind"),
-    (in_timeline("{ at_s = 1 }"), 8, "timeline[1].kind: missing", "join, leave, speak"),
-    (in_timeline("{ kind = 'stop' }"), 8, "timeline[1].at_s: missing", "seconds from the start"),
-    (in_timeline("{ at_s = 1, kind = 'sing' }"), 8, "timeline[1].kind: found 'sing'", "join, leave, speak"),
-    (in_timeline("{ at_s = 11, kind = 'stop' }"), 8, "timeline[1].at_s: found 11.0", "0 to duration_s (10)"),
-    (in_timeline("{ at_s = 1, kind = 'leave' }"), 8, "timeline[1].who: missing", "Ada, Bob"),
-    (in_timeline("{ at_s = 1, kind = 'leave', who = 'Eve' }"), 8, "timeline[1].who: found 'Eve'", "Ada, Bob"),
-    (in_timeline("{ at_s = 1, kind = 'stop', who = 'Ada' }"), 8, "timeline[1].who: unknown key", "at_s, kind, stop_reason"),
-    (in_timeline("{ at_s = 1, kind = 'stop', stop_reason = 27 }"), 8, "timeline[1].stop_reason: found 27", "0 to 26"),
-    (in_timeline("{ at_s = 5, kind = 'speak', who = 'Ada' }"), 8, "timeline[1].until_s: missing", "seconds, after at_s"),
-    (
-        in_timeline("{ at_s = 5, kind = 'speak', who = 'Ada', until_s = 5 }"),
-        8,
-        "timeline[1].until_s: found 5.0",
-        "after 5, up to duration_s",
-    ),
-    (in_timeline("{ at_s = 5, kind = 'speak', who = 'Ada', until_s = 6, language = 'x' }"), 8, "timeline[1].language: found 'x'", "arabic"),
-    (in_timeline("{ at_s = 5, kind = 'drop_media', media = 'smell' }"), 8, "timeline[1].media: found 'smell'", "audio, video"),
-    (in_timeline("{ at_s = 5, kind = 'chat', who = 'Ada', operation = 'x' }"), 8, "timeline[1].operation: found 'x'", "new, delete"),
-    (in_timeline("{ at_s = 5, kind = 'chat', who = 'Ada', to = 'Eve' }"), 8, "timeline[1].to: found 'Eve'", "everyone, hosts, Ada, Bob"),
-    (in_timeline("{ at_s = 5, kind = 'chat', who = 'Ada', reply_to = 'x' }"), 8, "timeline[1].reply_to: no earlier message 'x'", "id"),
-    (in_timeline("{ at_s = 5, kind = 'chat', who = 'Ada', files = [1] }"), 8, "timeline[1].files: found [1]", "names"),
-    (in_timeline("{ at_s = 5, kind = 'call_event', who = 'Ada', event = 'x' }"), 8, "timeline[1].event: found 'x'", "CONSUMER_ANSWERED"),
-    (
-        in_timeline("{ at_s = 5, kind = 'call_event', who = 'Ada', event = 'USER_HOLD' }"),
-        8,
-        "timeline[1].kind: its numbers mean something else",
-        "only in a contact_center",
-    ),
-    (
-        in_timeline("{ at_s = 5, kind = 'fault', fault = 'zoom.stream: drop-media at=1s' }"),
-        8,
-        "timeline[1].fault: at_s says when",
-        "without at=",
-    ),
-    (in_timeline("{ at_s = 5, kind = 'fault', name = 'late' }"), 8, "timeline[1].name: unknown key", "at_s, kind, fault"),
-    (in_timeline("{ at_s = 5, kind = 'fault', fault = 'x' }"), 8, "timeline[1].fault: 'x': a fault is written `TARGET: STEP`", ""),
-    (
-        in_timeline("{ at_s = 5, kind = 'fault', fault = 'late:seconds=4' }"),
-        8,
-        "timeline[1].fault: 'late:seconds=4' is written 'zoom.webhook.*: late 4s' now",
-        "",
-    ),
-    (
-        in_timeline("{ at_s = 5, kind = 'fault', fault = 'zoom.webhook.*: late hour=1s' }"),
-        8,
-        "timeline[1].fault: zoom.webhook.*: late takes no 'hour=1s'",
-        "",
-    ),
-    (
-        in_timeline("{ at_s = 0, kind = 'leave', who = 'Ada' },\n  { at_s = 5, kind = 'video_on', who = 'Ada' }"),
-        9,
-        "timeline[2].who: 'Ada' is not in the meeting at 5 s",
-        "joined",
-    ),
-    (in_timeline("{ at_s = 0, kind = 'end' }"), 8, "timeline[1].at_s: ends before it began", "above 0"),
-    (
-        in_timeline(
-            ",\n  ".join(f"{{ at_s = {at}, kind = '{kind}', who = 'Ada' }}" for at, kind in ((1, "leave"), (2, "join"), (3, "join")))
-        ),
-        10,
-        "timeline[3].who: 'Ada' is already in the meeting at 3 s",
-        "not there",
-    ),
-    (in_timeline("{ at_s = 3, kind = 'join', who = 'Ada' }"), 7, "timeline[0].who: 'Ada' is not in the meeting at 0 s", "joined"),
-    (
-        in_timeline("{ at_s = 1, kind = 'speak', who = 'Ada', until_s = 3 },\n  { at_s = 2, kind = 'speak', who = 'Ada', until_s = 4 }"),
-        9,
-        "timeline[2].at_s: still speaking then",
-        "3 or later",
-    ),
-    (
-        in_timeline("{ at_s = 1, kind = 'speak', who = 'Ada', until_s = 3 },\n  { at_s = 2, kind = 'leave', who = 'Ada' }"),
-        9,
-        "timeline[2].at_s: leaves in the middle of a sentence",
-        "3 or later",
-    ),
-    (
-        in_timeline("{ at_s = 5, kind = 'end' },\n  { at_s = 6, kind = 'stop' }"),
-        9,
-        "timeline[2].at_s: the meeting is over by then",
-        "up to its end at 5",
-    ),
-    (in_timeline("{ at_s = 5, kind = 'end' },\n  { at_s = 5, kind = 'end' }"), 9, "timeline[2].kind: a second end", "one"),
-    (
-        in_timeline("{ at_s = 1, kind = 'speak', who = 'Ada', until_s = 6 },\n  { at_s = 5, kind = 'end' }"),
-        9,
-        "timeline[2].at_s: ends in the middle of a sentence",
-        "6 or later",
-    ),
-]
-
-
-@pytest.mark.parametrize(("source", "line", "problem", "allowed"), MISTAKES, ids=[problem for _, _, problem, _ in MISTAKES])
-def test_a_mistake_is_named_with_file_line_key_and_what_is_allowed(source, line, problem, allowed):
-    with pytest.raises(ScenarioError) as caught:
-        parse(source, file="mine.toml")
-    assert str(caught.value).startswith(f"mine.toml:{line}: {problem}")
-    assert allowed in str(caught.value).partition("(allowed: ")[2]
-
-
-def test_what_is_not_toml_is_named_with_its_line():
-    with pytest.raises(ScenarioError, match=r"^mine\.toml:2: not TOML: "):
-        parse("duration_s = 1\npeople = = 3\n", file="mine.toml")
-
-
-TOML_TEXT = st.text(st.sampled_from("abcdefghij_ =[]{}'\",.0123456789\n#"), max_size=80)
-
-
-@given(
-    st.one_of(TOML_TEXT, TOML_TEXT.map(lambda text: HEAD + text + "]"), st.sampled_from(MISTAKES).map(lambda row: row[0])),
-    st.integers(0, 400),
-)
-def test_no_text_makes_the_loader_fail_otherwise(source, cut):
-    for text in (source, source[:cut]):
-        with contextlib.suppress(ScenarioError):
-            parse(text)
 
 
 # --- what the model adds

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rtms_simulator.errors import MediaFileError
-from rtms_simulator.scenario.model import LONGEST_S
+from rtms_simulator.scenario import LONGEST_S
 from rtms_simulator.zoom.media.remarks import Remark, refuse_strictly
 from rtms_simulator.zoom.media.sniff import described
 from rtms_simulator.zoom.media.transcripts.captions import SIGNATURE, Caption, Captions

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.scenario.model import Action, Person, Scenario, load
+from rtms_simulator.scenario import Action, Person, Scenario, load
 from rtms_simulator.zoom.media import MediaPacket, MediaSource
 from rtms_simulator.zoom.media.audio import HERTZ
 from rtms_simulator.zoom.media.speech import voice
@@ -162,7 +162,7 @@ def test_a_voice_is_the_same_at_every_rate():
 
 DIGEST = """
 import hashlib
-from rtms_simulator.scenario.model import load
+from rtms_simulator.scenario import load
 from rtms_simulator.zoom.media import MediaSource
 source, digest = MediaSource(load("stand-up")), hashlib.sha256()
 audio = [(1, {"data_opt": 1}), (1, {"data_opt": 2, "codec": 4})]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from rtms_simulator.scenario import Action, Person, Scenario, load
 from rtms_simulator.scenario.languages import ENGLISH, LANGUAGES
-from rtms_simulator.scenario.model import Action, Person, Scenario, load
 from rtms_simulator.zoom.media import MediaSource, MediaSwitches
 from rtms_simulator.zoom.rtms.enums import MediaType
 

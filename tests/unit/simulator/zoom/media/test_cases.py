@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtms_simulator.scenario.model import load
+from rtms_simulator.scenario import load
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.media.recording import read_recording
 from rtms_simulator.zoom.media.transcripts import read_transcript

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from rtms_simulator.scenario import LONGEST_S, load, names
 from rtms_simulator.scenario.languages import LANGUAGES
-from rtms_simulator.scenario.model import LONGEST_S, load, names
 from rtms_simulator.zoom.media import MediaFileError, MediaSource, read_time_code
 from rtms_simulator.zoom.media.recording import read_recording
 from rtms_simulator.zoom.media.transcripts import Cue, read_transcript

@@ -17,10 +17,10 @@ from websockets.exceptions import InvalidStatus
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import parse_fault
-from rtms_simulator.scenario.model import Action, Person, Scenario
+from rtms_simulator.scenario import KINDS, Action, Person, Scenario
 from rtms_simulator.zoom import MeetingReport, Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.media import MediaSource
-from rtms_simulator.zoom.rtms.states import RtmsSwitches
+from rtms_simulator.zoom.switches import ZoomSwitches
 
 ADA, ZOE = Person(16778240, "Ada"), Person(16779264, "Zoë", language=14)
 TALK = Scenario(
@@ -151,9 +151,9 @@ async def test_whoever_subscribes_late_is_told_who_is_there_and_speaks() -> None
 
 @pytest.mark.parametrize("product", ENTITY_FIELDS)
 async def test_every_product_by_its_own_name_and_field(product: str) -> None:
-    report, [client], receiver = await hold(
-        "audio", scenario=replace(TALK, product=product), client={"entity_field": ENTITY_FIELDS[product]}
-    )
+    timeline = tuple(action for action in TALK.timeline if product in KINDS[action.kind].products)
+    scenario = replace(TALK, product=product, timeline=timeline)
+    report, [client], receiver = await hold("audio", scenario=scenario, client={"entity_field": ENTITY_FIELDS[product]})
     start, stop = receiver.events
     assert start["payload"][ENTITY_FIELDS[product]] == report.entity_id == client.entity_id
     assert stop["payload"]["stop_reason"] == 6
@@ -175,7 +175,7 @@ async def test_the_other_habit_one_socket_for_all_and_several_acks() -> None:
         await client.subscribe(2)
         await client.over()
 
-    async with zoom_for(join, switches=RtmsSwitches(keep_alive_interval_s=0.05)) as (zoom, receiver):
+    async with zoom_for(join, switches=ZoomSwitches(keep_alive_interval_s=0.05)) as (zoom, receiver):
         report = await zoom.begin(TALK, HOOK, speed=2.0).finished()
         await asyncio.gather(*receiver.started)
     [client] = clients
@@ -246,7 +246,7 @@ async def test_sixty_seconds_of_sound_are_buffered_and_no_more() -> None:
         await client.ready()
         await client.over()
 
-    switches = RtmsSwitches(keep_alive_misses=10**6)
+    switches = ZoomSwitches(keep_alive_misses=10**6)
     async with zoom_for(join, clock=Clock(rate=0), switches=switches) as (zoom, receiver):
         meeting = zoom.begin(LONG, HOOK)
         await until(lambda: clients and clients[0].got)

@@ -12,19 +12,17 @@ from tests.unit.simulator.zoom.meeting.test_meeting import ADA, HOOK, LONG, ZOE,
 from tests.unit.simulator.zoom.raw_client import RawClient
 
 from rtms_simulator.faults import parse_fault
-from rtms_simulator.scenario.model import Action, Person, Scenario
+from rtms_simulator.scenario import Action, Person, Scenario
 from rtms_simulator.zoom import ZoomApp
 from rtms_simulator.zoom.media import MediaPacket
-from rtms_simulator.zoom.rtms.states import RtmsSwitches
-from rtms_simulator.zoom.webhooks.events import PayloadSwitches
+from rtms_simulator.zoom.switches import ZoomSwitches
 
 
 async def test_a_contact_centers_own_events() -> None:
     """Numbers 8 and 9 mean the consumer's answer and end there, not somebody's camera."""
-    agent = Person(2, "Agent", channel_id="c2", phone_number="+15550100")
+    agent = Person(2, "Agent", role="agent", channel_id="c2", phone_number="+15550100", contact_id="customer-contact-id")
     timeline = (
         Action(0.1, "call_event", 2, {"event": "CONSUMER_ANSWERED"}),
-        Action(0.2, "video_on", 2),
         Action(0.3, "call_event", 2, {"event": "USER_HOLD"}),
     )
     scenario = Scenario("call", (Person(1, "Consumer", channel_id="c1"), agent), timeline, 1.0, product="contact_center")
@@ -45,12 +43,23 @@ async def test_a_contact_centers_own_events() -> None:
     answered, held = (event for event in clients[0].events() if event["event_type"] != 1)
     assert (answered["event_type"], held["event_type"]) == (8, 12)
     assert answered["event_ts"] == report.started_ms + 100
-    assert answered["participant_info"] == {"channel_id": "c2", "phone_number": "+15550100", "user_id": 2, "display_name": "Agent"}
+    assert answered["participant_info"] == {
+        "channel_id": "c2",
+        "participant_mode": "agent",
+        "queue_id": "xqJE_cgERLyAJHYYL5LLeg",
+        "queue_name": "My Queue",
+        "account_id": "Ylp1nCFkRuSyGvUx2eVzKg",
+        "division_id": "division-id",
+        "phone_number": "+15550100",
+        "user_id": "customer-contact-id",
+        "display_name": "Agent",
+    }
+    assert "timestamp" not in answered
 
 
 async def test_other_forms_of_the_payloads() -> None:
     scenario = replace(LONG, timeline=(Action(0.5, "drop_signaling"),))
-    payloads = PayloadSwitches(form="2025", several_urls=True, interrupted_urls=True)
+    switches = ZoomSwitches(payload_form="2025", several_urls=True, interrupted_urls=True)
 
     async def join(payload: dict[str, Any]) -> None:
         first, second = payload["server_urls"].split(",")
@@ -64,7 +73,7 @@ async def test_other_forms_of_the_payloads() -> None:
             await client.over()
 
     async with zoom_for(join) as (zoom, receiver):
-        await zoom.begin(scenario, HOOK, speed="max", payloads=payloads).finished()
+        await zoom.begin(scenario, HOOK, speed="max", switches=switches).finished()
         await asyncio.gather(*receiver.started)
     start, interrupted, _ = receiver.events
     assert start["payload"].keys() == {"meeting_uuid", "operator_id", "rtms_stream_id", "server_urls"}
@@ -142,7 +151,7 @@ async def test_keep_alive_silence_and_what_a_client_says_amiss() -> None:
         await client.say({"msg_type": 99})
         await client.over()
 
-    switches = RtmsSwitches(keep_alive_interval_s=0.1)
+    switches = ZoomSwitches(keep_alive_interval_s=0.1)
     async with zoom_for(join, switches=switches) as (zoom, receiver):
         faults = (parse_fault("zoom.stream: keep-alive-silence at=0.35s"), parse_fault("zoom.stream: slow-close 0.1s"))
         report = await zoom.begin(replace(LONG, timeline=(), duration_s=1.0), HOOK, faults=faults).finished()

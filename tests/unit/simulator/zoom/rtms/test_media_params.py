@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from rtms_simulator.errors import MediaParameterError
 from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, MediaType, StatusCode
-from rtms_simulator.zoom.rtms.media_params import RULES, MediaParamsError, confirm, confirm_all
+from rtms_simulator.zoom.rtms.media_params import RULES, confirm, confirm_all
 
 DEFAULTS = {
     MediaType.AUDIO: {"content_type": 2, "sample_rate": 1, "channel": 1, "codec": 1, "data_opt": 1, "send_rate": 20},
@@ -79,7 +80,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("kind", "asked", "status"), REFUSED)
 def test_what_is_not_allowed_has_its_status(kind: MediaType, asked: Any, status: int) -> None:
-    with pytest.raises(MediaParamsError) as refused:
+    with pytest.raises(MediaParameterError) as refused:
         confirm(kind, asked)
     assert refused.value.status == status
 
@@ -107,7 +108,7 @@ def test_the_old_name_of_the_source_language() -> None:
 def test_confirm_all_answers_for_the_kinds_of_the_socket_only() -> None:
     assert confirm_all(MediaType.AUDIO | MediaType.CHAT, {"video": {"codec": 99}}).keys() == {"audio", "chat"}
     for bad in ([], "x", 1):
-        with pytest.raises(MediaParamsError) as refused:
+        with pytest.raises(MediaParameterError) as refused:
             confirm_all(MediaType.AUDIO, bad)
         assert refused.value.status is StatusCode.INVALID_MEDIA_PARAMS
 

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.scenario.model import Person, Scenario
+from rtms_simulator.scenario import Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
 from rtms_simulator.zoom.rtms.server import ConnectionLimits
 

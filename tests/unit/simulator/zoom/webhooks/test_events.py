@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtms_simulator.zoom.switches import ZoomSwitches
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import EVENTS, FAMILIES, STYLES, StreamIds, WebhookEvent
 
@@ -45,7 +46,7 @@ def test_the_golden_vector_of_a_challenge() -> None:
     ],
 )
 def test_the_families(product: str, prefix: str, fields: set[str]) -> None:
-    old = events.started(product, IDS, "wss://zoom.test:443", TS, form="2025")
+    old = events.started(product, IDS, "wss://zoom.test:443", TS, switches=ZoomSwitches(payload_form="2025"))
     assert old.name == f"{prefix}rtms_started"
     assert set(old.payload) == fields
     new = events.started(product, IDS, "wss://zoom.test:443", TS)

@@ -15,11 +15,11 @@ import pytest
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FaultBook, parse_fault
+from rtms_simulator.zoom.switches import ZoomSwitches
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.sender import (
     BasicAuthorization,
     CustomHeader,
-    DeliverySwitches,
     EventSubscription,
     OAuthToken,
     VerificationToken,
@@ -60,7 +60,7 @@ async def sending(*answers: Any, faults: tuple[str, ...] = (), **switches: Any) 
     clock = Clock(epoch=1_626_230_691.0, rate=0)
     net = Net(clock, *answers)
     book = FaultBook(faults=(parse_fault(text) for text in faults))
-    sender = WebhookSender(clock, Random(1), switches=DeliverySwitches(**switches), faults=book, transport=httpx.MockTransport(net))
+    sender = WebhookSender(clock, Random(1), switches=ZoomSwitches(**switches), faults=book, transport=httpx.MockTransport(net))
     try:
         yield sender, net, clock
     finally:
