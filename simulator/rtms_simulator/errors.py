@@ -31,6 +31,7 @@
     `-- WorkerError                     the worker, or a host that its link names
         |-- WorkerUnreachableError      did not answer
         `-- WorkerRefusedError          answered with an error: HTTP `status` and `reason`
+            `-- LinkRefusedError        the host of a link refused it, and a fresh one, too
 
 Messages never carry a secret, a signature or a pre-signed link.
 """
@@ -283,3 +284,9 @@ class WorkerRefusedError(WorkerError):
     def __init__(self, status: int, reason: str) -> None:
         self.status, self.reason = status, reason
         super().__init__(f"{reason} (HTTP {status})")
+
+
+class LinkRefusedError(WorkerRefusedError):
+    """The host of a link refused it, and the fresh one that was asked for, too."""
+
+    code = "link_refused"

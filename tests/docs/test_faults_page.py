@@ -7,8 +7,6 @@ import tomllib
 from pathlib import Path
 
 from rtms_simulator.faults import FAMILIES, parse_fault
-from rtms_simulator.zoom.control import ROUTES
-from rtms_simulator.zoom.rest import OAUTH_PATH, REST_PATH
 
 PAGE = (Path(__file__).parents[2] / "docs/faults.md").read_text()
 
@@ -27,9 +25,3 @@ def test_what_the_page_writes_can_be_read() -> None:
     assert len(scripted) == 3
     for text in (*texts, *scripted):
         assert str(parse_fault(text))
-
-
-def test_the_page_names_every_route() -> None:
-    control = {f"{method} /_control{path.replace(':int', '')}" for method, path, _, _ in ROUTES}
-    served = control | {f"PATCH {REST_PATH.replace(':path', '')}", f"POST {OAUTH_PATH}"}
-    assert set(re.findall(r"^\| `((?:GET|POST|DELETE|PATCH) [^`]+)` \|", PAGE, re.MULTILINE)) == served

@@ -47,8 +47,8 @@ def played(command):
     command("faults", "add", "recall.create: 503 retry-after=1 x2 then ok")
     command("faults", "add", "zoom.webhook.*.rtms_stopped: duplicate")
     assert [row["fault"] for row in said(command("faults", "list", "--json"))["armed"]] == [
-        "duplicate:event=*.rtms_stopped",
         "recall.create: 503 retry-after=1 x2 then ok",
+        "zoom.webhook.*.rtms_stopped: duplicate",
     ]
     [report] = said(command("meeting", "play", "--speed", "max", "--json"))["meetings"]
     return report
@@ -83,9 +83,9 @@ def test_the_sound_comes_home_as_it_was_played(played, command, running, tmp_pat
 
 def test_every_delivery_can_be_listed_shown_and_sent_again(played, command, tmp_path):
     rows = said(command("events", "list", "--json"))["events"]
-    assert {row["of"] for row in rows} == {"zoom", "recall"}
+    assert {row["vendor"] for row in rows} == {"zoom", "recall"}
     [stopped] = [row for row in rows if row["event"] == "meeting.rtms_stopped"]
-    assert stopped["statuses"] == [200, 200]
+    assert [attempt["status"] for attempt in stopped["attempts"]] == [200, 200]
     assert json.loads(said(command("events", "show", str(stopped["id"]), "--json"))["body"])["event"] == "meeting.rtms_stopped"
     assert said(command("events", "replay", str(stopped["id"]), "--json"))["statuses"] == [200]
     saved = tmp_path / "stopped.json"
@@ -95,7 +95,8 @@ def test_every_delivery_can_be_listed_shown_and_sent_again(played, command, tmp_
     command("events", "replay", saved, code=2)
     command("events", "replay", tmp_path / "nowhere.json", code=2)
     done = next(row for row in rows if row["event"] == "recording.done")
-    assert said(command("events", "show", done["id"], "--json"))["body"]["event"] == "recording.done"
+    assert json.loads(said(command("events", "show", done["id"], "--json"))["body"])["event"] == "recording.done"
+    assert done["meeting"] == played["id"]
     command("events", "replay", done["id"])
     assert "recording.done" in command("events", "list").stdout
     assert len(said(command("recordings", "list", "--json"))["recordings"]) == 1
@@ -110,11 +111,11 @@ def test_what_is_sent_without_a_webhook_goes_to_the_running_one(command):
 
 def test_faults_can_be_cleared_and_mistakes_are_explained(command):
     command("faults", "add", "zoom.webhook.*: late 4s")
-    assert [row["fault"] for row in said(command("faults", "clear", "--json"))["cleared"]] == ["late:seconds=4.0"]
+    assert [row["fault"] for row in said(command("faults", "clear", "--json"))["cleared"]] == ["zoom.webhook.*: late 4s"]
     assert said(command("faults", "list", "--json"))["armed"] == []
-    assert "(nothing)" in command("faults", "list").stdout
-    assert "no fault 'sometimes'" in command("faults", "add", "sometimes", code=2).stderr
-    assert "status is one of" in command("faults", "add", "recall.create: 999", code=2).stderr
+    assert "(none)" in command("faults", "list").stdout
+    assert "a fault is written `TARGET: STEP`" in command("faults", "add", "sometimes", code=2).stderr
+    assert "allowed: 200 to 599" in command("faults", "add", "recall.create: 999", code=2).stderr
 
 
 def test_links_die_with_the_clock_and_a_download_gets_a_fresh_one(played, command, running, tmp_path):

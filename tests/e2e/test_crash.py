@@ -8,7 +8,8 @@ import pytest
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 
-from rtms_simulator.kit.play import read
+from rtms_simulator.control.answers import PlayRequest
+from rtms_simulator.kit.play import resolve
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.kit.worker_client import Recordings
 from rtms_simulator.zoom import MeetingReport
@@ -58,7 +59,7 @@ async def queue(stack):
 @contextlib.asynccontextmanager
 async def taking_place(stack: Stack):
     """A meeting that goes on as fast as it is read, and is broken off if the test fails."""
-    [(scenario, source)] = read({}).meetings()
+    [(scenario, source)] = resolve(PlayRequest()).meetings()
     meeting = stack.zoom.begin(scenario, stack.webhook_url, speed="max", source=source)
     try:
         yield meeting

@@ -16,7 +16,19 @@ from tests.e2e.processes import alive, descendants, rtmskit, up
 # One worker for this file: what all its tests share is made once.
 pytestmark = pytest.mark.xdist_group("up")
 
-KEYS = {"webhook_url", "recall_webhook_url", "worker_url", "zoom", "recall", "cloud_tasks", "control_url", "state_url", "seed", "pid"}
+KEYS = {
+    "webhook_url",
+    "recall_webhook_url",
+    "worker_url",
+    "zoom",
+    "recall",
+    "cloud_tasks",
+    "control_url",
+    "control_token",
+    "state_url",
+    "seed",
+    "pid",
+}
 
 
 def functions_of(running) -> dict[str, set[int]]:
@@ -44,7 +56,10 @@ def test_it_prints_every_address_and_secret_and_all_of_them_answer(running):
     assert httpx.get(said["recall"]["base_url"] + "/meeting_direct_connect", headers={"Authorization": "Token wrong"}).status_code == 401
     listed = httpx.get(said["recall"]["base_url"] + "/meeting_direct_connect", headers={"Authorization": said["recall"]["api_key"]})
     assert listed.status_code == 200
-    assert httpx.get(said["control_url"] + "/tasks").status_code == 200
+    assert httpx.get(said["control_url"] + "/tasks").status_code == 401
+    bearer = {"Authorization": f"Bearer {said['control_token']}"}
+    assert httpx.get(said["control_url"] + "/tasks", headers=bearer).status_code == 200
+    assert httpx.get(said["control_url"] + "/tasks", headers={**bearer, "Host": "evil.example"}).status_code == 403
     host, _, port = said["cloud_tasks"]["endpoint"].rpartition(":")
     socket.create_connection((host, int(port))).close()
 
@@ -81,7 +96,7 @@ def test_no_role_has_the_other_ones_secrets_in_its_environment(running):
 def test_a_second_one_in_the_same_place_is_refused(running):
     done = rtmskit("up", cwd=running.cwd)
     assert done.returncode == 2
-    assert f"is running here already (process {running.process.pid})" in done.stderr
+    assert f"is running here already: {running.described['control_url']}, process {running.process.pid}" in done.stderr
 
 
 def test_other_commands_find_it(running):

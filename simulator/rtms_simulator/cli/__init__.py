@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 COMMANDS: dict[str, Row] = {
-    "demo": Row("rtms_simulator.cli.play.demo:demo", "Play one whole meeting on local fakes and bring its recording home."),
+    "demo": Row("rtms_simulator.cli.play.demo:demo", "Play one whole meeting on local fakes and download its recording."),
     "up": Row("rtms_simulator.cli.fakes.up:up", "Start every fake and both functions, and keep them running."),
     "meeting": Row("rtms_simulator.cli.play.meeting:meeting", "Play a meeting against any webhook."),
     "media": Row("rtms_simulator.cli.play.media:media", "Look at your own recordings and transcripts before they are played."),
@@ -43,6 +43,8 @@ COMMANDS: dict[str, Row] = {
     "send": Row("rtms_simulator.cli.play.send:send", "Send one signed Zoom event to any webhook.", extra=""),
     "events": Row("rtms_simulator.cli.fakes.events:events", "Look at the deliveries of a running `up`, and replay them."),
     "faults": Row("rtms_simulator.cli.fakes.faults:faults", "Make a running `up` misbehave on purpose."),
+    "requests": Row("rtms_simulator.cli.fakes.requests:requests", "Look at what a running `up` was asked as Recall, and its answers."),
+    "switches": Row("rtms_simulator.cli.fakes.switches:switches", "Look at the switches of the fakes, and set them in a running `up`."),
     "clock": Row("rtms_simulator.cli.fakes.clock:clock", "Read, advance or freeze the clock of a running `up`."),
     "reset": Row("rtms_simulator.cli.fakes.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
     "zoom-app": Row("rtms_simulator.cli.service.zoom_app:zoom_app", "Show what to enter at Zoom, step by step.", extra=""),

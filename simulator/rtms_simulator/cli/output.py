@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +18,13 @@ _FRAME = ("severity", "message", "time", "timestamp")
 def as_json(command: C) -> C:
     """The option every command that answers something has."""
     return click.option("--json", "as_json", is_flag=True, help="Answer with one line of JSON on stdout.")(command)
+
+
+def say_json(value: Any) -> None:
+    """One line of JSON on stdout; Structs become objects."""
+    import msgspec
+
+    click.echo(msgspec.json.encode(value).decode())
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -50,23 +50,21 @@ def writable(option: str, named: Path, directory: Path) -> None:
 @contextlib.contextmanager
 def explained() -> Generator[None]:
     """Turn what can go wrong while starting and running into what a person can do about it."""
-    from rtms_simulator.kit.functions import NoFunctionSource
-    from rtms_simulator.kit.stack import StateUnusable
-    from rtms_simulator.serving.processes import ChildEnded, PortTaken
+    from rtms_simulator.errors import ChildEndedError, FunctionSourceError, PortTakenError, StateUnusableError
 
     try:
         yield
-    except PortTaken as error:
+    except PortTakenError as error:
         raise BadInput(str(error), "leave the port out for a free one, name another, or end whoever listens there.") from None
-    except ChildEnded as error:
+    except ChildEndedError as error:
         ends = (error, *error.also)
         said = "\n".join(f"  {end.name}: {line}" for end in ends for line in end.lines[-20:])
-        if error.code == SETTINGS_REFUSED:
+        if error.exit_code == SETTINGS_REFUSED:
             raise BadInput(f"the functions refuse their settings:\n{said}", "change the variables named above.") from None
         raise Failed(f"{error}. Its last lines:\n{said or '  (none)'}", "everything else was stopped.") from None
-    except StateUnusable as error:
+    except StateUnusableError as error:
         raise BadInput(str(error), "name a store that can be written with --state, or leave it out.") from None
-    except NoFunctionSource as error:
+    except FunctionSourceError as error:
         raise Failed(str(error), "install rtmskit again, or run it in a checkout.") from None
     except TimeoutError as error:
         raise Failed(str(error), "is the machine very busy? Try again.") from None

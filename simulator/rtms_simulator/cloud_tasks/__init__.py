@@ -7,7 +7,7 @@
         queue = CloudTasksQueue(tasks.queue, worker_url, endpoint=tasks.endpoint)
 
 Named tasks with de-duplication, schedule times, HTTP dispatch with Cloud Tasks' headers, retries and limits of the queue, all on the
-clock; faults on demand; the history of every task. What Google's reference leaves open is a switch (`Switches`).
+clock; faults on demand; the history of every task. What Google's reference leaves open is a switch (`CloudTasksSwitches`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from google.cloud import tasks_v2
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.broker import Broker, TaskRecord
 from rtms_simulator.cloud_tasks.dispatch import Attempt, HttpSender, identity_token
-from rtms_simulator.cloud_tasks.rules import Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches, Limits, Retry
 from rtms_simulator.cloud_tasks.scheduler import Run, Scheduler
 from rtms_simulator.cloud_tasks.server import Service, add_to
 from rtms_simulator.faults import FaultBook
@@ -34,11 +34,11 @@ __all__ = [
     "DEFAULT_QUEUE",
     "Attempt",
     "CloudTasks",
+    "CloudTasksSwitches",
     "Limits",
     "Retry",
     "Run",
     "Scheduler",
-    "Switches",
     "identity_token",
 ]
 
@@ -62,7 +62,7 @@ class CloudTasks:
         queues: Iterable[str] = (DEFAULT_QUEUE,),
         retry: Retry | None = None,
         limits: Limits | None = None,
-        switches: Switches | None = None,
+        switches: CloudTasksSwitches | None = None,
         seed: int = 0,
         transport: httpx.AsyncBaseTransport | None = None,
         history: int = 10_000,
@@ -74,7 +74,8 @@ class CloudTasks:
         self._initial = tuple(queues)
         self._retry = retry
         self._limits = limits
-        self._switches = switches or Switches()
+        self.switches = switches or CloudTasksSwitches()
+        """Settable; takes effect at the next look."""
         self._seed = seed
         self._transport = transport
         self._history = history
@@ -94,7 +95,7 @@ class CloudTasks:
             self._clock,
             HttpSender(self._clock, self._client),
             rng=random.Random(self._seed),  # a simulator's chance is to be repeatable
-            switches=self._switches,
+            switches=lambda: self.switches,
             faults=self.faults,
             history=self._history,
         )
@@ -139,7 +140,7 @@ class CloudTasks:
         return self._initial[0]
 
     def create_queue(self, name: str, *, retry: Retry | None = None, limits: Limits | None = None) -> None:
-        """Make a queue without the API. Raises `Refused` for what the API would refuse. `retry` is taken as given, fractions included."""
+        """Make a queue without the API. Raises TaskRefusedError as the API. `retry` is taken as given, fractions included."""
         broker = self._running()
         record = broker.create_queue(tasks_v2.Queue(name=name))
         if retry is not None or limits is not None:
@@ -148,6 +149,10 @@ class CloudTasks:
     def tasks(self, *, live: bool | None = None) -> list[dict[str, Any]]:
         """Every task as JSON-ready values, finished ones first, each with the history of its attempts. `live` keeps one half."""
         return [_shown(record) for record in self._running().tasks() if live is None or (record.state == "waiting") == live]
+
+    def queues(self) -> list[str]:
+        """The full names of the queues that there are."""
+        return [queue.name for queue in self._running().queues()]
 
     async def settled(self) -> None:
         """Wait until no attempt is under way and none is due at the clock's present time."""

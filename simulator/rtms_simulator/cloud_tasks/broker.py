@@ -1,6 +1,6 @@
 """Queues and tasks, and when each task goes out: the fake without its gRPC face.
 
-Everything happens on the Clock that is passed in. Operations raise `Refused` with the gRPC status that Google documents.
+Everything happens on the Clock that is passed in. Operations raise `TaskRefusedError` with the gRPC status that Google documents.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import heapq
 import itertools
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,8 +20,9 @@ from google.cloud import tasks_v2
 from rtms_simulator.background import BackgroundTasks, first_of
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.dispatch import Attempt, Dispatch, Outcome, Sender, succeeded
-from rtms_simulator.cloud_tasks.messages import Refused, limits_of, moment, queue_message, retry_message, retry_of
-from rtms_simulator.cloud_tasks.rules import DEFAULT_DEADLINE_S, RETENTION_S, THROTTLING_STATUSES, Bucket, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.messages import limits_of, moment, queue_message, retry_message, retry_of
+from rtms_simulator.cloud_tasks.rules import DEFAULT_DEADLINE_S, RETENTION_S, THROTTLING_STATUSES, Bucket, CloudTasksSwitches, Limits, Retry
+from rtms_simulator.errors import TaskRefusedError
 from rtms_simulator.faults import NO_FAULT, STATUS, ArmedFault, FaultBook, Step
 from rtms_simulator.faults.cloud_tasks import CREATE, DISPATCH, QUEUE
 
@@ -91,7 +93,16 @@ class QueueRecord:
 class Broker:
     """Takes tasks and sends them out. `history` bounds how many finished tasks are remembered for `tasks()`."""
 
-    def __init__(self, clock: Clock, sender: Sender, *, rng: random.Random, switches: Switches, faults: FaultBook, history: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        sender: Sender,
+        *,
+        rng: random.Random,
+        switches: Callable[[], CloudTasksSwitches],
+        faults: FaultBook,
+        history: int,
+    ) -> None:
         self._clock = clock
         self._sender = sender
         self._rng = rng
@@ -154,16 +165,16 @@ class Broker:
     def queue(self, name: str) -> QueueRecord:
         found = self._queues.get(name)
         if found is None:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"Queue does not exist: {name}")
+            raise TaskRefusedError(grpc.StatusCode.NOT_FOUND, f"Queue does not exist: {name}")
         return found
 
     def create_queue(self, wanted: tasks_v2.Queue) -> QueueRecord:
         now = self._clock.now()
         if wanted.name in self._queues:
-            raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"Queue already exists: {wanted.name}")
+            raise TaskRefusedError(grpc.StatusCode.ALREADY_EXISTS, f"Queue already exists: {wanted.name}")
         if self._taken_queues.get(wanted.name, now) > now:
-            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, f"A queue of this name existed too recently: {wanted.name}")
-        message = queue_message(wanted, self._switches)
+            raise TaskRefusedError(grpc.StatusCode.FAILED_PRECONDITION, f"A queue of this name existed too recently: {wanted.name}")
+        message = queue_message(wanted, self._switches())
         limits = limits_of(message)
         record = QueueRecord(message, Bucket(limits, float(limits.burst), now))
         self._queues[message.name] = record
@@ -173,7 +184,7 @@ class Broker:
         """Give an existing queue other settings; its state stays."""
         record = self.queue(wanted.name)
         state, purge_time = record.message.state, record.message.purge_time
-        record.message = queue_message(wanted, self._switches)
+        record.message = queue_message(wanted, self._switches())
         record.message.state, record.message.purge_time = state, purge_time
         record.bucket.limits = limits_of(record.message)
         self._changed.set()
@@ -194,7 +205,7 @@ class Broker:
         record = self.queue(name)
         self._purge(record, "deleted")
         del self._queues[name]
-        self._taken_queues[name] = self._clock.now() + self._switches.queue_tombstone_s
+        self._taken_queues[name] = self._clock.now() + self._switches().queue_tombstone_s
 
     def purge_queue(self, name: str) -> QueueRecord:
         record = self.queue(name)
@@ -216,7 +227,7 @@ class Broker:
         if not task.name:
             task.name = f"{queue_name}/tasks/{self._rng.getrandbits(64):020d}"
         if task.name in queue.tasks or self._taken_names.get(task.name, now) > now:
-            raise Refused(
+            raise TaskRefusedError(
                 grpc.StatusCode.ALREADY_EXISTS,
                 f"The task cannot be created because a task with this name existed too recently: {task.name}",
             )
@@ -234,10 +245,10 @@ class Broker:
             self._under_faults(queue, now)
             self._changed.set()
         if "sleep" in self.faults.states(QUEUE, *queue.fault_names, now=now):
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"Requested entity was not found: {queue_name} (it wakes up)")
+            raise TaskRefusedError(grpc.StatusCode.NOT_FOUND, f"Requested entity was not found: {queue_name} (it wakes up)")
         step = self.faults.take(CREATE, *queue.fault_names)
         if step.word == "refuse":
-            raise Refused(grpc.StatusCode[step.text("status").upper().replace("-", "_")], "refused (fault)")
+            raise TaskRefusedError(grpc.StatusCode[step.text("status").upper().replace("-", "_")], "refused (fault)")
         return step
 
     def shown(self, queue: QueueRecord) -> tasks_v2.Queue:
@@ -252,7 +263,7 @@ class Broker:
         queue_name = name.rpartition("/tasks/")[0]
         found = self.queue(queue_name).tasks.get(name)
         if found is None:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"The task no longer exists, or never did: {name}")
+            raise TaskRefusedError(grpc.StatusCode.NOT_FOUND, f"The task no longer exists, or never did: {name}")
         return found
 
     def delete_task(self, name: str) -> None:
@@ -432,16 +443,16 @@ class Broker:
     def _failed(self, queue: QueueRecord, record: TaskRecord, outcome: Outcome) -> None:
         now = self._clock.now()
         record.failures += 1
-        if self._switches.system_throttling and outcome.status in THROTTLING_STATUSES:
+        if self._switches().system_throttling and outcome.status in THROTTLING_STATUSES:
             queue.bucket.slow_down(now)
         retry = retry_of(queue.message)
-        if retry.exhausted(record.failures, now - record.attempts[0].dispatched_at, self._switches):
+        if retry.exhausted(record.failures, now - record.attempts[0].dispatched_at, self._switches()):
             self._finish(queue, record, "exhausted")
         elif now - record.created_at >= RETENTION_S:
             self._finish(queue, record, "expired")
         else:
             wait_s = retry.backoff_s(record.failures)
-            if self._switches.heed_retry_after and outcome.retry_after_s is not None:
+            if self._switches().heed_retry_after and outcome.retry_after_s is not None:
                 wait_s = max(wait_s, outcome.retry_after_s)
             record.due_at = now + wait_s
             self._line_up(queue, record)
@@ -451,7 +462,7 @@ class Broker:
         record.ticket = None
         queue.tasks.pop(record.name, None)
         now = self._clock.now()
-        self._taken_names[record.name] = now + self._switches.dedup_s
+        self._taken_names[record.name] = now + self._switches().dedup_s
         self._finished.append(record)
         if len(self._taken_names) > self._clean_names_at:
             self._taken_names = {name: until for name, until in self._taken_names.items() if until > now}

@@ -18,26 +18,18 @@ from rtms_simulator.cloud_tasks.rules import (
     MAX_URL_LENGTH,
     QUEUE_NAME,
     TASK_NAME,
+    CloudTasksSwitches,
     Limits,
     Retry,
-    Switches,
 )
+from rtms_simulator.errors import TaskRefusedError
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _WITH_BODY = frozenset({tasks_v2.HttpMethod.POST, tasks_v2.HttpMethod.PUT, tasks_v2.HttpMethod.PATCH})
 
 
-class Refused(Exception):
-    """The call fails with this gRPC status and message."""
-
-    def __init__(self, status: grpc.StatusCode, message: str) -> None:
-        self.status = status
-        self.message = message
-        super().__init__(f"{status.name}: {message}")
-
-
-def invalid(message: str) -> Refused:
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+def invalid(message: str) -> TaskRefusedError:
+    return TaskRefusedError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def moment(seconds: float) -> datetime:
@@ -63,8 +55,8 @@ def check_task_name(name: str, queue_name: str | None = None) -> None:
         raise invalid(f"The queue name from request ({queue_name!r}) must be the same as the queue name in the named task ({name!r})")
 
 
-def queue_message(wanted: tasks_v2.Queue, switches: Switches) -> tasks_v2.Queue:
-    """The queue as the service keeps it: defaults filled in, output fields set. Raises `Refused`."""
+def queue_message(wanted: tasks_v2.Queue, switches: CloudTasksSwitches) -> tasks_v2.Queue:
+    """The queue as the service keeps it: defaults filled in, output fields set. Raises `TaskRefusedError`."""
     check_queue_name(wanted.name)
     limits, retry = wanted.rate_limits, wanted.retry_config
     if not 0 <= limits.max_dispatches_per_second <= MAX_RATE:
@@ -126,11 +118,11 @@ def retry_message(retry: Retry) -> tasks_v2.RetryConfig:
 
 
 def task_message(queue_name: str, wanted: tasks_v2.Task, now: float) -> tuple[tasks_v2.Task, float]:
-    """The task as the service keeps it, and when it is due. Raises `Refused` for what Cloud Tasks would not take."""
+    """The task as the service keeps it, and when it is due. Raises `TaskRefusedError` for what Cloud Tasks would not take."""
     if wanted.name:
         check_task_name(wanted.name, queue_name)
     if "app_engine_http_request" in wanted:
-        raise Refused(grpc.StatusCode.UNIMPLEMENTED, "this fake sends HTTP tasks; App Engine tasks have no worker here")
+        raise TaskRefusedError(grpc.StatusCode.UNIMPLEMENTED, "this fake sends HTTP tasks; App Engine tasks have no worker here")
     if "http_request" not in wanted:
         raise invalid("Task must have http_request or app_engine_http_request")
     _check_request(wanted.http_request)

@@ -1,14 +1,15 @@
 """The rules of a Cloud Tasks queue as values: limits, retries, names. Pure.
 
 Sources: the google-cloud-tasks 2.26 API reference (messages Queue, RateLimits, RetryConfig, Task, HttpRequest) and the guide "Create
-HTTP target tasks". What they leave open is a switch of `Switches`, marked [inf].
+HTTP target tasks". What they leave open is a switch of `CloudTasksSwitches`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 LOCATION_NAME = re.compile(r"projects/[A-Za-z0-9:.-]+/locations/[A-Za-z0-9-]+")
 QUEUE_NAME = re.compile(LOCATION_NAME.pattern + r"/queues/[A-Za-z0-9-]{1,100}")
@@ -29,26 +30,34 @@ THROTTLING_STATUSES = frozenset({429, 503})
 """HttpRequest: "a higher backoff rate" follows these."""
 
 
+def _switch(default: Any, evidence: str, doc: str, source: str) -> Any:
+    """A field of `CloudTasksSwitches`."""
+    return field(default=default, metadata={"evidence": evidence, "doc": doc, "source": source})
+
+
 @dataclass(frozen=True, slots=True)
-class Switches:
-    """Where the documentation leaves room, or contradicts itself.
+class CloudTasksSwitches:
+    """Where the documentation leaves room, or contradicts itself. Times in seconds."""
 
-    - `dedup_s`: how long the name of a finished or deleted task stays taken. CreateTask says "up to 24 hours"; older pages say one hour.
-    - `queue_tombstone_s`: how long the name of a deleted queue stays taken. DeleteQueue says
-      "up to 3 days"; [inf]: all of it.
-    - `truncate_backoff`: whole seconds only for a queue's own durations, as RetryConfig says. The default min_backoff stays 0.1 s.
-    - `attempts_end_unlimited_duration` [inf]: with max_retry_duration 0 (unlimited), max_attempts alone ends a task. Read to the letter,
-      both limits must be met, and such a task would live for the whole retention.
-    - `system_throttling` [inf]: after a 429 or 503 the queue's rate is halved, down to 1/64; each success doubles it again.
-    - `heed_retry_after` [inf]: a Retry-After in seconds puts off the next attempt at least so long.
-    """
-
-    dedup_s: float = DAY_S
-    queue_tombstone_s: float = 3 * DAY_S
-    truncate_backoff: bool = True
-    attempts_end_unlimited_duration: bool = True
-    system_throttling: bool = True
-    heed_retry_after: bool = True
+    dedup_s: float = _switch(
+        DAY_S, "documented", "how long the name of a finished or deleted task stays taken; older pages say one hour", "CreateTask"
+    )
+    queue_tombstone_s: float = _switch(
+        3 * DAY_S, "documented", "how long the name of a deleted queue stays taken: up to 3 days; here all of it", "DeleteQueue"
+    )
+    truncate_backoff: bool = _switch(
+        True, "documented", "whole seconds only for a queue's own durations; the default min_backoff stays 0.1 s", "RetryConfig"
+    )
+    attempts_end_unlimited_duration: bool = _switch(
+        True,
+        "inferred",
+        "with max_retry_duration 0, max_attempts alone ends a task; to the letter both must be met",
+        "RetryConfig",
+    )
+    system_throttling: bool = _switch(
+        True, "inferred", "after a 429 or 503 the queue's rate is halved, down to 1/64; each success doubles it again", "HttpRequest"
+    )
+    heed_retry_after: bool = _switch(True, "inferred", "a Retry-After in seconds puts off the next attempt at least so long", "HttpRequest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class Retry:
         further = failures - 1 - doubled
         return min(self.min_backoff_s * 2**doubled * (1 + further), self.max_backoff_s)
 
-    def exhausted(self, attempts: int, since_first_s: float, switches: Switches) -> bool:
+    def exhausted(self, attempts: int, since_first_s: float, switches: CloudTasksSwitches) -> bool:
         """Whether no further attempt is made: only when **both** limits are reached."""
         attempts_over = self.max_attempts != -1 and attempts >= self.max_attempts
         duration_over = 0 < self.max_duration_s <= since_first_s

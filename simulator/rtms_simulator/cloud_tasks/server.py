@@ -18,8 +18,9 @@ from google.rpc import status_pb2
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.broker import Broker, QueueRecord, TaskRecord
 from rtms_simulator.cloud_tasks.dispatch import Attempt, succeeded
-from rtms_simulator.cloud_tasks.messages import Refused, check_queue_name, check_task_name, invalid, moment, task_message
+from rtms_simulator.cloud_tasks.messages import check_queue_name, check_task_name, invalid, moment, task_message
 from rtms_simulator.cloud_tasks.rules import LOCATION_NAME
+from rtms_simulator.errors import TaskRefusedError
 
 R = TypeVar("R")
 
@@ -28,7 +29,7 @@ _MAX_PAGE = 1000
 
 
 class Service:
-    """One method for each RPC: takes the request message, returns the answer, raises `Refused`."""
+    """One method for each RPC: takes the request message, returns the answer, raises `TaskRefusedError`."""
 
     def __init__(self, clock: Clock, broker: Broker) -> None:
         self._clock = clock
@@ -38,7 +39,7 @@ class Service:
         if LOCATION_NAME.fullmatch(request.parent) is None:
             raise invalid(f"parent must be projects/PROJECT_ID/locations/LOCATION_ID, found {request.parent!r}")
         if request.filter:
-            raise Refused(grpc.StatusCode.UNIMPLEMENTED, "this fake lists queues without a filter")
+            raise TaskRefusedError(grpc.StatusCode.UNIMPLEMENTED, "this fake lists queues without a filter")
         found = [queue for queue in self._broker.queues() if queue.name.startswith(f"{request.parent}/")]
         page, token = _page(found, _queue_name, request.page_size, request.page_token)
         return tasks_v2.ListQueuesResponse(queues=[self._broker.shown(queue) for queue in page], next_page_token=token)
@@ -101,7 +102,7 @@ class Service:
         task, due_at = task_message(request.parent, request.task, self._clock.now())
         record = self._broker.create_task(request.parent, task, due_at)
         if fault.word == "cut":
-            raise Refused(grpc.StatusCode.UNAVAILABLE, "the connection was closed before the answer (fault)")
+            raise TaskRefusedError(grpc.StatusCode.UNAVAILABLE, "the connection was closed before the answer (fault)")
         return task_view(record, request.response_view)
 
     def delete_task(self, request: tasks_v2.DeleteTaskRequest) -> None:
@@ -182,7 +183,7 @@ def _answering(method: Callable[[Any], R | Awaitable[R]]) -> Callable[[Any, grpc
         try:
             answer = method(request)
             return await answer if inspect.isawaitable(answer) else answer
-        except Refused as refused:
+        except TaskRefusedError as refused:
             await context.abort(refused.status, refused.message)
             raise AssertionError("abort always raises") from refused
 

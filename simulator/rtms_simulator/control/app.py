@@ -1,98 +1,124 @@
-"""The control plane of a running `up`: its tasks, its meetings, and a way back to the beginning; Zoom's own under `/zoom`."""
+"""The control plane over HTTP: one port, one prefix, one form of requests, answers and errors.
+
+Bodies are JSON and decoded strictly. Errors are `{"error": code, "reason": one line}`: 400 cannot be read, 401 no token, 403 another
+site, 404 not there, 405 another method, 413 too large, 415 not JSON, 422 cannot be done.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
 
-from rtms_simulator.clock import Clock
-from rtms_simulator.faults import FaultError
-from rtms_simulator.faults.book import shown_fault
-from rtms_simulator.kit.play import Unplayable, perform, read
+from rtms_simulator.control import guard
+from rtms_simulator.control.answers import Problem
+from rtms_simulator.control.openapi import document
+from rtms_simulator.control.operations import PREFIX, Call, Operation
+from rtms_simulator.errors import ControlRefusedError, InputError
 
-if TYPE_CHECKING:
-    from rtms_simulator.kit.stack import Stack
-
-
-class Asked(ValueError):
-    """A request that cannot be met; the text says what is possible."""
+MOST_BODY = 1 << 20
 
 
-def control_app(stack: Stack) -> Starlette:
-    """`/_control/{reset,tasks,meetings}` as JSON. 400 with `{"error", "reason"}` for what cannot be."""
-    real_time = Clock()
+def control_app(operations: Sequence[Operation], *, version: str, token: str, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """The ASGI app. `token`: what callers must know; empty for none. `more`: routes that are no part of the control plane."""
+    routes = [Route(PREFIX + one.path, _served(one, token), methods=[one.method], name=one.name) for one in operations]
+    openapi = msgspec.json.encode(document(operations, version))
 
-    async def reset(_request: Request) -> dict[str, Any]:
-        return {"records": "forgotten" if await stack.forget() else "kept"}
+    async def described(request: Request) -> Response:
+        return await _answered(request, token, lambda: _ready(openapi))
 
-    async def tasks(_request: Request) -> dict[str, Any]:
-        return {"tasks": stack.tasks.tasks()}
+    known = ", ".join(f"{one.method} {PREFIX}{one.path}" for one in operations)
 
-    async def meetings(request: Request) -> dict[str, Any]:
-        asked = await _object(request)
-        url = asked.get("webhook_url") or stack.webhook_url
-        if not isinstance(url, str) or not url:
-            raise Asked("this `up` knows no webhook: send webhook_url")
-        playing = asyncio.ensure_future(perform(stack.zoom, read(asked), url, real_time=real_time))
-        try:
-            # Who asked may go away (Ctrl-C in `rtmskit meeting play`); then nobody wants the meeting any more.
-            while not playing.done() and not await request.is_disconnected():
-                await asyncio.wait({playing}, timeout=0.2)
-            return {"meetings": [report.as_dict() for report in await playing]} if playing.done() else {}
-        finally:
-            playing.cancel()
-            await asyncio.gather(playing, return_exceptions=True)
-
-    async def faults(_request: Request) -> dict[str, Any]:
-        return {"armed": [shown_fault(armed) for armed in stack.faults.listed()]}
-
-    async def add_fault(request: Request) -> dict[str, Any]:
-        return shown_fault(stack.faults.add(str((await _object(request)).get("fault", ""))))
-
-    async def clear_faults(request: Request) -> dict[str, Any]:
-        return {"cleared": stack.faults.clear(request.path_params.get("id"))}
+    async def unknown(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        reason = f"known are {known}" if error.status_code == 404 else f"allowed: {(error.headers or {}).get('Allow', '')}"
+        return _problem(error.status_code, code, reason, dict(error.headers or {}))
 
     return Starlette(
-        routes=[
-            Route("/_control", _answered(lambda _request: _described(stack))),
-            Route("/_control/reset", _answered(reset), methods=["POST"]),
-            Route("/_control/tasks", _answered(tasks)),
-            Route("/_control/meetings", _answered(meetings), methods=["POST"]),
-            Route("/_control/faults", _answered(faults)),
-            Route("/_control/faults", _answered(add_fault), methods=["POST"]),
-            Route("/_control/faults", _answered(clear_faults), methods=["DELETE"]),
-            Route("/_control/faults/{id:int}", _answered(clear_faults), methods=["DELETE"]),
-            Mount("/zoom", stack.zoom.control_app),
-        ]
+        routes=[Route(f"{PREFIX}/openapi.json", described), *routes, *more],
+        exception_handlers={HTTPException: unknown},
     )
 
 
-async def _described(stack: Stack) -> dict[str, Any]:
-    return stack.described()
+async def _ready(raw: bytes) -> Response:
+    return Response(raw, media_type=guard.JSON)
 
 
-def _answered(handler: Callable[[Request], Awaitable[dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        try:
-            return JSONResponse(await handler(request))
-        except (Asked, Unplayable, FaultError) as error:
-            return JSONResponse({"error": "bad_request", "reason": str(error)}, 400)
+def _served(operation: Operation, token: str) -> Callable[[Request], Awaitable[Response]]:
+    async def perform(request: Request) -> Response:
+        call = Call(request, request.path_params, _query(operation, request), await _body(operation, request))
+        answer = await operation.handler(call)
+        if operation.stream:
+            return StreamingResponse(_server_sent(answer), media_type="text/event-stream", headers={"cache-control": "no-store"})
+        return Response(msgspec.json.encode(answer), media_type=guard.JSON, headers={"cache-control": "no-store"})
 
-    return answer
+    async def serve(request: Request) -> Response:
+        return await _answered(request, token, lambda: perform(request), token_in_query=operation.stream)
+
+    return serve
 
 
-async def _object(request: Request) -> dict[str, Any]:
+async def _answered(request: Request, token: str, perform: Callable[[], Awaitable[Response]], *, token_in_query: bool = False) -> Response:
+    server = request.scope.get("server") or (None, None)
+    # A browser's EventSource cannot send headers, so a stream takes the token as a parameter, too.
+    given = guard.bearer(request.headers) or (request.query_params.get("token", "") if token_in_query else "")
     try:
-        found = json.loads(await request.body())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise Asked("a JSON object was expected")
-    return found
+        guard.check(request.headers, port=server[1], token=token, given=given)
+        return await perform()
+    except ControlRefusedError as error:
+        return _problem(error.status, error.error, str(error), {"www-authenticate": "Bearer"} if error.status == 401 else {})
+    except InputError as error:
+        return _problem(422, error.code, str(error), {})
+
+
+def _problem(status: int, error: str, reason: str, headers: dict[str, str]) -> Response:
+    content = msgspec.json.encode(Problem(error=error, reason=reason))
+    return Response(content, status, media_type=guard.JSON, headers=headers)
+
+
+def _query(operation: Operation, request: Request) -> Any:
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if not (operation.stream and name == "token")]
+    given = dict(pairs)
+    known = [one.name for one in msgspec.structs.fields(operation.query)] if operation.query is not None else []
+    unknown = sorted(given.keys() - set(known))
+    if unknown:
+        raise ControlRefusedError(400, "parameter", f"unknown parameter {unknown[0]!r} (allowed: {', '.join(known) or 'none'})")
+    if len(given) != len(pairs):
+        raise ControlRefusedError(400, "parameter", "a parameter is given twice")
+    if operation.query is None:
+        return None
+    try:
+        return msgspec.convert(given, operation.query, strict=False)
+    except msgspec.ValidationError as error:
+        raise ControlRefusedError(400, "parameter", str(error)) from None
+
+
+async def _body(operation: Operation, request: Request) -> Any:
+    if operation.upload:
+        return None
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MOST_BODY:
+            raise ControlRefusedError(413, "too_large", f"the body is larger than {MOST_BODY:,} bytes")
+    if operation.body is None:
+        if raw.strip() not in (b"", b"{}"):
+            raise ControlRefusedError(400, "body", "no body was expected")
+        return None
+    guard.check_content_type(request.headers.get("content-type"))
+    try:
+        return msgspec.json.decode(bytes(raw), type=operation.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ControlRefusedError(400, "body", f"the body cannot be read: {error}") from None
+
+
+async def _server_sent(happenings: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    async for one in happenings:
+        yield b"event: " + one.kind.encode() + b"\ndata: " + msgspec.json.encode(one) + b"\n\n"

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
 from fnmatch import fnmatchcase
+from typing import Literal
 
 FOREVER = -1
 """`Step.times` of `x*`."""
@@ -103,7 +104,7 @@ class Family:
     `name` says what stands after the prefix (`event`); empty: the prefix is the target. `known` are all names there are; empty: any.
     """
 
-    vendor: str
+    vendor: Literal["zoom", "recall", "tasks"]
     prefix: str
     name: str
     says: str

@@ -1,4 +1,4 @@
-"""One meeting's whole way: played, announced, handed on, joined, recorded, brought home, and compared with what was played."""
+"""Runs one meeting end to end and compares the recording with the source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 import av
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.kit.play import Playbill, perform
+from rtms_simulator.errors import RecordingLostError
+from rtms_simulator.kit.play import ResolvedPlay, perform
 from rtms_simulator.kit.stack import Stack
 from rtms_simulator.kit.worker_client import Downloaded, Recordings
 from rtms_simulator.scenario import Scenario
@@ -22,14 +23,10 @@ from rtms_simulator.zoom.media import MediaSource
 
 SAMPLE_RATE = 16_000
 PATIENCE_S = 60.0
-"""How long the recording may take to come home after the meeting's end, in real seconds."""
+"""How long the recording may take after the meeting's end, in real seconds."""
 
 _LOOK_EVERY_S = 0.1
 _HOPELESS = ("none_made", "failed", "forgotten")
-
-
-class Lost(Exception):
-    """The meeting did not come home: where it was seen last, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +37,14 @@ class Step:
     what: str
 
 
-async def travel(
-    stack: Stack, playbill: Playbill, into: Path, *, real_time: Clock, on_step: Callable[[Step], None] = lambda _step: None
+async def run(
+    stack: Stack, play: ResolvedPlay, into: Path, *, real_time: Clock, on_step: Callable[[Step], None] = lambda _step: None
 ) -> dict[str, Any]:
-    """Play the one meeting of `playbill` in `stack` and bring every artifact home into the directory `into`.
+    """Play the one meeting of `play` in `stack` and download every artifact into the directory `into`.
 
-    Returns the summary that `rtmskit demo --json` prints. Raises `Lost`, `retrieval.Unreachable` or `retrieval.Refused`.
+    Returns the summary that `rtmskit demo --json` prints. Raises RecordingLostError or WorkerError.
     """
-    [(scenario, source)] = playbill.meetings()
+    [(scenario, source)] = play.meetings()
     client = Recordings(stack.worker_url)
     try:
         # Whether the records can be read is better known before anybody meets.
@@ -55,10 +52,10 @@ async def travel(
             break
         validation = await stack.zoom.validate(stack.webhook_url)
         if not validation.ok:
-            raise Lost(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
+            raise RecordingLostError(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
         on_step(Step(0, "the webhook passed Zoom's URL validation"))
         [report] = await perform(
-            stack.zoom, playbill, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(Step(ms, what))
+            stack.zoom, play, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(Step(ms, what))
         )
         stream = played(report)
         record = await _settled(client, stream, real_time)
@@ -71,15 +68,15 @@ async def travel(
 
 
 def played(report: MeetingReport) -> StreamReport:
-    """The one stream of a meeting that was announced and joined. Raises `Lost`."""
+    """The one stream of a meeting that was announced and joined. Raises RecordingLostError."""
     if len(report.streams) != 1:
-        raise Lost(f"the meeting had {len(report.streams)} streams, and one is followed here; `rtmskit meeting play` shows such meetings")
+        raise RecordingLostError(f"the meeting had {len(report.streams)} streams, one is followed here (`rtmskit meeting play` shows more)")
     [stream] = report.streams
     for delivery in report.deliveries:
         if delivery.outcome != "delivered":
-            raise Lost(f"{delivery.event.name} was not delivered: {delivery.outcome}, status {delivery.status}")
+            raise RecordingLostError(f"{delivery.event.name} was not delivered: {delivery.outcome}, status {delivery.status}")
     if stream.joined_ms is None:
-        raise Lost(f"nobody joined stream {stream.stream_id}")
+        raise RecordingLostError(f"nobody joined stream {stream.stream_id}")
     return stream
 
 
@@ -95,15 +92,15 @@ async def _settled(client: Recordings, stream: StreamReport, real_time: Clock) -
             if row["retrieval"] == "done":
                 return await client.one(row["id"])
             if row["state"] in ("failed", "expired", "cancelled") or row["retrieval"] in _HOPELESS:
-                raise Lost(f"{last}: {row['reason']}".rstrip(": "))
+                raise RecordingLostError(f"{last}: {row['reason']}".rstrip(": "))
         await real_time.sleep(_LOOK_EVERY_S)
-    raise Lost(f"nothing came home within {PATIENCE_S:.0f} s: {last}")
+    raise RecordingLostError(f"no recording within {PATIENCE_S:.0f} s: {last}")
 
 
 def _linked(record: dict[str, Any]) -> list[str]:
     """The names of what can be downloaded."""
     if "links_error" in record:
-        raise Lost(f"there are no links: {record['links_error']}")
+        raise RecordingLostError(f"there are no links: {record['links_error']}")
     [links] = record["links"].values()
     return [name for name, url in links.items() if url]
 
@@ -157,13 +154,13 @@ def _artifact(file: Downloaded) -> dict[str, Any]:
 
 
 def compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloaded]) -> dict[str, Any]:
-    """What came home against what was played: every sample of the mixed sound, every sentence. `ok` is whether all of it is the same.
+    """What was recorded against what was played: every sample of the mixed sound, every sentence. `ok` is whether all of it is the same.
 
-    Raises `Lost` if one of the two is missing.
+    Raises RecordingLostError if one of the two is missing.
     """
     missing = {"audio_mixed", "transcript"} - set(files)
     if missing:
-        raise Lost(f"Recall did not deliver {' and '.join(sorted(missing))}")
+        raise RecordingLostError(f"Recall did not deliver {' and '.join(sorted(missing))}")
     digest = hashlib.sha256()
     count = 0
     with files["audio_mixed"].path.open("rb") as recorded:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.serving.processes import Child, ChildEnded, Port
+from rtms_simulator.errors import ChildEndedError, FunctionSourceError
+from rtms_simulator.serving.processes import Child, Port
 
 KEPT_FROM_EACH = {
     "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET"),
@@ -35,10 +36,6 @@ KEPT_FROM_BOTH = (
 _LOOK_EVERY_S = 0.05
 
 
-class NoFunctionSource(Exception):
-    """`main.py`, which functions-framework loads, is neither beside the package nor in the wheel."""
-
-
 def source() -> Path:
     """The file that functions-framework loads: `function/main.py` of a checkout, or the copy in the wheel.
 
@@ -53,7 +50,7 @@ def source() -> Path:
     for place in (packed.submodule_search_locations or ()) if packed is not None else ():
         if (file := Path(place) / "function/main.py").is_file():
             return file
-    raise NoFunctionSource("function/main.py is not there: install rtmskit whole, or run from a checkout")
+    raise FunctionSourceError("function/main.py is not there: install rtmskit whole, or run from a checkout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +112,10 @@ class Function:
         self._watched: set[str] = set()
 
     async def start(self) -> None:
-        """Raises `ChildEnded` (settings refused: code 2, of both roles), TimeoutError or `NoFunctionSource`; then `aclose` is still due."""
+        """Raises ChildEndedError (settings refused: code 2), TimeoutError or FunctionSourceError; `aclose` is due then, too."""
         outcomes = await asyncio.gather(*(self.start_one(role) for role in self._ports), return_exceptions=True)
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        ends = [error for error in errors if isinstance(error, ChildEnded)]
+        ends = [error for error in errors if isinstance(error, ChildEndedError)]
         if ends:
             ends[0].also = tuple(ends[1:])
             raise ends[0]
@@ -136,7 +133,7 @@ class Function:
         self._watched.add(role)
         await child.answers(f"http://{port.host}:{port.number}/health")
 
-    async def ended(self) -> ChildEnded:
+    async def ended(self) -> ChildEndedError:
         """Wait until a process ends that nobody has stopped."""
         while True:
             for role in self._watched:

@@ -1,39 +1,33 @@
-"""What a person asks to be played, resolved and checked: the same for the command line, for a running `up` and for tests."""
+"""A request to play meetings, resolved and checked: the same for the command line, for a running `up` and for tests."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.faults import Fault, FaultError, parse_fault
+from rtms_simulator.control.answers import Note, PlayRequest
+from rtms_simulator.errors import FaultError, MediaFileError, NoReceiverError, PlayRequestError
+from rtms_simulator.faults import Fault, parse_fault
+from rtms_simulator.kit.rows import NO_LINKS, meeting_row, notes
 from rtms_simulator.scenario import Scenario, ScenarioError, load
 from rtms_simulator.zoom import MeetingReport, Zoom
-from rtms_simulator.zoom.media import MediaFileError, MediaSource
+from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.meeting.timeline import Speed
 from rtms_simulator.zoom.webhooks.sender import INTERNAL_ERRORS
 
-KEYS = {"scenario", "media", "transcript", "speed", "seed", "faults", "webhook_url"}
 CONNECTION_REFUSED = INTERNAL_ERRORS[httpx.ConnectError]
+UPLOAD = "upload:"
 _LOOK_EVERY_S = 0.1
 
 
-class Unplayable(ValueError):
-    """A request that cannot be played: says what was asked and what is possible."""
-
-
-class NoReceiver(Exception):
-    """Nobody listens where the events go: no start of a meeting found a connection."""
-
-
 @dataclass(frozen=True, slots=True)
-class Playbill:
-    """One scenario (of one or several meetings), with a person's own files in its place if there are any."""
+class ResolvedPlay:
+    """Meetings that can be played: one scenario (of one or several meetings), with a person's own files in its place if there are any."""
 
     scenario: Scenario
     media: Path | None = None
@@ -42,73 +36,74 @@ class Playbill:
     faults: tuple[Fault, ...] = ()
 
     def meetings(self) -> list[tuple[Scenario, MediaSource]]:
-        """Each meeting with its media. Raises `Unplayable` for files that cannot be used."""
+        """Each meeting with its media. Raises PlayRequestError for files that cannot be used."""
         try:
             sources = [MediaSource(one, media_file=self.media, transcript_file=self.transcript) for one in self.scenario.each()]
         except (MediaFileError, ScenarioError, OSError) as error:
-            raise Unplayable(str(error)) from None
+            raise PlayRequestError(str(error)) from None
         return [(source.scenario, source) for source in sources]
 
 
-def read(asked: Mapping[str, Any]) -> Playbill:
-    """`{scenario, media, transcript, speed, seed, faults}`, all optional, to a `Playbill`. Raises `Unplayable`."""
-    unknown = set(asked) - KEYS
-    if unknown:
-        raise Unplayable(f"unknown key {min(unknown)!r} (allowed: {', '.join(sorted(KEYS))})")
-    seed, texts = asked.get("seed"), asked.get("faults") or []
-    if seed is not None and type(seed) is not int:
-        raise Unplayable(f"seed is {seed!r}, a whole number was expected")
-    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-        raise Unplayable(f"faults is {texts!r}, a list of texts was expected")
+def resolve(request: PlayRequest, uploads: Path | None = None) -> ResolvedPlay:
+    """Load and check everything that a request names. `uploads`: where `upload:ID` is found. Raises PlayRequestError."""
     try:
-        scenario = load(str(asked.get("scenario") or "stand-up"))
-        faults = tuple(parse_fault(text) for text in texts)
+        scenario = load(_file(request.scenario, uploads))
+        faults = tuple(parse_fault(text) for text in request.faults)
     except (ScenarioError, FaultError) as error:
-        raise Unplayable(str(error)) from None
-    if seed is not None:
-        scenario = replace(scenario, seed=seed)
-    media, transcript = (Path(found) if (found := asked.get(key)) else None for key in ("media", "transcript"))
-    return Playbill(scenario, media, transcript, read_speed(asked.get("speed", 1.0)), faults)
+        raise PlayRequestError(str(error)) from None
+    if request.seed is not None:
+        scenario = replace(scenario, seed=request.seed)
+    media, transcript = (Path(_file(name, uploads)) if name else None for name in (request.media, request.transcript))
+    return ResolvedPlay(scenario, media, transcript, read_speed(request.speed), faults)
 
 
-def read_speed(found: Any) -> Speed:
-    """`max`, or how many times as fast as real time (above 0, at most 1000). Raises `Unplayable`."""
-    if found == "max":
+def _file(name: str, uploads: Path | None) -> str:
+    """A scenario's name or a file's path; of `upload:ID` the path of the file that was uploaded."""
+    if not name.startswith(UPLOAD):
+        return name
+    identity = name.removeprefix(UPLOAD)
+    if uploads is None or "/" in identity or not (uploads / identity).is_file():
+        raise PlayRequestError(f"there is no upload {identity!r} (allowed: what POST /uploads answered)")
+    return str(uploads / identity)
+
+
+def read_speed(value: float | str) -> Speed:
+    """`max`, or how many times as fast as real time (above 0, at most 1000). Raises PlayRequestError."""
+    if value == "max":
         return "max"
     try:
-        speed = float(found)
-    except (TypeError, ValueError):
+        speed = float(value)
+    except ValueError:
         speed = math.nan
     if not 0 < speed <= 1000:
-        raise Unplayable(f"speed is {found!r} (allowed: a number above 0, at most 1000, or max)")
+        raise PlayRequestError(f"speed is {value!r} (allowed: a number above 0, at most 1000, or max)")
     return speed
 
 
 async def perform(
     zoom: Zoom,
-    playbill: Playbill,
+    play: ResolvedPlay,
     webhook_url: str,
     *,
     real_time: Clock,
     on_note: Callable[[int, int, str], None] = lambda _meeting, _ms, _what: None,
     patient: bool = True,
 ) -> tuple[MeetingReport, ...]:
-    """Hold every meeting of the playbill at once, to their ends. `on_note(meeting, ms since its start, what)` hears of each as it goes on.
+    """Hold every meeting at once, to their ends. `on_note(meeting, ms since its start, what)` hears of each as it goes on.
 
-    Raises `Unplayable`, and `NoReceiver` unless it is `patient`: Zoom would try again after 5 minutes, a person would not. Cancelled, it
-    breaks the meetings off.
+    Raises PlayRequestError, and NoReceiverError unless it is `patient`: Zoom would try again after 5 minutes, a person would not.
+    Cancelled, it breaks the meetings off.
     """
     running = [
-        zoom.begin(scenario, webhook_url, speed=playbill.speed, faults=playbill.faults, source=source)
-        for scenario, source in playbill.meetings()
+        zoom.begin(scenario, webhook_url, speed=play.speed, faults=play.faults, source=source) for scenario, source in play.meetings()
     ]
-    heard: set[tuple[int, int, str]] = set()
+    seen: set[tuple[int, Note]] = set()
 
     def tell(reports: Sequence[MeetingReport]) -> None:
-        notes = {(report.id, *note) for report in reports for note in _notes(report)}
-        for number, ms, what in sorted(notes - heard, key=lambda note: note[1]):
-            on_note(number, ms, what)
-        heard.update(notes)
+        now = {(report.id, note) for report in reports for note in notes(meeting_row(report, NO_LINKS))}
+        for number, note in sorted(now - seen, key=lambda one: one[1].ms):
+            on_note(number, note.ms, note.what)
+        seen.update(now)
 
     try:
         while any(meeting.ended_at is None for meeting in running):
@@ -116,7 +111,7 @@ async def perform(
             reports = [meeting.report() for meeting in running]
             tell(reports)
             if not patient and (problems := _unconnected(reports)):
-                raise NoReceiver(f"{webhook_url} cannot be reached: {problems[0]}")
+                raise NoReceiverError(f"{webhook_url} cannot be reached: {problems[0]}")
         finished = tuple([await meeting.finished() for meeting in running])
         tell(finished)
         return finished
@@ -136,15 +131,3 @@ def _unconnected(reports: Sequence[MeetingReport]) -> list[str]:
             return []
         problems += [attempt.problem for attempt in tried]
     return problems
-
-
-def _notes(report: MeetingReport) -> list[tuple[int, str]]:
-    """What has happened, in the words of a log: the meeting's own notes, who joined, how each delivery was answered."""
-    notes = list(report.timeline)
-    notes += [(stream.joined_ms, f"stream {stream.stream_id} joined") for stream in report.streams if stream.joined_ms is not None]
-    for delivery in report.deliveries:
-        for attempt in delivery.attempts:
-            answered = round((attempt.at + attempt.latency_s) * 1000) - report.started_ms
-            how = f"answered {attempt.status}" if (attempt.status or 0) > 0 else f"not answered: {attempt.problem}"
-            notes.append((answered, f"{delivery.event.name} {how} after {attempt.latency_s * 1000:.0f} ms"))
-    return notes

@@ -19,18 +19,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from starlette.routing import Mount
+
+from rtms_simulator import __version__
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
 from rtms_simulator.control.app import control_app
+from rtms_simulator.control.operations import PREFIX
+from rtms_simulator.errors import ChildEndedError, StateUnusableError, WorkerError
 from rtms_simulator.faults import FaultBook
+from rtms_simulator.kit.control.all import operations
+from rtms_simulator.kit.control.fakes import Fakes
+from rtms_simulator.kit.control.meetings import MeetingResource
 from rtms_simulator.kit.functions import Function, Wiring
-from rtms_simulator.kit.worker_client import Recordings, Refused, Unreachable
+from rtms_simulator.kit.worker_client import Recordings
 from rtms_simulator.recall import Recall, WebhookEndpoint
 from rtms_simulator.recall.reach import proxy_environment
 from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.http_server import HttpServer
-from rtms_simulator.serving.processes import ChildEnded, Port
+from rtms_simulator.serving.processes import Port
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
+from rtms_simulator.zoom.rest import rest_routes
 
 SWEEP_EVERY_S = 60.0
 
@@ -46,10 +55,6 @@ STORE_PATIENCE_S = 60.0
 """How long a Firestore emulator may take to start."""
 _STORE_LOOK_EVERY_S = 2.0
 _STORE_ANSWER_S = 20.0
-
-
-class StateUnusable(Exception):
-    """The functions run, and cannot use the store they were given."""
 
 
 def drawn_seed(clock: Clock) -> int:
@@ -109,6 +114,8 @@ class Plan:
     tls: bool = False
     local_endpoints: bool = False
     seed: int = 0
+    control_token: str = ""
+    """What callers of the control plane must know; empty for none."""
     ports: Ports = field(default_factory=Ports)
 
     @property
@@ -130,6 +137,7 @@ class Stack:
         """`on_line(role, line)` gets each line that the functions write; `on_wait(what)` hears what a long `start` waits for."""
         self.plan = plan
         self.secrets = Secrets.of_seed(plan.seed)
+        self.control_token = plan.control_token
         self.clock = Clock()
         self.function: Function | None = None
         self._real_time = Clock()  # for child processes and sockets, which know nothing of a scaled or frozen clock
@@ -141,7 +149,7 @@ class Stack:
         self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        """Raises `PortTaken`, `ChildEnded` (a function refused its settings, or crashed), `StateUnusable` or TimeoutError."""
+        """Raises PortTakenError, ChildEndedError (a function refused its settings, or crashed), StateUnusableError or TimeoutError."""
         plan, secrets, ports = self.plan, self.secrets, self.plan.ports
         for part in fields(ports):
             # Whoever asks for a taken port hears it before anything has been started.
@@ -161,6 +169,7 @@ class Stack:
         await self._begin(self.zoom)
         self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed, faults=self.faults)
         await self._begin(self.tasks)
+        self._first_switches = (self.zoom.switches, self.tasks.switches)
         self.recall = Recall(
             self.clock,
             api_key=secrets.api_key,
@@ -180,28 +189,51 @@ class Stack:
             await self._start_function()
             self._scheduler = Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S)
             await self._begin(self._scheduler)
-        self.control = HttpServer(control_app(self), port=ports.control, purpose="the control server")
-        await self._begin(self.control)
+        await self._begin_control()
 
     async def aclose(self) -> None:
         await self._running.aclose()
 
-    async def broken(self) -> ChildEnded:
+    async def _begin_control(self) -> None:
+        self.fakes = Fakes(
+            clock=self.clock,
+            zoom=self.zoom,
+            recall=self.recall,
+            tasks=self.tasks,
+            faults=self.faults,
+            seed=lambda: self.zoom.seed,
+            webhook_url=lambda: self.webhook_url,
+            reset=self.forget,
+            uploads=self.plan.directory.resolve() / "uploads",
+        )
+        meetings = MeetingResource(self.fakes)
+        self._running.push_async_callback(meetings.aclose)
+        rest = [Mount("/zoom", routes=rest_routes(self.zoom))]
+        app = control_app(operations(self.fakes, meetings), version=__version__, token=self.control_token, more=rest)
+        self.control = HttpServer(app, port=self.plan.ports.control, purpose="the control server")
+        await self._begin(self.control)
+
+    async def broken(self) -> ChildEndedError:
         """Wait until a function process ends by itself. Never returns without functions."""
         if self.function is None:
             await asyncio.get_running_loop().create_future()
         assert self.function is not None
         return await self.function.ended()
 
-    async def forget(self) -> bool:
-        """Everything as it was after `start`, in real time again. True if the records went too (they stay in a store that was named)."""
+    async def forget(self, seed: int | None = None) -> bool:
+        """Everything as it was after `start`, in real time again. True if the records went too (they stay in a store that was named).
+
+        `seed` makes the ids from now on; by default that of the plan.
+        """
         self._resets += 1
-        # Records that are kept know the ids of before, so those that follow must be others.
-        seed = self.plan.seed if self.plan.own_state else self.plan.seed + self._resets
+        if seed is None:
+            # Records that are kept know the ids of before, so those that follow must be others.
+            seed = self.plan.seed if self.plan.own_state else self.plan.seed + self._resets
         await self.zoom.reset()
         self.zoom.seed = seed
         await self.recall.reset(seed=seed)
         self.tasks.reset()
+        self.zoom.switches, self.tasks.switches = self._first_switches
         if self._scheduler is not None:
             await self._scheduler.aclose()
         self.clock.to_real_time()
@@ -241,7 +273,7 @@ class Stack:
             "worker_url": self.worker_url,
             "zoom": {
                 "server_url": self.zoom.server_urls()[0],
-                "control_url": f"{self.control.url}/zoom/_control",
+                "rest_url": f"{self.control.url}/zoom",
                 "client_id": self.secrets.client_id,
                 "client_secret": self.secrets.client_secret,
                 "secret_token": self.secrets.secret_token,
@@ -249,14 +281,14 @@ class Stack:
             },
             "recall": {
                 "base_url": self.recall.base_url,
-                "control_url": self.recall.control_url,
                 "api_key": self.secrets.api_key,
                 "webhook_secret": self.secrets.webhook_secret,
                 "workspace_secret": self.secrets.webhook_secret,
                 "proxy_environment": proxy_environment(self.recall.origin, self._authority),
             },
             "cloud_tasks": {"endpoint": self.tasks.endpoint, "queue": self.tasks.queue},
-            "control_url": f"{self.control.url}/_control",
+            "control_url": self.control.url + PREFIX,
+            "control_token": self.control_token,
             "state_url": self.state_url,
             "seed": self.plan.seed,
             "pid": os.getpid(),
@@ -296,7 +328,7 @@ class Stack:
             waited_s = self._real_time.now() - began
             if waited_s >= patience_s:
                 waited = f" within {patience_s:.0f} s" if patience_s else ""
-                raise StateUnusable(f"the records at {self.state_url} cannot be used{waited}: {problem}")
+                raise StateUnusableError(f"the records at {self.state_url} cannot be used{waited}: {problem}")
             self._on_wait(f"Waiting for {self.state_url}, {waited_s:.0f} of at most {patience_s:.0f} s: {problem}")
             await self._real_time.sleep(_STORE_LOOK_EVERY_S)
 
@@ -310,7 +342,7 @@ class Stack:
 
         try:
             await self._real_time.wait_for(first_page(), _STORE_ANSWER_S)
-        except (Refused, Unreachable) as error:
+        except WorkerError as error:
             return str(error)
         except TimeoutError:
             return f"no answer within {_STORE_ANSWER_S:.0f} s"

@@ -16,25 +16,11 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from rtms_simulator.errors import LinkRefusedError, WorkerRefusedError, WorkerUnreachableError
+
 CHUNK = 256 * 1024
 SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
-
-
-class Unreachable(Exception):
-    """The worker, or the host that a link names, did not answer."""
-
-
-class Refused(Exception):
-    """The worker, or the host that a link names, answered with something else than the bytes. `status` is its HTTP status."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        self.status, self.reason = status, reason
-        super().__init__(f"{reason} (HTTP {status})")
-
-
-class LinkRefused(Refused):
-    """The host of a link refused it, and the fresh one that was asked for, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +83,12 @@ class Recordings:
         """Bring the bytes to `target`; unless that is how the file is `named`, the ending that fits them is added.
 
         Calls `on_progress(bytes so far, bytes in all or None)`. A link that its host refuses may have expired: a fresh one is asked for,
-        once. Raises `Unreachable`, `Refused` or `LinkRefused`, and leaves the part file for the next try; OSError if `target` cannot be
-        written.
+        once. Raises WorkerUnreachableError, WorkerRefusedError or LinkRefusedError, and leaves the part file for the next try; OSError
+        if `target` cannot be written.
         """
         try:
             return await self._download(key, artifact, target, on_progress, named=named)
-        except LinkRefused:
+        except LinkRefusedError:
             return await self._download(key, artifact, target, on_progress, named=named)
 
     async def _download(
@@ -123,7 +109,7 @@ class Recordings:
                 if answer.status_code == httpx.codes.OK:
                     have = resumed_at = 0
                 elif answer.status_code != httpx.codes.PARTIAL_CONTENT:
-                    raise LinkRefused(answer.status_code, f"{urlsplit(link).hostname} refuses the link, and refused one before it")
+                    raise LinkRefusedError(answer.status_code, f"{urlsplit(link).hostname} refuses the link, and refused one before it")
                 total = _announced(answer)
                 with part.open("ab" if have else "wb") as file:
                     on_progress(have, total)
@@ -133,9 +119,9 @@ class Recordings:
                         on_progress(have, total)
                 content_type = answer.headers.get("content-type", "")
         except httpx.TransportError as error:
-            raise Unreachable(f"the download broke off after {have:,} bytes: {error}") from None
+            raise WorkerUnreachableError(f"the download broke off after {have:,} bytes: {error}") from None
         if total is not None and have != total:
-            raise Unreachable(f"the download broke off after {have:,} of {total:,} bytes")
+            raise WorkerUnreachableError(f"the download broke off after {have:,} of {total:,} bytes")
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not named:
@@ -147,9 +133,9 @@ class Recordings:
         try:
             answer = await self._worker.get(self._url + path, params=params)
         except httpx.TransportError as error:
-            raise Unreachable(f"the worker at {self._url} does not answer: {error or type(error).__name__}") from None
+            raise WorkerUnreachableError(f"the worker at {self._url} does not answer: {error or type(error).__name__}") from None
         if answer.status_code >= httpx.codes.BAD_REQUEST:
-            raise Refused(answer.status_code, _reason(answer))
+            raise WorkerRefusedError(answer.status_code, _reason(answer))
         return answer
 
 

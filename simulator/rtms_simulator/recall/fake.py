@@ -20,13 +20,12 @@ from rtms_simulator import __version__
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FaultBook
 from rtms_simulator.faults.recall import FAMILIES, REQUEST, WEBHOOK
-from rtms_simulator.recall.control import control_app
 from rtms_simulator.recall.http.api import Api, ApiIdentity
 from rtms_simulator.recall.http.download_host import DownloadHost
 from rtms_simulator.recall.http.downloads import LinkSigner
 from rtms_simulator.recall.http.exchange import ApiResponse
 from rtms_simulator.recall.http.operations import ROOT, operations
-from rtms_simulator.recall.http.proxy import ProxyRefusal, Target, is_own_name, parse_target
+from rtms_simulator.recall.http.proxy import ProxyRefusal, Target, parse_target
 from rtms_simulator.recall.http.request_schemas import create_body
 from rtms_simulator.recall.http.resources import Resources
 from rtms_simulator.recall.http.server import ApiServer
@@ -41,7 +40,6 @@ from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.cuttable import Connections, CutError
 
 _log = logging.getLogger(__name__)
-CONTROL = "/_control"
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
 OPERATIONS: tuple[str, ...] = (*(name for operation in operations(create_body()) for name in operation.fault_names), "download")
 """The requests that a fault can name: `create`, `retrieve` and `list` of Meeting Direct Connect, operationIds, `download`."""
@@ -133,7 +131,6 @@ class Recall:
         self.lifecycle = self._make_lifecycle()
         self._connections = Connections()
         self.api = self._make_api(LinkSigner(secrets.randbytes(20)))
-        self._control = control_app(self)
         self._server = ApiServer(self.app, self._connections, host=options.host, port=options.port, authority=options.authority)
         for fault in () if isinstance(options.faults, FaultBook) else options.faults:
             self.faults.add(fault)
@@ -194,10 +191,6 @@ class Recall:
         return f"{self.origin}{ROOT}"
 
     @property
-    def control_url(self) -> str:
-        return f"{self.origin}{CONTROL}"
-
-    @property
     def workspace_secret(self) -> str:
         """The workspace's one secret: it signs webhooks, real-time requests and WebSocket upgrades (`webhook-*` headers)."""
         return self._workspace_secret.current
@@ -207,7 +200,7 @@ class Recall:
         self._workspace_secret.rotate(new, self.clock.now())
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI app: API, downloads, `/openapi.json` and `/_control`."""
+        """The ASGI app: API, downloads and `/openapi.json`."""
         if scope["type"] != "http":
             return
         target = parse_target(scope["path"], self._server.own_host)
@@ -216,19 +209,13 @@ class Recall:
             await Response(response.body, response.status, response.headers)(scope, receive, send)
             return
         scope = _at(scope, target)
-        handler = self.api if not target.path.startswith(CONTROL) else self._control if self._is_own(scope) else self.api
         try:
-            await handler(scope, receive, send)
+            await self.api(scope, receive, send)
         except CutError:
             raise
         except Exception:
             _log.exception("%s %s failed: a defect of the fake", scope["method"], target.path)
             raise
-
-    def _is_own(self, scope: Scope) -> bool:
-        """Whether the client talks to this machine, not to a host of Recall: only then it may see the control plane."""
-        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-        return scope["scheme"] == "http" and is_own_name(host, self._server.own_host)
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """For httpx in process: what would cut the connection on the port raises httpx.RemoteProtocolError here."""

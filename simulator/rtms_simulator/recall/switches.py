@@ -65,7 +65,7 @@ def _about(point: int, evidence: str, doc: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class RecallSwitches:
-    """The open questions, decided. Change one with `dataclasses.replace` or over `/_control/switches`."""
+    """The open questions, decided. Change one with `dataclasses.replace` or with `rtmskit switches set`."""
 
     recording_metadata: Literal["copied", "absent"] = _switch(
         "copied", 4, "documented", "whether recording_config.metadata comes back as the recording's metadata, or nothing does"

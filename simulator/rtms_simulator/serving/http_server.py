@@ -62,7 +62,7 @@ class HttpServer:
         return self._host, self._number
 
     async def start(self) -> None:
-        """Raises `PortTaken`."""
+        """Raises PortTakenError."""
         held = Port(self._purpose, self._host, self._number)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,33 +16,13 @@ from pathlib import Path
 import httpx
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.errors import ChildEndedError, PortTakenError
 
 LIFELINE = Path(__file__).with_name("die_with_parent.py")
 KEPT_LINES = 200
 """How much of a child's output is remembered for the report on its death."""
 
 _LOOK_EVERY_S = 0.05
-
-
-class PortTaken(Exception):
-    """Somebody else listens there."""
-
-    def __init__(self, host: str, port: int, purpose: str) -> None:
-        self.host, self.port, self.purpose = host, port, purpose
-        super().__init__(f"port {port} on {host} is taken, so {purpose} cannot have it")
-
-
-class ChildEnded(Exception):
-    """A child ended that should have gone on. `code` is its exit code, negative for a signal; `lines` its last output.
-
-    `also` holds others that ended at the same time.
-    """
-
-    def __init__(self, name: str, code: int, lines: Sequence[str]) -> None:
-        self.name, self.code, self.lines = name, code, tuple(lines)
-        self.also: tuple[ChildEnded, ...] = ()
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        super().__init__(f"the {name} process {how}")
 
 
 class Port:
@@ -53,7 +33,7 @@ class Port:
     """
 
     def __init__(self, purpose: str, host: str = "127.0.0.1", number: int = 0) -> None:
-        """Take `number`, or a free one for 0. Raises `PortTaken`."""
+        """Take `number`, or a free one for 0. Raises `PortTakenError`."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -61,7 +41,7 @@ class Port:
         except OSError as error:
             self._socket.close()
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise PortTaken(host, number, purpose) from None
+                raise PortTakenError(host, number, purpose) from None
             raise
         self.host: str = host
         self.number: int = self._socket.getsockname()[1]
@@ -110,16 +90,16 @@ class Child:
         )
         self._reader = asyncio.create_task(self._read(self._process))
 
-    async def ended(self) -> ChildEnded:
+    async def ended(self) -> ChildEndedError:
         """Wait for the end, and all that was said before it. Whatever is left of the group then goes too."""
         code = await self._exit_code()
         self.kill()
         if self._reader is not None:
             await asyncio.wait({self._reader}, timeout=1.0)
-        return ChildEnded(self.name, code, list(self.lines))
+        return ChildEndedError(self.name, code, list(self.lines))
 
     async def answers(self, url: str, within_s: float = 30.0) -> None:
-        """Wait until a GET of `url` is answered 200. Raises `ChildEnded`, or TimeoutError."""
+        """Wait until a GET of `url` is answered 200. Raises `ChildEndedError`, or TimeoutError."""
         async with httpx.AsyncClient(trust_env=False) as client:
             deadline = self._clock.now() + within_s
             while self._clock.now() < deadline:

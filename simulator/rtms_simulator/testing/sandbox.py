@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.kit.play import perform, read
+from rtms_simulator.control.answers import PlayRequest
+from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
 from rtms_simulator.recall.http.exchange import RequestRecord
@@ -166,12 +167,12 @@ class World:
         """Play one meeting to its end, and wait until Recall has finished with it.
 
         `scenario`: a built-in name or a TOML file. `asked`: faults (a list), seed, media, transcript, as in `rtmskit meeting play`.
-        Raises `playbill.Unplayable`.
+        Raises PlayRequestError.
         """
 
         async def whole() -> MeetingReport:
-            bill = read({"scenario": scenario, "speed": speed, **asked})
-            [report] = await perform(self.stack.zoom, bill, webhook_url, real_time=Clock())
+            play = resolve(PlayRequest(scenario=scenario, speed=speed, **asked))
+            [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock())
             await self.stack.recall.drained()
             return report
 

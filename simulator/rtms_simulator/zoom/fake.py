@@ -17,7 +17,6 @@ from rtms_simulator.faults import STATUS, Fault, FaultBook, Step, parse_fault
 from rtms_simulator.faults.zoom import FAMILIES, HANDSHAKE
 from rtms_simulator.scenario import Scenario
 from rtms_simulator.zoom.app import KINDS, ZoomApp
-from rtms_simulator.zoom.control import control_app
 from rtms_simulator.zoom.event_socket import EventSockets
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.meeting.meeting import Meeting, MeetingPlan
@@ -104,11 +103,6 @@ class Zoom:
         self._dead.clear()
         self.webhooks.deliveries.clear()
         self.faults.clear()
-
-    @property
-    def control_app(self) -> Starlette:
-        """The ASGI app of the control plane (`control.ROUTES`)."""
-        return control_app(self)
 
     @property
     def rest_app(self) -> Starlette:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import say_json
 from rtms_simulator.cli.play.outcome import BadInput
+
+if TYPE_CHECKING:
+    from rtms_simulator.control.answers import ClockReading
 
 TOLERATED_S = 300.0
 """How far ahead the functions let Recall's signatures be (Standard Webhooks)."""
@@ -40,7 +43,9 @@ def clock() -> None:
 @as_json_option
 def show(up_file: Path, as_json: bool) -> None:
     """Show the fakes' time and its rate."""
-    _say(ask(f"{find(up_file)['recall']['control_url']}/clock"), as_json)
+    from rtms_simulator.control.answers import ClockReading
+
+    _say(ask(find(up_file), "/clock", ClockReading), as_json)
 
 
 @clock.command()
@@ -50,10 +55,11 @@ def show(up_file: Path, as_json: bool) -> None:
 def advance(by: str, up_file: Path, as_json: bool) -> None:
     """Jump forward BY seconds, or as 90s, 5m, 6h, 2d; what was due by then happens, in order."""
     from rtms_simulator.clock import Clock
+    from rtms_simulator.control.answers import ClockReading
 
-    found = ask(f"{find(up_file)['recall']['control_url']}/clock", "POST", {"advance": seconds(by)})
-    _say(found, as_json)
-    ahead = found["now"] - Clock().now()
+    reading = ask(find(up_file), "/clock", ClockReading, "POST", {"advance": seconds(by)})
+    _say(reading, as_json)
+    ahead = reading.now - Clock().now()
     if ahead > TOLERATED_S:
         click.echo(
             f"The fakes are {ahead:,.0f} s ahead now. The functions keep real time: what Recall signs from now on they refuse (5 minutes), "
@@ -69,10 +75,11 @@ def advance(by: str, up_file: Path, as_json: bool) -> None:
 def freeze(rate: float, up_file: Path, as_json: bool) -> None:
     """Stop the clock, or run it at another rate (--rate 1 lets it go on)."""
     from rtms_simulator.clock import FASTEST
+    from rtms_simulator.control.answers import ClockReading
 
     if not 0 <= rate <= FASTEST:
         raise BadInput(f"--rate {rate} is no rate", f"give a number from 0 to {FASTEST:,}.")
-    _say(ask(f"{find(up_file)['recall']['control_url']}/clock", "POST", {"rate": rate}), as_json)
+    _say(ask(find(up_file), "/clock", ClockReading, "POST", {"rate": rate}), as_json)
 
 
 def seconds(text: str) -> float:
@@ -89,10 +96,10 @@ def seconds(text: str) -> float:
     return value
 
 
-def _say(found: dict[str, Any], as_json: bool) -> None:
+def _say(reading: ClockReading, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(found))
+        say_json(reading)
         return
-    when = datetime.fromtimestamp(found["now"], UTC).isoformat(timespec="milliseconds")
-    rate = f"{found['rate']:g} s per second" if found["rate"] else "frozen"
+    when = datetime.fromtimestamp(reading.now, UTC).isoformat(timespec="milliseconds")
+    rate = f"{reading.rate:g} s per second" if reading.rate else "frozen"
     click.echo(f"{when} ({rate})")

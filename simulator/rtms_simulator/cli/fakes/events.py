@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtms_simulator.cli.fakes.clock import why_refused
+from rtms_simulator.cli.fakes.requests import ago
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import table
+from rtms_simulator.cli.output import say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
+    from rtms_simulator.control.answers import DeliveryRow
     from rtms_simulator.zoom.webhooks.events import WebhookEvent
 
 
@@ -29,19 +31,30 @@ def events() -> None:
 
 
 @events.command("list")
+@click.option("--vendor", type=click.Choice(["zoom", "recall"]), help="Of one vendor only.")
+@click.option("--event", metavar="PATTERN", help="Such as *.rtms_started or recording.*")
+@click.option("--status", metavar="N|OUTCOME", help="With this HTTP status, or delivered, refused, failed, waiting, lost.")
+@click.option("--meeting", metavar="N|STREAM", help="The number of a meeting, or a stream's id.")
+@click.option("--since", metavar="AGO", help="Not older than so long, as 90s, 5m or 2h.")
 @of_up
 @as_json_option
-def list_(up_file: Path, as_json: bool) -> None:
+def list_(
+    vendor: str | None, event: str | None, status: str | None, meeting: str | None, since: str | None, up_file: Path, as_json: bool
+) -> None:
     """List every delivery with its answers, oldest first."""
+    from rtms_simulator.control.answers import DeliveryList
+
     described = find(up_file)
-    rows = sorted([*_zooms(described), *_recalls(described)], key=lambda row: row["at"])
+    query = {"vendor": vendor, "event": event, "status": status, "meeting": meeting, "since": since and ago(described, since)}
+    listed = ask(described, "/deliveries", DeliveryList, query=query)
     if as_json:
-        click.echo(json.dumps({"events": rows}, ensure_ascii=False))
+        say_json({"events": listed.deliveries})
         return
     shown = [
-        (_time(row["at"]), row["of"], str(row["id"]), row["event"], row["outcome"], ", ".join(map(str, row["statuses"]))) for row in rows
+        (_time(row.at), row.vendor, row.id, row.event, "" if row.meeting is None else str(row.meeting), row.outcome, _statuses(row))
+        for row in listed.deliveries
     ]
-    table(("at", "of", "id", "event", "outcome", "answers"), shown)
+    table(("at", "vendor", "id", "event", "meeting", "outcome", "answers"), shown)
 
 
 @events.command()
@@ -50,14 +63,15 @@ def list_(up_file: Path, as_json: bool) -> None:
 @as_json_option
 def show(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one delivery: headers, body and answers."""
-    described = find(up_file)
-    if id.isdigit():
-        found = ask(f"{described['zoom']['control_url']}/deliveries/{id}")
+    import msgspec
+
+    from rtms_simulator.control.answers import DeliveryDetail
+
+    detail = ask(find(up_file), f"/deliveries/{id}", DeliveryDetail)
+    if as_json:
+        say_json(detail)
     else:
-        found = next((row for row in ask(f"{described['recall']['control_url']}/deliveries")["deliveries"] if row["id"] == id), None)
-        if found is None:
-            raise BadInput(f"there is no delivery {id!r}", "`rtmskit events list` shows them.")
-    click.echo(json.dumps(found, ensure_ascii=False, indent=None if as_json else 2))
+        click.echo(json.dumps(msgspec.to_builtins(detail), ensure_ascii=False, indent=2))
 
 
 @events.command()
@@ -73,14 +87,11 @@ def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file
     """
     row: dict[str, Any]
     if what.isdigit() or what.startswith("msg_"):
-        described = find(up_file)
-        if what.isdigit():
-            body = {} if webhook_url is None else {"webhook_url": webhook_url}
-            found = ask(f"{described['zoom']['control_url']}/deliveries/{what}/replay", "POST", body)
-            row = {"id": found["id"], "event": found["event"], "outcome": found["outcome"], "statuses": _statuses(found)}
-        else:
-            found = ask(f"{described['recall']['control_url']}/deliveries/{what}/resend", "POST", {})
-            row = {"id": found["id"], "event": found["event"], "outcome": found["state"], "statuses": _statuses(found)}
+        from rtms_simulator.control.answers import DeliveryRow
+
+        body = {} if webhook_url is None else {"webhook_url": webhook_url}
+        sent = ask(find(up_file), f"/deliveries/{what}/replay", DeliveryRow, "POST", body)
+        row = {"id": sent.id, "event": sent.event, "outcome": sent.outcome, "statuses": [attempt.status for attempt in sent.attempts]}
     else:
         row = _replay_file(Path(what), *receiver(webhook_url, secret_token, up_file)[:2])
     rows: list[dict[str, Any]] = row.get("requests", [row])
@@ -135,36 +146,8 @@ def _sent(event: WebhookEvent, raw: bytes, url: str, secret: str) -> dict[str, A
     return {"id": None, "event": event.name, "outcome": delivery.outcome, "statuses": [attempt.status for attempt in delivery.attempts]}
 
 
-def _zooms(described: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "of": "zoom",
-            "id": row["id"],
-            "event": row["event"],
-            "at": row["attempts"][0]["at_ms"] / 1000 if row["attempts"] else row["event_ts"] / 1000,
-            "outcome": row["outcome"],
-            "statuses": _statuses(row),
-        }
-        for row in ask(f"{described['zoom']['control_url']}/deliveries")["deliveries"]
-    ]
-
-
-def _recalls(described: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "of": "recall",
-            "id": row["id"],
-            "event": row["event"],
-            "at": row["created_at"],
-            "outcome": row["state"],
-            "statuses": _statuses(row),
-        }
-        for row in ask(f"{described['recall']['control_url']}/deliveries")["deliveries"]
-    ]
-
-
-def _statuses(row: dict[str, Any]) -> list[int | None]:
-    return [attempt["status"] for attempt in row["attempts"]]
+def _statuses(row: DeliveryRow) -> str:
+    return ", ".join(str(attempt.status) for attempt in row.attempts)
 
 
 def _time(at: float) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import table
+from rtms_simulator.cli.output import say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Nobody
+
+if TYPE_CHECKING:
+    from rtms_simulator.control.answers import ArmedFaultRow
 
 
 @click.group()
@@ -31,15 +33,15 @@ def list_(up_file: Path, as_json: bool) -> None:
     """List the faults there are, and those armed in the running `up` (if one runs)."""
     from rtms_simulator.faults.reference import rows
 
-    armed: list[dict[str, Any]] = []
+    armed: list[ArmedFaultRow] = []
     with contextlib.suppress(Nobody):
         armed = _armed(find(up_file))
     if as_json:
-        click.echo(json.dumps({"armed": armed, "faults": [row._asdict() for row in rows()]}, ensure_ascii=False))
+        say_json({"armed": armed, "faults": [row._asdict() for row in rows()]})
         return
     table(("target", "step", "what happens", "settings"), [(row.target, row.step, row.says, row.settings) for row in rows()])
     click.echo()
-    shown = [(str(row["id"]), row["fault"], "*" if row["left"] is None else str(row["left"]), str(row["used"])) for row in armed]
+    shown = [(str(row.id), row.fault, "*" if row.left is None else str(row.left), str(row.used)) for row in armed]
     table(("armed", "fault", "left", "used"), shown or [("(none)", "", "", "")])
 
 
@@ -49,14 +51,18 @@ def list_(up_file: Path, as_json: bool) -> None:
 @as_json_option
 def add(fault: str, up_file: Path, as_json: bool) -> None:
     """Arm FAULT in the running `up`."""
+    from rtms_simulator.control.answers import ArmedFaultRow
     from rtms_simulator.faults import FaultError, parse_fault
 
     try:
         parse_fault(fault)
     except FaultError as error:
         raise BadInput(str(error), "`rtmskit faults list` shows every target and step.") from None
-    row = ask(f"{find(up_file)['control_url']}/faults", "POST", {"fault": fault})
-    click.echo(json.dumps(row, ensure_ascii=False) if as_json else f"Armed {row['id']}: {row['fault']}")
+    row = ask(find(up_file), "/faults", ArmedFaultRow, "POST", {"fault": fault})
+    if as_json:
+        say_json(row)
+    else:
+        click.echo(f"Armed {row.id}: {row.fault}")
 
 
 @faults.command()
@@ -65,16 +71,20 @@ def add(fault: str, up_file: Path, as_json: bool) -> None:
 @as_json_option
 def clear(id: int | None, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Disarm the fault with this ID, or every fault."""
+    from rtms_simulator.control.answers import Cleared
+
     described = find(up_file)
-    before = [row for row in _armed(described) if id is None or row["id"] == id]
+    before = [row for row in _armed(described) if id is None or row.id == id]
     if id is not None and not before:
         raise BadInput(f"no fault {id} is armed", "`rtmskit faults list` shows those that are.")
-    ask(f"{described['control_url']}/faults{'' if id is None else f'/{id}'}", "DELETE")
+    ask(described, f"/faults{'' if id is None else f'/{id}'}", Cleared, "DELETE")
     if as_json:
-        click.echo(json.dumps({"cleared": before}, ensure_ascii=False))
+        say_json({"cleared": before})
     else:
         click.echo(f"Disarmed {len(before)}." if before else "Nothing was armed.")
 
 
-def _armed(described: dict[str, Any]) -> list[dict[str, Any]]:
-    return ask(f"{described['control_url']}/faults")["armed"]
+def _armed(described: dict[str, Any]) -> list[ArmedFaultRow]:
+    from rtms_simulator.control.answers import FaultList
+
+    return ask(described, "/faults", FaultList).armed

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import say_json
 
 
 @click.command()
@@ -20,8 +20,10 @@ def reset(up_file: Path, as_json: bool) -> None:
     The clock shows real time again. The SQLite records of its own go too, for which both functions are restarted.
     Records in a store given with --state are kept.
     """
-    found = ask(f"{find(up_file)['control_url']}/reset", "POST", timeout_s=60)
+    from rtms_simulator.control.answers import ResetDone
+
+    done = ask(find(up_file), "/reset", ResetDone, "POST", {}, timeout_s=60)
     if as_json:
-        click.echo(json.dumps(found))
+        say_json(done)
     else:
-        click.echo("Reset." if found["records"] == "forgotten" else "Reset; the records in the store you gave with --state are kept.")
+        click.echo("Reset." if done.records == "forgotten" else "Reset; the records in the store you gave with --state are kept.")

@@ -14,6 +14,7 @@ import click
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody
 
 C = TypeVar("C", bound=Callable)
+T = TypeVar("T")
 
 UP_FILE = Path(".rtmskit/up.json")
 """Where `up` leaves its addresses and secrets, readable by its owner only, for as long as it runs."""
@@ -69,29 +70,48 @@ def find(file: Path) -> dict[str, Any]:
     return described
 
 
-def ask(url: str, method: str = "GET", body: Any = None, *, timeout_s: float | None = 30.0) -> Any:
-    """One request to a control route; the JSON of its answer. Raises `Nobody` or `Failed`."""
+def ask(
+    described: Mapping[str, Any],
+    path: str,
+    answer: type[T],
+    method: str = "GET",
+    body: Any = None,
+    *,
+    query: Mapping[str, Any] | None = None,
+    timeout_s: float | None = 30.0,
+) -> T:
+    """One request to the control plane of the running `up`; its answer as a value of that type. Raises `Nobody`, `BadInput` or `Failed`."""
     import httpx
+    import msgspec
 
+    url = described["control_url"] + path
+    params = {name: value for name, value in (query or {}).items() if value is not None}
+    headers = {"Content-Type": "application/json"}
+    if token := described.get("control_token"):
+        headers["Authorization"] = f"Bearer {token}"
+    content = None if body is None else msgspec.json.encode(body)
     try:
-        answer = httpx.request(method, url, json=body, timeout=timeout_s, trust_env=False)
+        reply = httpx.request(method, url, content=content, params=params, headers=headers, timeout=timeout_s, trust_env=False)
     except httpx.TransportError as error:
         raise Nobody(f"{url} does not answer: {error or type(error).__name__}", "is `rtmskit up` still running?") from None
-    found = _content(answer)
-    if answer.is_success:
-        return found
-    reason = found.get("reason") or found.get("error") or found.get("detail") if isinstance(found, dict) else found
-    kind = BadInput if answer.is_client_error else Failed
-    do = (
-        "change what is named; --help says what the command takes." if answer.is_client_error else "`rtmskit up` shows the log lines of it."
-    )
-    raise kind(f"{reason or answer.reason_phrase} (HTTP {answer.status_code})", do)
-
-
-def _content(answer: Any) -> Any:
-    if not answer.content:
-        return None
+    if not reply.is_success:
+        kind = BadInput if reply.is_client_error else Failed
+        refused = "change what is named; --help says what the command takes."
+        do = refused if reply.is_client_error else "`rtmskit up` shows the log lines of it."
+        raise kind(f"{_reason(reply.content) or reply.reason_phrase} (HTTP {reply.status_code})", do)
     try:
-        return answer.json()
-    except ValueError:
-        return answer.text.strip()[:300]
+        return msgspec.json.decode(reply.content, type=answer)
+    except msgspec.DecodeError as error:
+        raise Failed(f"{url} answered what this rtmskit does not know: {error}", "is `up` of another version? Start it again.") from None
+
+
+def _reason(content: bytes) -> str:
+    """The reason of a refusal: ours, or whatever text something else has answered."""
+    import msgspec
+
+    from rtms_simulator.control.answers import Problem
+
+    try:
+        return msgspec.json.decode(content, type=Problem).reason
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return content[:300].decode("utf-8", "replace").strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets  # noqa: TID251  # the control plane's token must be unknown to everybody, also to who knows the seed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
+from rtms_simulator.cli.receiver import is_url
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
@@ -76,18 +78,24 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     ports = Ports(**{name: options.pop(f"{name}_port") for name in PORTS})
     if not no_function and any(options[name] for name in RECEIVERS):
         raise BadInput(f"{', '.join(RECEIVERS.values())} name receivers of your own", "add --no-function, or leave them out.")
+    for option, url in ((RECEIVERS[name], options[name]) for name in RECEIVERS):
+        if url and not is_url(url):
+            raise BadInput(f"{option} {url!r} is not a URL", "write it with http:// or https://.")
     _differ(ports)
     if up_file.is_dir():
         raise BadInput(f"--up {up_file} is a directory", "name a file.")
     writable("--up", up_file, up_file.parent)
     with contextlib.suppress(Nobody):
         other = running.find(up_file)
-        raise BadInput(f"an `rtmskit up` is running here already (process {other['pid']})", "end it, or give this one another --up FILE.")
+        where = f"{other['control_url']}, process {other['pid']}"
+        raise BadInput(f"an `rtmskit up` is running here already: {where} ({up_file})", "end it, or give this one another --up FILE.")
     writable("--directory", options["directory"], options["directory"])
     if wanted := os.environ.get("RECALL_RECORDING_CONFIG"):
         options["recording_config"] = wanted
     checked_state(options["state_url"])
-    plan = Plan(function=not no_function, ports=ports, seed=drawn_seed(Clock()) if seed is None else seed, **options)
+    token = secrets.token_urlsafe(24)
+    drawn = drawn_seed(Clock()) if seed is None else seed
+    plan = Plan(function=not no_function, ports=ports, seed=drawn, control_token=token, **options)
     with explained():
         run(_serve(plan, up_file, as_json, quiet))
 

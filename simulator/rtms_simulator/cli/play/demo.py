@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,7 +19,8 @@ from rtms_simulator.cli.starting import checked_state, explained, state_option, 
 
 if TYPE_CHECKING:
     from rtms_simulator.kit.end_to_end import Step
-    from rtms_simulator.kit.play import Playbill
+    from rtms_simulator.kit.play import ResolvedPlay
+    from rtms_simulator.kit.stack import Stack
 
 KEPT = Path(".rtmskit/demo")
 
@@ -33,22 +34,24 @@ KEPT = Path(".rtmskit/demo")
 @click.option("--logs", is_flag=True, help="Show the functions' log lines.")
 @as_json_option
 def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool, logs: bool, as_json: bool) -> None:
-    """Play one whole meeting on local fakes and bring its recording home.
+    """Play one whole meeting on local fakes and download its recording.
 
     Both functions run under the real functions-framework, Zoom's webhook is signed and verified, Cloud Tasks dispatches the hand-off, a
     Recall joins the RTMS stream and records it, and the recording is downloaded and compared with what was played, sample by sample.
     """
-    from rtms_simulator.kit.play import Unplayable, read
+    from rtms_simulator.control.answers import PlayRequest
+    from rtms_simulator.errors import PlayRequestError
+    from rtms_simulator.kit.play import resolve
 
     try:
-        playbill = read({"scenario": scenario, "speed": speed})
-        if playbill.scenario.meetings != 1:
-            raise Unplayable(f"{playbill.scenario.name} is {playbill.scenario.meetings} meetings; a demo plays one")
-    except Unplayable as error:
+        play = resolve(PlayRequest(scenario=scenario, speed=speed))
+        if play.scenario.meetings != 1:
+            raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings; a demo plays one")
+    except PlayRequestError as error:
         raise BadInput(str(error), "change what is named; `rtmskit scenarios list` and `rtmskit demo --help` show what there is.") from None
     checked_state(state_url)
     with _directory(keep) as directory, explained():
-        summary = run(_play(playbill, state_url, seed, directory, logs, quiet=as_json))
+        summary = run(_play(play, state_url, seed, directory, logs, quiet=as_json))
     if not keep:
         for artifact in (summary["recording"], *summary["artifacts"].values()):
             artifact.pop("path", None)
@@ -57,7 +60,7 @@ def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool
     else:
         _show(summary)
     if not summary["ok"]:
-        raise Failed("what came home is not what was played", "look at `samples` and `transcript` in the summary (--json).")
+        raise Failed("what was recorded is not what was played", "look at `samples` and `transcript` in the summary (--json).")
 
 
 @contextlib.contextmanager
@@ -71,13 +74,12 @@ def _directory(keep: bool) -> Generator[Path]:
             yield Path(folder)
 
 
-async def _play(playbill: Playbill, state_url: str, seed: int | None, directory: Path, logs: bool, *, quiet: bool) -> dict[str, Any]:
-    import asyncio
-
+async def _play(play: ResolvedPlay, state_url: str, seed: int | None, directory: Path, logs: bool, *, quiet: bool) -> dict[str, Any]:
+    from rtms_simulator.background import first_of
     from rtms_simulator.clock import Clock
-    from rtms_simulator.kit.end_to_end import Lost, travel
+    from rtms_simulator.errors import RecordingLostError, WorkerError
+    from rtms_simulator.kit import end_to_end
     from rtms_simulator.kit.stack import Plan, Stack, drawn_seed
-    from rtms_simulator.kit.worker_client import Refused, Unreachable
 
     real_time = Clock()
     begun = real_time.now()
@@ -94,22 +96,18 @@ async def _play(playbill: Playbill, state_url: str, seed: int | None, directory:
     try:
         tell("Starting Zoom, Recall, Cloud Tasks and both functions ...")
         await stack.start()
-        tell(f"... all answer after {real_time.now() - begun:.1f} s. The meeting: {playbill.scenario.summary or playbill.scenario.name}")
-        travelling = asyncio.ensure_future(travel(stack, playbill, directory / "downloads", real_time=real_time, on_step=step))
-        broken = asyncio.ensure_future(stack.broken())
-        try:
-            await asyncio.wait({travelling, broken}, return_when=asyncio.FIRST_COMPLETED)
-            if broken.done():
-                raise broken.result()
-            return travelling.result()
-        except (Lost, Refused, Unreachable) as error:
-            raise Failed(f"the meeting did not come home: {error}", "run it again with --logs to see what the functions say.") from None
-        finally:
-            for task in (travelling, broken):
-                task.cancel()
-            await asyncio.gather(travelling, broken, return_exceptions=True)
+        tell(f"... all answer after {real_time.now() - begun:.1f} s. The meeting: {play.scenario.summary or play.scenario.name}")
+        running = end_to_end.run(stack, play, directory / "downloads", real_time=real_time, on_step=step)
+        done = await first_of(running, _end_of_child(stack))
+        return done.result()
+    except (RecordingLostError, WorkerError) as error:
+        raise Failed(f"no recording: {error}", "run it again with --logs to see what the functions say.") from None
     finally:
         await stack.aclose()
+
+
+async def _end_of_child(stack: Stack) -> NoReturn:
+    raise await stack.broken()
 
 
 WORDS = {

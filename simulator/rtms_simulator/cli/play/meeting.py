@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtms_simulator.cli.fakes.clock import why_refused
-from rtms_simulator.cli.fakes.running import ask
+from rtms_simulator.cli.fakes.running import ask, find
+from rtms_simulator.cli.fakes.switches import parsed
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import table
+from rtms_simulator.cli.output import say_json, table
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.media import say_what_plays
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
+if TYPE_CHECKING:
+    from rtms_simulator.control.answers import DeliveryAttempt, MeetingRow, PlayRequest
+
+_LOOK_EVERY_S = 0.2
 _CHANGE = "change what is named; `rtmskit scenarios list`, `faults list` and `meeting play --help` show what there is."
 
 
@@ -38,7 +43,8 @@ def meeting() -> None:
 @click.option("--strict", is_flag=True, help="Refuse files of which anything is lost or had to be repaired (`rtmskit media check`).")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
 @click.option("--seed", type=int, help="Of the media and ids. Default: the scenario's media, and ids that are new each time.")
-@click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Such as duplicate or drop-media:at=3 (`rtmskit faults list`).")
+@click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Such as zoom.stream: drop-media at=3s (`rtmskit faults list`).")
+@click.option("--set", "switches", multiple=True, metavar="SWITCH=VALUE", help="Such as zoom.close_code=1001 (see `switches list`).")
 @click.option("--tls", is_flag=True, help="Serve RTMS over wss; the CA's file is named on stderr.")
 @click.option("--rtms-port", type=click.IntRange(0, 65535), default=0, help="Where the RTMS servers listen. Default: a free port.")
 @as_json_option
@@ -53,38 +59,46 @@ def play(
     tls: bool,
     rtms_port: int,
     as_json: bool,
-    **asked: Any,
+    **given: Any,
 ) -> None:
     """Play one scripted meeting from beginning to end: signed webhooks, then RTMS for whoever joins.
 
-    SCENARIO is a built-in name (`rtmskit scenarios list`) or a TOML file. Without --webhook it takes place in the running `up`.
-    Exit code 0 means that every stream was joined.
+    SCENARIO is a built-in name (`rtmskit scenarios list`) or a TOML file. Without --webhook it takes place in the running `up`; with it,
+    fakes of its own are started. Exit code 0 means that every stream was joined.
     """
     if webhook_url is None and (tls or rtms_port):
         raise BadInput("--tls and --rtms-port go with --webhook", "name the receiver, or give them to `rtmskit up`.")
     url, secret, described = receiver(webhook_url, secret_token, up_file)
-    wanted = {"scenario": scenario} | {
-        key: str(value) if isinstance(value, Path) else value for key, value in asked.items() if value is not None
-    }
-    wanted["faults"] = list(wanted["faults"])
-    for key in ("media", "transcript"):
-        if key in wanted:
-            wanted[key] = str(Path(wanted[key]).resolve())
-    say_what_plays(asked["media"], asked["transcript"], _names(scenario), strict)
+    request = _request(scenario, given)
+    say_what_plays(given["media"], given["transcript"], _names(scenario), strict)
     if described is not None:
-        reports = ask(f"{described['control_url']}/meetings", "POST", wanted, timeout_s=None)["meetings"]
+        meetings = _play_in_up(described, request, given["switches"])
     else:
         client_id, client_secret = checked_secret("--client-id", client_id), checked_secret("--client-secret", client_secret)
         if not client_id or not client_secret:
             raise BadInput(
                 "--client-id and --client-secret are missing", "pass those that your receiver signs with: they verify who joins."
             )
-        reports = run(_play_here(wanted, url, (client_id, client_secret, secret), tls, rtms_port))
+        with contextlib.suppress(Nobody, BadInput):
+            find(up_file)
+            click.echo("A Zoom of its own plays this: the running `up` is not used with --webhook.", err=True)
+        credentials = (client_id, client_secret, secret)
+        meetings = run(_play_here(request, url, credentials, given["switches"], tls=tls, port=rtms_port))
     if as_json:
-        click.echo(json.dumps({"meetings": reports}, ensure_ascii=False))
+        say_json({"meetings": meetings})
     else:
-        _show(reports)
-    _judge(reports)
+        _show(meetings)
+    _judge(meetings, described)
+
+
+def _request(scenario: str, given: Mapping[str, Any]) -> PlayRequest:
+    """What to play, with absolute names of files: the running `up` may have been started in another folder."""
+    from rtms_simulator.control.answers import PlayRequest
+
+    media, transcript = (str(Path(given[key]).resolve()) if given[key] is not None else None for key in ("media", "transcript"))
+    named = str(Path(scenario).resolve()) if "/" in scenario or scenario.endswith(".toml") else scenario
+    speed, seed, faults = given["speed"], given["seed"], list(given["faults"])
+    return PlayRequest(scenario=named, media=media, transcript=transcript, speed=speed, seed=seed, faults=faults)
 
 
 def _names(scenario: str) -> list[str]:
@@ -97,80 +111,142 @@ def _names(scenario: str) -> list[str]:
         return []
 
 
-async def _play_here(wanted: Mapping[str, Any], url: str, credentials: tuple[str, str, str], tls: bool, port: int) -> list[dict[str, Any]]:
+def _play_in_up(described: dict[str, Any], request: PlayRequest, settings: Sequence[str]) -> list[MeetingRow]:
+    """Play it in the running `up`, with progress on stderr; break it off when we are interrupted."""
+    import msgspec
+
+    from rtms_simulator.clock import Clock
+    from rtms_simulator.control.answers import MeetingList, MeetingRow, SwitchList
+
+    if settings:
+        ask(described, "/switches", SwitchList, "PATCH", {"set": parsed(settings)})
+    begun = ask(described, "/meetings", MeetingList, "POST", msgspec.structs.replace(request, wait=False), timeout_s=60).meetings
+    seen: set[tuple[int, int, str]] = set()
+
+    async def follow() -> list[MeetingRow]:
+        clock, rows = Clock(), begun
+        try:
+            while True:
+                _tell(rows, seen)
+                if all(row.ended_ms is not None for row in rows):
+                    return rows
+                await clock.sleep(_LOOK_EVERY_S)
+                rows = [ask(described, f"/meetings/{row.id}", MeetingRow) for row in rows]
+        except BaseException:
+            for row in rows:
+                with contextlib.suppress(Nobody, BadInput, Failed):
+                    ask(described, f"/meetings/{row.id}", MeetingRow, "DELETE")
+            raise
+
+    return run(follow())
+
+
+def _tell(rows: Sequence[MeetingRow], seen: set[tuple[int, int, str]]) -> None:
+    from rtms_simulator.kit.rows import notes
+
+    now = {(row.id, note.ms, note.what) for row in rows for note in notes(row)}
+    for number, ms, what in sorted(now - seen, key=lambda one: one[1]):
+        _note(number, ms, what)
+    seen.update(now)
+
+
+async def _play_here(
+    request: PlayRequest, url: str, credentials: tuple[str, str, str], settings: Sequence[str], *, tls: bool, port: int
+) -> list[MeetingRow]:
+    """Play it in a Zoom of our own."""
     import tempfile
 
     from rtms_simulator.clock import Clock
-    from rtms_simulator.kit.play import NoReceiver, Unplayable, perform, read
+    from rtms_simulator.errors import InputError, NoReceiverError, PortTakenError
+    from rtms_simulator.kit.control.switches import by_vendor, changed
+    from rtms_simulator.kit.play import perform, resolve
+    from rtms_simulator.kit.rows import NO_LINKS, meeting_row
     from rtms_simulator.kit.stack import drawn_seed
-    from rtms_simulator.serving.processes import Port, PortTaken
+    from rtms_simulator.serving.processes import Port
     from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 
     clock = Clock()
     with tempfile.TemporaryDirectory(prefix="rtmskit-") as folder:
         try:
-            playbill = read(wanted)
+            resolved = resolve(request)
             Port("the RTMS server", number=port).release()
-        except Unplayable as error:
+            authority = Tls(Path(folder)) if tls else None
+            # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was asked for.
+            seed = drawn_seed(clock) if request.seed is None else resolved.scenario.seed
+            zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)
+            for vendor, values in by_vendor(parsed(settings)):
+                if vendor != "zoom":
+                    raise BadInput(f"--set {vendor}.{next(iter(values))}: only Zoom is simulated here", "play it in `rtmskit up`.")
+                zoom.switches = changed("zoom", zoom.switches, values)
+        except InputError as error:
             raise BadInput(str(error), _CHANGE) from None
-        except PortTaken as error:
+        except PortTakenError as error:
             raise BadInput(str(error), "leave --rtms-port out for a free one.") from None
-        authority = Tls(Path(folder)) if tls else None
         if authority is not None:
             click.echo(f"RTMS clients must trust {authority.ca_file}", err=True)
-        # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was asked for.
-        seed = drawn_seed(clock) if wanted.get("seed") is None else playbill.scenario.seed
-        zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)
         await zoom.start()
         try:
-            reports = await perform(zoom, playbill, url, real_time=clock, on_note=_note, patient=False)
-        except NoReceiver as error:
+            reports = await perform(zoom, resolved, url, real_time=clock, on_note=_note, patient=False)
+        except NoReceiverError as error:
             raise Nobody(str(error), "is the receiver running there?") from None
-        except Unplayable as error:
+        except InputError as error:
             raise BadInput(str(error), _CHANGE) from None
         finally:
             await zoom.aclose()
-    return [report.as_dict() for report in reports]
+    return [meeting_row(report, NO_LINKS) for report in reports]
 
 
 def _note(number: int, ms: int, what: str) -> None:
     click.echo(f"{ms / 1000:8.3f} s  meeting {number}: {what}", err=True)
 
 
-def _show(reports: list[dict[str, Any]]) -> None:
-    for report in reports:
-        click.echo(f"{report['scenario']} ({report['product']} {report['entity_id']})")
-        for stream in report["streams"]:
-            joined = "never joined" if stream["joined_ms"] is None else f"joined after {stream['joined_ms']} ms"
-            click.echo(f"  stream {stream['stream_id']}: {joined}, {stream['state']}, stop reason {stream['stop_reason']}")
-            for kind, sent in stream["sent"].items():
+def _show(meetings: Sequence[MeetingRow]) -> None:
+    for row in meetings:
+        click.echo(f"{row.scenario} ({row.product} {row.entity_id})")
+        for stream in row.streams:
+            joined = "never joined" if stream.joined_ms is None else f"joined after {stream.joined_ms} ms"
+            click.echo(f"  stream {stream.stream_id}: {joined}, {stream.state}, stop reason {stream.stop_reason}")
+            for kind, sent in stream.sent.items():
                 click.echo(f"    {kind:<10} {sent['packets']:>8,} packets {sent['bytes']:>14,} bytes  sha256 {sent['sha256'][:16]}…")
     rows = [
-        (row["event"], row["outcome"], ", ".join(_tried(attempt) for attempt in row["attempts"]) or "not sent", ", ".join(row["faults"]))
-        for report in reports
-        for row in report["deliveries"]
+        (one.event, one.outcome, ", ".join(_tried(attempt) for attempt in one.attempts) or "not sent", ", ".join(one.faults))
+        for row in meetings
+        for one in row.deliveries
     ]
     table(("event", "outcome", "answers", "faults"), rows)
 
 
-def _tried(attempt: Mapping[str, Any]) -> str:
-    return f"{attempt['status']} in {attempt['latency_ms']:.0f} ms" + (f" ({attempt['problem']})" if attempt["problem"] else "")
+def _tried(attempt: DeliveryAttempt) -> str:
+    return f"{attempt.status} in {attempt.latency_ms or 0:.0f} ms" + (f" ({attempt.problem})" if attempt.problem else "")
 
 
-def _judge(reports: list[dict[str, Any]]) -> None:
-    for report in reports:
-        started = [row for row in report["deliveries"] if row["event"].endswith("rtms_started") and row["attempts"]]
-        refused = next((row for row in started if row["outcome"] != "delivered"), None)
-        for stream in report["streams"]:
-            if stream["joined_ms"] is None:
-                nobody = f"nobody joined stream {stream['stream_id']}"
+def _judge(meetings: Sequence[MeetingRow], described: dict[str, Any] | None) -> None:
+    """Raises Failed for a fault that changed nothing, and for a stream that nobody joined."""
+    idle = [(one.event, fault) for row in meetings for one in row.deliveries for fault in one.without_effect]
+    if idle:
+        event, fault = idle[0]
+        raise Failed(f"the fault {fault!r} changed nothing of {event}", "choose another style (`rtmskit faults list`).")
+    for row in meetings:
+        started = [one for one in row.deliveries if one.event.endswith("rtms_started") and one.attempts]
+        refused = next((one for one in started if one.outcome != "delivered"), None)
+        for stream in row.streams:
+            if stream.joined_ms is None:
+                nobody = f"nobody joined stream {stream.stream_id}"
                 if refused:
-                    last = refused["attempts"][-1]
-                    hint = why_refused(last["status"]) or "look at the receiver's log."
-                    raise Failed(f"{nobody}: rtms_started ended {refused['outcome']}, {_tried(last)}", hint)
-                raise Failed(nobody, "the webhook took it; look at whoever it hands on to.")
+                    last = refused.attempts[-1]
+                    hint = why_refused(last.status or 0) or "look at the receiver's log."
+                    raise Failed(f"{nobody}: rtms_started ended {refused.outcome}, {_tried(last)}", hint)
+                raise Failed(nobody, _why_not_joined(described, row.id))
 
 
-def _absolute(scenario: str) -> str:
-    """A file's name as the running `up`, which may have been started elsewhere, can open it; a built-in name stays."""
-    return str(Path(scenario).resolve()) if "/" in scenario or scenario.endswith(".toml") else scenario
+def _why_not_joined(described: dict[str, Any] | None, meeting: int) -> str:
+    """The requests to Recall that were refused, if this `up` saw any."""
+    if described is not None:
+        from rtms_simulator.control.answers import RequestList
+
+        query = {"meeting": str(meeting), "status": "refused"}
+        for row in ask(described, "/requests", RequestList, query=query).requests[-3:]:
+            click.echo(
+                f"Recall answered {row.status or 'nothing'} to {row.operation or row.path} (`rtmskit requests show {row.id}`)", err=True
+            )
+    return "the webhook accepted it but nothing joined: check what it sends to Recall (`rtmskit requests list`)."

@@ -131,7 +131,8 @@ def _retrieval(row: dict[str, Any]) -> Any:
 
 
 def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:
-    from rtms_simulator.kit.worker_client import LinkRefused, Recordings, Refused, Unreachable
+    from rtms_simulator.errors import LinkRefusedError, WorkerRefusedError, WorkerUnreachableError
+    from rtms_simulator.kit.worker_client import Recordings
 
     token = checked_secret("--token", token)
     if worker and not is_url(worker):
@@ -155,11 +156,11 @@ def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[
 
     try:
         run(whole())
-    except Unreachable as error:
+    except WorkerUnreachableError as error:
         raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to go on where it broke off.") from None
-    except LinkRefused as error:
+    except LinkRefusedError as error:
         do = "a fresh link was asked for, too: is this machine's clock right, and is the recording still kept at Recall?"
         raise Failed(str(error), do) from None
-    except Refused as error:
+    except WorkerRefusedError as error:
         do = "pass an identity token with --token." if error.status in (401, 403) else "`rtmskit recordings list` shows what there is."
         raise Failed(str(error), do) from None

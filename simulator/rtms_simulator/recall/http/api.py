@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -86,12 +87,14 @@ class Api:
         self._keys = IdempotencyKeys()
         self._routers: dict[tuple[bool, bool], Router] = {}
         self.history: deque[RequestRecord] = deque(maxlen=KEPT_HISTORY)
+        self._numbers = itertools.count(1)
 
     def clear(self) -> None:
         """Forget keys, rate windows and the history."""
         self._keys.clear()
         self._windows.clear()
         self.history.clear()
+        self._numbers = itertools.count(1)
 
     def openapi(self) -> dict[str, Any]:
         """The document of the operations as the switches have them."""
@@ -113,11 +116,13 @@ class Api:
             authorized="authorization" in request.headers,
             idempotency_key=request.headers.get("idempotency-key"),
             body=request.body[:KEPT_BODY].decode("utf-8", "replace"),
+            id=next(self._numbers),
         )
         self.history.append(record)
         response = await self._answer(request, record, receive)
         record.status = response.status if response is not None else None
         if response is not None:
+            record.answer = response.body[:KEPT_BODY].decode("utf-8", "replace")
             await self._send(response, request, scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest | None:

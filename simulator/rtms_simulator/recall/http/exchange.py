@@ -104,6 +104,10 @@ class RequestRecord:
     status: int | None = None
     fault: str | None = None
     replayed: bool = False
+    id: int = 0
+    """Its place in the history, from 1."""
+    answer: str = ""
+    """The answer's body, as far as it is kept."""
 
 
 def stored(fault: Step) -> bool:

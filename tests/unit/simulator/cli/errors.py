@@ -179,7 +179,16 @@ ROWS = (
     Row("odd rate", "clock freeze --rate -1", 2, "is no rate", "give a number from 0", "freeze"),
     Row("no such fault", "faults add nope", 2, "a fault is written", "`rtmskit faults list`", "add"),
     Row("fault not armed", "faults clear 7 --up {nothing}", 2, "no fault 7 is armed", "`rtmskit faults list`", "clear"),
-    Row("no such delivery", "events show msg_1 --up {nothing}", 2, "there is no delivery", "`rtmskit events list`", "show"),
+    Row("another version", "events show msg_1 --up {nothing}", 1, "does not know", "is `up` of another version?", "ask"),
+    Row("no value for a switch", "switches set zoom.close_code --up {nothing}", 2, "has no value", "write SWITCH=VALUE", "parsed"),
+    Row(
+        "a switch of another fake",
+        f"{PLAY} --set recall.page_size=3",
+        2,
+        "only Zoom is simulated here",
+        "play it in `rtmskit up`",
+        "_play_here",
+    ),
     Row("replay of nothing", f"events replay gone.json {TO}", 2, "No such file", "give an ID", "_replay_file"),
     Row(
         "replay of another file",

@@ -22,10 +22,8 @@ from tests.unit.simulator.fake_worker import KEY, Worker
 import rtms_simulator.cli
 from rtms_simulator.cli.play import outcome
 from rtms_simulator.cli.starting import SETTINGS_REFUSED, explained
-from rtms_simulator.kit.functions import NoFunctionSource
-from rtms_simulator.kit.stack import StateUnusable
+from rtms_simulator.errors import ChildEndedError, FunctionSourceError, PortTakenError, StateUnusableError
 from rtms_simulator.serving.http_server import HttpServer
-from rtms_simulator.serving.processes import ChildEnded, PortTaken
 
 CASES = Path(__file__).parents[1] / "zoom/media/cases"
 COVERED = ("fakes", "play", "service", "pasted.py", "receiver.py", "starting.py")
@@ -84,9 +82,9 @@ class Place:
         self.up("ended", _of_the_past(), self.names["closed"])
         self.up("bare", os.getpid(), self.names["closed"])
         self.up("mute", os.getpid(), self.names["closed"])
-        self.up("refusing", os.getpid(), await self.serve("r", answering(404, {"reason": "nothing of the kind"})))
-        self.up("failing", os.getpid(), await self.serve("f", answering(500, {"reason": "it broke"})))
-        self.up("nothing", os.getpid(), await self.serve("n", answering(200, {"armed": [], "deliveries": [], "faults": []})))
+        self.up("refusing", os.getpid(), await self.serve("r", answering(404, {"error": "x", "reason": "nothing of the kind"})))
+        self.up("failing", os.getpid(), await self.serve("f", answering(500, {"error": "x", "reason": "it broke"})))
+        self.up("nothing", os.getpid(), await self.serve("n", answering(200, {"armed": []})))
         self.file("junk", b"junk", ".json")
         self.file("text", b"{}", ".txt")
         self.file("page", b"<html><body>Sign in</body></html>", ".mp4")
@@ -186,11 +184,11 @@ def _ends(node: ast.Raise) -> bool:
 # --- what starting can meet
 
 STARTING = [
-    (PortTaken("127.0.0.1", 80, "the webhook"), 2, "port 80 on 127.0.0.1 is taken", "leave the port out"),
-    (ChildEnded("webhook", SETTINGS_REFUSED, ["RECALL_REGION: found 'x'"]), 2, "RECALL_REGION: found 'x'", "change the variables"),
-    (ChildEnded("worker", 1, ["boom"]), 1, "boom", "everything else was stopped"),
-    (StateUnusable("the records at x cannot be used"), 2, "the records at x", "name a store that can be written"),
-    (NoFunctionSource("main.py is not there"), 1, "main.py is not there", "install rtmskit again"),
+    (PortTakenError("127.0.0.1", 80, "the webhook"), 2, "port 80 on 127.0.0.1 is taken", "leave the port out"),
+    (ChildEndedError("webhook", SETTINGS_REFUSED, ["RECALL_REGION: found 'x'"]), 2, "RECALL_REGION: found 'x'", "change the variables"),
+    (ChildEndedError("worker", 1, ["boom"]), 1, "boom", "everything else was stopped"),
+    (StateUnusableError("the records at x cannot be used"), 2, "the records at x", "name a store that can be written"),
+    (FunctionSourceError("main.py is not there"), 1, "main.py is not there", "install rtmskit again"),
     (TimeoutError("no answer"), 1, "no answer", "is the machine very busy?"),
 ]
 

@@ -7,8 +7,7 @@ import pytest
 from rtms_simulator.cli.output import log_line, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed
 from rtms_simulator.cli.starting import explained
-from rtms_simulator.kit.functions import NoFunctionSource
-from rtms_simulator.serving.processes import ChildEnded, PortTaken
+from rtms_simulator.errors import ChildEndedError, FunctionSourceError, PortTakenError
 
 
 @pytest.mark.parametrize(
@@ -34,11 +33,11 @@ def test_a_table_shows_what_looks_like_markup_as_it_is(capsys):
 @pytest.mark.parametrize(
     ("trouble", "kind", "says"),
     [
-        (PortTaken("127.0.0.1", 80, "the webhook"), BadInput, "port 80 on 127.0.0.1 is taken"),
-        (ChildEnded("worker", 2, ["  - STATE_URL is not set"]), BadInput, "STATE_URL is not set"),
-        (ChildEnded("worker", 1, ["Traceback", "last words"]), Failed, "last words"),
-        (ChildEnded("worker", -9, []), Failed, "killed by SIGKILL"),
-        (NoFunctionSource("install it"), Failed, "install it"),
+        (PortTakenError("127.0.0.1", 80, "the webhook"), BadInput, "port 80 on 127.0.0.1 is taken"),
+        (ChildEndedError("worker", 2, ["  - STATE_URL is not set"]), BadInput, "STATE_URL is not set"),
+        (ChildEndedError("worker", 1, ["Traceback", "last words"]), Failed, "last words"),
+        (ChildEndedError("worker", -9, []), Failed, "killed by SIGKILL"),
+        (FunctionSourceError("install it"), Failed, "install it"),
         (TimeoutError("did not answer"), Failed, "did not answer"),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.broker import Broker
 from rtms_simulator.cloud_tasks.dispatch import Dispatch, Outcome
-from rtms_simulator.cloud_tasks.rules import Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches, Limits, Retry
 from rtms_simulator.faults import FaultBook
 
 EPOCH = 1_700_000_000.0
@@ -55,7 +55,7 @@ FAULTS_IN_FORCE = st.lists(
 
 
 def broker_with(clock: Clock, sender: Scripted, limits: Limits, retry: Retry) -> Broker:
-    broker = Broker(clock, sender, rng=random.Random(0), switches=Switches(), faults=FaultBook(), history=1000)
+    broker = Broker(clock, sender, rng=random.Random(0), switches=CloudTasksSwitches, faults=FaultBook(), history=1000)
     broker.configure(broker.create_queue(tasks_v2.Queue(name=QUEUE)), retry=retry, limits=limits)
     return broker
 

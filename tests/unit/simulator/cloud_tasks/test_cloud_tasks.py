@@ -20,7 +20,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 from tests.unit.simulator.cloud_tasks.worker import Worker
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.cloud_tasks import DEFAULT_QUEUE, CloudTasks, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks import DEFAULT_QUEUE, CloudTasks, CloudTasksSwitches, Limits, Retry
 
 PARENT = "projects/p/locations/l"
 EPOCH = 1_700_000_000.0
@@ -125,7 +125,7 @@ async def test_a_name_is_taken_while_the_task_lives_and_a_day_after_it(
 
 
 async def test_how_long_a_name_stays_taken_is_a_switch(clock: Clock, worker: Worker) -> None:
-    async with CloudTasks(clock, transport=worker.transport, switches=Switches(dedup_s=3600)) as fake, connected(fake) as client:
+    async with CloudTasks(clock, transport=worker.transport, switches=CloudTasksSwitches(dedup_s=3600)) as fake, connected(fake) as client:
         created = await client.create_task(parent=fake.queue, task=post(name="abc", schedule_time=at(60)))
         await client.delete_task(name=created.name)
         await step(clock, fake, 3599)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.cloud_tasks.rules import Bucket, Limits, Retry, Switches
+from rtms_simulator.cloud_tasks.rules import Bucket, CloudTasksSwitches, Limits, Retry
 
-SWITCHES = Switches()
+SWITCHES = CloudTasksSwitches()
 
 
 def test_backoff_is_the_reference_s_own_example() -> None:
@@ -49,7 +49,7 @@ def test_retries_end_only_when_both_limits_are_reached(
 
 
 def test_read_to_the_letter_an_unlimited_duration_never_ends() -> None:
-    assert not Retry(max_attempts=3).exhausted(100, 1e6, Switches(attempts_end_unlimited_duration=False))
+    assert not Retry(max_attempts=3).exhausted(100, 1e6, CloudTasksSwitches(attempts_end_unlimited_duration=False))
 
 
 @given(st.floats(0.1, 500), st.lists(st.floats(0, 5), max_size=60))

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.kit.end_to_end import Lost, compared, played
+from rtms_simulator.errors import RecordingLostError
+from rtms_simulator.kit.end_to_end import compared, played
 from rtms_simulator.kit.worker_client import Downloaded
 from rtms_simulator.scenario import parse
 from rtms_simulator.zoom.media import MediaSource
@@ -66,7 +67,7 @@ def test_another_transcript_is_noticed(tmp_path, heard):
 
 
 def test_what_recall_did_not_deliver_is_named():
-    with pytest.raises(Lost, match="did not deliver audio_mixed and transcript"):
+    with pytest.raises(RecordingLostError, match="did not deliver audio_mixed and transcript"):
         compared(SCENARIO, SOURCE, {})
 
 
@@ -85,6 +86,6 @@ def report(*, joined_ms: int | None = 3, streams: int = 1, outcome="delivered") 
     ],
 )
 def test_a_meeting_that_got_lost_says_where(meeting, says):
-    with pytest.raises(Lost, match=says):
+    with pytest.raises(RecordingLostError, match=says):
         played(meeting)
     assert played(report()).stream_id == "s"

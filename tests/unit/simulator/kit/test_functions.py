@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.errors import ChildEndedError, FunctionSourceError
 from rtms_simulator.kit import functions as function
 from rtms_simulator.kit.functions import Function, Wiring
-from rtms_simulator.serving.processes import ChildEnded, Port
+from rtms_simulator.serving.processes import Port
 
 WIRING = Wiring(**{field.name: f"the {field.name}" for field in fields(Wiring)})
 ROOT = Path(__file__).parents[4]
@@ -76,7 +77,7 @@ class TestSource:
 
     def test_nowhere_is_an_error_that_says_what_to_do(self, monkeypatch):
         monkeypatch.setattr(function.importlib.util, "find_spec", lambda _name: None)
-        with pytest.raises(function.NoFunctionSource, match="install rtmskit whole"):
+        with pytest.raises(FunctionSourceError, match="install rtmskit whole"):
             function.source()
 
 
@@ -121,7 +122,7 @@ async def test_both_run_under_functions_framework_and_one_can_be_killed_and_star
 
 async def test_a_function_that_refuses_to_start_is_reported_with_its_code(running, monkeypatch):
     monkeypatch.setenv("BROKEN", "yes")
-    with pytest.raises(ChildEnded) as caught:
+    with pytest.raises(ChildEndedError) as caught:
         await running.start()
-    assert caught.value.code == 2
-    assert [end.code for end in caught.value.also] == [2]
+    assert caught.value.exit_code == 2
+    assert [end.exit_code for end in caught.value.also] == [2]

@@ -8,18 +8,17 @@ import httpx
 import pytest
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.errors import PortTakenError, StateUnusableError, WorkerRefusedError
 from rtms_simulator.kit import stack as stack_module
-from rtms_simulator.kit.stack import Plan, Ports, Secrets, Stack, StateUnusable
-from rtms_simulator.kit.worker_client import Refused
-from rtms_simulator.serving.processes import PortTaken
-from rtms_simulator.zoom.meeting.meeting import Meeting
+from rtms_simulator.kit.stack import Plan, Ports, Secrets, Stack
+from rtms_simulator.scenario import load
 
 
 @pytest.mark.parametrize("part", [field.name for field in fields(Ports)])
 async def test_a_port_that_is_taken_is_refused_before_anything_starts(tmp_path, part):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         stack = Stack(Plan(tmp_path / "files", ports=replace(Ports(), **{part: taken.getsockname()[1]})))
-        with pytest.raises(PortTaken, match=f"the {part} server"):
+        with pytest.raises(PortTakenError, match=f"the {part} server"):
             await stack.start()
         await stack.aclose()
     assert not (tmp_path / "files").exists()
@@ -42,81 +41,38 @@ async def stack(tmp_path):
     await one.aclose()
 
 
-@pytest.fixture
-async def control(stack):
-    async with httpx.AsyncClient(base_url=stack.described()["control_url"], trust_env=False, timeout=30) as client:
-        yield client
-
-
-async def test_receivers_of_ones_own_are_what_is_described(stack, control):
+async def test_receivers_of_ones_own_are_what_is_described(stack):
     said = stack.described()
     assert (said["webhook_url"], said["recall_webhook_url"], said["worker_url"]) == (
         "http://127.0.0.1:1/zoom",
         "http://127.0.0.1:1/recall",
         "",
     )
-    assert (await control.get(said["control_url"])).json() == said
 
 
-async def test_a_meeting_is_played_on_request_and_reported(stack, control):
-    stack.clock.set_rate(200)  # nobody comes, which Zoom gives up on after a minute
-    answer = await control.post("/meetings", json={"scenario": "stand-up", "speed": 1000, "faults": ["zoom.webhook.*.rtms_started: lost"]})
-    [report] = answer.json()["meetings"]
-    assert {row["event"]: row["outcome"] for row in report["deliveries"]}["meeting.rtms_started"] == "withheld"
-    assert report["joined"] is False
+async def test_zooms_own_rest_call_is_served_beside_the_control_plane(stack):
+    said = stack.described()
+    async with httpx.AsyncClient(base_url=said["zoom"]["rest_url"], trust_env=False) as client:
+        assert (await client.patch("/v2/live_meetings/1/rtms_app/status", json={})).json()["code"] == 124
 
 
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
-        (b"no json", "a JSON object was expected"),
-        (b"[]", "a JSON object was expected"),
-        (b'{"scenario": "nope"}', "there is no scenario 'nope'"),
-        (b'{"speed": "fast"}', "speed is 'fast'"),
-        (b'{"seed": "x"}', "seed is 'x'"),
-        (b'{"faults": ["nope"]}', "a fault is written `TARGET: STEP`"),
-        (b'{"faults": "late"}', "a list of texts was expected"),
-        (b'{"media": "/nowhere.mp4"}', "/nowhere.mp4"),
-        (b'{"more": 1}', "unknown key 'more'"),
-    ],
-)
-async def test_a_meeting_that_cannot_be_is_refused_with_the_reason(control, asked, says):
-    answer = await control.post("/meetings", content=asked)
-    assert answer.status_code == 400
-    assert says in answer.json()["reason"]
-
-
-async def test_who_goes_away_takes_the_meeting_along(control, monkeypatch):
-    broken_off = asyncio.Event()
-    whole = Meeting.aclose
-
-    async def aclose(self):
-        await whole(self)
-        broken_off.set()
-
-    monkeypatch.setattr(Meeting, "aclose", aclose)
-    with pytest.raises(httpx.ReadTimeout):
-        await control.post("/meetings", json={"speed": 1}, timeout=0.5)
-    await asyncio.wait_for(broken_off.wait(), 5)
-
-
-async def test_reset_forgets_what_the_fakes_know(stack, control):
-    stack.clock.set_rate(200)
-    await control.post("/meetings", json={"speed": 1000, "faults": ["zoom.webhook.*: lost x*"]})
-    assert stack.zoom.meetings
-    assert (await control.post("/reset")).json() == {"records": "forgotten"}
+async def test_reset_forgets_what_the_fakes_know(stack):
+    stack.zoom.begin(load("stand-up"), "http://127.0.0.1:1/zoom")
+    stack.faults.add("zoom.webhook.*: lost x*")
+    assert await stack.forget()
     assert not stack.zoom.meetings
-    assert (await control.get("/tasks")).json() == {"tasks": []}
+    assert stack.tasks.tasks() == []
+    assert stack.faults.listed() == ()
 
 
-async def test_reset_brings_the_clock_back_to_real_time(stack, control):
+async def test_reset_brings_the_clock_back_to_real_time(stack):
     asleep = asyncio.ensure_future(stack.clock.sleep(86_400 + 0.3))
     await asyncio.sleep(0)
     for frozen in (False, True):
         stack.clock.advance(43_200)
         if frozen:
             stack.clock.freeze()
-        await control.post("/reset")
+        await stack.forget()
         assert abs(stack.clock.now() - Clock().now()) < 1
         assert stack.clock.rate == 1
     await asyncio.wait_for(asleep, 5)
@@ -130,12 +86,6 @@ async def test_reset_gives_new_ids_where_records_are_kept(tmp_path):
         assert keeping.zoom.seed == keeping.recall.seed == 8
     finally:
         await keeping.aclose()
-
-
-async def test_the_control_planes_of_zoom_and_recall_are_where_they_are_said_to_be(stack, control):
-    said = stack.described()
-    assert (await control.get(said["zoom"]["control_url"] + "/state")).json()["server_urls"] == [said["zoom"]["server_url"]]
-    assert (await control.get(said["recall"]["control_url"] + "/state")).json()["base_url"] == said["recall"]["base_url"]
 
 
 async def test_with_tls_the_streams_are_wss_and_the_ca_is_named(tmp_path):
@@ -162,7 +112,7 @@ class ColdStore:
     async def every(self):
         if self.refusals > 0:
             self.refusals -= 1
-            raise Refused(500, "the store is away")
+            raise WorkerRefusedError(500, "the store is away")
         yield {}
 
     async def aclose(self) -> None:
@@ -193,10 +143,10 @@ async def test_an_emulator_that_still_starts_is_waited_for_with_progress(tmp_pat
 
 
 async def test_a_store_that_stays_away_is_an_error_after_a_minute(tmp_path, monkeypatch):
-    with pytest.raises(StateUnusable, match=r"firestore://demo/x cannot be used within 60 s: the store is away \(HTTP 500\)"):
+    with pytest.raises(StateUnusableError, match=r"firestore://demo/x cannot be used within 60 s: the store is away \(HTTP 500\)"):
         await looked_into(tmp_path, monkeypatch, "firestore://demo/x", 10_000)
 
 
 async def test_a_file_that_cannot_be_used_is_not_waited_for(tmp_path, monkeypatch):
-    with pytest.raises(StateUnusable, match=r"sqlite:///nowhere/x cannot be used: the store is away"):
+    with pytest.raises(StateUnusableError, match=r"sqlite:///nowhere/x cannot be used: the store is away"):
         await looked_into(tmp_path, monkeypatch, "sqlite:///nowhere/x", 1)

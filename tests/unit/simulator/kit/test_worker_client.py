@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.unit.simulator.fake_worker import DATA, KEY, Worker
 
-from rtms_simulator.kit.worker_client import LinkRefused, Recordings, Refused, Unreachable, part_file
+from rtms_simulator.errors import WorkerRefusedError, WorkerUnreachableError
+from rtms_simulator.kit.worker_client import LinkRefusedError, Recordings, part_file
 from rtms_simulator.serving.http_server import HttpServer
 
 
@@ -37,7 +38,7 @@ async def test_no_connection_is_used_again_that_the_worker_may_be_closing(record
 
 
 async def test_a_refusal_carries_the_workers_reason(recordings):
-    with pytest.raises(Refused, match=r"no such record \(HTTP 404\)"):
+    with pytest.raises(WorkerRefusedError, match=r"no such record \(HTTP 404\)"):
         await recordings.one("b" * 64)
 
 
@@ -53,7 +54,7 @@ async def test_a_whole_download_reports_progress_size_and_sha256(recordings, tmp
 async def test_a_broken_download_leaves_no_file_and_goes_on_where_it_was(recordings, worker, tmp_path: Path):
     target = tmp_path / "talk.raw"
     worker.breaks_after = 300_000
-    with pytest.raises(Unreachable, match="broke off after"):
+    with pytest.raises(WorkerUnreachableError, match="broke off after"):
         await recordings.download(KEY, None, target)
     assert not target.exists()
     kept = part_file(target, KEY, None).stat().st_size
@@ -69,7 +70,7 @@ async def test_an_answer_that_ends_early_without_a_word_is_noticed_by_the_announ
     target = tmp_path / "talk.raw"
     part_file(target, KEY, None).write_bytes(DATA[:1000])
     worker.silently_short = True
-    with pytest.raises(Unreachable, match=rf"broke off after .* of {len(DATA):,} bytes"):
+    with pytest.raises(WorkerUnreachableError, match=rf"broke off after .* of {len(DATA):,} bytes"):
         await recordings.download(KEY, None, target)
     assert not target.exists()
 
@@ -87,7 +88,7 @@ def test_parts_of_different_recordings_are_different_files(tmp_path: Path):
 
 async def test_nobody_there(tmp_path: Path):
     client = Recordings("http://127.0.0.1:1")
-    with pytest.raises(Unreachable, match="does not answer"):
+    with pytest.raises(WorkerUnreachableError, match="does not answer"):
         await client.one(KEY)
     await client.aclose()
 
@@ -96,6 +97,6 @@ async def test_a_link_that_has_expired_is_asked_for_anew_once(recordings, worker
     worker.refuses_links = 1
     assert (await recordings.download(KEY, None, tmp_path / "talk.raw")).size == len(DATA)
     worker.refuses_links = 2
-    with pytest.raises(LinkRefused, match=r"refuses the link, and refused one before it \(HTTP 403\)"):
+    with pytest.raises(LinkRefusedError, match=r"refuses the link, and refused one before it \(HTTP 403\)"):
         await recordings.download(KEY, None, tmp_path / "talk.raw")
     assert worker.refuses_links == 0

@@ -9,9 +9,9 @@ import pytest
 from tests.unit.simulator.recall.workbench import KEY, body
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.errors import PortTakenError
 from rtms_simulator.recall import Recall, RecallSwitches, Story, Timings, VideoRequest, WebhookEndpoint, scripted
 from rtms_simulator.recall.recorder.values import RecordingResult
-from rtms_simulator.serving.processes import PortTaken
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_the_openapi_document_needs_no_key(recall):
 async def test_closing_twice_and_starting_again_on_a_taken_port(recall, tmp_path):
     port = int(recall.origin.rpartition(":")[2])
     other = Recall(Clock(), api_key=KEY, data_dir=tmp_path, port=port)
-    with pytest.raises(PortTaken):
+    with pytest.raises(PortTakenError):
         await other.start()
     await other.aclose()
     await recall.aclose()

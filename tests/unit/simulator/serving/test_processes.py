@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.serving.processes import LIFELINE, Child, ChildEnded, Port, PortTaken
+from rtms_simulator.errors import ChildEndedError, PortTakenError
+from rtms_simulator.serving.processes import LIFELINE, Child, Port
 
 
 def python(script: str) -> list[str]:
@@ -50,7 +51,7 @@ class TestPort:
     def test_that_is_listened_on_is_taken_and_the_error_says_by_whom_it_was_wanted(self):
         with socket.create_server(("127.0.0.1", 0)) as server:
             number = server.getsockname()[1]
-            with pytest.raises(PortTaken, match=f"port {number} on 127.0.0.1 is taken, so the webhook cannot have it"):
+            with pytest.raises(PortTakenError, match=f"port {number} on 127.0.0.1 is taken, so the webhook cannot have it"):
                 Port("the webhook", number=number)
 
 
@@ -60,12 +61,12 @@ class TestChild:
         process = child("print('one'); print('two')", on_line=lambda name, line: seen.append((name, line)))
         await process.start()
         end = await process.ended()
-        assert (end.code, seen) == (0, [("odd", "one"), ("odd", "two")])
+        assert (end.exit_code, seen) == (0, [("odd", "one"), ("odd", "two")])
 
     async def test_that_dies_while_awaited_is_reported_with_its_last_words(self):
         process = child("import sys; sys.exit('no such luck')")
         await process.start()
-        with pytest.raises(ChildEnded, match="the odd process ended with exit code 1") as caught:
+        with pytest.raises(ChildEndedError, match="the odd process ended with exit code 1") as caught:
             await process.answers("http://127.0.0.1:1/health")
         assert caught.value.lines == ("no such luck",)
 
@@ -116,7 +117,7 @@ class TestChild:
         )
         await process.start()
         end = await asyncio.wait_for(process.ended(), 5)
-        assert end.code == 3
+        assert end.exit_code == 3
         assert gone(int(process.lines[0]))
 
     async def test_stop_before_start_does_nothing(self):

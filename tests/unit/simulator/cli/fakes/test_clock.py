@@ -12,7 +12,7 @@ def test_a_clock_has_no_such_rate(rtmskit, rate):
 
 @pytest.mark.parametrize("by", ["nan", "inf", "-inf", "nanh", "1e300", "-1"])
 def test_a_clock_cannot_jump_so_far(rtmskit, monkeypatch, by):
-    monkeypatch.setattr("rtms_simulator.cli.fakes.clock.find", lambda _file: {"recall": {"control_url": "http://127.0.0.1:1"}})
+    monkeypatch.setattr("rtms_simulator.cli.fakes.clock.find", lambda _file: {"control_url": "http://127.0.0.1:1"})
     done = rtmskit("clock", "advance", "--", by)
     assert done.exit_code == 2
     assert "is not a duration" in done.stderr

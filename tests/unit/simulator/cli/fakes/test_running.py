@@ -10,6 +10,7 @@ import pytest
 
 from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody
+from rtms_simulator.control.answers import Cleared
 
 
 @pytest.fixture
@@ -60,14 +61,21 @@ def test_a_file_that_is_no_description_is_explained(file, text):
 def test_a_refusal_is_told_with_its_reason(receiver, status, answer, kind, says):
     receiver.status, receiver.answer = status, lambda _body: answer
     with pytest.raises(kind, match=says):
-        running.ask(receiver.url, "POST", {})
+        running.ask({"control_url": receiver.url}, "", Cleared, "POST", {})
 
 
-def test_an_answer_is_json(receiver):
-    receiver.answer = lambda body: {"asked": json.loads(body)}
-    assert running.ask(receiver.url, "POST", {"a": 1}) == {"asked": {"a": 1}}
+def test_an_answer_is_decoded_strictly_and_the_token_goes_along(receiver):
+    receiver.answer = lambda _body: {"cleared": 3}
+    described = {"control_url": receiver.url, "control_token": "t"}
+    assert running.ask(described, "/faults", Cleared, "POST", {"a": 1}) == Cleared(cleared=3)
+    _, path, headers, body = receiver.requests[0]
+    assert (path, headers["authorization"], json.loads(body)) == ("/zoom-webhook/faults", "Bearer t", {"a": 1})
+    for strange in ({}, {"cleared": "3"}, {"cleared": 3, "more": 1}, [], b"no JSON"):
+        receiver.answer = lambda _body, strange=strange: strange
+        with pytest.raises(Failed, match="does not know"):
+            running.ask(described, "", Cleared, "POST", {})
 
 
 def test_no_answer_is_nobody():
     with pytest.raises(Nobody, match="does not answer"):
-        running.ask("http://127.0.0.1:1/_control")
+        running.ask({"control_url": "http://127.0.0.1:1/_control"}, "/clock", Cleared)

@@ -23,6 +23,8 @@ def nothing_starts(monkeypatch):
         (["--up", "/proc/nope/up.json"], "--up /proc/nope/up.json cannot be written"),
         (["--up", "file/up.json"], "--up file/up.json cannot be written"),
         (["--up", "."], "--up . is a directory"),
+        (["--no-function", "--webhook", "notaurl"], "--webhook 'notaurl' is not a URL"),
+        (["--no-function", "--worker", "ftp://x"], "--worker 'ftp://x' is not a URL"),
         (["--state", "firestore://project/database"], "FIRESTORE_EMULATOR_HOST is not set"),
     ],
 )

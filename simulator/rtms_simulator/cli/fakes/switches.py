@@ -1,0 +1,86 @@
+"""`rtmskit switches`: what the vendors' documentation leaves open, how it is decided, and deciding it otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtms_simulator.cli.fakes.running import ask, find, of_up
+from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import say_json, table
+from rtms_simulator.cli.play.outcome import BadInput, Nobody
+
+if TYPE_CHECKING:
+    from rtms_simulator.control.answers import SwitchRow
+
+
+@click.group()
+def switches() -> None:
+    """Look at the switches of the fakes, and set them in a running `up`.
+
+    A switch is a decision that a vendor's documentation leaves open, or one of its numbers. `reset` brings the defaults back.
+    """
+
+
+@switches.command("list")
+@click.argument("vendor", type=click.Choice(["zoom", "recall", "tasks"]), required=False)
+@of_up
+@as_json_option
+def list_(vendor: str | None, up_file: Path, as_json: bool) -> None:
+    """List the switches with default, evidence and source, and their values in the running `up` (if one runs)."""
+    from rtms_simulator.kit.control.defaults import default_switches
+
+    rows: list[SwitchRow] = default_switches()
+    with contextlib.suppress(Nobody):
+        rows = _of_up(find(up_file))
+    rows = [row for row in rows if vendor in (None, row.vendor)]
+    if as_json:
+        say_json({"switches": rows})
+        return
+    shown = [(row.name, _plain(row.value), "" if row.value == row.default else _plain(row.default), row.evidence, row.says) for row in rows]
+    table(("switch", "value", "default", "evidence", "meaning"), shown)
+
+
+@switches.command("set")
+@click.argument("settings", nargs=-1, required=True, metavar="SWITCH=VALUE...")
+@of_up
+@as_json_option
+def set_(settings: Sequence[str], up_file: Path, as_json: bool) -> None:
+    """Set switches of the running `up`; VALUE is JSON or else text. All are set, or none."""
+    from rtms_simulator.control.answers import SwitchList
+
+    values = parsed(settings)
+    listed = ask(find(up_file), "/switches", SwitchList, "PATCH", {"set": values})
+    rows = [row for row in listed.switches if row.name in values]
+    if as_json:
+        say_json({"switches": rows})
+    else:
+        click.echo("\n".join(f"{row.name} = {_plain(row.value)}" for row in rows))
+
+
+def parsed(settings: Sequence[str]) -> dict[str, Any]:
+    """`SWITCH=VALUE` texts as values by name. Raises BadInput."""
+    from rtms_simulator.kit.control.switches import read_value
+
+    values: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise BadInput(f"{text!r} has no value", "write SWITCH=VALUE, as zoom.deadline_s=5; `rtmskit switches list` shows them.")
+        values[name.strip()] = read_value(value)
+    return values
+
+
+def _of_up(described: dict[str, Any]) -> list[SwitchRow]:
+    from rtms_simulator.control.answers import SwitchList
+
+    return ask(described, "/switches", SwitchList).switches
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

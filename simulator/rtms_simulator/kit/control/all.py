@@ -1,0 +1,171 @@
+"""Every operation of the control plane, in the order of the document."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+
+from rtms_simulator.clock import Clock
+from rtms_simulator.control.answers import (
+    ClockChange,
+    ClockReading,
+    Happening,
+    ResetDone,
+    ResetRequest,
+    State,
+    SwitchChanges,
+    SwitchList,
+    SwitchRow,
+)
+from rtms_simulator.control.operations import IMPOSSIBLE, Call, Operation, impossible
+from rtms_simulator.kit.control.deliveries import delivery_operations
+from rtms_simulator.kit.control.endpoints import endpoint_operations
+from rtms_simulator.kit.control.fakes import Fakes
+from rtms_simulator.kit.control.faults import fault_operations
+from rtms_simulator.kit.control.happenings import happenings
+from rtms_simulator.kit.control.meetings import MeetingResource
+from rtms_simulator.kit.control.records import record_operations
+from rtms_simulator.kit.control.switches import by_vendor, changed, switch_rows
+
+
+def operations(fakes: Fakes, meetings: MeetingResource) -> list[Operation]:
+    """All of them. `meetings` must be closed by its owner."""
+    return [
+        *_whole(fakes),
+        *fault_operations(fakes.faults),
+        *_switches(fakes),
+        *meetings.operations(),
+        *delivery_operations(fakes),
+        *record_operations(fakes),
+        *endpoint_operations(fakes),
+    ]
+
+
+def reading(clock: Clock) -> ClockReading:
+    return ClockReading(now=clock.now(), rate=clock.rate, next_deadline=clock.next_deadline)
+
+
+def _whole(fakes: Fakes) -> list[Operation]:
+    async def state(_call: Call) -> State:
+        return _state(fakes)
+
+    async def clock(_call: Call) -> ClockReading:
+        return reading(fakes.clock)
+
+    async def set_clock(call: Call) -> ClockReading:
+        change: ClockChange = call.body
+        if change.rate is None and change.advance is None:
+            raise impossible("give rate, advance or both")
+        hands = {name: value for name, value in (("rate", change.rate), ("advance", change.advance)) if value is not None}
+        try:
+            fakes.clock.turn(**hands)
+        except ValueError as error:
+            raise impossible(str(error)) from None
+        return reading(fakes.clock)
+
+    async def reset(call: Call) -> ResetDone:
+        kept = fakes.reset(call.body.seed)
+        return ResetDone(records="forgotten" if (await kept if inspect.isawaitable(kept) else kept) else "kept")
+
+    async def events(_call: Call) -> AsyncIterator[Happening]:
+        return happenings(fakes, Clock())
+
+    return [
+        Operation(method="GET", path="/state", says="where everything stands, in numbers", handler=state, answer=State),
+        Operation(
+            method="GET",
+            path="/clock",
+            says="the fakes' time and its rate",
+            handler=clock,
+            answer=ClockReading,
+        ),
+        Operation(
+            method="POST",
+            path="/clock",
+            says="set the rate and/or jump forward",
+            handler=set_clock,
+            answer=ClockReading,
+            body=ClockChange,
+            refuses=IMPOSSIBLE,
+        ),
+        Operation(
+            method="POST",
+            path="/reset",
+            says="forget meetings, recordings, tasks, faults and switches",
+            handler=reset,
+            answer=ResetDone,
+            body=ResetRequest,
+        ),
+        Operation(
+            method="GET",
+            path="/events",
+            says="server-sent events of all that happens",
+            handler=events,
+            answer=Happening,
+            stream=True,
+        ),
+    ]
+
+
+def _state(fakes: Fakes) -> State:
+    space = fakes.recall.workspace
+    return State(
+        clock=reading(fakes.clock),
+        seed=fakes.seed(),
+        rtms_servers=list(fakes.zoom.server_urls()),
+        recall_base_url=fakes.recall.base_url,
+        queues=fakes.tasks.queues(),
+        meetings=len(fakes.zoom.meetings),
+        deliveries=len(fakes.zoom.webhooks.deliveries) + len(fakes.recall.webhooks.messages),
+        requests=len(fakes.recall.api.history),
+        tasks=len(fakes.tasks.tasks()),
+        meeting_direct_connects=len(space.mdcs),
+        recordings=len(space.recordings),
+        recorders=fakes.recall.lifecycle.recording_now,
+        faults=len(fakes.faults.listed()),
+    )
+
+
+def all_switches(fakes: Fakes) -> list[SwitchRow]:
+    """The switches of every fake, as they are decided now."""
+    return [
+        *switch_rows("zoom", fakes.zoom.switches),
+        *switch_rows("recall", fakes.recall.switches),
+        *switch_rows("tasks", fakes.tasks.switches),
+    ]
+
+
+def set_switches(fakes: Fakes, values: dict[str, object]) -> None:
+    """Decide some of them otherwise: all or, with a SwitchError, none."""
+    owners = {"zoom": fakes.zoom, "recall": fakes.recall, "tasks": fakes.tasks}
+    decided = {vendor: changed(vendor, owners[vendor].switches, some) for vendor, some in by_vendor(values)}
+    for vendor, switches in decided.items():
+        owners[vendor].switches = switches
+
+
+def _switches(fakes: Fakes) -> list[Operation]:
+    async def listed(_call: Call) -> SwitchList:
+        return SwitchList(switches=all_switches(fakes))
+
+    async def set_(call: Call) -> SwitchList:
+        set_switches(fakes, call.body.set)
+        return SwitchList(switches=all_switches(fakes))
+
+    return [
+        Operation(
+            method="GET",
+            path="/switches",
+            says="what documentation leaves open",
+            handler=listed,
+            answer=SwitchList,
+        ),
+        Operation(
+            method="PATCH",
+            path="/switches",
+            says="decide some of it otherwise: all that is given, or nothing",
+            handler=set_,
+            answer=SwitchList,
+            body=SwitchChanges,
+            refuses=IMPOSSIBLE,
+        ),
+    ]

@@ -1,0 +1,42 @@
+"""The faults that are armed."""
+
+from __future__ import annotations
+
+from rtms_simulator.control.answers import ArmedFaultRow, Cleared, FaultList, NewFault
+from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, Operation, missing
+from rtms_simulator.faults import ArmedFault, FaultBook
+
+
+def fault_row(armed: ArmedFault) -> ArmedFaultRow:
+    return ArmedFaultRow(id=armed.id, fault=str(armed.fault), vendor=armed.fault.family.vendor, left=armed.steps_left, used=armed.used)
+
+
+def fault_rows(book: FaultBook) -> list[ArmedFaultRow]:
+    return [fault_row(armed) for armed in book.listed()]
+
+
+def fault_operations(book: FaultBook) -> list[Operation]:
+    async def listed(_call: Call) -> FaultList:
+        return FaultList(armed=fault_rows(book))
+
+    async def added(call: Call) -> ArmedFaultRow:
+        return fault_row(book.add(call.body.fault))
+
+    async def cleared(_call: Call) -> Cleared:
+        return Cleared(cleared=book.clear())
+
+    async def cleared_one(call: Call) -> Cleared:
+        number = next((armed.id for armed in book.listed() if str(armed.id) == call.path["id"]), None)
+        if number is None:
+            known = ", ".join(str(armed.id) for armed in book.listed())
+            raise missing("fault", repr(call.path["id"]), f"armed are {known or 'none'}")
+        return Cleared(cleared=book.clear(number))
+
+    return [
+        Operation(method="GET", path="/faults", says="the faults that are armed", handler=listed, answer=FaultList),
+        Operation(
+            method="POST", path="/faults", says="arm a fault", handler=added, answer=ArmedFaultRow, body=NewFault, refuses=IMPOSSIBLE
+        ),
+        Operation(method="DELETE", path="/faults", says="disarm all", handler=cleared, answer=Cleared),
+        Operation(method="DELETE", path="/faults/{id}", says="disarm one", handler=cleared_one, answer=Cleared, refuses=NOT_FOUND),
+    ]

@@ -1,0 +1,179 @@
+"""Meetings over the control plane: play one, look at it, do something in it that no scenario said, upload files for one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from rtms_simulator.background import BackgroundTasks
+from rtms_simulator.clock import Clock
+from rtms_simulator.control.answers import (
+    MeetingList,
+    MeetingRow,
+    NewAction,
+    PlayRequest,
+    Traffic,
+    TrafficRow,
+    Uploaded,
+    UploadQuery,
+)
+from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, Operation, impossible, missing
+from rtms_simulator.errors import ControlRefusedError
+from rtms_simulator.kit.control.fakes import Fakes
+from rtms_simulator.kit.play import perform, resolve
+from rtms_simulator.kit.rows import meeting_row
+from rtms_simulator.scenario import Action
+from rtms_simulator.zoom import MeetingReport
+from rtms_simulator.zoom.meeting.actions import ACTIONS
+from rtms_simulator.zoom.meeting.app_stream import AppStream
+from rtms_simulator.zoom.meeting.meeting import Meeting
+
+MOST_UPLOAD = 2 << 30
+_LOOK_EVERY_S = 0.2
+
+
+class MeetingResource:
+    """The meetings of the fakes; those that were begun without waiting go on beside it until they are over or `aclose`."""
+
+    def __init__(self, fakes: Fakes) -> None:
+        self._fakes = fakes
+        self._real_time = Clock()
+        self._playing = BackgroundTasks()
+        self._tasks: dict[int, asyncio.Task[tuple[MeetingReport, ...]]] = {}
+        self._uploads = itertools.count(1)
+
+    async def aclose(self) -> None:
+        await self._playing.aclose()
+
+    def operations(self) -> list[Operation]:
+        return [
+            Operation(
+                method="POST",
+                path="/meetings",
+                says="play meetings; answers when they are over, and breaks them off when the caller goes away",
+                handler=self._play,
+                answer=MeetingList,
+                body=PlayRequest,
+                refuses=IMPOSSIBLE,
+            ),
+            Operation(method="GET", path="/meetings", says="every meeting's report", handler=self._listed, answer=MeetingList),
+            Operation(
+                method="GET", path="/meetings/{id}", says="one meeting's report", handler=self._shown, answer=MeetingRow, refuses=NOT_FOUND
+            ),
+            Operation(
+                method="DELETE",
+                path="/meetings/{id}",
+                says="break it off, and those that were begun with it",
+                handler=self._end,
+                answer=MeetingRow,
+                refuses=NOT_FOUND,
+            ),
+            Operation(
+                method="POST",
+                path="/meetings/{id}/actions",
+                says="do something in it that no scenario said",
+                handler=self._act,
+                answer=MeetingRow,
+                body=NewAction,
+                refuses={**NOT_FOUND, **IMPOSSIBLE},
+            ),
+            Operation(
+                method="GET",
+                path="/meetings/{id}/traffic",
+                says="control messages of its streams, media left out",
+                handler=self._traffic,
+                answer=Traffic,
+                refuses=NOT_FOUND,
+            ),
+            Operation(
+                method="POST",
+                path="/uploads",
+                says="a file for a later play request: a scenario, a recording, a transcript",
+                handler=self._upload,
+                answer=Uploaded,
+                query=UploadQuery,
+                upload=True,
+            ),
+        ]
+
+    async def _play(self, call: Call) -> MeetingList:
+        request: PlayRequest = call.body
+        url = request.webhook_url or self._fakes.webhook_url()
+        if not url:
+            raise impossible("no webhook is known here: name one as webhook_url")
+        play = resolve(request, self._fakes.uploads)
+        before = set(self._fakes.zoom.meetings)
+        playing = self._playing.start(perform(self._fakes.zoom, play, url, real_time=self._real_time))
+        if not request.wait:
+            while not playing.done() and set(self._fakes.zoom.meetings) == before:
+                await self._real_time.sleep(0)
+            begun = [meeting.report() for number, meeting in self._fakes.zoom.meetings.items() if number not in before]
+            return self._rows(begun or list(await playing))
+        try:
+            while not playing.done() and not await call.request.is_disconnected():
+                await asyncio.wait({playing}, timeout=_LOOK_EVERY_S)
+            return self._rows(list(await playing) if playing.done() else [])
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+
+    def _rows(self, reports: list[MeetingReport]) -> MeetingList:
+        links = self._fakes.links()
+        return MeetingList(meetings=[meeting_row(report, links) for report in reports])
+
+    async def _listed(self, _call: Call) -> MeetingList:
+        return self._rows([meeting.report() for meeting in self._fakes.zoom.meetings.values()])
+
+    async def _shown(self, call: Call) -> MeetingRow:
+        return meeting_row(self._meeting(call).report(), self._fakes.links())
+
+    async def _end(self, call: Call) -> MeetingRow:
+        meeting = self._meeting(call)
+        if (playing := self._tasks.get(meeting.id)) is not None:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+        await meeting.aclose()
+        return meeting_row(meeting.report(), self._fakes.links())
+
+    async def _act(self, call: Call) -> MeetingRow:
+        meeting, new = self._meeting(call), call.body
+        kinds = ACTIONS
+        if new.kind not in kinds:
+            raise impossible(f"there is no action {new.kind!r} (allowed: {', '.join(kinds)})")
+        at_s = self._fakes.clock.now() - meeting.started_at
+        try:
+            await meeting.act(Action(at_s, new.kind, new.who, new.data))
+        except (KeyError, ValueError, TypeError, AttributeError, AssertionError) as error:
+            raise impossible(f"{new.kind} cannot be done so: {type(error).__name__} {error}") from None
+        return meeting_row(meeting.report(), self._fakes.links())
+
+    async def _traffic(self, call: Call) -> Traffic:
+        return Traffic(traffic=[row for stream in self._meeting(call).streams for row in _traffic_rows(stream)])
+
+    async def _upload(self, call: Call) -> Uploaded:
+        identity = f"{next(self._uploads)}-{call.query.name}"
+        self._fakes.uploads.mkdir(parents=True, exist_ok=True)
+        target = self._fakes.uploads / identity
+        size = 0
+        with target.open("wb") as file:
+            async for chunk in call.request.stream():
+                size += len(chunk)
+                if size > MOST_UPLOAD:
+                    target.unlink()
+                    raise ControlRefusedError(413, "too_large", f"the file is larger than {MOST_UPLOAD:,} bytes")
+                file.write(chunk)
+        return Uploaded(upload=identity, bytes=size)
+
+    def _meeting(self, call: Call) -> Meeting:
+        meetings = self._fakes.zoom.meetings
+        for number, meeting in meetings.items():
+            if str(number) == call.path["id"]:
+                return meeting
+        raise missing("meeting", repr(call.path["id"]), f"there are {', '.join(map(str, meetings)) or 'none'}")
+
+
+def _traffic_rows(stream: AppStream) -> list[TrafficRow]:
+    return [
+        TrafficRow(stream=stream.ids.stream_id, at_ms=line.at_ms, connection=line.conn, what=line.what, out=line.out, message=line.message)
+        for line in stream.live.traffic
+    ]
