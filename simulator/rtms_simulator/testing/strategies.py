@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
 from rtms_simulator.recall.switches import Progression, RecallSwitches
+from rtms_simulator.scenario.meeting_events import MEETING_EVENTS
 from rtms_simulator.zoom.rtms.enums import StopReason
 from rtms_simulator.zoom.switches import ZoomSwitches
 from rtms_simulator.zoom.webhooks import events as zoom
@@ -148,9 +149,15 @@ def unknown_events() -> st.SearchStrategy[WebhookEvent]:
     return st.builds(WebhookEvent, names, payloads, _times())
 
 
+def plain_events() -> st.SearchStrategy[WebhookEvent]:
+    """What comes beside RTMS: a meeting, webinar or session begins, ends, somebody comes or goes."""
+    names = st.sampled_from([name for events in MEETING_EVENTS.values() for name in events])
+    return st.builds(lambda name, at: WebhookEvent(name, zoom.EVENTS[name].payload, at), names, _times())
+
+
 def events() -> st.SearchStrategy[WebhookEvent]:
     """Any event that Zoom may send."""
-    return st.one_of(starts(), stops(), interruptions(), challenges(), notices(), unknown_events())
+    return st.one_of(starts(), stops(), interruptions(), challenges(), notices(), plain_events(), unknown_events())
 
 
 @st.composite

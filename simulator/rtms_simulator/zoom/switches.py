@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import IntEnum
 from typing import Any, Literal
 
 from rtms_simulator.zoom.rtms.enums import MediaType, StatusCode, StopReason
@@ -127,3 +128,15 @@ DOCUMENTED = ZoomSwitches()
 def switch_table() -> list[dict[str, Any]]:
     """Each switch as {name, default, evidence, doc}, in the order of the dataclass."""
     return [{"name": one.name, "default": getattr(DOCUMENTED, one.name), **one.metadata} for one in fields(ZoomSwitches)]
+
+
+def switch_markdown() -> str:
+    """The table of docs/zoom-coverage.md."""
+    rows = [f"| `ZoomSwitches.{row['name']}` | `{_shown(row['default'])}` | {row['evidence']} | {row['doc']} |" for row in switch_table()]
+    return "\n".join(("| switch | default | evidence | what it is |", "| --- | --- | --- | --- |", *rows))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, MediaType):
+        return ", ".join((one.name or "").lower() for one in value)
+    return str(int(value)) if isinstance(value, IntEnum) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rtms_simulator.scenario import Action, Scenario, to_ms
@@ -13,7 +13,7 @@ from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
 from rtms_simulator.zoom.rtms.enums import MediaType
 
 _OPERATIONS = {name: number for number, name in enumerate(CHAT_OPERATIONS, 1)}
-_TO_EVERYONE, _TO_ONE, _TO_HOSTS = 1, 2, 4
+_TO_EVERYONE, _TO_ONE, _TO_GROUP, _TO_HOSTS, _TO_ONE_CC_HOSTS = 1, 2, 3, 4, 5
 
 
 def chat(scenario: Scenario, switches: MediaSwitches, start_ms: int) -> Iterator[MediaPacket]:
@@ -44,20 +44,38 @@ def _message(scenario: Scenario, action: Action, number: int) -> dict[str, Any]:
     message: dict[str, Any] = {
         "message_id": _id(scenario, f"message {data['id'] or number}"),
         "operation_type": _OPERATIONS[data["operation"]],
-        "chat_session": {"type": {"everyone": _TO_EVERYONE, "hosts": _TO_HOSTS}.get(to, _TO_ONE)},
+        "chat_session": _session(scenario, data, tuple(people)),
         "sender": {"user_id": sender.user_id, "user_name": sender.name},
         "data": data["text"] or data["emoji"],
     }
     if to in people:
         message["receiver"] = {"user_id": people[to].user_id, "user_name": to}
+    message |= _files(scenario, data)
     if data["reply_to"]:
         message["parent_message_id"] = _id(scenario, f"message {data['reply_to']}")
-    files = [{"file_id": _id(scenario, f"file {name}"), "file_name": name} for name in data["files"]]
-    if files and data["operation"] == "delete":
-        message["delete_file_id_list"] = [file["file_id"] for file in files]
-    elif files:
-        message["files"] = files
     return message
+
+
+def _session(scenario: Scenario, data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """To whom: Zoom's five session types; a private chat group's has the group's id (Zoom's library types)."""
+    to = data["to"]
+    if to in ("everyone", "hosts"):
+        return {"type": _TO_EVERYONE if to == "everyone" else _TO_HOSTS}
+    if to in names:
+        return {"type": _TO_ONE_CC_HOSTS if data["cc_hosts"] else _TO_ONE}
+    return {"type": _TO_GROUP, "id": chat_group_id(scenario, to)}
+
+
+def _files(scenario: Scenario, data: Mapping[str, Any]) -> dict[str, Any]:
+    files = [{"file_id": _id(scenario, f"file {name}"), "file_name": name} for name in data["files"]]
+    if not files:
+        return {}
+    return {"delete_file_id_list": [file["file_id"] for file in files]} if data["operation"] == "delete" else {"files": files}
+
+
+def chat_group_id(scenario: Scenario, group: str) -> str:
+    """The id of a scenario's private chat group, the same in its events and in the messages to it."""
+    return _id(scenario, f"group {group}")
 
 
 def _id(scenario: Scenario, what: str) -> str:

@@ -355,7 +355,16 @@ class Meeting:
         self._send(event, endpoint)
 
     def _started(self, stream_ids: events.StreamIds, url: str) -> events.WebhookEvent:
-        return events.started(self.scenario.product, stream_ids, url, self._event_ts(), switches=self.plan.switches)
+        switches = self.plan.switches
+        return events.started(
+            self.scenario.product,
+            stream_ids,
+            url,
+            self._event_ts(),
+            form=switches.payload_form,
+            several_urls=switches.several_urls,
+            custom_fields_key=switches.custom_fields_key,
+        )
 
     def participant_event(self, person: Person, *, joined: bool) -> None:
         """`meeting.participant_joined` or `_left`, if the scenario has them."""

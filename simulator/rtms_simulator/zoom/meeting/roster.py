@@ -6,13 +6,13 @@ Sources: developers.zoom.us, RTMS "Session events" (2 to 14) and "Contact Center
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rtms_simulator.scenario import Action, Person, Scenario
 from rtms_simulator.scenario.actions import CHAT_MEMBER_STATUSES
+from rtms_simulator.zoom.media.chat import chat_group_id
 from rtms_simulator.zoom.rtms.enums import ContactCenterEventType, EventType, MediaType
 from rtms_simulator.zoom.switches import ZoomSwitches
 
@@ -40,11 +40,6 @@ class StreamEvent:
     number: int
     fields: Mapping[str, Any]
     scope: MediaType | None = None
-
-
-def chat_group_id(scenario: Scenario, group: str) -> str:
-    """The id of a scenario's chat group, the same in its events and in the messages to it."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"rtmskit/{scenario.name}/{scenario.seed}/group {group}")).upper()
 
 
 class MeetingRoster:

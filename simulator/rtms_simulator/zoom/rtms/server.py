@@ -234,6 +234,7 @@ class RtmsSocket(asyncio.Protocol):
                 response = self._ws.reject(status, "")
         self._ws.send_response(response)
         if response.status_code == 101:
+            self._flush()  # messages must not overtake the answer
             self._hub.opened(self)
 
     def _guarded_frame(self, frame: Frame) -> None:

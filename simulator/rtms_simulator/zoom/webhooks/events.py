@@ -13,19 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rtms_simulator.zoom.switches import DOCUMENTED, ZoomSwitches
+from rtms_simulator.scenario import Person
+from rtms_simulator.zoom.switches import PayloadForm
+from rtms_simulator.zoom.webhooks import meeting_events
+from rtms_simulator.zoom.webhooks.event import StreamIds, WebhookEvent
 
 URL_VALIDATION = "endpoint.url_validation"
 RtmsPhase = Literal["started", "stopped", "interrupted"]
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookEvent:
-    """One webhook: `event_ts` in milliseconds. Zoom's key order is not fixed; `body` decides it."""
-
-    name: str
-    payload: Mapping[str, Any]
-    event_ts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +46,24 @@ FAMILIES: Mapping[str, EventFamily] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StreamIds:
-    """The ids of one meeting and stream; fields a family does not have are not sent."""
-
-    entity_id: str
-    stream_id: str
-    operator_id: str = "xKLTZyhRT_aPl5eOQ2Dl9w"
-    account_id: str = "Ylp1nCFkRuSyGvUx2eVzKg"
-    meeting_id: str = "85746065"
-    session_key: str = "ABC36jaBI145"
-    is_original_host: bool = True
-    custom_fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """Of contact_center.voice_rtms_started: the call's SIP data."""
-
-
-def started(product: str, ids: StreamIds, server_url: str, event_ts: int, *, switches: ZoomSwitches = DOCUMENTED) -> WebhookEvent:
-    """`*.rtms_started`. Raises KeyError for an unknown product."""
+def started(
+    product: str,
+    ids: StreamIds,
+    server_url: str,
+    event_ts: int,
+    *,
+    form: PayloadForm = "2026-05",
+    several_urls: bool = False,
+    custom_fields_key: str = "custom_fields",
+) -> WebhookEvent:
+    """`*.rtms_started`. The keywords are those of `ZoomSwitches`. Raises KeyError for an unknown product."""
     family = FAMILIES[product]
     payload = _common(family, ids)
-    for name in family.started + (family.since_2026 if switches.payload_form == "2026-05" else ()):
+    for name in family.started + (family.since_2026 if form == "2026-05" else ()):
         payload[name] = getattr(ids, "meeting_id" if name == "webinar_id" else name)
     if ids.custom_fields:
-        payload[switches.custom_fields_key] = dict(ids.custom_fields)
-    server_urls = f"{server_url},{server_url}/second" if switches.several_urls else server_url
+        payload[custom_fields_key] = dict(ids.custom_fields)
+    server_urls = f"{server_url},{server_url}/second" if several_urls else server_url
     return WebhookEvent(family.name("started"), payload | {"server_urls": server_urls}, event_ts)
 
 
@@ -138,20 +126,29 @@ _EXAMPLE_URL = "wss://127.0.0.1:443"
 
 
 def _examples() -> dict[str, WebhookEvent]:
-    found: list[WebhookEvent] = []
+    examples: list[WebhookEvent] = []
     for product in FAMILIES:
-        found += [
+        examples += [
             started(product, _EXAMPLE_IDS, _EXAMPLE_URL, _EXAMPLE_TS),
             stopped(product, _EXAMPLE_IDS, 6, _EXAMPLE_TS),
             interrupted(product, _EXAMPLE_IDS, _EXAMPLE_TS),
         ]
-    found += [
+    for product in meeting_events.MEETING_EVENTS:
+        facts = meeting_events.MeetingFacts(product, _EXAMPLE_IDS, "My Meeting", 60, _EXAMPLE_TS)
+        person = Person(16778240, "Jane Doe")
+        examples += [
+            meeting_events.began(facts, _EXAMPLE_TS),
+            meeting_events.participant_joined(facts, person, _EXAMPLE_TS, _EXAMPLE_TS),
+            meeting_events.participant_left(facts, person, _EXAMPLE_TS, _EXAMPLE_TS),
+            meeting_events.ended(facts, _EXAMPLE_TS, _EXAMPLE_TS),
+        ]
+    examples += [
         concurrency_near_limit(2000, 1700, _EXAMPLE_TS),
         concurrency_limited("meeting", _EXAMPLE_IDS, 2000, _EXAMPLE_TS),
         app_deauthorized("clientid", _EXAMPLE_IDS, "2019-06-17T13:52:28.632Z", _EXAMPLE_TS),
         url_validation("qgg8vlvZRS6UYooatFL8Aw", 1654503849680),
     ]
-    return {event.name: event for event in found}
+    return {event.name: event for event in examples}
 
 
 EVENTS: Mapping[str, WebhookEvent] = _examples()

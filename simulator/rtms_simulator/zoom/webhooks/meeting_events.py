@@ -10,7 +10,7 @@ from typing import Any
 
 from rtms_simulator.scenario import Person
 from rtms_simulator.scenario.meeting_events import MEETING_EVENTS
-from rtms_simulator.zoom.webhooks.events import StreamIds, WebhookEvent
+from rtms_simulator.zoom.webhooks.event import StreamIds, WebhookEvent
 
 _SCHEDULED = 2
 _WEBINAR = 5

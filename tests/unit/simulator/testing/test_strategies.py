@@ -91,7 +91,7 @@ def test_every_way_of_writing_an_event_says_the_same(event: WebhookEvent, data: 
 def test_every_event_that_zoom_documents_is_among_the_events() -> None:
     seen: set[str] = set()
 
-    @settings(max_examples=500, derandomize=True, database=None)
+    @settings(max_examples=1000, derandomize=True, database=None)
     @given(event=strategies.events())
     def draw(event: WebhookEvent) -> None:
         seen.add(event.name)

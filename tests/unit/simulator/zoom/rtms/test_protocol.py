@@ -492,3 +492,125 @@ def test_read_message_refuses_what_is_not_one_small_object() -> None:
         with pytest.raises(UnreadableMessageError):
             read_message(raw)
     assert read_message('{"msg_type":1,"x":"\u00eb"}') == {"msg_type": 1, "x": "ë"}
+
+
+# What Zoom has since July and November 2026
+
+
+@pytest.mark.parametrize(("form", "reason"), [("words", "invalid signature"), ("names", "INVALID_SIGNATURE")])
+def test_a_refusal_says_its_reason_in_words_or_as_a_name(form: str, reason: str) -> None:
+    for kind in (1, 3):
+        [answer] = sent(stream(refusal_reasons=form).greet(SIGNALING, hello(kind, signature="0" * 64), 1.0))
+        assert answer["reason"] == reason
+
+
+def test_a_second_signaling_connection_may_displace_the_first() -> None:
+    protocol = joined(1, second_signaling="displace")
+    effects = protocol.greet(OTHER, hello(1), 2.0)
+    assert effects[:2] == [CloseConnection(SIGNALING, 1000), CloseConnection(MEDIA, 1000)]
+    assert status(effects) == 0
+    assert not [effect for effect in effects if isinstance(effect, SendWebhook)]
+    assert protocol.signaling == OTHER
+    assert status(protocol.greet(9, hello(3, media_type=1), 3.0)) == 0
+    effects = say(protocol, OTHER, 4.0, msg_type=7)
+    assert [message["state"] for message in sent(effects, 8)] == [StreamState.ACTIVE]
+    assert [effect.conn for effect in effects if isinstance(effect, StartMedia)] == [9]
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"protocol_version": 2}, 4),
+        ({"protocol_version": "1"}, 4),
+        ({"protocol_version": True}, 4),
+        ({"srt_passphrase": "secret"}, 4),
+        ({"transport": "SRT"}, 4),
+        ({"transmission_protocol": 3}, 4),
+        ({"transmission_protocol": {"type": "srt"}}, 4),
+    ],
+)
+@pytest.mark.parametrize("kind", [1, 3])
+def test_another_version_or_transport_is_refused_and_the_stream_lives(fields: dict[str, Any], refused: int, kind: int) -> None:
+    protocol = joined(8)
+    assert status(protocol.greet(OTHER, hello(kind, media_type=1, **fields), 2.0)) == refused
+    assert protocol.state is StreamState.ACTIVE
+
+
+def test_the_status_of_a_version_and_of_a_transport_are_switches() -> None:
+    protocol = stream(
+        unsupported_version_status=StatusCode.INVALID_MESSAGE_TYPE, unsupported_transport_status=StatusCode.INVALID_MEDIA_PARAMS
+    )
+    assert status(protocol.greet(SIGNALING, hello(1, protocol_version=2), 1.0)) == 1
+    assert status(protocol.greet(SIGNALING, hello(1, srt=True), 1.0)) == 17
+    assert status(protocol.greet(SIGNALING, hello(1, transport="websocket", srt=False), 1.0)) == 0
+
+
+def test_encryption_is_answered_with_none_and_nonsense_with_status_4() -> None:
+    protocol = joined(8)
+    [answer] = sent(protocol.greet(OTHER, hello(3, media_type=1, payload_encryption=True), 2.0))
+    assert (answer["status_code"], answer["payload_encrypted"]) == (0, False)
+    assert status(protocol.greet(9, hello(3, media_type=2, payload_encryption="yes"), 2.0)) == 4
+    assert status(protocol.greet(9, hello(3, media_type=2, payload_encryption=1), 2.0)) == 4
+
+
+def individual_video(streams: int) -> StreamProtocol:
+    protocol = stream(individual_video_streams=streams)
+    protocol.greet(SIGNALING, hello(1), 1.0)
+    return protocol
+
+
+def open_video(protocol: StreamProtocol, conn: int, data_opt: int = 4) -> int:
+    return status(protocol.greet(conn, hello(3, media_type=2, media_params={"video": {"data_opt": data_opt}}), 1.0))
+
+
+def test_several_individual_videos_have_a_connection_each() -> None:
+    protocol = individual_video(3)
+    assert [open_video(protocol, conn) for conn in (2, 3, 4, 5)] == [0, 0, 0, 16]
+    assert open_video(protocol, 6, data_opt=3) == 16
+    say(protocol, SIGNALING, msg_type=7)
+    selected = [say(protocol, SIGNALING, msg_type=28, user_id=user, subscribe=True)[1] for user in (71, 72, 73, 74)]
+    assert selected == [SelectVideo(2, 71), SelectVideo(3, 72), SelectVideo(4, 73), SelectVideo(2, 74)]
+    assert say(protocol, SIGNALING, msg_type=28, user_id=72, subscribe=False)[1] == SelectVideo(3, None)
+    assert status(say(protocol, SIGNALING, msg_type=28, user_id=73, subscribe=True)) == StatusCode.DUPLICATE_VIDEO_SUBSCRIPTION
+    protocol.lost(4, 2.0)
+    assert say(protocol, SIGNALING, msg_type=28, user_id=73, subscribe=True)[1] == SelectVideo(3, 73)
+
+
+def test_individual_video_that_was_chosen_before_ready_starts_with_ready() -> None:
+    protocol = individual_video(1)
+    open_video(protocol, MEDIA)
+    assert len(say(protocol, SIGNALING, msg_type=28, user_id=7, subscribe=True)) == 1
+    [flow] = [effect for effect in say(protocol, SIGNALING, msg_type=7) if isinstance(effect, StartMedia)]
+    assert flow.user_id == 7
+
+
+def test_individual_video_is_chosen_again_after_its_socket_broke() -> None:
+    protocol = individual_video(1)
+    open_video(protocol, MEDIA)
+    say(protocol, SIGNALING, msg_type=7)
+    say(protocol, SIGNALING, msg_type=28, user_id=7, subscribe=True)
+    protocol.lost(MEDIA, 2.0)
+    assert status(say(protocol, SIGNALING, msg_type=28, user_id=7, subscribe=True)) == StatusCode.INVALID_MEDIA_VIDEO_DATA_OPT
+    open_video(protocol, OTHER)
+    assert [flow.user_id for flow in say(protocol, SIGNALING, msg_type=7) if isinstance(flow, StartMedia)] == [None]
+    assert say(protocol, SIGNALING, msg_type=28, user_id=7, subscribe=True)[1] == SelectVideo(OTHER, 7)
+
+
+@pytest.mark.parametrize(("while_away", "state"), [((), 5), (("resume",), 1), (("resume", "pause"), 5)])
+def test_a_pause_lasts_over_a_reconnect(while_away: tuple[str, ...], state: int) -> None:
+    protocol = joined(1)
+    protocol.pause(2.0)
+    protocol.drop_signaling(3.0)
+    for what in while_away:
+        assert getattr(protocol, what)(3.5) == []
+    protocol.greet(SIGNALING, hello(1), 4.0)
+    protocol.greet(MEDIA, hello(3, media_type=1), 4.0)
+    [update] = sent(say(protocol, SIGNALING, 5.0, msg_type=7), 8)
+    assert update["state"] == state
+    assert protocol.flowing is (state == 1)
+
+
+def test_a_subscription_by_event_code_counts_as_one_by_event_type() -> None:
+    protocol = joined()
+    say(protocol, SIGNALING, msg_type=5, events=[{"event_code": 2, "subscribe": True}])
+    assert len(protocol.event(2, {"event_type": 2})) == 1

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.zoom.switches import ZoomSwitches
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import EVENTS, FAMILIES, STYLES, StreamIds, WebhookEvent
 
@@ -46,7 +45,7 @@ def test_the_golden_vector_of_a_challenge() -> None:
     ],
 )
 def test_the_families(product: str, prefix: str, fields: set[str]) -> None:
-    old = events.started(product, IDS, "wss://zoom.test:443", TS, switches=ZoomSwitches(payload_form="2025"))
+    old = events.started(product, IDS, "wss://zoom.test:443", TS, form="2025")
     assert old.name == f"{prefix}rtms_started"
     assert set(old.payload) == fields
     new = events.started(product, IDS, "wss://zoom.test:443", TS)
@@ -69,7 +68,7 @@ def test_the_events_that_are_not_about_one_stream() -> None:
 
 
 def test_every_event_has_an_example_that_can_be_sent() -> None:
-    assert len(EVENTS) == 3 * 5 + 4
+    assert len(EVENTS) == 3 * 5 + 4 * 3 + 4
     for name, event in EVENTS.items():
         assert json.loads(events.body(event)) == {"event": name, "event_ts": event.event_ts, "payload": dict(event.payload)}
 
