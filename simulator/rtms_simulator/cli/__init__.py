@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from rtms_simulator import __version__, extras
+from rtms_simulator import extras
+from rtms_simulator.version import __version__
 
 
 class Row(NamedTuple):

@@ -21,7 +21,6 @@ from typing import Any
 
 from starlette.routing import Mount
 
-from rtms_simulator import __version__
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
 from rtms_simulator.control.app import control_app
@@ -38,6 +37,7 @@ from rtms_simulator.recall.reach import proxy_environment
 from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.http_server import HttpServer
 from rtms_simulator.serving.processes import Port
+from rtms_simulator.version import __version__
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.rest import rest_routes
 

@@ -5,6 +5,9 @@ from rtms_simulator.scenario.actions import KINDS, LONGEST_S, MAX_USER_ID, PRODU
 from rtms_simulator.scenario.model import Scenario, Span, Utterance, to_ms
 from rtms_simulator.scenario.toml import FIRST_USER_ID, PERSON_KEYS, SCENARIO_KEYS, load, names, parse
 
+load_scenario = load
+"""The name of `load` in the public face."""
+
 __all__ = [
     "FIRST_USER_ID",
     "KINDS",
@@ -22,6 +25,7 @@ __all__ = [
     "Span",
     "Utterance",
     "load",
+    "load_scenario",
     "names",
     "parse",
     "to_ms",

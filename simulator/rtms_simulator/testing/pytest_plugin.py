@@ -21,23 +21,30 @@ import pytest
 from rtms_simulator import extras
 
 if TYPE_CHECKING:
-    from rtms_simulator.testing.sandbox import World
+    from rtms_simulator.testing.sandbox import WebhookSandbox
+
+
+MARKER = ("seed", "tls", "faults", "switches")
+"""What `@pytest.mark.rtms` takes."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "rtms(seed=0, tls=False): how `rtms_world` is made")
+    config.addinivalue_line("markers", "rtms(seed=0, tls=False, faults=[], switches={}): how `rtms_world` is made")
 
 
 @pytest.fixture
-def rtms_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
+def rtms_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[WebhookSandbox]:
     """A Zoom, a Recall and a Cloud Tasks of this test's own. Fails the test afterwards if an invariant was broken."""
     if lacking := extras.missing("simulator"):
         pytest.fail(f"rtms_world needs {', '.join(lacking)}, not installed: {extras.advice('test')}", pytrace=False)
     # Late, so that a test run which does not use it pays nothing.
-    from rtms_simulator.testing.sandbox import World
+    from rtms_simulator.testing.sandbox import WebhookSandbox
 
     marker = request.node.get_closest_marker("rtms")
-    world = World(tmp_path_factory.mktemp("rtms"), **(marker.kwargs if marker else {}))
+    given = marker.kwargs if marker else {}
+    if unknown := sorted(given.keys() - MARKER):
+        pytest.fail(f"@pytest.mark.rtms takes no {unknown[0]!r} (allowed: {', '.join(MARKER)})", pytrace=False)
+    world = WebhookSandbox(tmp_path_factory.mktemp("rtms"), **given)
     world.start()
     try:
         yield world

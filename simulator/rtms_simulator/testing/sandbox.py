@@ -1,146 +1,80 @@
-"""Both vendors around one receiver under test, on a thread of their own, and what must hold of it afterwards.
+"""Test bed for a webhook: both fakes in a background thread, and the invariants checked after each test.
 
-The fakes live in an event loop on a thread, so that synchronous and asynchronous tests can use them alike. `judge` is pure.
+The fakes live in an event loop on a thread, so that synchronous and asynchronous tests can use them alike.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import PlayRequest
+from rtms_simulator.errors import InputError
+from rtms_simulator.faults.grammar import did_you_mean
+from rtms_simulator.kit.control.all import set_switches
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
-from rtms_simulator.recall.http.exchange import RequestRecord
-from rtms_simulator.recall.records.workspace import Mdc
+from rtms_simulator.testing.invariants import INVARIANTS, Problem, judge, judge_faults
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 from rtms_simulator.zoom.webhooks.sender import Delivery, UrlValidation
 
 T = TypeVar("T")
 
-FORGERIES = ("wrong-signature", "unsigned", "stale")
-CREATE = "/api/v1/meeting_direct_connect"
 
-INVARIANTS: Mapping[str, str] = {
-    "refused": "every genuine event is taken: a 4xx is never sent again",
-    "failed": "every genuine event is taken the first time: after a 5xx Zoom waits 5 minutes, and a stream waits one",
-    "slow": "every event is answered within Zoom's 3 seconds",
-    "forged": "what is unsigned, wrongly signed or stale is never taken",
-    "lost": "every start that was taken reaches Recall",
-    "doubled": "one (stream, server_urls) makes at most one Meeting Direct Connect",
-    "unjoined": "every stream that reached Recall was joined: the signature was right",
-}
-"""What `World.problems` looks for. `World.allow` takes these names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One broken invariant: its name in `INVARIANTS`, what happened, and the nearest miss."""
-
-    name: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.what}\n    ({INVARIANTS[self.name]})"
-
-
-def judge(
-    deliveries: Iterable[Delivery], meetings: Iterable[MeetingReport], mdcs: Iterable[Mdc], requests: Sequence[RequestRecord]
-) -> list[Problem]:
-    """Every broken invariant in what the fakes have seen."""
-    problems: list[Problem] = []
-    for delivery in deliveries:
-        problems += _of_delivery(delivery)
-    made = Counter(target for mdc in mdcs if (target := _target(mdc)) is not None)
-    problems += [
-        Problem("doubled", f"stream {stream} on {server} was created {count} times at Recall")
-        for (stream, server), count in made.items()
-        if count > 1
-    ]
-    for meeting in meetings:
-        problems += _of_meeting(meeting, set(made), requests)
-    return problems
-
-
-def _of_delivery(delivery: Delivery) -> list[Problem]:
-    found: list[Problem] = []
-    forged = [fault for fault in delivery.faults if any(word in FORGERIES for word in fault.replace(":", " ").split())]
-    if delivery.event.name == "endpoint.url_validation" or not delivery.attempts:
-        return found
-    status, name = delivery.attempts[0].status or 0, f"{delivery.event.name} (delivery {delivery.id})"
-    answer = delivery.attempts[0].answer[:200].decode("utf-8", "replace")
-    if forged:
-        if 200 <= status < 300:
-            found.append(Problem("forged", f"{name} with the fault {forged[0]} was answered {status}"))
-    elif status == -1:
-        found.append(Problem("slow", f"{name} was not answered in time"))
-    elif status < 0 or status >= 500:
-        found.append(Problem("failed", f"{name} was answered {status}: {answer or delivery.attempts[0].problem}"))
-    elif status not in (200, 204):
-        found.append(Problem("refused", f"{name} was answered {status}: {answer}"))
-    return found
-
-
-def _of_meeting(meeting: MeetingReport, made: set[tuple[str, str]], requests: Sequence[RequestRecord]) -> list[Problem]:
-    found: list[Problem] = []
-    taken = {
-        (str(delivery.event.payload["rtms_stream_id"]), str(delivery.event.payload["server_urls"]))
-        for delivery in meeting.deliveries
-        if delivery.event.name.endswith("rtms_started") and delivery.outcome == "delivered"
-    }
-    for stream, server in sorted(taken - made):
-        found.append(Problem("lost", f"the start of stream {stream} on {server} was taken, but never reached Recall. {_nearest(requests)}"))
-    for report in meeting.streams:
-        if report.joined_ms is None and any(stream == report.stream_id for stream, _ in taken & made):
-            found.append(
-                Problem("unjoined", f"stream {report.stream_id} ended {report.state}, stop reason {report.stop_reason}; never joined")
-            )
-    return found
-
-
-def _nearest(requests: Sequence[RequestRecord]) -> str:
-    """What came closest to a create."""
-    if not requests:
-        return "Recall was sent no request at all."
-    posts = [one for one in requests if one.method == "POST"] or list(requests)
-    last = posts[-1]
-    key = "" if last.authorized else ", without an Authorization header"
-    return f"The nearest: {last.method} {last.path} was answered {last.status}{key}."
-
-
-def _target(mdc: Mdc) -> tuple[str, str] | None:
-    asked = mdc.body.get("zoom_rtms") or {}
-    stream, server = asked.get("rtms_stream_id"), asked.get("server_urls")
-    return (str(stream), str(server)) if stream and server else None
-
-
-class World:
-    """Zoom, Recall and Cloud Tasks for one test. All methods block, and may be called from any thread but the fakes' own.
+class WebhookSandbox:
+    """Zoom, Recall and Cloud Tasks around one receiver under test. All methods block, and may be called from any thread but the fakes' own.
 
     In an `async` test whose receiver runs in the test's own loop, call them through `asyncio.to_thread`.
     """
 
-    def __init__(self, directory: Path, *, seed: int = 0, tls: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        seed: int = 0,
+        tls: bool = False,
+        faults: Iterable[str] = (),
+        switches: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`faults` are armed and `switches` (by their names, `zoom.close_code`) set at the start.
+
+        Raises FaultError or SwitchError in `start` for what there is not.
+        """
         self._plan = Plan(directory, function=False, seed=seed, tls=tls)
+        self._first_faults, self._first_switches = tuple(faults), dict(switches or {})
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rtms-world", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rtms-sandbox", daemon=True)
+        self._stack: Stack | None = None
         self._allowed: set[str] = set()
 
+    @property
+    def stack(self) -> Stack:
+        """The fakes. Raises RuntimeError before `start`."""
+        if self._stack is None:
+            raise RuntimeError("start() first")
+        return self._stack
+
     def start(self) -> None:
+        """Start the fakes. Raises OSError, FaultError or SwitchError; then nothing is left running."""
         self._thread.start()
-        self.stack: Stack = self._call(self._started())
+        try:
+            self._stack = self._call(self._started())
+        except BaseException:
+            self._end_thread()
+            raise
 
     def close(self) -> None:
         """Stop everything."""
         self._call(self.stack.aclose())
+        self._end_thread()
+
+    def _end_thread(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -170,77 +104,94 @@ class World:
         Raises PlayRequestError.
         """
 
-        async def whole() -> MeetingReport:
+        async def work() -> MeetingReport:
             play = resolve(PlayRequest(scenario=scenario, speed=speed, **asked))
             [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock())
             await self.stack.recall.drained()
             return report
 
-        return self._call(whole())
+        return self._call(work())
 
     def send(self, webhook_url: str, event: str, payload: Mapping[str, Any] | None = None) -> Delivery:
-        """Send one event, signed, with the documentation's values; `payload` changes some of them. Raises KeyError for an unknown event."""
+        """Send one signed event with the documentation's values; `payload` changes some. Raises InputError for an unknown event."""
 
-        async def whole() -> Delivery:
-            example = EVENTS[event]
+        async def work() -> Delivery:
+            example = EVENTS.get(event)
+            if example is None:
+                raise InputError(f"Zoom documents no event {event!r}; {did_you_mean(event, EVENTS)}allowed: {', '.join(EVENTS)}")
             whole = WebhookEvent(event, {**example.payload, **(payload or {})}, self.stack.clock.now_ms())
             return await self.stack.zoom.deliver(whole, self.stack.zoom.endpoint(webhook_url))
 
-        return self._call(whole())
+        return self._call(work())
 
     def fault(self, text: str) -> None:
         """Arm a fault of any vendor (`zoom.webhook.*: late 4s`, `recall.create: 503 x2 then ok`). Raises FaultError."""
 
-        async def whole() -> None:
+        async def work() -> None:
             self.stack.faults.add(text)
 
-        self._call(whole())
+        self._call(work())
 
     def recall_webhooks(self, url: str) -> None:
         """Have Recall send its webhooks there too, signed with RECALL_WEBHOOK_SECRETS."""
 
-        async def whole() -> None:
+        async def work() -> None:
             self.stack.recall.webhooks.add(WebhookEndpoint(url))
 
-        self._call(whole())
+        self._call(work())
 
     def advance(self, seconds: float) -> None:
         """Let time pass for the fakes; what was due by then happens."""
 
-        async def whole() -> None:
+        async def work() -> None:
             self.stack.clock.advance(seconds)
 
-        self._call(whole())
+        self._call(work())
 
     def handed_on(self) -> list[dict[str, Any]]:
         """The `zoom_rtms` of every Meeting Direct Connect at Recall, with its id and status, oldest first."""
 
-        async def whole() -> list[dict[str, Any]]:
+        async def work() -> list[dict[str, Any]]:
             mdcs = self.stack.recall.workspace.mdcs.values()
             return [{**mdc.body["zoom_rtms"], "id": mdc.id, "status": mdc.status.code} for mdc in mdcs if mdc.body.get("zoom_rtms")]
 
-        return self._call(whole())
+        return self._call(work())
+
+    def switch(self, **values: Any) -> None:
+        """Decide switches otherwise: `switch(zoom_close_code=1001)` or `switch(**{"recall.page_size": 3})`. Raises SwitchError."""
+        named = {name if "." in name else name.replace("_", ".", 1): value for name, value in values.items()}
+
+        async def work() -> None:
+            set_switches(self.stack.fakes, named)
+
+        self._call(work())
 
     def allow(self, *names: str) -> None:
-        """This test means to break these invariants. Raises KeyError for a name that is none."""
+        """To allow a violation in this test, name it. Raises InputError for a name that `INVARIANTS` does not have."""
         for name in names:
-            _ = INVARIANTS[name]
+            if name not in INVARIANTS:
+                raise InputError(f"there is no invariant {name!r}; {did_you_mean(name, INVARIANTS)}allowed: {', '.join(INVARIANTS)}")
             self._allowed.add(name)
 
     def problems(self) -> list[Problem]:
         """Every broken invariant that is not allowed."""
 
-        async def whole() -> list[Problem]:
+        async def work() -> list[Problem]:
             zoom, recall = self.stack.zoom, self.stack.recall
             meetings = [meeting.report() for meeting in zoom.meetings.values()]
-            return judge(list(zoom.webhooks.deliveries), meetings, recall.workspace.mdcs.values(), list(recall.api.history))
+            deliveries = list(zoom.webhooks.deliveries)
+            broken = judge(deliveries, meetings, recall.workspace.mdcs.values(), list(recall.api.history))
+            return broken + judge_faults(self.stack.faults.listed(), deliveries)
 
-        return [problem for problem in self._call(whole()) if problem.name not in self._allowed]
+        return [problem for problem in self._call(work()) if problem.name not in self._allowed]
 
     async def _started(self) -> Stack:
         stack = Stack(self._plan)
         try:
             await stack.start()
+            set_switches(stack.fakes, self._first_switches)
+            for fault in self._first_faults:
+                stack.faults.add(fault)
         except BaseException:
             await stack.aclose()
             raise

@@ -1,11 +1,14 @@
 """`rtms_simulator.testing.sandbox`: each invariant is found broken when it is, and only then."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
 
+from rtms_simulator.errors import InputError
 from rtms_simulator.recall.http.exchange import RequestRecord
-from rtms_simulator.testing.sandbox import INVARIANTS, World, judge
+from rtms_simulator.testing.invariants import INVARIANTS, judge
+from rtms_simulator.testing.sandbox import WebhookSandbox
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
 
@@ -73,7 +76,7 @@ def test_reaching_recall_without_being_joined_means_a_wrong_signature():
 
 @pytest.fixture
 def world(tmp_path):
-    one = World(tmp_path)
+    one = WebhookSandbox(tmp_path)
     one.start()
     yield one
     one.close()
@@ -94,12 +97,47 @@ def test_the_world_sends_arms_and_judges(world):
     for wrong in ("recall.create: nonsense", "nonsense"):
         with pytest.raises(ValueError, match="nonsense"):
             world.fault(wrong)
-    with pytest.raises(KeyError):
-        world.allow("everything")
-    with pytest.raises(KeyError):
-        world.send(nowhere, "no.such.event")
+    with pytest.raises(InputError, match=r"did you mean lost\? allowed: refused"):
+        world.allow("losst")
+    with pytest.raises(InputError, match=r"did you mean meeting.rtms_started\?"):
+        world.send(nowhere, "meeting.rtms_startd")
+
+
+def test_a_fault_that_never_acted_or_changed_nothing_is_a_problem(world):
+    world.fault("recall.retrieve: 503")
+    assert [str(problem) for problem in world.problems()] == [
+        "unused: the fault recall.retrieve: 503 never acted\n    (every fault that was armed acts, and changes something)"
+    ]
+    world.stack.faults.clear()
+    world.fault("zoom.webhook.*: style escaped-unicode")
+    world.send("http://127.0.0.1:1/zoom-webhook", "meeting.rtms_stopped")
+    world.allow("failed")
+    [problem] = world.problems()
+    assert problem.what == "the fault zoom.webhook.*: style escaped-unicode changed nothing of meeting.rtms_stopped (delivery 1)"
+    world.allow("unused")
+    assert world.problems() == []
+
+
+def test_faults_and_switches_can_be_given_at_the_start_and_later(tmp_path):
+    sandbox = WebhookSandbox(tmp_path, faults=["recall.create: 503"], switches={"zoom.close_code": 1001})
+    with pytest.raises(RuntimeError, match="start\\(\\) first"):
+        _ = sandbox.stack
+    sandbox.start()
+    try:
+        assert [str(armed.fault) for armed in sandbox.stack.faults.listed()] == ["recall.create: 503"]
+        sandbox.switch(recall_page_size=3)
+        assert (sandbox.stack.zoom.switches.close_code, sandbox.stack.recall.switches.page_size) == (1001, 3)
+    finally:
+        sandbox.close()
+
+
+@pytest.mark.parametrize("wrong", [{"faults": ["nope"]}, {"switches": {"zoom.nope": 1}}])
+def test_what_cannot_be_at_the_start_leaves_nothing_running(tmp_path, wrong):
+    with pytest.raises(InputError, match="nope"):
+        WebhookSandbox(tmp_path, **wrong).start()
+    assert not [thread for thread in threading.enumerate() if thread.name == "rtms-sandbox"]
 
 
 def test_every_invariant_can_be_broken():
     """Each name of the table is one of those above."""
-    assert set(INVARIANTS) == {"refused", "failed", "slow", "forged", "lost", "doubled", "unjoined"}
+    assert set(INVARIANTS) == {"refused", "failed", "slow", "forged", "lost", "doubled", "unjoined", "unused"}
