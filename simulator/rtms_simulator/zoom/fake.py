@@ -66,7 +66,7 @@ class Zoom:
         self.clock = clock
         self.apps: tuple[ZoomApp, ...] = (app, *more_apps)
         self.seed = seed
-        self.switches = switches
+        self._switches = switches
         self.tls = tls
         self.faults = faults if isinstance(faults, FaultBook) else FaultBook(FAMILIES, map(parse_fault, faults))
         self.webhooks = WebhookSender(clock, Random(seed + 1), switches=switches, faults=self.faults, transport=transport)
@@ -103,6 +103,15 @@ class Zoom:
         self._dead.clear()
         self.webhooks.deliveries.clear()
         self.faults.clear()
+
+    @property
+    def switches(self) -> ZoomSwitches:
+        """What holds for what begins from now on. Streams that run keep what they began with; deliveries and event sockets follow."""
+        return self._switches
+
+    @switches.setter
+    def switches(self, switches: ZoomSwitches) -> None:
+        self._switches = self.webhooks.switches = self.event_sockets.switches = switches
 
     @property
     def rest_app(self) -> Starlette:

@@ -29,7 +29,7 @@ class EventSockets:
         self._clock = clock
         self._apps: Mapping[str, ZoomApp] = {app.subscription_id: app for app in apps}
         self._client_of = client_of
-        self._switches = switches
+        self.switches = switches
         self._open: dict[str, RtmsSocket] = {}
         self._heard_at: dict[int, float] = {}
         self._tasks = BackgroundTasks()
@@ -50,7 +50,7 @@ class EventSockets:
     def refuse(self, path: str) -> int | None:
         """An HTTP status in place of the upgrade, or None."""
         request = read_request(path)
-        if request is None or self._switches.event_socket_refusal != "http":
+        if request is None or self.switches.event_socket_refusal != "http":
             return None
         return None if self._problem(request) is None else 401
 
@@ -61,7 +61,7 @@ class EventSockets:
         socket.bound = True
         problem = self._problem(request)
         earlier = self._open.get(request.subscription_id)
-        if problem is None and earlier is not None and self._switches.event_socket_second == "refuse":
+        if problem is None and earlier is not None and self.switches.event_socket_second == "refuse":
             problem = "This subscription has a connection"
         if problem is not None:
             socket.send(connection_built(success=False, content=problem))
@@ -97,7 +97,7 @@ class EventSockets:
         """Send an event to the app's connection. False if there is none: it is not sent later."""
         sockets = [socket for subscription, socket in self._open.items() if self._apps[subscription].client_id == client_id]
         for socket in sockets:
-            socket.send(event_message(event, self._switches.event_socket_content))
+            socket.send(event_message(event, self.switches.event_socket_content))
         return bool(sockets)
 
     def _problem(self, request: SocketRequest) -> str | None:
@@ -111,7 +111,7 @@ class EventSockets:
     async def _watch(self, socket: RtmsSocket) -> None:
         """Close a connection without a heartbeat."""
         while (heard_at := self._heard_at.get(socket.number)) is not None:
-            due = heard_at + self._switches.event_socket_silence_s
+            due = heard_at + self.switches.event_socket_silence_s
             if due <= self._clock.now():
                 socket.close(CloseCode.POLICY_VIOLATION)
                 return

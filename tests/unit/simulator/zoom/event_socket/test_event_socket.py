@@ -175,6 +175,17 @@ def meeting_payload(stream: Any) -> dict[str, Any]:
     return {"meeting_uuid": stream.ids.entity_id, "rtms_stream_id": stream.ids.stream_id, "server_urls": stream.server_urls[0]}
 
 
+async def test_switches_that_change_while_it_runs_reach_deliveries_and_sockets() -> None:
+    async with a_zoom() as (zoom, rest, _):
+        socket, _ = await opened(zoom, await token(rest))
+        zoom.switches = ZoomSwitches(event_socket_content="object", deadline_s=9.0)
+        meeting = zoom.begin(SHORT, "")
+        assert json.loads(await socket.recv())["content"]["event"] == "meeting.started"
+        assert zoom.webhooks.switches.deadline_s == 9.0
+        await socket.close()
+        await meeting.aclose()
+
+
 async def test_content_as_an_object_when_the_switch_says_so() -> None:
     async with a_zoom(switches={"event_socket_content": "object"}) as (zoom, rest, _):
         socket, _ = await opened(zoom, await token(rest))
