@@ -77,12 +77,14 @@ def _check_webhook_keys(scenario: ScenarioParts) -> None:
 def _check_people(people: tuple[Person, ...]) -> None:
     if not people:
         raise ScenarioError("nobody is there", path=("people",), allowed="at least one person")
+    names: set[Any] = set()
+    user_ids: set[Any] = set()
     for index, person in enumerate(people):
         _check_person(person, ("people", index))
-        for earlier in people[:index]:
-            for key in ("name", "user_id"):
-                if getattr(earlier, key) == getattr(person, key):
-                    raise ScenarioError(f"{getattr(person, key)!r} is there twice", path=("people", index, key), allowed="each only once")
+        for key, seen in (("name", names), ("user_id", user_ids)):
+            if (value := getattr(person, key)) in seen:
+                raise ScenarioError(f"{value!r} is there twice", path=("people", index, key), allowed="each only once")
+            seen.add(value)
 
 
 def _check_person(person: Person, here: Path) -> None:

@@ -22,13 +22,16 @@ class Range(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """`parts`: at least one. `missing_bytes`: how much the last part's own head promises beyond the end of the file, and `missing_s` how
-    long that would last (0 where it does not say). `has_index`: False for an MP4 without its `moov` box.
+    """`parts`: at least one.
+
+    `missing_bytes`: how much the last part's own head promises beyond the end of the file, and `missing_s` how long that would last (0
+    where it does not say). `trailing_bytes` behind the last part are none of it. `has_index`: False for an MP4 without its `moov` box.
     """
 
     parts: tuple[Range, ...]
     missing_bytes: int = 0
     missing_s: float = 0.0
+    trailing_bytes: int = 0
     has_index: bool = True
 
 
@@ -58,7 +61,7 @@ def _waves(file: BinaryIO, size: int) -> Layout:
     last = parts[-1]
     # What follows and is no WAV stays with the last part, where it is seen as bytes without sound.
     parts[-1] = Range(last.offset, size - last.offset)
-    return Layout(tuple(parts), missing, missing_s)
+    return Layout(tuple(parts), missing, missing_s, max(0, size - at))
 
 
 def _wave(file: BinaryIO, at: int, size: int) -> tuple[int, int, float]:

@@ -105,7 +105,10 @@ def _read(path: Path, size: int, _changed: int) -> Recording:
     if laid_out.missing_bytes and not any(remark.lost_s for remark in reader.remarks):
         what = f"the file is cut: {laid_out.missing_bytes:,} bytes are missing at its end"
         reader.remarks.append(Remark("lost", what, at_s=reader.at_s, lost_s=laid_out.missing_s))
-    return reader.recording(laid_out)
+    if laid_out.trailing_bytes:
+        what = f"{laid_out.trailing_bytes:,} bytes behind the recording are no part of it"
+        reader.remarks.append(Remark("note", what, at_s=reader.at_s))
+    return reader.recording()
 
 
 class _Reader:
@@ -185,7 +188,7 @@ class _Reader:
     def _say(self, kind: Literal["lost", "note"], what: str) -> None:
         self.remarks.append(Remark(kind, what, at_s=self.at_s or None))
 
-    def recording(self, laid_out: Layout) -> Recording:
+    def recording(self) -> Recording:
         """All parts together, at most as long as a meeting."""
         length_s = self.at_s
         if length_s > LONGEST_S:
@@ -196,7 +199,9 @@ class _Reader:
             self.remarks.append(Remark("note", "no sound in it: the meeting is silent"))
         self.remarks.sort(key=lambda remark: remark.at_s or 0.0)
         tracks, remarks = tuple(self.tracks), tuple(self.remarks)
-        return Recording(self.path, round(length_s * 1000), tuple(self.parts), tracks, tuple(self.formats), self.sound_s, remarks)
+        return Recording(
+            self.path, round(length_s * 1000), tuple(self.parts), tracks, tuple(self.formats), min(self.sound_s, length_s), remarks
+        )
 
 
 _SHOWN = 20

@@ -28,16 +28,18 @@ class Remark(msgspec.Struct, frozen=True, omit_defaults=True):
     at_s: float | None = None
     lost_text: str = ""
     lost_s: float = 0.0
+    more_words: int = 0
+    """Lost words that are not in `lost_text`."""
 
     @property
     def lost_words(self) -> int:
         """Runs of characters between spaces."""
-        return sum(1 for _word in _WORD.finditer(self.lost_text))
+        return self.more_words + sum(1 for _word in _WORD.finditer(self.lost_text))
 
     def __str__(self) -> str:
         place = f"line {self.line}: " if self.line is not None else "" if self.at_s is None else f"at {self.at_s:.2f} s: "
         lost = ""
-        if self.lost_text:
+        if self.lost_text or self.more_words:
             shown = " ".join(self.lost_text[: 8 * LOST_TEXT_SHOWN].split())
             cut = shown[:LOST_TEXT_SHOWN] + "…" if len(shown) > LOST_TEXT_SHOWN else shown
             words = self.lost_words

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from rtms_simulator.scenario.actions import LONGEST_S
 from rtms_simulator.zoom.media.container import channels, codec_name, opened
 from rtms_simulator.zoom.media.joined import Range
 from rtms_simulator.zoom.media.remarks import Remark
@@ -57,6 +58,10 @@ def scan_sound(path: Path, part: Range | None, index: int, size: int) -> SoundSc
         frame_s = max(frame_s, length_s)
         found.sound_s += length_s
         found.end_s = piece.at_s + length_s
+        if found.end_s > LONGEST_S and declared_s is not None and declared_s > found.end_s:
+            # Nothing of the rest can be played.
+            found.end_s = declared_s
+            break
     if declared_s is not None and container_format != "mp3" and 0 < found.end_s - declared_s < frame_s:
         # A codec's last frame is longer than what was encoded.
         found.sound_s -= found.end_s - declared_s

@@ -29,6 +29,7 @@ Encode = Callable[[Planes, bool], bytes]
 """A picture and whether it must stand alone (a keyframe), to the bytes of one packet."""
 
 _SLIDE_MS = 5_000
+_SHOWN_NAME = 120  # characters; a longer name leaves the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def _portrait(size: Size, name: str, hue: float) -> Planes:
     draw = ImageDraw.Draw(image)
     draw.ellipse((width * 0.41, height * 0.27, width * 0.59, height * 0.59), fill=_colour(hue, 0.25, 0.9))
     draw.ellipse((width * 0.30, height * 0.62, width * 0.70, height * 1.2), fill=_colour(hue, 0.6, 0.75))
-    draw.text((width * 0.03, height * 0.86), name, fill=(255, 255, 255), font=_font(height // 14), anchor="lm")
+    draw.text((width * 0.03, height * 0.86), name[:_SHOWN_NAME], fill=(255, 255, 255), font=_font(height // 14), anchor="lm")
     return _planes(image, size)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 _INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
 _VARIANTS = {0xFE0E: None, 0xFE0F: None}
 _LONGEST = 300
-_CLOCK = re.compile(r"\d{1,2}[:.h]\d{2}\b")
+_CLOCK = re.compile(r"\b\d{1,2}:\d{2}\b")
 _BRACKETS = re.compile(r"[(\[{\uff08\u3010][^()\[\]{}\uff08\uff09\u3010\u3011]*[)\]}\uff09\u3011]")
 _SENTENCE_MARK = re.compile(r"[,;!?\u2026\u3002\uff0c\u3001\u061f]\s+[^\W\d_A-Z]|[.!?]\s+\w+\s+\w+\s+\w+")
 
@@ -22,9 +22,9 @@ def _words(text: str) -> frozenset[str]:
 
 
 _WITHIN = _words("""
-    de da di do dos das del della delle van von vom der den ter ten la le les el al bin ibn ben bint st und y e i of and the zu zum zur
-    af av du abu ap san mc jr sr via from phd md bei im at in on for with s à a d iphone ipad ipod macbook android galaxy phone mobile
-    desktop laptop pc room caller user guest host
+    de da di do dos das del della delle van von vom der den ter ten la las lo los le les el al bin ibn ben bint st und y e i of and the
+    zu zum zur af av du abu ap san mc jr sr via from phd md bei im at in on for with s à a d iphone ipad ipod macbook android galaxy phone
+    mobile desktop laptop pc room caller user guest host
 """)
 """Small words that stand inside names, and what devices and rooms are called."""
 _OPENERS = _words("""
@@ -36,7 +36,8 @@ _OPENERS = _words("""
     lastly next then now so well but and or also still yet because however therefore thus again anyway ok okay yes no sure right true
     false wrong meaning namely simply remark comment edit correction spoiler disclaimer definition rule rules law lesson moral bonus
     caveat exception today tomorrow yesterday monday tuesday wednesday thursday friday saturday sunday morning evening breaking news
-    headline here there this that these those one two three hinweis achtung frage antwort merke wichtig beispiel fazit thema ziel fehler
+    headline mailto tel http https ftp
+    here there this that these those one two three hinweis achtung frage antwort merke wichtig beispiel fazit thema ziel fehler
     nämlich erstens zweitens pregunta respuesta ejemplo importante atención remarque réponse exemple domanda risposta esempio pergunta
     resposta exemplo ملاحظة سؤال جواب הערה שאלה תשובה 注意 注 问题 问 答 質問 回答
 """)
@@ -75,7 +76,7 @@ def head_of(line: str) -> tuple[str, str] | None:
 def form_of(name: str) -> Form:
     """Whether a head can be a name by how it is written: only with evidence of its own if it reads like the beginning of a sentence."""
     bare = name.strip("*_#-\u2013\u2014\u2022> ").lower()
-    if "://" in name or _CLOCK.match(name) or bare in _OPENERS:
+    if "://" in name or _CLOCK.search(name) or bare in _OPENERS:
         return "never"
     if not any(letter.isalnum() or unicodedata.category(letter) == "So" for letter in name):
         return "never"
@@ -85,7 +86,7 @@ def form_of(name: str) -> Form:
     plain = [word for word in words if _is_plain(word)]
     if len(words) > 1 and plain:
         return "sentence"
-    return "name" if len(words) <= 8 or not any(word.lower() in _WITHIN for word in words[8:]) else "sentence"
+    return "name"
 
 
 def _is_plain(word: str) -> bool:

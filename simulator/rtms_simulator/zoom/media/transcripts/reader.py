@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from rtms_simulator.errors import MediaFileError
 from rtms_simulator.scenario import LONGEST_S
@@ -15,11 +17,14 @@ from rtms_simulator.zoom.media.transcripts.captions import SIGNATURE, Caption, C
 from rtms_simulator.zoom.media.transcripts.cue import SHORTEST_MS, Cue, Transcript, fitting, time_to_say
 from rtms_simulator.zoom.media.transcripts.cue_text import Voice, voices
 from rtms_simulator.zoom.media.transcripts.encoding import text_lines
-from rtms_simulator.zoom.media.transcripts.names import Speakers
+from rtms_simulator.zoom.media.transcripts.names import Speakers, form_of, head_of
 from rtms_simulator.zoom.media.transcripts.times import timing
 from rtms_simulator.zoom.media.transcripts.zoom_text import saved_captions, timed_lines
 
 TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".txt")
+
+LARGEST = 8 * 2**20
+"""Bytes. The longest meeting has about 2 MB of text."""
 
 _FORM_OF = {".vtt": "WebVTT", ".srt": "SubRip", ".txt": "Zoom captions"}
 
@@ -51,7 +56,28 @@ def read_transcript(path: Path, known: Iterable[str] = (), *, strict: bool = Fal
 @functools.lru_cache(maxsize=4)
 def _read_once(path: Path, _size: int, _changed: int, known: tuple[str, ...]) -> Transcript:
     """Once per state of a file: a play reads it for its report, and for each of its meetings."""
-    return parse(path.read_bytes(), path.suffix.lower(), known)
+    with path.open("rb") as file:
+        data = file.read(LARGEST)
+        rest = file.read(1)
+        if not rest:
+            return parse(data, path.suffix.lower(), known)
+        end = max(data.rfind(b"\n", LARGEST // 2), data.rfind(b" ", LARGEST // 2), LARGEST // 2)
+        if b"\0" in data[:64]:
+            end &= ~1  # a whole letter of UTF-16
+        file.seek(end)
+        words = _words(file)
+    read = parse(data[:end], path.suffix.lower(), known)
+    what = f"a transcript of more than {LARGEST // 2**20} MB; the rest of the file is not read"
+    return dataclasses.replace(read, remarks=(*read.remarks, Remark("lost", what, line=data.count(b"\n", 0, end) + 1, more_words=words)))
+
+
+def _words(file: BinaryIO) -> int:
+    """How many words follow in a file, in flat memory. (In UTF-16, too: zeros are no spaces.)"""
+    count, inside = 0, False
+    while block := file.read(2**20):
+        count += len(block.split()) - (inside and not block[:1].isspace())
+        inside = not block[-1:].isspace()
+    return count
 
 
 def parse(data: bytes, suffix: str, known: Sequence[str] = ()) -> Transcript:
@@ -114,9 +140,12 @@ def _speakers(captions: Sequence[Caption], parts: Sequence[list[Voice]], known: 
     for caption, said in zip(captions, parts, strict=True):
         for voice in said:
             lines = [line.strip() for line in voice.lines if line and not line.isspace()]
-            if lines and not voice.tagged and not caption.speaker:
-                openings.append(lines[0])
-                continuations += lines[1:]
+            if voice.tagged or caption.speaker or not lines:
+                continue
+            # Several people in one caption: each line is one's opening.
+            each = len(lines) > 1 and all((head := head_of(line)) and head[1] and form_of(head[0]) == "name" for line in lines)
+            openings += lines if each else lines[:1]
+            continuations += [] if each else lines[1:]
     return Speakers(openings, continuations, {*known, *filter(None, named)})
 
 

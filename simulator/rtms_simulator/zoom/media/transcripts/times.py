@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,4}):(\d{1,2})(?:[.,](\d+))?")
+_TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,4}):(\d{1,2})(?:[.,:;](\d+))?")
 _ARROWS = ("-->", "--&gt;", "->", "\u2013>", "\u2014>", "\u2192")
 _SETTING = re.compile(
     r"(?:line|position|size):-?[\d.]+%?(?:,[a-z-]+)?|align:(?:start|center|middle|end|left|right)|vertical:(?:rl|lr)|region:\S+|[XY][12]:\d+"
@@ -51,8 +51,8 @@ def timing(line: str) -> Timing | None:
     begins, ends = _TIME.fullmatch(left), _TIME.match(right)
     first, _, behind = right.partition(" ")
     rest = right[ends.end() :].strip() if ends else behind.strip()
-    if rest and all(_SETTING.fullmatch(word) for word in rest.split()):
-        rest = ""
+    while rest and _SETTING.fullmatch(rest.split(None, 1)[0]):
+        rest = rest.partition(" ")[2].strip() if " " in rest else ""
     if begins and ends:
         return Timing(_ms(begins), _ms(ends), rest)
     if arrow != "-->" or not _broken(left, first):
@@ -64,6 +64,7 @@ def timing(line: str) -> Timing | None:
 
 def _broken(left: str, right: str) -> bool:
     """Whether the two sides of an arrow are moments of which one or both cannot be read."""
+    left = left.removeprefix("-")
     if not (left or right) or " " in left or ":" not in left + right:
         return False
     return all(not side or side[0].isdigit() for side in (left, right))
@@ -94,7 +95,8 @@ def run_on(moments: Sequence[Clock]) -> list[int]:
 
     A clock begins again after twelve hours (all of them from 1 to 12 o'clock, no AM or PM) or after a day: each moment is taken on the
     side of that jump that is nearest to the one before, so that captions a little out of order do not make a day. Hours of 24 and above
-    are no clock. Inferred: an earliest moment of an hour or more, or with AM or PM, is the clock on the wall, and counts from there.
+    are no clock. Inferred: an earliest moment of an hour or more, AM or PM, or a clock that begins again is the one on the wall, and
+    times count from the earliest.
     """
     hours = [moment.ms // 3_600_000 for moment in moments]
     marked = any(moment.marked for moment in moments)
@@ -108,5 +110,6 @@ def run_on(moments: Sequence[Clock]) -> list[int]:
             now += round((continued[-1] - now) / period) * period
         continued.append(now)
     earliest = min(continued, default=0)
-    origin = earliest if marked or earliest >= 3_600_000 or earliest < 0 else 0
+    begun_again = any(now != moment.ms for now, moment in zip(continued, moments, strict=True))
+    origin = earliest if marked or begun_again or earliest >= 3_600_000 else 0
     return [now - origin for now in continued]

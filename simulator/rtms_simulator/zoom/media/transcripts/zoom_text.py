@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from rtms_simulator.zoom.media.remarks import Remark
 from rtms_simulator.zoom.media.transcripts.cue import Cue, fitting, time_to_say
-from rtms_simulator.zoom.media.transcripts.names import Speakers, clean_name
+from rtms_simulator.zoom.media.transcripts.names import Speakers, clean_name, form_of
 from rtms_simulator.zoom.media.transcripts.times import CLOCK, Clock, clock, run_on
 
 _ALONE = re.compile(rf"\s*\[(?P<who>.+)\]\s+{CLOCK}\s*")
 _WITH_WORDS = re.compile(rf"\s*\[(?P<who>.+?)\]\s+{CLOCK}(?P<words>\s.*|)")
-_TIME_FIRST = re.compile(rf"\s*[\[(]?{CLOCK}[\])]?(?:[ \t]+|$)(?:From\s+)?(?P<words>.*)")
+_NAME_FIRST = re.compile(rf"\s*(?P<who>\S.*?)\s+[\[(]?{CLOCK}[\])]?\s*")
+_TIME_FIRST = re.compile(rf"\s*[\[(]?{CLOCK}[\])]?(?:[ \t]+|$)(?P<words>.*)")
+_CHAT = re.compile(r"From\s+(?P<who>.+?)\s+to\s+[^:]+:\s?(?P<words>.*)", re.IGNORECASE)
 _LAST_ROOM_MS = 60_000
 
 
@@ -29,11 +31,13 @@ class Said:
 
 
 def saved_captions(lines: Sequence[str]) -> tuple[list[Cue], list[Remark]] | None:
-    """`[Name] hh:mm:ss` alone in its line, or (if a file has none such) with the words behind it. None if no line has that form.
+    """`[Name] hh:mm:ss` alone in its line, or (if a file has none such) with the words behind it, or `Name hh:mm:ss` alone.
+
+    None if no line has such a form.
 
     A head is a whole line, so one inside a sentence is part of it; a name may hold brackets, and go over two lines.
     """
-    heads = _heads(lines, _ALONE) or _heads(lines, _WITH_WORDS)
+    heads = _heads(lines, _ALONE) or _heads(lines, _WITH_WORDS) or _names_first(lines)
     if not heads:
         return None
     remarks: list[Remark] = []
@@ -71,6 +75,13 @@ def _heads(lines: Sequence[str], form: re.Pattern[str]) -> dict[int, tuple[re.Ma
     return heads
 
 
+def _names_first(lines: Sequence[str]) -> dict[int, tuple[re.Match[str], int]]:
+    """`Name hh:mm:ss` as lines of their own, if many lines are: one alone is the end of a sentence."""
+    heads = {place: (match, 1) for place, line in enumerate(lines) if ":" in line and (match := _NAME_FIRST.fullmatch(line))}
+    named = {place: head for place, head in heads.items() if form_of(head[0]["who"]) == "name" and ":" not in head[0]["who"]}
+    return named if len(named) > 1 and len(named) * 4 >= sum(1 for line in lines if line.strip()) else {}
+
+
 def timed_lines(lines: Sequence[str], known: Sequence[str]) -> tuple[list[Cue], list[Remark]] | None:
     """`hh:mm:ss Name: words` or `hh:mm:ss words`; a line without a time goes on with the one before. None if most lines have no time."""
     written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
@@ -87,9 +98,16 @@ def timed_lines(lines: Sequence[str], known: Sequence[str]) -> tuple[list[Cue], 
             said[-1].words.append(line)
         else:
             remarks.append(Remark("lost", "text before the first time", line=number, lost_text=line))
-    speakers = Speakers([one.words[0] for one in said if one.words[0].strip()], (), known)
     for one in said:
-        if head := speakers.split(one.words[0]):
+        # The time may have a line of its own.
+        one.words = [words for words in one.words if words.strip()] or [""]
+        if match := _CHAT.fullmatch(one.words[0]):
+            one.speaker, one.words[0] = match["who"], match["words"]
+    if any(one.speaker for one in said):
+        remarks.append(Remark("note", "a saved chat; its messages are spoken", line=said[0].line))
+    speakers = Speakers([one.words[0] for one in said if one.words[0] and not one.speaker], (), known)
+    for one in said:
+        if not one.speaker and (head := speakers.split(one.words[0])):
             one.speaker, one.words[0] = head
     return _cues(said, remarks), remarks
 
