@@ -11,6 +11,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 from rtms_simulator.control.answers import PlayRequest
 from rtms_simulator.kit.play import resolve
 from rtms_simulator.kit.stack import Plan, Stack
+from rtms_simulator.kit.worker_answers import HandOffRow
 from rtms_simulator.kit.worker_client import Recordings
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.sender import Delivery
@@ -33,10 +34,10 @@ async def eventually(look, within_s: float = 40):
     raise AssertionError(f"not within {within_s} s")
 
 
-async def row_of(stack: Stack, stream_id: str) -> dict | None:
+async def row_of(stack: Stack, stream_id: str) -> HandOffRow | None:
     client = Recordings(stack.worker_url)
     try:
-        return next(iter([row async for row in client.every() if row["rtms_stream_id"] == stream_id]), None)
+        return next(iter([row async for row in client.every() if row.rtms_stream_id == stream_id]), None)
     finally:
         await client.aclose()
 
@@ -73,14 +74,14 @@ async def kill(stack: Stack, role: str) -> None:
     assert str(await stack.function.ended()) == f"the {role} process was killed by SIGKILL"
 
 
-async def home(stack: Stack, report: MeetingReport) -> dict:
+async def home(stack: Stack, report: MeetingReport) -> HandOffRow:
     """The row of the meeting's one stream, once its recording is done."""
     [stream] = report.streams
     assert stream.joined_ms is not None
 
     async def done():
         row = await row_of(stack, stream.stream_id)
-        return row if row and row["retrieval"] == "done" else None
+        return row if row and row.retrieval == "done" else None
 
     return await eventually(done)
 
@@ -96,7 +97,7 @@ async def test_the_webhook_process_dies_after_its_ack_and_the_hand_off_is_accept
         await stack.function.start_one("webhook")
         await queue.resume_queue(name=stack.tasks.queue)
         row = await home(stack, await meeting.finished())
-    assert row["state"] == "accepted"
+    assert row.state == "accepted"
     assert [exchange.status for exchange in creates(stack)] == [201]
     assert len(stack.recall.workspace.mdcs) == 1
 
@@ -114,6 +115,6 @@ async def test_the_worker_dies_in_the_middle_of_its_post_and_there_is_still_one_
         await stack.function.start_one("worker")
         row = await home(stack, await meeting.finished())
     # Accepted by the second POST's answer, or by Recall's webhook about the recording, whichever came first.
-    assert row["state"] == "accepted"
-    assert len(stack.recall.workspace.mdcs) == len(stack.recall.workspace.recordings) == len(row["recordings"]) == 1
+    assert row.state == "accepted"
+    assert len(stack.recall.workspace.mdcs) == len(stack.recall.workspace.recordings) == len(row.recordings) == 1
     assert len({exchange.idempotency_key for exchange in creates(stack)}) == 1

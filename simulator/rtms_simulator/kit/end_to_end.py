@@ -16,6 +16,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.errors import RecordingLostError
 from rtms_simulator.kit.play import ResolvedPlay, perform
 from rtms_simulator.kit.stack import Stack
+from rtms_simulator.kit.worker_answers import HandOffDetail
 from rtms_simulator.kit.worker_client import Downloaded, Recordings
 from rtms_simulator.scenario import Scenario
 from rtms_simulator.zoom import MeetingReport, StreamReport
@@ -60,7 +61,7 @@ async def run(
         stream = played(report)
         record = await _settled(client, stream, real_time)
         on_step(Step(stack.clock.now_ms() - report.started_ms, "the recording is done"))
-        files = {name: await client.download(record["id"], name, into / name, named=False) for name in sorted(_linked(record))}
+        files = {name: await client.download(record.id, name, into / name, named=False) for name in sorted(_linked(record))}
     finally:
         await client.aclose()
     on_step(Step(stack.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
@@ -80,38 +81,38 @@ def played(report: MeetingReport) -> StreamReport:
     return stream
 
 
-async def _settled(client: Recordings, stream: StreamReport, real_time: Clock) -> dict[str, Any]:
+async def _settled(client: Recordings, stream: StreamReport, real_time: Clock) -> HandOffDetail:
     """The hand-off of the stream once its recording is done, whole and with links."""
     deadline = real_time.now() + PATIENCE_S
     last = "no hand-off is recorded"
     while real_time.now() < deadline:
         async for row in client.every():
-            if row["rtms_stream_id"] != stream.stream_id:
+            if row.rtms_stream_id != stream.stream_id:
                 continue
-            last = f"the hand-off is {row['state']}, its recording {row['retrieval']} {row['retrieval_reason']}".rstrip()
-            if row["retrieval"] == "done":
-                return await client.one(row["id"])
-            if row["state"] in ("failed", "expired", "cancelled") or row["retrieval"] in _HOPELESS:
-                raise RecordingLostError(f"{last}: {row['reason']}".rstrip(": "))
+            last = f"the hand-off is {row.state}, its recording {row.retrieval} {row.retrieval_reason}".rstrip()
+            if row.retrieval == "done":
+                return await client.one(row.id)
+            if row.state in ("failed", "expired", "cancelled") or row.retrieval in _HOPELESS:
+                raise RecordingLostError(f"{last}: {row.reason}".rstrip(": "))
         await real_time.sleep(_LOOK_EVERY_S)
     raise RecordingLostError(f"no recording within {PATIENCE_S:.0f} s: {last}")
 
 
-def _linked(record: dict[str, Any]) -> list[str]:
+def _linked(record: HandOffDetail) -> list[str]:
     """The names of what can be downloaded."""
-    if "links_error" in record:
-        raise RecordingLostError(f"there are no links: {record['links_error']}")
-    [links] = record["links"].values()
+    if record.links_error:
+        raise RecordingLostError(f"there are no links: {record.links_error}")
+    [links] = record.links.values()
     return [name for name, url in links.items() if url]
 
 
 def _summary(
-    stack: Stack, report: MeetingReport, stream: StreamReport, record: dict[str, Any], files: dict[str, Downloaded]
+    stack: Stack, report: MeetingReport, stream: StreamReport, record: HandOffDetail, files: dict[str, Downloaded]
 ) -> dict[str, Any]:
-    [recording] = record["recordings"]
+    [recording] = record.recordings
     started = next(delivery for delivery in report.deliveries if delivery.event.name.endswith("rtms_started"))
     acked = started.attempts[-1].at + started.attempts[-1].latency_s
-    done = datetime.fromisoformat(recording["updated_at"]).timestamp()
+    done = datetime.fromisoformat(recording.updated_at).timestamp()
     artifacts = {name: _artifact(file) for name, file in files.items()}
     return {
         "scenario": report.scenario,
@@ -121,15 +122,15 @@ def _summary(
         "ids": {
             "meeting_uuid": report.entity_id,
             "rtms_stream_id": stream.stream_id,
-            "handoff": record["id"],
-            "meeting_direct_connect": record["mdc_id"],
-            "recording": recording["id"],
-            "artifacts": {name: artifact["id"] for name, artifact in recording["artifacts"].items()},
+            "handoff": record.id,
+            "meeting_direct_connect": record.mdc_id,
+            "recording": recording.id,
+            "artifacts": {name: artifact.id for name, artifact in recording.artifacts.items()},
         },
         "timeline_ms": {
             "started": 0,
             "acked": round(acked * 1000) - report.started_ms,
-            "accepted": record["accepted_at"] - report.started_ms,
+            "accepted": (record.accepted_at or 0) - report.started_ms,
             "joined": stream.joined_ms,
             "stopped": stream.ended_ms,
             "recorded": round(done * 1000) - report.started_ms,
@@ -139,7 +140,7 @@ def _summary(
             {"event": delivery.event.name, "status": delivery.status, "ms": round(delivery.attempts[-1].latency_s * 1000, 1)}
             for delivery in report.deliveries
         ],
-        "posts": record["attempts"],
+        "posts": record.attempts,
         "recording": artifacts.get("video_mixed") or artifacts["audio_mixed"],
         "artifacts": artifacts,
     }

@@ -11,12 +11,16 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
+import msgspec
 
 from rtms_simulator.errors import LinkRefusedError, WorkerRefusedError, WorkerUnreachableError
+from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffPage, HandOffRow
+
+T = TypeVar("T")
 
 CHUNK = 256 * 1024
 SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}
@@ -49,18 +53,18 @@ class Recordings:
         await self._worker.aclose()
         await self._links.aclose()
 
-    async def every(self) -> AsyncIterator[dict[str, Any]]:
+    async def every(self) -> AsyncIterator[HandOffRow]:
         """All of them, newest first, page by page."""
         cursor: str | None = None
         while True:
-            page = (await self._get("/recordings", {"cursor": cursor} if cursor else {})).json()
-            for row in page["recordings"]:
+            page = _decoded(await self._get("/recordings", {"cursor": cursor} if cursor else {}), HandOffPage)
+            for row in page.recordings:
                 yield row
-            cursor = page.get("next")
+            cursor = page.next
             if not cursor:
                 return
 
-    async def one(self, key: str) -> dict[str, Any]:
+    async def one(self, key: str) -> HandOffDetail:
         """State and fresh links of one hand-off."""
         return (await self._get(f"/recordings/{quote(key, safe='', errors='surrogateescape')}")).json()
 
@@ -137,6 +141,14 @@ class Recordings:
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             raise WorkerRefusedError(answer.status_code, _reason(answer))
         return answer
+
+
+def _decoded(answer: httpx.Response, type_: type[T]) -> T:
+    """An answer of the worker, strictly. Raises WorkerRefusedError for one that this kit does not know."""
+    try:
+        return msgspec.json.decode(answer.content, type=type_)
+    except msgspec.DecodeError as error:
+        raise WorkerRefusedError(answer.status_code, f"the worker answered what this rtmskit does not know: {error}") from None
 
 
 def suffix(link: str, content_type: str) -> str:

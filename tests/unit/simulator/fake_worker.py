@@ -1,4 +1,10 @@
-"""A worker with one recording, whose link may break off; for the tests of retrieval and of `rtmskit recordings`."""
+"""A worker whose link may break off, for the tests of retrieval and of `rtmskit recordings`.
+
+Its answers are those of the real worker (`golden/worker.json`, made by `python -m tests.golden_worker`) with other ids.
+"""
+
+import json
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -7,6 +13,7 @@ from starlette.routing import Route
 
 DATA = bytes(range(256)) * 4096
 KEY = "a" * 64
+GOLDEN = json.loads((Path(__file__).parent / "golden/worker.json").read_text())
 
 
 class Worker:
@@ -15,13 +22,14 @@ class Worker:
         self.silently_short = False
         self.refuses_links = 0  # how many of the next ones have expired
         self.ranges: list[str | None] = []
+        self.changes: dict[str, object] = {}  # fields of every row that are to be other ones
         self.url = ""
         self.connections: list[int] = []
         self.app = Starlette(
             routes=[
                 Route("/recordings", self.page),
                 Route(f"/recordings/{KEY}/download", lambda request: RedirectResponse(str(request.base_url) + "bytes", 302)),
-                Route("/recordings/{key}", lambda request: JSONResponse({"error": "not_found", "reason": "no such record"}, 404)),
+                Route("/recordings/{key}", lambda request: JSONResponse(GOLDEN["missing"]["body"], GOLDEN["missing"]["status"])),
                 Route("/bytes", self.serve),
             ]
         )
@@ -30,7 +38,8 @@ class Worker:
         assert request.client is not None
         self.connections.append(request.client.port)
         first = "cursor" not in request.query_params
-        return JSONResponse({"recordings": [{"id": "1"} if first else {"id": "2"}], "next": "c/2" if first else None})
+        [row] = GOLDEN["page"]["recordings"]
+        return JSONResponse({"recordings": [row | self.changes | {"id": "1" if first else "2"}], "next": "c/2" if first else None})
 
     def serve(self, request: Request) -> Response:
         assert "authorization" not in request.headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -12,12 +13,13 @@ from urllib.parse import urlsplit
 import click
 
 from rtms_simulator.cli.fakes.running import find, of_up
-from rtms_simulator.cli.output import as_json, progress, table
+from rtms_simulator.cli.output import as_json, progress, say_json, table
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import is_url
 
 if TYPE_CHECKING:
+    from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffRow
     from rtms_simulator.kit.worker_client import Downloaded, Recordings
 
 _ENDPOINTS = ("/recordings", "/handoffs", "/events", "/retrieve", "/sweep", "/health")
@@ -49,7 +51,7 @@ def recordings() -> None:
 @as_json
 def list_(limit: int, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:
     """List the hand-offs and what was recorded of them, newest first."""
-    rows: list[dict[str, Any]] = []
+    rows: list[HandOffRow] = []
 
     async def work(client: Recordings) -> None:
         async for row in client.every():
@@ -59,10 +61,14 @@ def list_(limit: int, worker: str | None, token: str, up_file: Path, as_json: bo
 
     _with_worker(worker, token, up_file, work)
     if as_json:
-        click.echo(json.dumps({"recordings": rows}, ensure_ascii=False))
+        say_json({"recordings": rows})
         return
-    shown = [(str(row.get("id", "")), str(row.get("state", "")), str(_retrieval(row)), str(row.get("meeting_uuid", ""))) for row in rows]
-    table(("id", "hand-off", "recording", "meeting"), shown)
+    table(("id", "started", "product", "meeting", "hand-off", "recording", "reason"), [_shown(row) for row in rows])
+
+
+def _shown(row: HandOffRow) -> tuple[str, ...]:
+    started = datetime.fromtimestamp(row.event_ts / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return (row.id, started, row.product, row.entity_id, row.state, row.retrieval, row.cause)
 
 
 @recordings.command()
@@ -71,13 +77,18 @@ def list_(limit: int, worker: str | None, token: str, up_file: Path, as_json: bo
 @as_json
 def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one hand-off: its states, reasons, artifacts and fresh links."""
-    found: list[dict[str, Any]] = []
+    import msgspec
+
+    found: list[HandOffDetail] = []
 
     async def work(client: Recordings) -> None:
         found.append(await client.one(id))
 
     _with_worker(worker, token, up_file, work)
-    click.echo(json.dumps(found[0], ensure_ascii=False, indent=None if as_json else 2))
+    if as_json:
+        say_json(found[0])
+    else:
+        click.echo(json.dumps(msgspec.to_builtins(found[0]), ensure_ascii=False, indent=2))
 
 
 @recordings.command()
@@ -123,11 +134,6 @@ def download(
         return
     resumed = f", resumed at {done.resumed_at:,}" if done.resumed_at else ""
     click.echo(f"{done.path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
-
-
-def _retrieval(row: dict[str, Any]) -> Any:
-    found = row.get("retrieval") or ""
-    return found.get("state", "") if isinstance(found, dict) else found
 
 
 def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:

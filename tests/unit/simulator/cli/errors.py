@@ -108,11 +108,11 @@ ROWS = (
     ),
     # --- send
     Row(
-        "another event of Zoom's",
-        f"send meeting.started {TO}",
+        "a slip in an event's name",
+        f"send meeting.startd {TO}",
         2,
         "is no event about RTMS",
-        "did you mean meeting.rtms_started?",
+        "did you mean meeting.started or meeting.rtms_started?",
         "composed",
     ),
     Row("no such event", f"send nope {TO}", 2, "is no event about RTMS", "choose one of meeting.rtms_started", "composed"),
@@ -242,7 +242,7 @@ ROWS = (
         "no such recording",
         "recordings show b --worker {worker}",
         1,
-        "no such record (HTTP 404)",
+        "no hand-off has this key (HTTP 404)",
         "`rtmskit recordings list`",
         "_with_worker",
     ),

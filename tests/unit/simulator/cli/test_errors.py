@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from tests.unit.simulator.cli.errors import ROWS, Row
@@ -32,6 +33,9 @@ ELSEWHERE = {
     "_play": "e2e/test_demo.py: needs a stack that loses a recording",
     "explained": "the test below",
     "run": "test_frame.py",
+    "init": "service/test_infra.py",
+    "_package": "service/test_infra.py",
+    "_root": "service/test_infra.py",
 }
 """Functions whose errors are provoked by another test."""
 
@@ -69,7 +73,9 @@ class Place:
         await self.serve("expired", expired.app)
 
         def answering(status: int, body: object) -> Starlette:
-            answer = lambda _request: JSONResponse(body, status)  # noqa: E731
+            async def answer(_request: Request) -> JSONResponse:
+                return JSONResponse(body, status)
+
             return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "DELETE"])])
 
         await self.serve("receiver", answering(200, {}))

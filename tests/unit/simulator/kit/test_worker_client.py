@@ -3,10 +3,12 @@
 import hashlib
 from pathlib import Path
 
+import msgspec
 import pytest
-from tests.unit.simulator.fake_worker import DATA, KEY, Worker
+from tests.unit.simulator.fake_worker import DATA, GOLDEN, KEY, Worker
 
 from rtms_simulator.errors import WorkerRefusedError, WorkerUnreachableError
+from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffPage
 from rtms_simulator.kit.worker_client import LinkRefusedError, Recordings, part_file
 from rtms_simulator.serving.http_server import HttpServer
 
@@ -29,7 +31,7 @@ async def recordings(worker):
 
 
 async def test_every_page_is_followed(recordings):
-    assert [row["id"] async for row in recordings.every()] == ["1", "2"]
+    assert [row.id async for row in recordings.every()] == ["1", "2"]
 
 
 async def test_no_connection_is_used_again_that_the_worker_may_be_closing(recordings, worker):
@@ -38,7 +40,7 @@ async def test_no_connection_is_used_again_that_the_worker_may_be_closing(record
 
 
 async def test_a_refusal_carries_the_workers_reason(recordings):
-    with pytest.raises(WorkerRefusedError, match=r"no such record \(HTTP 404\)"):
+    with pytest.raises(WorkerRefusedError, match=r"no hand-off has this key \(HTTP 404\)"):
         await recordings.one("b" * 64)
 
 
@@ -100,3 +102,18 @@ async def test_a_link_that_has_expired_is_asked_for_anew_once(recordings, worker
     with pytest.raises(LinkRefusedError, match=r"refuses the link, and refused one before it \(HTTP 403\)"):
         await recordings.download(KEY, None, tmp_path / "talk.raw")
     assert worker.refuses_links == 0
+
+
+async def test_an_answer_that_this_kit_does_not_know_is_an_error_and_no_empty_column(recordings, worker):
+    for change in ({"more": 1}, {"entity_id": None}, {"event_ts": "now"}, {"recordings": [{"id": "1"}]}):
+        worker.changes = change
+        with pytest.raises(WorkerRefusedError, match="does not know"):
+            await recordings.every().__anext__()
+
+
+def test_the_real_workers_answers_are_decoded_whole():
+    page = msgspec.convert(GOLDEN["page"], HandOffPage)
+    one = msgspec.convert(GOLDEN["one"], HandOffDetail)
+    assert msgspec.to_builtins(page.recordings[0]).items() >= GOLDEN["page"]["recordings"][0].items()
+    assert msgspec.to_builtins(one).items() >= GOLDEN["one"].items()
+    assert one.links[one.recordings[0].id]["video_mixed"]

@@ -38,13 +38,20 @@ def test_list_follows_the_pages_up_to_the_limit(rtmskit, worker):
     assert [row["id"] for row in json.loads(listed.stdout)["recordings"]] == ["1", "2"]
     limited = rtmskit("recordings", "list", "--worker", worker.url, "--json", "--limit", "1")
     assert [row["id"] for row in json.loads(limited.stdout)["recordings"]] == ["1"]
-    assert "hand-off" in rtmskit("recordings", "list", "--worker", worker.url).stdout
+
+
+def test_the_table_shows_meeting_product_time_and_reason(rtmskit, worker):
+    worker.changes = {"reason": "Recall answered 401", "entity_id": "ToyO/LNDfEMPn9JvKWilvw==", "event_ts": 1_795_000_000_000}
+    heads, first, *_ = rtmskit("recordings", "list", "--worker", worker.url).stdout.splitlines()
+    assert heads.split() == ["id", "started", "product", "meeting", "hand-off", "recording", "reason"]
+    for cell in ("1 ", "2026-11-18", "meeting", "ToyO/LNDfEMPn9JvKWilvw==", "accepted", "done", "Recall answered 401"):
+        assert cell in first, first
 
 
 def test_an_unknown_one_is_a_failure_with_the_workers_reason(rtmskit, worker):
     done = rtmskit("recordings", "show", "nothing", "--worker", worker.url)
     assert done.exit_code == 1
-    assert "no such record (HTTP 404)" in done.stderr
+    assert "no hand-off has this key (HTTP 404)" in done.stderr
     assert "rtmskit recordings list" in done.stderr
 
 
