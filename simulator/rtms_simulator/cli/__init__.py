@@ -49,6 +49,7 @@ COMMANDS: dict[str, Row] = {
     "clock": Row("rtms_simulator.cli.fakes.clock:clock", "Read, advance or freeze the clock of a running `up`."),
     "reset": Row("rtms_simulator.cli.fakes.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
     "zoom-app": Row("rtms_simulator.cli.service.zoom_app:zoom_app", "Show what to enter at Zoom, step by step.", extra=""),
+    "ca": Row("rtms_simulator.cli.service.ca:ca", "Show the certificate authority of this folder, and how to trust it."),
     "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix.", extra=""),
     "recordings": Row("rtms_simulator.cli.service.recordings:recordings", "List, show and download recordings.", extra=""),
     "infra": Row("rtms_simulator.cli.service.infra:infra", "Write the Pulumi project that deploys the functions.", extra=""),

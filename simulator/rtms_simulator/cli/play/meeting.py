@@ -154,45 +154,49 @@ async def _play_here(
     request: PlayRequest, url: str, credentials: tuple[str, str, str], settings: Sequence[str], *, tls: bool, port: int
 ) -> list[MeetingRow]:
     """Play it in a Zoom of our own."""
-    import tempfile
-
+    from rtms_simulator.cli.service.ca import DEFAULT_FOLDER, folder_of
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import InputError, NoReceiverError, PortTakenError
     from rtms_simulator.kit.control.switches import by_vendor, changed
     from rtms_simulator.kit.play import perform, resolve
     from rtms_simulator.kit.rows import NO_LINKS, meeting_row
     from rtms_simulator.kit.stack import drawn_seed
+    from rtms_simulator.serving.authority import CertificateAuthority
+    from rtms_simulator.serving.http_server import HttpServer
     from rtms_simulator.serving.processes import Port
     from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 
     clock = Clock()
-    with tempfile.TemporaryDirectory(prefix="rtmskit-") as folder:
-        try:
-            resolved = resolve(request)
-            Port("the RTMS server", number=port).release()
-            authority = Tls(Path(folder)) if tls else None
-            # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was asked for.
-            seed = drawn_seed(clock) if request.seed is None else resolved.scenario.seed
-            zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)
-            for vendor, values in by_vendor(parsed(settings)):
-                if vendor != "zoom":
-                    raise BadInput(f"--set {vendor}.{next(iter(values))}: only Zoom is simulated here", "play it in `rtmskit up`.")
-                zoom.switches = changed("zoom", zoom.switches, values)
-        except InputError as error:
-            raise BadInput(str(error), _CHANGE) from None
-        except PortTakenError as error:
-            raise BadInput(str(error), "leave --rtms-port out for a free one.") from None
-        if authority is not None:
-            click.echo(f"RTMS clients must trust {authority.ca_file}", err=True)
-        await zoom.start()
-        try:
-            reports = await perform(zoom, resolved, url, real_time=clock, on_note=_note, patient=False)
-        except NoReceiverError as error:
-            raise Nobody(str(error), "is the receiver running there?") from None
-        except InputError as error:
-            raise BadInput(str(error), _CHANGE) from None
-        finally:
-            await zoom.aclose()
+    try:
+        resolved = resolve(request)
+        Port("the RTMS server", number=port).release()
+        authority = Tls(CertificateAuthority(folder_of(DEFAULT_FOLDER))) if tls else None
+        # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was asked for.
+        seed = drawn_seed(clock) if request.seed is None else resolved.scenario.seed
+        zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)
+        for vendor, values in by_vendor(parsed(settings)):
+            if vendor != "zoom":
+                raise BadInput(f"--set {vendor}.{next(iter(values))}: only Zoom is simulated here", "play it in `rtmskit up`.")
+            zoom.switches = changed("zoom", zoom.switches, values)
+    except InputError as error:
+        raise BadInput(str(error), _CHANGE) from None
+    except PortTakenError as error:
+        raise BadInput(str(error), "leave --rtms-port out for a free one.") from None
+    if authority is not None:
+        click.echo(f"RTMS clients must trust {authority.ca_file} (`rtmskit ca help` says how)", err=True)
+    rest = HttpServer(zoom.rest_app, purpose="Zoom's REST API")
+    await zoom.start()
+    await rest.start()
+    click.echo(f"Zoom's REST API and OAuth: {rest.url}; event WebSocket: {zoom.event_socket_url()}", err=True)
+    try:
+        reports = await perform(zoom, resolved, url, real_time=clock, on_note=_note, patient=False)
+    except NoReceiverError as error:
+        raise Nobody(str(error), "is the receiver running there?") from None
+    except InputError as error:
+        raise BadInput(str(error), _CHANGE) from None
+    finally:
+        await rest.aclose()
+        await zoom.aclose()
     return [meeting_row(report, NO_LINKS) for report in reports]
 
 
