@@ -6,7 +6,10 @@ running loop: the module is loaded before the fork.
 """
 
 import os
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 import functions_framework.aio
 from starlette.requests import Request
@@ -35,7 +38,7 @@ def _surface(role: settings.Role) -> Surface:
         known = _loaded.get(role) or _load(role)
         log = logs.Log(known.secrets())
         logs.install(log)
-        project = known.tasks_queue.split("/")[1]
+        project = known.facts_queue.split("/")[1]
         if role == "webhook":
             from rtms_relay.routes.webhook import WebhookRoutes
 
@@ -43,8 +46,26 @@ def _surface(role: settings.Role) -> Surface:
         else:
             from rtms_relay.routes.worker import WorkerRoutes
 
-            _surfaces[role] = WorkerRoutes(wiring.worker(known, log), SystemClock(), log, project).surface
+            _surfaces[role] = WorkerRoutes(wiring.worker(known, log, _stop_signal()), SystemClock(), log, project).surface
     return _surfaces[role]
+
+
+def _stop_signal() -> Callable[[], bool]:
+    """Whether this process was asked to stop. The server's own handler still runs: it lets requests end first, and one that waits for its
+    next try ends as soon as it hears of this."""
+    asked: list[int] = []
+    server = signal.getsignal(signal.SIGTERM)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        if callable(server):
+            server(number, frame)
+
+    try:
+        signal.signal(signal.SIGTERM, note)
+    except ValueError:  # not the main thread: then somebody else decides when it ends
+        return lambda: False
+    return lambda: bool(asked)
 
 
 @functions_framework.aio.http

@@ -20,6 +20,8 @@
     |   |-- DocumentTooLarge        the document is over 1,000,000 bytes as JSON
     |   `-- StoreUnavailable        the store did not answer, or refused for a reason of its own
     |-- QueueUnavailable            the task could not be enqueued
+    |-- TaskUnusable                a task of an unknown version, or that cannot be read
+    |-- Stopping                    the process was asked to stop: the task is to be delivered again
     |-- RecallUnavailable           502: Recall could not be reached, or answered what cannot be read
     `-- ArchiveError                the archive could not keep or delete bytes
         |-- AlreadyArchived         write-once: an object of that name is there
@@ -121,11 +123,25 @@ class DocumentTooLarge(StoreError):
 
 
 class StoreUnavailable(StoreError):
+    """`permanent`: it will not mend itself, such as a missing right or database."""
+
     code = "store_unavailable"
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class QueueUnavailable(RelayError):
     code = "queue_unavailable"
+
+
+class TaskUnusable(RelayError):
+    code = "task_unusable"
+
+
+class Stopping(RelayError):
+    code = "stopping"
 
 
 class RecallUnavailable(RelayError):

@@ -8,17 +8,23 @@ Time is an `int` of **milliseconds since the epoch** everywhere in this package;
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-Collection = Literal["handoffs", "streams"]
-"""The two kinds of record. `handoffs/{sha256(stream, server_urls)}`, `streams/{sha256(stream)}`."""
+R = TypeVar("R", covariant=True)
 
-TaskKind = Literal["handoff", "retrieve"]
-"""What a task asks of the worker: its path is `/` + kind, its body `{"id": <hand-off key>}`."""
+Collection = Literal["handoffs", "streams", "unusable", "marks"]
+"""`handoffs/{hand-off key}` and `streams/{sha256(stream)}` are the records. `unusable`: copies of what could not be used.
+`marks`: the service's own notes, such as the last probe."""
+
+QueueName = Literal["handoffs", "handoffs-second", "facts", "retrievals"]
+"""The queues to the worker: starts at home and in the second region, everything else that Zoom says, and looks for recordings."""
+
+Path = Literal["/events", "/retrieve"]
+"""Where at the worker a task goes."""
 
 MAX_DOCUMENT_BYTES = 1_000_000
 """Firestore's limit is 1 MiB with its own overhead; every store refuses above this many bytes of compact JSON."""
@@ -31,15 +37,39 @@ class Clock(Protocol):
         """Milliseconds since the epoch (wall clock; may jump)."""
         ...
 
+    def monotonic_ms(self) -> float:
+        """Milliseconds since some moment; never jumps. Durations are measured on this one."""
+        ...
+
     async def sleep(self, seconds: float) -> None: ...
 
 
-class Randomness(Protocol):
-    """The only source of chance: idempotency keys and jitter."""
+class Job(Protocol[R]):
+    """Work under way beside the caller's."""
 
-    def token(self) -> str:
-        """A fresh, unguessable identifier: 32 lower-case hex digits."""
+    def done(self) -> bool: ...
+
+    def result(self) -> R:
+        """What it returned; raises what it raised. Only once it is done."""
         ...
+
+    def cancel(self) -> object: ...
+
+
+class Jobs(Protocol):
+    """The only source of concurrency."""
+
+    def start(self, work: Coroutine[Any, Any, R], name: str) -> Job[R]:
+        """Have it go on beside the caller, also after the caller has ended. `name` is for people."""
+        ...
+
+    async def any_done(self, jobs: Sequence[Job[Any]]) -> None:
+        """Wait until at least one of them is done."""
+        ...
+
+
+class Randomness(Protocol):
+    """The only source of chance: jitter."""
 
     def uniform(self, low: float, high: float) -> float: ...
 
@@ -53,8 +83,18 @@ class Stored:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One conditional write. `version` None: create, if absent. Else: replace the whole document, if it still has that version."""
+
+    collection: Collection
+    key: str
+    fields: Mapping[str, Any]
+    version: str | None = None
+
+
 class Store(Protocol):
-    """Single-document conditional writes, alike on every store; no transactions, no partial updates.
+    """Conditional writes of whole documents, alike on every store; no partial updates.
 
     Keys match ``[A-Za-z0-9_-]{1,128}`` (`InvalidKey` otherwise): raw vendor ids may contain ``/`` and are fields, never keys.
     Fields are a JSON object (str keys; str, int, float, bool, None, list, dict values; ints within 64 bits).
@@ -71,6 +111,13 @@ class Store(Protocol):
         """Replace the whole document if it still has `version`. Returns the new version. Raises `Stale`."""
         ...
 
+    async def commit(self, writes: Sequence[Write]) -> list[str]:
+        """All of them or none. Returns the versions. Raises `AlreadyExists` or `Stale` if one of the conditions does not hold.
+
+        Each document occurs once; at most 100.
+        """
+        ...
+
     async def due(self, collection: Collection, before_ms: int, limit: int) -> list[Stored]:
         """Documents whose integer field `due_at` is <= `before_ms`, earliest first. A null or absent `due_at` is never due."""
         ...
@@ -83,16 +130,19 @@ class Store(Protocol):
 
 
 class Queue(Protocol):
-    """At-least-once, unordered delivery of tasks to the worker."""
+    """One queue: at-least-once, unordered delivery of tasks to the worker."""
 
-    async def enqueue(self, kind: TaskKind, key: str, *, not_before_ms: int | None = None, dedupe: str = "") -> None:
-        """Ask for one `POST /{kind}` with body ``{"id": key}``, not before a time if given.
+    async def enqueue(self, path: Path, body: bytes, *, not_before_ms: int | None = None, name: str = "") -> bool:
+        """Ask for one `POST {path}` with this body, not before a time if given.
 
-        Two calls with the same kind, key and dedupe may be merged into one. Raises `QueueUnavailable`.
+        Two tasks of one `name` are one: False if there is, or lately was, a task of that name. Raises `QueueUnavailable`.
         """
         ...
 
     async def close(self) -> None: ...
+
+
+Queues = Mapping[QueueName, Queue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +156,6 @@ class Answer:
     body: bytes = b""
     retry_after_s: float | None = None
     failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an `Answer` to a create means for the hand-off.
-
-    `accepted`: an MDC exists (`mdc_id` None if the answer did not name it). `refused`: for good. `again`: with the same
-    Idempotency-Key. `again_new_key`: with another one. `unsure`: this attempt may have made an MDC whose id was not told.
-    `alert`: every other hand-off will meet the same.
-    """
-
-    kind: Literal["accepted", "refused", "again", "again_new_key"]
-    reason: str = ""
-    mdc_id: str | None = None
-    retry_after_s: float | None = None
-    unsure: bool = False
-    alert: bool = False
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ import msgspec
 
 from rtms_relay import tolerant
 from rtms_relay.errors import NotAuthentic, RecallUnavailable
-from rtms_relay.ports import Answer, Artifact, Outcome, Recording
+from rtms_relay.ports import Artifact, Recording
 from rtms_relay.tolerant import Unusable
 
 METADATA_KEY = "rtmskit_handoff"
@@ -32,8 +32,6 @@ WEBHOOK_TOLERANCE_S = 300
 MAX_NEXT = 16_000
 """Characters of a page's `next`. Longer than any URL that a server takes."""
 
-_NEW_KEY_PAUSE_S = 30.0  # Recall docs, "Errors", 507
-_IN_FLIGHT_PAUSE_S = 1.0
 _HANDOFF = re.compile(r"[0-9a-f]{64}")
 _MESSAGE_ID = re.compile(r"[!-\-/-~]{1,256}")  # printable, no dot: the dot separates what is signed
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
@@ -119,36 +117,9 @@ def create_body(
     )
 
 
-def classify(answer: Answer) -> Outcome:
-    """What an answer to a create means (Recall docs, "Errors" and "Idempotency"). Total: every status has a meaning."""
-    status = answer.status
-    if status == 0:
-        return Outcome("again", f"no answer ({answer.failure})", unsure=answer.failure != "unreachable")
-    said = f"Recall answered {status}"
-    if 200 <= status < 300:
-        mdc_id = _id(_object(answer.body).get("id"))
-        return Outcome("accepted", "" if mdc_id else f"{said} without an id; the recording is looked up by metadata", mdc_id)
-    if status == 409:
-        return Outcome("again", f"{said}: the same key is in flight", retry_after_s=answer.retry_after_s or _IN_FLIGHT_PAUSE_S, unsure=True)
-    if status == 429:
-        return Outcome("again", f"{said}: too many requests", retry_after_s=answer.retry_after_s)
-    if status == 507:
-        return Outcome("again_new_key", f"{said}: no capacity", retry_after_s=answer.retry_after_s or _NEW_KEY_PAUSE_S)
-    if status == 408 or status >= 500:
-        return Outcome("again", said, retry_after_s=answer.retry_after_s, unsure=True)
-    reason = f"{said}: {_CAUSES.get(status, 'the request cannot succeed')}"
-    if detail := excerpt(answer.body):
-        reason += f" ({detail})"
-    return Outcome("refused", reason, alert=status in _CAUSES)
-
-
-_CAUSES = {
-    401: "wrong RECALL_API_KEY, or a key of another region than RECALL_REGION",
-    402: "the Recall account is out of credit",
-    403: "blocked by Recall; is there a localhost or IP URL in RECALL_RECORDING_CONFIG?",
-    404: "no such API; is RECALL_BASE_URL right?",
-    405: "no such API; is RECALL_BASE_URL right?",
-}
+def created_id(body: bytes) -> str | None:
+    """The MDC's id in the answer to a create, None if it cannot be read."""
+    return _id(_object(body).get("id"))
 
 
 def excerpt(body: bytes) -> str:
@@ -189,6 +160,12 @@ def read_mdc(body: bytes) -> list[View]:
     """The recordings of an MDC, `[]` if there are none yet. Raises `RecallUnavailable` if the body is no JSON object."""
     recordings = _object(body, strict=True).get("recordings")
     return [view for item in recordings if (view := _view(item))] if isinstance(recordings, list) else []
+
+
+def mdc_status(body: bytes) -> str:
+    """The MDC's own status in words: its code, and its sub_code if there is one. Shown, never decided on."""
+    code, sub_code, _ = _status(_object(body))
+    return f"{code} ({sub_code})" if sub_code else code
 
 
 def read_recording(body: bytes) -> View | None:

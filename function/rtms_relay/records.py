@@ -1,29 +1,53 @@
-"""Typed records over a `Store`: create, read, and change by compare-and-set."""
+"""Typed records over a `Store`: read, and change by compare-and-set, facts and hand-offs of a stream in one commit."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from rtms_relay import handoff as states
 from rtms_relay.errors import AlreadyExists, Stale, StoreError, StoreUnavailable
-from rtms_relay.handoff import HandOff, Stream
-from rtms_relay.ports import Clock, Collection, Log, Randomness, Store, Stored
+from rtms_relay.handoff import documents
+from rtms_relay.handoff.facts import Facts
+from rtms_relay.handoff.record import HandOff
+from rtms_relay.ports import Clock, Collection, Log, Randomness, Store, Stored, Write
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _TRIES = 60
-_PATIENCE_MS = 1000
+_PATIENCE_MS = 1_000
 _PAUSE_S = 0.05
 
 
-class Records:
-    """Hand-offs and streams in a store. Every change is a function of the record as it is stored at that moment.
+@dataclass(frozen=True, slots=True)
+class Change(Generic[R]):
+    """What becomes of a stream: its facts, the hand-offs that change with it, and what the caller wants to know of it."""
 
-    A call that fails with `StoreUnavailable` is tried again for up to a second: all writes here are conditional and their
-    functions idempotent, so one that had its effect after all does no harm.
+    facts: Facts
+    handoffs: Mapping[str, HandOff]
+    result: R
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Generic[R]):
+    """A change as it was written: each hand-off before (None: it is new) and after."""
+
+    facts: Facts
+    handoffs: tuple[tuple[HandOff | None, HandOff], ...]
+    result: R
+
+
+Decide = Callable[[Facts, Mapping[str, HandOff]], Change[R]]
+
+
+class Records:
+    """Hand-offs and facts in a store. Every change is a function of the records as they are stored at that moment.
+
+    A call that fails with `StoreUnavailable` is tried again for up to a second, unless the failure is permanent: all writes here are
+    conditional and their functions idempotent, so one that had its effect after all does no harm.
     """
 
     def __init__(self, store: Store, clock: Clock, randomness: Randomness, log: Log, keep_ms: int) -> None:
@@ -33,60 +57,46 @@ class Records:
         self._log = log
         self._keep_ms = keep_ms
 
-    async def create(self, record: HandOff | Stream) -> bool:
-        """Whether it was created; False: a record of that key is there already."""
-        collection: Collection = "handoffs" if isinstance(record, HandOff) else "streams"
-        fields = states.to_fields(record, self._keep_ms)
-        try:
-            await self._insist(lambda: self._store.create(collection, record.key, fields))
-        except AlreadyExists:
-            return False
-        return True
-
-    async def handoff(self, key: str) -> tuple[HandOff, str] | None:
-        """A hand-off and its version."""
+    async def handoff(self, key: str) -> HandOff | None:
         stored = await self._get("handoffs", key)
-        return None if stored is None else (_read(stored, states.read_handoff), stored.version)
+        return None if stored is None else _read(stored, documents.read_handoff)
 
-    async def stream(self, key: str) -> Stream | None:
+    async def facts(self, key: str) -> Facts | None:
         stored = await self._get("streams", key)
-        return None if stored is None else _read(stored, states.read_stream)
-
-    async def replace_handoff(self, record: HandOff, version: str) -> bool:
-        """Whether it still had that version and was replaced. Not tried again when it fails: the caller reads anew."""
-        try:
-            await self._store.replace("handoffs", record.key, states.to_fields(record, self._keep_ms), version)
-        except Stale:
-            return False
-        return True
+        return None if stored is None else _read(stored, documents.read_facts)
 
     async def change_handoff(self, key: str, change: Callable[[HandOff], HandOff]) -> tuple[HandOff, HandOff] | None:
-        """The record before and after; None if there is none. `change` may be called several times."""
+        """The record before and after, or None if there is none."""
         for number in range(_TRIES):
-            found = await self.handoff(key)
-            if found is None:
+            stored = await self._get("handoffs", key)
+            if stored is None:
                 return None
-            before, version = found
+            before: HandOff = _read(stored, documents.read_handoff)
             after = change(before)
-            if after == before or await self._replaced("handoffs", after, version):
+            if after == before or await self._committed([self._write(after, stored.version)]):
                 return before, after
             await self._spread(number)
         raise StoreUnavailable(f"handoffs/{key} changes faster than it can be written")
 
-    async def change_stream(self, initial: Stream, change: Callable[[Stream], Stream], *, expect_new: bool) -> Stream:
-        """The record after `change`, begun from `initial` if there is none yet."""
-        if expect_new and await self.create(change(initial)):
-            return change(initial)
+    async def change_stream(self, initial: Facts, keys: Callable[[Facts], Iterable[str]], decide: Decide[R]) -> Changed[R]:
+        """Change a stream's facts and hand-offs in one commit. `initial`: its facts if nothing is known of it. `keys`: the hand-offs to
+        read, of those that the facts name or will name."""
         for number in range(_TRIES):
             stored = await self._get("streams", initial.key)
-            if stored is None:
-                if await self.create(change(initial)):
-                    return change(initial)
-                continue
-            before = _read(stored, states.read_stream)
-            after = change(before)
-            if after == before or await self._replaced("streams", after, stored.version):
-                return after
+            facts: Facts = initial if stored is None else _read(stored, documents.read_facts)
+            versions: dict[str, str] = {}
+            before: dict[str, HandOff] = {}
+            for key in keys(facts):
+                if (document := await self._get("handoffs", key)) is not None:
+                    before[key], versions[key] = _read(document, documents.read_handoff), document.version
+            change = decide(facts, before)
+            writes = (
+                [self._write(change.facts, None if stored is None else stored.version)] if stored is None or change.facts != facts else []
+            )
+            changed = {key: after for key, after in change.handoffs.items() if after != before.get(key)}
+            writes += [self._write(after, versions.get(key)) for key, after in changed.items()]
+            if not writes or await self._committed(writes):
+                return Changed(change.facts, tuple((before.get(key), after) for key, after in change.handoffs.items()), change.result)
             await self._spread(number)
         raise StoreUnavailable(f"streams/{initial.key} changes faster than it can be written")
 
@@ -97,36 +107,56 @@ class Records:
     async def newest(self, limit: int, before_ms: int | None) -> list[HandOff]:
         return self._readable(await self._insist(lambda: self._store.newest("handoffs", limit, before_ms)))
 
+    async def note(self, collection: Collection, key: str, change: Callable[[Mapping[str, Any] | None], Mapping[str, Any]]) -> None:
+        """Change a document that is no record of a stream."""
+        for number in range(_TRIES):
+            stored = await self._get(collection, key)
+            fields = change(None if stored is None else stored.fields)
+            if stored is not None and fields == stored.fields:
+                return
+            if await self._committed([Write(collection, key, fields, None if stored is None else stored.version)]):
+                return
+            await self._spread(number)
+        raise StoreUnavailable(f"{collection}/{key} changes faster than it can be written")
+
+    async def noted(self, collection: Collection, key: str) -> Mapping[str, Any] | None:
+        stored = await self._get(collection, key)
+        return None if stored is None else stored.fields
+
+    def _write(self, record: HandOff | Facts, version: str | None) -> Write:
+        if isinstance(record, HandOff):
+            return Write("handoffs", record.key, documents.handoff_fields(record, self._keep_ms), version)
+        return Write("streams", record.key, documents.facts_fields(record, self._keep_ms), version)
+
     async def _get(self, collection: Collection, key: str) -> Stored | None:
         return await self._insist(lambda: self._store.get(collection, key))
 
-    async def _replaced(self, collection: Collection, record: HandOff | Stream, version: str) -> bool:
-        fields = states.to_fields(record, self._keep_ms)
+    async def _committed(self, writes: list[Write]) -> bool:
         try:
-            await self._insist(lambda: self._store.replace(collection, record.key, fields, version))
-        except Stale:
+            await self._insist(lambda: self._store.commit(writes))
+        except (Stale, AlreadyExists):
             return False
         return True
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
-        began = self._clock.now_ms()
+        began = self._clock.monotonic_ms()
         while True:
             try:
                 return await call()
-            except StoreUnavailable:
-                if self._clock.now_ms() - began >= _PATIENCE_MS:
+            except StoreUnavailable as error:
+                if error.permanent or self._clock.monotonic_ms() - began >= _PATIENCE_MS:
                     raise
             await self._clock.sleep(_PAUSE_S * self._randomness.uniform(0.5, 1.5))
 
     async def _spread(self, losses: int) -> None:
-        if losses >= 2:  # the third loss in a row is a crowd
+        if losses >= 2:  # the third loss in a row means that many are at this record
             await self._clock.sleep(_PAUSE_S * self._randomness.uniform(0.1, 1.0))
 
-    def _readable(self, found: list[Stored]) -> list[HandOff]:
+    def _readable(self, documents_: list[Stored]) -> list[HandOff]:
         readable = []
-        for stored in found:
+        for stored in documents_:
             try:
-                readable.append(_read(stored, states.read_handoff))
+                readable.append(_read(stored, documents.read_handoff))
             except StoreError as error:
                 self._log("ERROR", "error", where="records", what=str(error))
         return readable

@@ -235,6 +235,39 @@ def queue(value: str) -> str:
     return value
 
 
+def queues(value: str) -> tuple[str, ...]:
+    """One queue, or two different ones."""
+    names = tuple(queue(part.strip()) for part in value.split(","))
+    if len(names) > 2 or len(set(names)) < len(names):
+        raise ValueError("not one queue, and not two different ones")
+    return names
+
+
+INVOKED = ("events", "retrieve", "sweep")
+"""The worker's paths that one identity each may call."""
+
+
+def invokers(value: str) -> Mapping[str, str]:
+    """``events=EMAIL,retrieve=EMAIL,sweep=EMAIL`` as path -> e-mail."""
+    emails: dict[str, str] = {}
+    for part in value.split(","):
+        name, _, address_ = part.strip().partition("=")
+        if name not in INVOKED or f"/{name}" in emails:
+            raise ValueError(f"each of {', '.join(INVOKED)} needs one identity")
+        emails[f"/{name}"] = email(address_)
+    if len(emails) < len(INVOKED):
+        raise ValueError(f"no identity for {', '.join(name for name in INVOKED if f'/{name}' not in emails)}")
+    if len(set(emails.values())) < len(emails):
+        raise ValueError("one identity for two paths")
+    return emails
+
+
+def deployment(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}", value):
+        raise ValueError
+    return value
+
+
 def address(value: str) -> str:
     match = re.fullmatch(r"[A-Za-z0-9.-]+:([0-9]{1,5})", value, re.ASCII)
     if match is None or not 0 < int(match[1]) < 65536:

@@ -50,10 +50,13 @@ class Settings:
     retrieval_give_up_s: float = 86400.0
     records_keep_days: float = 400.0
     state_url: State = field(default_factory=lambda: State("sqlite", ":memory:"))
-    tasks_queue: str = ""
+    handoff_queues: tuple[str, ...] = ()
+    facts_queue: str = ""
+    retrieval_queue: str = ""
     tasks_endpoint: str = ""
     worker_url: str = ""
-    tasks_invoker: str = ""
+    tasks_invokers: Mapping[str, str] = field(default_factory=dict)
+    deployment: str = "rtmskit"
     archive_url: ArchivePlace | None = None
 
     def secrets(self) -> tuple[str, ...]:
@@ -133,9 +136,9 @@ VARIABLES: tuple[Variable, ...] = (
         "ZOOM_CONNECT_WINDOW_S",
         _BOTH,
         "60",
-        "seconds, 1 to 3000",
-        "How long after its start a stream may still be joined. Below Recall's hour of remembering an Idempotency-Key.",
-        values.number(1, 3000),
+        "seconds, 1 to 1800",
+        "How long after its start a stream may still be joined. Cloud Tasks waits half an hour for an answer, and all tries are in one.",
+        values.number(1, 1800),
     ),
     Variable(
         "ZOOM_SERVER_HOSTS",
@@ -210,7 +213,7 @@ VARIABLES: tuple[Variable, ...] = (
         ("worker",),
         "15",
         "seconds, 1 to 50",
-        "How long one call to Recall may take; five seconds more is how long a worker holds a hand-off.",
+        "How long one call to Recall may take; five seconds more is how long one attempt holds a hand-off.",
         values.number(1, 50),
     ),
     Variable(
@@ -231,7 +234,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "RECORDS_KEEP_DAYS",
-        _BOTH,
+        ("worker",),
         "400",
         "days, 7 to 36500",
         "How long after the last thing that happened to a stream Firestore keeps its records; SQLite keeps them for ever.",
@@ -239,14 +242,30 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "STATE_URL",
-        _BOTH,
+        ("worker",),
         None,
         "sqlite:///absolute/path, sqlite:// (in memory, one process) or firestore://project/database",
         "Where the records live.",
         values.state,
     ),
     Variable(
-        "TASKS_QUEUE", _BOTH, None, "projects/P/locations/L/queues/Q", "The Cloud Tasks queue between the two functions.", values.queue
+        "HANDOFF_QUEUES",
+        _BOTH,
+        None,
+        "projects/P/locations/L/queues/Q, or two of them separated by a comma",
+        "The Cloud Tasks queues of starts: the one at home and the one in the second region.",
+        values.queues,
+    ),
+    Variable(
+        "FACTS_QUEUE",
+        _BOTH,
+        None,
+        "projects/P/locations/L/queues/Q",
+        "The Cloud Tasks queue of everything else that Zoom says.",
+        values.queue,
+    ),
+    Variable(
+        "RETRIEVAL_QUEUE", _BOTH, None, "projects/P/locations/L/queues/Q", "The Cloud Tasks queue of looks for recordings.", values.queue
     ),
     Variable(
         "TASKS_ENDPOINT",
@@ -265,12 +284,21 @@ VARIABLES: tuple[Variable, ...] = (
         values.service_url,
     ),
     Variable(
-        "TASKS_INVOKER",
+        "TASKS_INVOKERS",
         _BOTH,
         "",
-        "the e-mail address of a service account, or empty",
-        "Whose OIDC token tasks carry; empty sends none.",
-        values.optional(values.email),
+        "events=EMAIL,retrieve=EMAIL,sweep=EMAIL of three service accounts, or empty",
+        "Whose OIDC tokens open which path of the worker: tasks carry them, and the worker lets nobody else in there. Empty: tasks carry"
+        " none, and only loopback may call.",
+        values.optional(values.invokers, {}),
+    ),
+    Variable(
+        "DEPLOYMENT",
+        ("worker",),
+        "rtmskit",
+        "1 to 100 of A-Z a-z 0-9 . _ : / -",
+        "Names this deployment in the keys of hand-offs, so that two deployments in one Recall workspace do not take each other's.",
+        values.deployment,
     ),
     Variable(
         "ARCHIVE_URL",
@@ -297,10 +325,17 @@ def _shown(value: str) -> str:
     return repr(value if len(value) <= MAX_SHOWN else value[:MAX_SHOWN] + "...").encode("ascii", "backslashreplace").decode()
 
 
+RENAMED: Mapping[str, str] = {
+    "TASKS_QUEUE": "HANDOFF_QUEUES, FACTS_QUEUE and RETRIEVAL_QUEUE",
+    "TASKS_INVOKER": "TASKS_INVOKERS",
+}
+"""Variables of the first edition, and what has taken their place."""
+
+
 def load(environ: Mapping[str, str], role: Role) -> Settings:
     """Parse what `role` reads. Raises `SettingsError` with one line for each variable at fault: name, what was found, what is expected."""
     read: dict[str, Any] = {}
-    problems: list[str] = []
+    problems: list[str] = [f"{name} is no longer read; set {now}" for name, now in RENAMED.items() if environ.get(name)]
     for variable in VARIABLES:
         if role not in variable.roles:
             continue

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rtms_relay.adapters.system import SystemClock, SystemRandomness
+from rtms_relay import budgets
+from rtms_relay.adapters.system import AsyncioJobs, SystemClock, SystemRandomness
 from rtms_relay.logs import Log
-from rtms_relay.ports import Archive, Queue, Store
-from rtms_relay.relay import Intake, Worker
+from rtms_relay.ports import Archive, Queue, QueueName, Queues, Store
 from rtms_relay.settings import Settings
+
+if TYPE_CHECKING:
+    from rtms_relay.intake import Intake
+    from rtms_relay.worker import Worker
 
 
 def preload(settings: Settings) -> None:
@@ -17,9 +23,9 @@ def preload(settings: Settings) -> None:
 
     Adapters import theirs on first use; on a small or busy machine that takes longer than Zoom waits for its first ack.
     """
-    names = ["google.cloud.tasks_v2", "google.cloud.firestore" if settings.state_url.kind == "firestore" else "sqlite3"]
+    names = ["google.cloud.tasks_v2"]
     if settings.role == "worker":
-        names.append("httpx")
+        names += ["google.cloud.firestore" if settings.state_url.kind == "firestore" else "sqlite3", "httpx"]
     if settings.archive_url is not None and settings.archive_url.kind == "gs":
         names.append("google.cloud.storage")
     for name in names:
@@ -37,10 +43,24 @@ def store(settings: Settings) -> Store:
     return SqliteStore(state.path)
 
 
-def queue(settings: Settings) -> Queue:
-    from rtms_relay.adapters.cloud_tasks import CloudTasksQueue
+def queues(settings: Settings) -> Queues:
+    """Each with its own channel, so that one that hangs holds up no other."""
+    window_s = settings.zoom_connect_window_s + budgets.DISPATCH_MARGIN_MS / 1000
+    copy_s = budgets.ARCHIVE_LEASE_MS / 1000
+    home, *second = settings.handoff_queues
+    made: dict[QueueName, Queue] = {"handoffs": _queue(settings, home, window_s)}
+    if second:
+        made["handoffs-second"] = _queue(settings, second[0], window_s)
+    made["facts"] = _queue(settings, settings.facts_queue, window_s)
+    made["retrievals"] = _queue(settings, settings.retrieval_queue, copy_s)
+    return made
 
-    return CloudTasksQueue(settings.tasks_queue, settings.worker_url, endpoint=settings.tasks_endpoint, invoker=settings.tasks_invoker)
+
+def _queue(settings: Settings, name: str, deadline_s: float) -> Queue:
+    from rtms_relay.adapters.cloud_tasks import CloudTasksQueue, Target
+
+    target = Target(settings.worker_url.rstrip("/"), settings.tasks_invokers, max(15.0, min(1800.0, deadline_s)))
+    return CloudTasksQueue(name, target, endpoint=settings.tasks_endpoint)
 
 
 def archive(settings: Settings) -> Archive | None:
@@ -57,12 +77,18 @@ def archive(settings: Settings) -> Archive | None:
 
 
 def intake(settings: Settings, log: Log) -> Intake:
-    return Intake(settings, store(settings), queue(settings), SystemClock(), SystemRandomness(), log)
+    from rtms_relay.intake import Intake
+
+    return Intake(settings, queues(settings), SystemClock(), AsyncioJobs(), log)
 
 
-def worker(settings: Settings, log: Log) -> Worker:
+def worker(settings: Settings, log: Log, stopping: Callable[[], bool] = lambda: False) -> Worker:
+    """`stopping`: whether the process was asked to stop."""
     from rtms_relay.adapters.recall_http import HttpRecall
+    from rtms_relay.worker import Worker
 
     clock = SystemClock()
     api = HttpRecall(settings.recall_base_url, settings.recall_api_key, clock, timeout_s=settings.recall_timeout_s)
-    return Worker(settings, store(settings), queue(settings), clock, SystemRandomness(), log, api, archive(settings))
+    return Worker(
+        settings, store(settings), queues(settings), clock, AsyncioJobs(), SystemRandomness(), log, api, archive(settings), stopping
+    )

@@ -31,6 +31,12 @@ ENTITY_FIELDS: dict[Product, str] = {
 }
 """The payload field that holds a product's entity id (Zoom RTMS docs, "Events")."""
 
+
+def entity_field(product: str, choice: str) -> str:
+    """The field of Recall's request that carries the entity id. `choice`: RECALL_ENTITY_FIELD."""
+    return ENTITY_FIELDS.get(product, "meeting_uuid") if choice == "own" else "meeting_uuid"
+
+
 Happening = Literal["started", "stopped", "interrupted"]
 
 RTMS_EVENTS: dict[str, tuple[Product, Happening]] = {

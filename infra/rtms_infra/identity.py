@@ -11,12 +11,11 @@ from rtms_infra.apis import Apis
 from rtms_infra.config import Place
 
 RECORD_PERMISSIONS = {
-    "webhook": ("datastore.entities.create", "datastore.entities.get", "datastore.entities.update"),
     "worker": ("datastore.entities.create", "datastore.entities.get", "datastore.entities.list", "datastore.entities.update"),
 }
 """Firestore's IAM page: create-if-absent needs `create`, a preconditioned write `update`, a read `get`, a query `get` and `list`.
 
-Nobody deletes records; Firestore removes those whose `expires_at` has passed. The webhook cannot even list them.
+Nobody deletes records; Firestore removes those whose `expires_at` has passed. The webhook knows no database.
 """
 
 _PURPOSE = {
@@ -40,7 +39,7 @@ class Identity(pulumi.ComponentResource):
     """The service accounts, and their rights to the records.
 
     Creates:
-        account-webhook: what the webhook runs as: adds records, asks for tasks, reads the Zoom Secret Token and Recall's webhook secrets
+        account-webhook: what the webhook runs as: asks for tasks, reads the Zoom Secret Token and Recall's webhook secrets
         account-worker: what the worker runs as: reads and changes records, asks for tasks, reads the Recall key and the Zoom Client Secret
         account-events: whose token tasks with starts and facts show to the worker; may do nothing else
         account-retrieve: whose token retrieval tasks show to the worker; may do nothing else
@@ -132,6 +131,12 @@ class Identity(pulumi.ComponentResource):
             ),
         ]
         self.register_outputs({})
+
+    def invokers(self) -> pulumi.Output[str]:
+        """Each identity that calls the worker, with the path that it may call, as TASKS_INVOKERS."""
+        return pulumi.Output.concat(*(part for name in INVOKERS for part in (f"{name}=", self.email(name), ","))).apply(
+            lambda text: text.rstrip(",")
+        )
 
     def email(self, role: str) -> pulumi.Output[str]:
         return self.accounts[role].email

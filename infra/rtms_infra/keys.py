@@ -202,10 +202,10 @@ KEYS: tuple[Key, ...] = (
         "zoomConnectWindowSeconds",
         "integer",
         60,
-        "10-3000",
+        "10-1800",
         "How long after `rtms_started` a stream can still be joined. Zoom: 60 seconds.",
         "60",
-        _between(10, 3000),
+        _between(10, 1800),
     ),
     Key(
         "zoomOnDeauthorized",

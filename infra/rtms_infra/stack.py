@@ -84,10 +84,10 @@ def _environment(
 ) -> dict[str, dict[str, pulumi.Input[str]]]:
     """The plain variables of each function (the secret ones come from `Secrets`)."""
     both: dict[str, pulumi.Input[str]] = {
-        "RECORDS_KEEP_DAYS": str(config.records_keep_days),
-        "STATE_URL": state.url,
-        "TASKS_QUEUE": queues.path("handoffs"),
-        "TASKS_INVOKER": identity.email("events"),
+        "HANDOFF_QUEUES": pulumi.Output.concat(queues.path("handoffs"), ",", queues.path("handoffs-second")),
+        "FACTS_QUEUE": queues.path("facts"),
+        "RETRIEVAL_QUEUE": queues.path("retrievals"),
+        "TASKS_INVOKERS": identity.invokers(),
         "WORKER_URL": worker_url,
         "ZOOM_CONNECT_WINDOW_S": str(config.zoom.connect_window_s),
         "ZOOM_SERVER_HOSTS": config.zoom.server_hosts,
@@ -97,6 +97,9 @@ def _environment(
         "ZOOM_SIGNATURE_WINDOW_S": str(config.zoom.signature_window_s),
     }
     worker: dict[str, pulumi.Input[str]] = {
+        "DEPLOYMENT": f"{config.place.project}/{config.place.name}",
+        "RECORDS_KEEP_DAYS": str(config.records_keep_days),
+        "STATE_URL": state.url,
         "RECALL_ENTITY_FIELD": config.recall.entity_field,
         "RECALL_REGION": config.recall.region,
         "ZOOM_CLIENT_ID": config.zoom.client_id,

@@ -32,7 +32,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.verdict import Rows, at_rest, verdict
 from tests.e2e.processes import descendants, environment
 from tests.security.leaks import leaks
-from tests.simulation.checker import Verdict
+from tests.simulation.checker import Verdict, view
 
 ROLES = ("webhook", "worker")
 REST_S = 90.0
@@ -189,7 +189,7 @@ class Chaos:
             recall_api_key=secrets.api_key,
             recall_webhook_secret=secrets.webhook_secret,
             tasks_endpoint=self._proxies["function to Cloud Tasks"].address,
-            tasks_queue=self._tasks.queue,
+            queues=",".join(self._tasks.initial_queues),
             state_url=self.state_url,
             recording_config='{"video_mixed_mp4": {}}',
         )
@@ -265,7 +265,7 @@ class Chaos:
         try:
             deadline = time.monotonic() + REST_S
             while True:
-                rows = {stored.key: stored.fields for stored in await store.newest("handoffs", 100_000)}
+                rows = {stored.key: view(stored.fields) for stored in await store.newest("handoffs", 100_000)}
                 if at_rest(self._recall, rows) or time.monotonic() > deadline:
                     return rows
                 await asyncio.sleep(0.5)

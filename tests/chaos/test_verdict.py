@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtms_relay.handoff import handoff_key
+from rtms_relay.handoff.keys import handoff_key
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall import Recall, Story, scripted
 from rtms_simulator.zoom.webhooks import events
@@ -101,11 +101,11 @@ def test_a_piece_of_a_secret_is_a_leak_and_less_is_none():
 
 @pytest.mark.parametrize("status", [200, -1])
 async def test_a_revocation_is_heard_if_its_record_is_a_tombstone_and_then_everything_must_be_gone(recall, status):
-    mdc = await made(recall, key=handoff_key(STREAM, URLS))
+    mdc = await made(recall, key=handoff_key("rtmskit", STREAM, URLS, TS))
     stop = Delivery(2, events.stopped("meeting", StreamIds("uuid", STREAM), REVOKED, TS + 5), "http://x", b"")
     stop.attempts.append(WebhookAttempt(TS / 1000 + 5, {}, status))
     [fields] = row(mdc, stream_id="", server_urls="", state="cancelled", reason="revoked", retrieval="forgotten", mdc_id=None).values()
-    rows = {handoff_key(STREAM, URLS): fields | {"recordings": []}}
+    rows = {handoff_key("rtmskit", STREAM, URLS, TS): fields | {"recordings": []}}
     deliveries = [sent(), Sent(stop, True)]
     assert any(line.startswith("G8") for line in verdict(deliveries, recall, rows).broken)
     recall.lifecycle.delete_recording(mdc.recording)

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rtms_relay.handoff import handoff_key
+from rtms_relay.handoff.keys import handoff_key
 from rtms_simulator.recall import Recall
 from rtms_simulator.recall.records.workspace import Recording
+from rtms_simulator.zoom.webhooks.events import WebhookEvent
 from tests.chaos.meetings import REVOKED, Sent
 from tests.simulation.checker import CONNECT_WINDOW_MS, FINAL, Verdict, judge
 from tests.simulation.world import Event
@@ -24,8 +25,8 @@ def history(sent: Iterable[Sent], recall: Recall, rows: Rows) -> list[Event]:
     """
     sent = list(sent)
     forgotten = {key for key, fields in rows.items() if fields["retrieval"] in ("forgetting", "forgotten")}
-    starts = [one.delivery.event.payload for one in sent if "server_urls" in one.delivery.event.payload]
-    heard = {start["rtms_stream_id"] for start in starts if handoff_key(start["rtms_stream_id"], start["server_urls"]) in forgotten}
+    starts = [one.delivery.event for one in sent if "server_urls" in one.delivery.event.payload]
+    heard = {start.payload["rtms_stream_id"] for start in starts if _key(start) in forgotten}
     told: list[Event] = []
     for one in sent:
         event, payload = one.delivery.event, one.delivery.event.payload
@@ -88,6 +89,11 @@ def not_home(recording: Recording, rows: Rows) -> str | None:
     if recording.status.code in ("done", "failed") and (known[recording.id], fields["retrieval"]) != (recording.status.code,) * 2:
         return f"is {recording.status.code}, its record says {known[recording.id]}, retrieval {fields['retrieval']}"
     return None if recording.status.code in ("done", "failed", "deleted") else f"is still {recording.status.code}"
+
+
+def _key(start: WebhookEvent) -> str:
+    """The key of the hand-off that a start creates."""
+    return handoff_key("rtmskit", start.payload["rtms_stream_id"], start.payload["server_urls"], start.event_ts)
 
 
 def _handoff(recording: Recording) -> str:

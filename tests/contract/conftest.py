@@ -1,4 +1,4 @@
-"""One fixture, `stores`, for both stores; the suites that use it say nothing about which one they run on."""
+"""One fixture, `stores`, for all stores; the suites that use it say nothing about which one they run on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
+from tests.ports.stores import MemoryStore
 
 from rtms_relay.adapters.firestore import FirestoreStore
 from rtms_relay.adapters.sqlite import SqliteStore
@@ -30,12 +31,15 @@ class Stores:
         await asyncio.gather(*(store.close() for store in self._opened))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("firestore", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("firestore", marks=pytest.mark.emulator)])
 async def stores(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_firestore_project: Callable[[], str]
 ) -> AsyncGenerator[Stores, None]:
     # A time-out long enough that a busy test machine is not taken for a store that hangs; that has tests of its own.
-    if request.param == "sqlite":
+    if request.param == "memory":
+        shared = MemoryStore()
+        opened = Stores("memory", lambda: shared)
+    elif request.param == "sqlite":
         opened = Stores("sqlite", lambda: SqliteStore(str(tmp_path / "state.db"), timeout_s=20))
     else:
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue("firestore_emulator"))

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.conftest import Stores
 
 from rtms_relay.errors import AlreadyExists, DocumentTooLarge, InvalidKey, Stale
-from rtms_relay.ports import MAX_DOCUMENT_BYTES, Store, Stored
+from rtms_relay.ports import MAX_DOCUMENT_BYTES, Store, Stored, Write
 
 ODD_IDS = [
     "/",
@@ -326,3 +326,53 @@ async def test_two_hundred_calls_at_once_are_all_answered(store: Store) -> None:
     found = await asyncio.gather(*(store.get("handoffs", f"k{number}") for number in range(100)))
     assert all(same(one, f"k{number}", {"created_at": number}) for number, one in enumerate(found))
     assert [one.key for one in await store.newest("handoffs", 3)] == ["k99", "k98", "k97"]
+
+
+async def test_a_commit_writes_all(store: Store) -> None:
+    first = await store.create("handoffs", "old", {"a": 1})
+    versions = await store.commit(
+        [Write("handoffs", "old", {"a": 2}, first), Write("handoffs", "new", {"b": 1}), Write("streams", "s", {"c": 1})]
+    )
+    assert await store.get("handoffs", "old") == Stored("old", {"a": 2}, versions[0])
+    assert await store.get("handoffs", "new") == Stored("new", {"b": 1}, versions[1])
+    assert await store.get("streams", "s") == Stored("s", {"c": 1}, versions[2])
+    # Its versions are those that the next write wants.
+    await store.replace("handoffs", "new", {"b": 2}, versions[1])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_commit_of_which_one_condition_fails_writes_nothing(store: Store, order: int) -> None:
+    first = await store.create("handoffs", "old", {"a": 1})
+    await store.replace("handoffs", "old", {"a": 2}, first)
+    stale = [Write("streams", "s", {"c": 1}), Write("handoffs", "old", {"a": 3}, first)]
+    with pytest.raises(Stale):
+        await store.commit(stale[::order])
+    taken = [Write("streams", "s", {"c": 1}), Write("handoffs", "old", {"a": 3})]
+    with pytest.raises(AlreadyExists):
+        await store.commit(taken[::order])
+    assert await store.get("streams", "s") is None
+    assert same(await store.get("handoffs", "old"), "old", {"a": 2})
+
+
+async def test_of_racing_commits_on_one_document_one_wins_and_the_others_leave_nothing(stores: Stores) -> None:
+    one = stores.open()
+    first = await one.create("streams", "s", {"by": -1})
+
+    async def race(number: int) -> bool:
+        try:
+            await one.commit([Write("handoffs", f"h{number}", {"by": number}), Write("streams", "s", {"by": number}, first)])
+        except Stale:
+            return False
+        return True
+
+    won = await asyncio.gather(*(race(number) for number in range(12)))
+    assert won.count(True) == 1
+    winner = won.index(True)
+    assert same(await one.get("streams", "s"), "s", {"by": winner})
+    assert [await one.get("handoffs", f"h{number}") is not None for number in range(12)] == won
+
+
+async def test_an_invalid_key_in_a_commit_writes_nothing(store: Store) -> None:
+    with pytest.raises(InvalidKey):
+        await store.commit([Write("streams", "s", {"c": 1}), Write("handoffs", "a/b", {})])
+    assert await store.get("streams", "s") is None

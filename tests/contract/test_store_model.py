@@ -11,11 +11,12 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ports.stores import MemoryStore
 
 from rtms_relay.adapters.firestore import FirestoreStore
 from rtms_relay.adapters.sqlite import SqliteStore
 from rtms_relay.errors import AlreadyExists, Stale
-from rtms_relay.ports import Collection, Store
+from rtms_relay.ports import Collection, Store, Write
 
 KEYS = st.sampled_from(["a", "B", "-", "_0", "ab"])
 COLLECTIONS = st.sampled_from(["handoffs", "streams"])
@@ -52,6 +53,13 @@ class Replace:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """Several writes at once, each on a document of its own."""
+
+    parts: tuple[Create | Replace, ...]
+
+
+@dataclass(frozen=True)
 class Get:
     collection: Collection
     key: str
@@ -77,9 +85,13 @@ class Reopen:
 
 
 LIMITS = st.integers(0, 6)
+CREATES = st.builds(Create, COLLECTIONS, KEYS, DOCUMENTS)
+REPLACES = st.builds(Replace, COLLECTIONS, KEYS, DOCUMENTS, st.sampled_from(["current", "current", "former", "another's"]))
+COMMITS = st.lists(CREATES | REPLACES, min_size=1, max_size=4, unique_by=lambda part: (part.collection, part.key))
 STEPS = st.one_of(
-    st.builds(Create, COLLECTIONS, KEYS, DOCUMENTS),
-    st.builds(Replace, COLLECTIONS, KEYS, DOCUMENTS, st.sampled_from(["current", "current", "former", "another's"])),
+    CREATES,
+    REPLACES,
+    COMMITS.map(lambda parts: Commit(tuple(parts))),
     st.builds(Get, COLLECTIONS, KEYS),
     st.builds(Due, COLLECTIONS, MOMENTS, LIMITS),
     st.builds(Newest, COLLECTIONS, LIMITS, st.none() | MOMENTS),
@@ -129,6 +141,8 @@ async def carry_out(store: Store, step: object, model: Model) -> None:
             else:
                 with pytest.raises(Stale):
                     await store.replace(collection, key, fields, version)
+        case Commit(parts):
+            await commit(store, parts, model)
         case Get(collection, key):
             found = await store.get(collection, key)
             if (collection, key) not in model.documents:
@@ -149,6 +163,19 @@ async def carry_out(store: Store, step: object, model: Model) -> None:
             await store.close()
 
 
+async def commit(store: Store, parts: tuple[Create | Replace, ...], model: Model) -> None:
+    writes = [Write(part.collection, part.key, part.fields, model.version(part) if isinstance(part, Replace) else None) for part in parts]
+    current = [model.documents.get((part.collection, part.key), ({}, []))[1] for part in parts]
+    fits = [not known if write.version is None else known[-1:] == [write.version] for write, known in zip(writes, current, strict=True)]
+    if not all(fits):
+        with pytest.raises((AlreadyExists, Stale)):
+            await store.commit(writes)
+        return
+    versions = await store.commit(writes)
+    for part, known, version in zip(parts, current, versions, strict=True):
+        model.documents[part.collection, part.key] = (part.fields, [*known, version])
+
+
 async def tell(story: list[object], store: Store) -> None:
     model = Model()
     try:
@@ -158,6 +185,12 @@ async def tell(story: list[object], store: Store) -> None:
             await carry_out(store, Get("handoffs" if collection == "handoffs" else "streams", key), model)
     finally:
         await store.close()
+
+
+@settings(max_examples=80)
+@given(story=st.lists(STEPS, max_size=25))
+def test_memory_behaves_as_a_dict(story: list[object]) -> None:
+    asyncio.run(tell(story, MemoryStore()))
 
 
 @settings(max_examples=80)

@@ -88,14 +88,16 @@ async def home(stack: Stack, report: MeetingReport) -> HandOffRow:
 
 async def test_the_webhook_process_dies_after_its_ack_and_the_hand_off_is_accepted_exactly_once(stack, queue):
     """The queue is held until the webhook is dead, so the ack is all that has happened when it dies."""
-    await queue.pause_queue(name=stack.tasks.queue)
+    for name in stack.tasks.initial_queues[:2]:
+        await queue.pause_queue(name=name)
     async with taking_place(stack) as meeting:
         delivery = await eventually(lambda: acked(meeting))
         assert delivery.status == 200
         await kill(stack, "webhook")
         assert creates(stack) == []
         await stack.function.start_one("webhook")
-        await queue.resume_queue(name=stack.tasks.queue)
+        for name in stack.tasks.initial_queues[:2]:
+            await queue.resume_queue(name=name)
         row = await home(stack, await meeting.finished())
     assert row.state == "accepted"
     assert [exchange.status for exchange in creates(stack)] == [201]

@@ -193,7 +193,7 @@ def test_limits_agree_with_the_functions_own() -> None:
     there = {variable.name: variable for variable in settings.VARIABLES}
     for value in ("60", "86400"):
         there["ZOOM_SIGNATURE_WINDOW_S"].parse(value)
-    for value in ("10", "3000"):
+    for value in ("10", "1800"):
         there["ZOOM_CONNECT_WINDOW_S"].parse(value)
     for value in ("7", "36500"):
         there["RECORDS_KEEP_DAYS"].parse(value)

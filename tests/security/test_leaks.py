@@ -17,8 +17,9 @@ from rtms_relay.ports import Answer
 from rtms_relay.recall import excerpt
 from rtms_relay.settings import VARIABLES, load
 from rtms_relay.zoom import rtms_signature
+from tests.ports.bench import Bench
+from tests.ports.events import ENVIRON, NOW, WHSEC, B, signed, started, stopped
 from tests.security.leaks import leaks
-from tests.unit.relay.fakes import ENVIRON, NOW, WHSEC, B, Bench, started, stopped
 
 TOKEN = "Zk3vQ8_pL0sW2xYt"
 SECRET = "nB7rT4mC9qX1dK6hF8jU5wE2zA0gV3yS"
@@ -48,26 +49,25 @@ class Told:
         self.stream = io.StringIO()
         secrets = (*load(ENVIRON | ENVIRONMENT, "webhook").secrets(), *load(ENVIRON | ENVIRONMENT, "worker").secrets())
         log = logs.Log(secrets, self.stream)
-        for side in (self.bench.intake, self.bench.worker, self.bench.worker.retrieval):
-            side._log = log
+        self.bench.log = log  # ty: ignore[invalid-assignment]
+        self.bench.intake, self.bench.worker = self.bench.new_intake(), self.bench.new_worker()
         self.said: list[str] = []
 
     async def play(self, *events: dict[str, Any]) -> None:
-        from tests.unit.relay.fakes import signed
-
         for event in events:
             body = json.dumps(event).encode()
             with contextlib.suppress(RelayError):
-                self.said.append(json.dumps((await self.bench.intake.receive(signed(body, self.bench.clock.now, TOKEN), body)).body))
+                work = self.bench.intake.receive(signed(body, self.bench.clock.now, TOKEN), body)
+                self.said.append(json.dumps((await self.bench.clock.until_done(work)).body))
             with contextlib.suppress(RelayError):
                 await self.bench.run()
 
     async def everything(self) -> list[str]:
         """Lines, records, answers and what the recordings' pages show."""
         await self.bench.live(120)
-        pages = [await self.bench.worker.retrieval.show(key) for key in self.bench.handoffs()]
-        pages.append(await self.bench.worker.retrieval.page(50, None))
-        records = [self.bench.handoffs(), self.bench.store.all("streams")]
+        pages = [await self.bench.worker.inquiries.show(key) for key in self.bench.handoffs()]
+        pages.append(await self.bench.worker.inquiries.page(50, None))
+        records = [self.bench.store.all(collection) for collection in ("handoffs", "streams", "unusable", "marks")]
         return [*self.stream.getvalue().splitlines(), *self.said, json.dumps(records), json.dumps(pages)]
 
 

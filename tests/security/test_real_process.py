@@ -24,7 +24,7 @@ from rtms_simulator.zoom.webhooks.events import StreamIds
 from tests.e2e.processes import descendants
 from tests.security.leaks import leaks
 
-WIRING = {
+WIRING: dict[str, str] = {
     "client_id": "client",
     "client_secret": "nB7rT4mC9qX1dK6hF8jU5wE2zA0gV3yS",
     "secret_token": "Zk3vQ8_pL0sW2xYt",
@@ -32,7 +32,6 @@ WIRING = {
     "recall_api_key": "7b1e09c4d2f85a6630918ecb4d7fa25c8e1d3b90",
     "recall_webhook_secret": "whsec_YSB3ZWJob29rIHNlY3JldA==",
     "tasks_endpoint": "127.0.0.1:1",
-    "tasks_queue": "projects/p/locations/l/queues/q",
 }
 GROWTH_MB = 48
 

@@ -12,7 +12,8 @@ from websockets.exceptions import InvalidURI
 from websockets.uri import parse_uri
 
 from rtms_relay.zoom import Started, parse, refused_host
-from tests.unit.relay.fakes import Bench, started
+from tests.ports.bench import Bench
+from tests.ports.events import started
 
 PARTS = (
     "wss://",
@@ -96,6 +97,6 @@ async def test_what_is_not_let_through_gets_no_signature_and_no_request(urls: st
     if isinstance(event, Started) and refused_host(event.server_urls, ("*.zoom.us",)) is None:
         return
     await bench.zoom(started(urls))
-    await bench.run()
+    await bench.run(6)
     assert bench.recall.creates == []
-    assert [record["state"] for record in bench.handoffs().values()] == ["failed"] * isinstance(event, Started)
+    assert [handoff.attempt.state for handoff in bench.handoffs().values()] == ["failed"] * isinstance(event, Started)

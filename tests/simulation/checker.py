@@ -32,6 +32,18 @@ class Verdict:
         self.broken.append(f"{promise}: {what}")
 
 
+def view(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored hand-off as the checker reads it: all that it holds, with what its attempt and its retrieval say in front."""
+    attempt, retrieval, erasure = fields["attempt"], fields["retrieval"], fields["erasure"]
+    return {
+        **fields,
+        **{name: attempt[name] for name in ("state", "state_at", "reason", "mdc_id", "unsure", "tries")},
+        "event_ts": attempt["start_ts"],
+        "recordings": retrieval["recordings"],
+        "retrieval": erasure["state"] if erasure["state"] != "none" else retrieval["state"],
+    }
+
+
 def judge(
     history: Sequence[Event], handoffs: Mapping[str, Mapping[str, Any]], *, archive: Iterable[str] = (), kept: Iterable[str] = ()
 ) -> Verdict:
@@ -66,7 +78,9 @@ def judge(
                 revoked.add(facts["stream"])
 
     by_stream_and_urls = {
-        (fields["stream_id"], fields["server_urls"]): (key, fields) for key, fields in handoffs.items() if fields.get("stream_id")
+        (fields["stream_id"], fields["server_urls"]): (key, fields)
+        for key, fields in sorted(handoffs.items(), key=lambda item: item[1].get("epoch", 0))
+        if fields.get("stream_id")
     }
     by_key = dict(handoffs)
     made: dict[str, list[Event]] = defaultdict(list)
@@ -79,7 +93,7 @@ def judge(
 
     _nothing_lost(verdict, acked, by_stream_and_urls, revoked)
     for key, events in made.items():
-        if len(events) > 1:
+        if len(events) > 1 and not by_key.get(key, {}).get("unsure"):
             verdict.doubled += 1
             verdict.breaks("G2", f"hand-off {key[:8]} made {len(events)} MDCs: {[event.facts['mdc'] for event in events]}")
         if key not in by_key:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tests.simulation.relay_world import Run
+from tests.simulation.relay_world import Run, records
 from tests.simulation.world import Event
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -53,9 +53,8 @@ def _acked(history: Sequence[Event]) -> list[Event]:
 
 
 def _sweep_healed(run: Run) -> bool:
-    """A task that never came to be, and a hand-off that was accepted all the same."""
-    lost = {e.facts["handoff"] for e in run.world.history if e.what == "task lost" and e.facts["kind"] == "handoff"}
-    return any(key[:8] in lost and fields["state"] == "accepted" for key, fields in _handoffs(run).items())
+    """A sweep handed on what no task did."""
+    return any(event == "sweep" and fields["handoffs"] for _, event, fields in run.lines.kept)
 
 
 def _zoom_retry(run: Run) -> bool:
@@ -71,7 +70,7 @@ def _zoom_retry(run: Run) -> bool:
 
 
 def _handoffs(run: Run) -> Records:
-    return {key: fields for key, (_, fields) in run.store.documents["handoffs"].items()}
+    return records(run.store)
 
 
 def _logged(event: str, **facts: Any) -> Callable[[Run], bool]:
@@ -92,16 +91,15 @@ SOMETIMES: Mapping[str, Callable[[Run], bool]] = {
         lambda fields: fields["state"] == "accepted" and fields.get("mdc_id") is None and bool(fields.get("recordings"))
     ),
     "a fail-over overtook an attempt": _any(lambda fields: fields["state"] == "superseded" and fields.get("mdc_id") is not None),
-    "a fail-over came before the attempt": _any(lambda fields: fields["state"] == "superseded" and not fields.get("attempts")),
+    "a fail-over came before the attempt": _any(lambda fields: fields["state"] == "superseded" and not fields.get("tries")),
     "a stop was heard before its start": _stop_before_start,
     "a hand-off was cancelled": _any(lambda fields: fields["state"] == "cancelled"),
     "a hand-off expired": _any(lambda fields: fields["state"] == "expired"),
     "a hand-off failed for good": _any(lambda fields: fields["state"] == "failed"),
-    "a sweep healed a lost task": _sweep_healed,
-    "two workers met at one hand-off": _logged("attempt_skipped", why="another attempt is under way"),
-    "a lease was given back because the stream had moved on": lambda run: any(
-        event == "attempt_skipped" and str(fields.get("why", "")).startswith("it became") for _, event, fields in run.lines.kept
-    ),
+    "a sweep came upon a pending hand-off": _sweep_healed,
+    "the store was away and the start was handed on without it": _logged("outcome_noted"),
+    "the copy in the second region came first": _logged("home_stalled"),
+    "the same servers came again": _logged("start_again"),
     "Zoom's retry brought what the first delivery could not": _zoom_retry,
     "no recording was made, and that was found out": _any(lambda fields: fields["retrieval"] == "none_made"),
     "a recording was retrieved": _any(lambda fields: fields["retrieval"] == "done"),

@@ -86,6 +86,11 @@ class Branch:
         self._traps[process] = None
         return process
 
+    def cancel(self, process: Process) -> None:
+        if process.outcome is None:
+            self._fallen.append(process)
+            self._end(process, ("cancelled", None))
+
     def note(self, who: str, what: str, **facts: Any) -> None:
         self.history.append(Event(self.now_ms, who, what, facts))
 
@@ -144,11 +149,13 @@ class Branch:
         trap = self._traps[process]
         if trap is None:
             return True
+        if trap.any_of:
+            return any(one.outcome is not None for one in trap.any_of)
         return trap.process.outcome is not None if trap.process is not None else trap.delay_ms is None
 
     def _is_local(self, process: Process) -> bool:
         trap = self._traps[process]
-        return trap is None or trap.process is not None or trap.label in self._explorer.local
+        return trap is None or trap.process is not None or bool(trap.any_of) or trap.label in self._explorer.local
 
     def _is_timed(self, process: Process) -> bool:
         trap = self._traps[process]
@@ -208,6 +215,8 @@ class Branch:
 
     def _awaited(self, process: Process) -> Hashable:
         trap = self._traps[process]
+        if trap is not None and trap.any_of:
+            return tuple((one.name, one.outcome and (one.outcome[0], repr(one.outcome[1]))) for one in trap.any_of)
         if trap is None or trap.process is None:
             return None
         awaited = trap.process.outcome

@@ -12,13 +12,13 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zlib import crc32
 
 from rtms_relay.errors import AlreadyArchived, AlreadyExists, QueueUnavailable, RecallUnavailable, Stale, StoreUnavailable
-from rtms_relay.ports import Answer, Archived, Collection, Stored, TaskKind
+from rtms_relay.ports import Answer, Archived, Collection, Path, Stored, Write
 from tests.simulation.world import Crashed, Ground, Instance, Process, outcome_of, pause, sleep
 
 SECRET_TOKEN = "zoom-secret-token-of-the-world"
@@ -71,36 +71,39 @@ class MemoryStore:
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
-        self.documents: dict[str, dict[str, tuple[int, Mapping[str, Any]]]] = {"handoffs": {}, "streams": {}}
+        self.documents: dict[str, dict[str, tuple[int, Mapping[str, Any]]]] = {"handoffs": {}, "streams": {}, "unusable": {}, "marks": {}}
         self.down_until = 0
 
     async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
-        await self._reach("store.create")
-        documents = self.documents[collection]
-        if key in documents:
-            self.ground.heard("exists")
-            raise AlreadyExists(f"{collection}/{key}")
-        documents[key] = (1, fields)
-        self._lose("store.create")
-        self.ground.heard("created")
-        return "1"
+        return (await self.commit([Write(collection, key, fields)]))[0]
+
+    async def replace(self, collection: Collection, key: str, fields: Mapping[str, Any], version: str) -> str:
+        return (await self.commit([Write(collection, key, fields, version)]))[0]
+
+    async def commit(self, writes: Sequence[Write]) -> list[str]:
+        await self._reach("store.commit")
+        for write in writes:
+            stored = self.documents[write.collection].get(write.key)
+            if write.version is None and stored is not None:
+                self.ground.heard("exists")
+                raise AlreadyExists(f"{write.collection}/{write.key}")
+            if write.version is not None and (stored is None or str(stored[0]) != write.version):
+                self.ground.heard("stale")
+                raise Stale(f"{write.collection}/{write.key}")
+        versions = []
+        for write in writes:
+            number = 1 if write.version is None else int(write.version) + 1
+            self.documents[write.collection][write.key] = (number, write.fields)
+            versions.append(str(number))
+        self._lose("store.commit")
+        self.ground.heard("committed")
+        return versions
 
     async def get(self, collection: Collection, key: str) -> Stored | None:
         await self._reach("store.get")
         found = self.documents[collection].get(key)
         self.ground.heard((key, found and found[0]))
         return None if found is None else Stored(key, found[1], str(found[0]))
-
-    async def replace(self, collection: Collection, key: str, fields: Mapping[str, Any], version: str) -> str:
-        await self._reach("store.replace")
-        found = self.documents[collection].get(key)
-        if found is None or str(found[0]) != version:
-            self.ground.heard("stale")
-            raise Stale(f"{collection}/{key}")
-        self.documents[collection][key] = (found[0] + 1, fields)
-        self._lose("store.replace")
-        self.ground.heard("replaced")
-        return str(found[0] + 1)
 
     async def due(self, collection: Collection, before_ms: int, limit: int) -> list[Stored]:
         await self._reach("store.due")
@@ -185,53 +188,58 @@ class MemoryArchive:
 
 @dataclass(slots=True)
 class TaskQueue:
-    """Cloud Tasks: at least once, unordered, named tasks are taken once, backoff between tries, dropped after the last one."""
+    """Cloud Tasks: at least once, unordered, tasks of one name are one, backoff between tries, `max_attempts` of them.
+
+    Only looks get lost (`label` "retrievals"): Cloud Tasks keeps what it has taken.
+    """
 
     ground: Ground
     fleet: Fleet
     outside: Instance
-    max_attempts: int = 12
+    label: str = "handoffs"
+    max_attempts: int = 1_000
     min_backoff_ms: int = 1_000
     max_backoff_ms: int = 60_000
-    names: set[tuple[str, str, str]] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
     unnamed: Counter[str] = field(default_factory=Counter)
 
-    async def enqueue(self, kind: TaskKind, key: str, *, not_before_ms: int | None = None, dedupe: str = "") -> None:
+    async def enqueue(self, path: Path, body: bytes, *, not_before_ms: int | None = None, name: str = "") -> bool:
         await pause("queue.enqueue")
         if self.ground.fault("queue unavailable"):
             self.ground.heard("no queue")
             raise QueueUnavailable("injected")
-        name = (kind, key, dedupe)
-        if name not in self.names or not dedupe:
-            self.names.add(name)
-            if self.ground.fault("task lost"):
-                self.ground.note("queue", "task lost", kind=kind, handoff=key[:8])
+        new = not name or name not in self.names
+        if new:
+            if name:
+                self.names.add(name)
+            if self.label == "retrievals" and self.ground.fault("task lost"):
+                self.ground.note("queue", "task lost", path=path, task=f"{crc32(body):08x}")
             else:
-                self._start(kind, key, dedupe, not_before_ms)
+                self._start(path, body, not_before_ms)
                 if self.ground.fault("task duplicated"):
-                    self._start(kind, key, f"{dedupe}+", not_before_ms)
+                    self._start(path, body, not_before_ms)
         if self.ground.fault("queue answer lost"):
             raise QueueUnavailable("enqueued, but the answer got lost")
+        return new
 
     async def close(self) -> None:
         return None
 
-    def _start(self, kind: str, key: str, dedupe: str, not_before_ms: int | None) -> None:
-        name = f"{kind}:{key[:8]}:{dedupe}"
+    def _start(self, path: str, body: bytes, not_before_ms: int | None) -> None:
+        name = f"{self.label}:{crc32(body):08x}"
         self.unnamed[name] += 1
         name = f"{name}#{self.unnamed[name]}"
-        self.ground.spawn(f"task {name}", self._dispatch(name, kind, key, not_before_ms), self.outside)
+        self.ground.spawn(f"task {name}", self._dispatch(name, path, body, not_before_ms), self.outside)
 
-    async def _dispatch(self, name: str, kind: str, key: str, not_before_ms: int | None) -> None:
+    async def _dispatch(self, name: str, path: str, body: bytes, not_before_ms: int | None) -> None:
         if not_before_ms is not None and not_before_ms > self.ground.now_ms:
             await sleep(not_before_ms - self.ground.now_ms, "task schedule")
         if self.ground.fault("task late"):
             await sleep(self.ground.delay(5_000, 120_000), "task late")
-        body = json.dumps({"id": key}).encode()
         backoff = self.min_backoff_ms
         for attempt in range(self.max_attempts):
             try:
-                status = await outcome_of(self.fleet.worker(f"{name}.{attempt}", f"/{kind}", body), 600_000)
+                status = await outcome_of(self.fleet.worker(f"{name}.{attempt}", path, body), 600_000)
             except (Crashed, TimeoutError):
                 status = 599
             self.ground.heard(status)
@@ -240,7 +248,7 @@ class TaskQueue:
             if attempt + 1 < self.max_attempts:
                 await sleep(backoff, "task backoff")
                 backoff = min(backoff * 2, self.max_backoff_ms)
-        self.ground.note("queue", "task dropped", kind=kind, handoff=key[:8])
+        self.ground.note("queue", "task dropped", path=path, task=f"{crc32(body):08x}")
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Twelve bugs that somebody might really write, each as a patch, and what must catch it within CI's budget.
+"""Bugs that somebody might really write, each as a patch, and what must catch it within CI's budget.
 
 A patch is an exact piece of today's source and its replacement; a piece that is no longer there fails the test that plants it,
 so that the list cannot rot. `hunter` is "simulation", "small scope" or the node id of a test.
@@ -22,92 +22,76 @@ class Bug:
 
 BUGS = (
     Bug(
-        "the create-if-absent is dropped: a duplicate writes the record anew",
+        "the create-if-absent is dropped: a record that is there is written over",
         "records.py",
-        """        except AlreadyExists:
-            return False
-        return True
-""",
-        """        except AlreadyExists:
-            stored = await self._store.get(collection, record.key)
-            if stored is not None and collection == "handoffs":
-                await self._store.replace(collection, record.key, fields, stored.version)
-            return collection == "handoffs"
-        return True
-""",
-        "simulation",
+        "writes += [self._write(after, versions.get(key)) for key, after in changed.items()]",
+        "writes += [self._write(after, versions.get(key, '1')) for key, after in changed.items()]",
+        "tests/unit/relay/test_handing_on.py",
     ),
     Bug(
-        "every attempt has a new Idempotency-Key",
-        "handoff.py",
-        "idempotency_key=handoff.idempotency_key or token,",
-        "idempotency_key=token,",
+        "every attempt has another Idempotency-Key",
+        "handing.py",
+        "answer = await self._api.create(body, idempotency_key(handoff.key, key))",
+        "answer = await self._api.create(body, idempotency_key(handoff.key, key + handoff.attempt.tries))",
         "simulation",
     ),
     Bug(
         "streams are deduplicated on their id alone, so fail-overs are dropped",
-        "handoff.py",
-        'return hashlib.sha256(b"%d:%b%d:%b" % (len(first), first, len(second), second)).hexdigest()',
-        "return hashlib.sha256(first).hexdigest()",
+        "handoff/keys.py",
+        "parts = (deployment, stream_id, server_urls, str(epoch))",
+        'parts = (deployment, stream_id, "", "")',
         "simulation",
     ),
     Bug(
-        "the ack goes out although the record is not durable",
-        "relay.py",
-        """            case zoom.Started():
-                return await self._started(event)
+        "the ack goes out although no queue has the start",
+        "intake.py",
+        """        if not taken:
+            raise QueueUnavailable("no hand-off queue took the start")
 """,
-        """            case zoom.Started():
-                try:
-                    return await self._started(event)
-                except RelayError:
-                    return Reply({"status": "created"})
-""",
-        "simulation",
+        "",
+        "tests/unit/relay/test_handing_on.py",
     ),
     Bug(
         "a stop cancels whatever its time is, also a start that came after it",
-        "handoff.py",
-        "stopped = stream.stopped_ts > handoff.event_ts",
-        "stopped = stream.stopped_ts > 0",
+        "handoff/attempt.py",
+        "over = situation.stopped_ts > attempt.start_ts and",
+        "over = situation.stopped_ts > 0 and",
         "simulation",
     ),
     Bug(
         "a lease never expires",
-        "handoff.py",
-        "if handoff.lease_until is not None and handoff.lease_until > now:",
-        "if handoff.lease_until is not None:",
-        "small scope",
+        "handoff/attempt.py",
+        "if attempt.lease_until is not None and attempt.lease_until > now:\n        return Wait",
+        "if attempt.lease_until is not None:\n        return Wait",
+        "tests/unit/relay/test_whatever_fails.py",
     ),
     Bug(
         "the sweep passes over what is pending",
-        "relay.py",
-        """        kinds.append("handoff")
-""",
-        """        pass
-""",
-        "simulation",
+        "sweeping.py",
+        "pending = [handoff for handoff in due if handoff.attempt.due_at is not None and handoff.attempt.due_at <= now]",
+        "pending: list[HandOff] = []",
+        "tests/unit/relay/test_whatever_fails.py",
     ),
     Bug(
         "a 400 is tried again",
-        "recall.py",
-        "if status == 408 or status >= 500:",
-        "if status in (400, 408) or status >= 500:",
-        "tests/unit/relay/test_recall.py",
+        "handoff/answers.py",
+        '(400, 499, Row("refused", "none",',
+        '(400, 499, Row("in_doubt", "backoff",',
+        "tests/unit/relay/test_handing_on.py",
     ),
     Bug(
         "a download link is kept and given out again",
-        "retrieval.py",
+        "inquiries.py",
         "                    return view.links[name]\n",
         "                    return _KEPT.setdefault((key, name), view.links[name])\n",
         "tests/unit/relay/test_links.py",
     ),
     Bug(
         "a challenge that carries a wrong signature is answered",
-        "relay.py",
+        "intake.py",
         "        if zoom.is_signed(headers):\n",
         '        if zoom.is_signed(headers) and b"url_validation" not in body:\n',
-        "tests/unit/relay/test_relay.py",
+        "tests/unit/relay/test_intake.py",
     ),
     Bug(
         "the signature is checked over the body written anew, not over its bytes",
@@ -118,9 +102,44 @@ BUGS = (
     ),
     Bug(
         "the client secret is logged with each attempt",
-        "relay.py",
-        '            "attempt",\n            handoff=key,\n',
-        '            "attempt",\n            signed_with=self._settings.zoom_client_secret,\n            handoff=key,\n',
+        "handing.py",
+        'line = {"number": handoff.attempt.tries,',
+        'line = {"signed_with": settings.zoom_client_secret, "number": handoff.attempt.tries,',
+        "simulation",
+    ),
+    Bug(
+        "a recording is deleted because a filter returned it",
+        "recordings.py",
+        "            if view.handoff in handoffs:\n",
+        "            if view.handoff in handoffs or handoffs:\n",
+        "tests/unit/relay/test_recordings.py",
+    ),
+    Bug(
+        "while the store is away, the next key is used",
+        "handing.py",
+        "outcome, at = await self._post(handoff, 0)",
+        "outcome, at = await self._post(handoff, handoff.attempt.keys.number)",
+        "tests/unit/relay/test_whatever_fails.py",
+    ),
+    Bug(
+        "the second region's queue is not used",
+        "intake.py",
+        'if "handoffs-second" in self._queues:',
+        'if "handoffs-third" in self._queues:',
+        "tests/unit/relay/test_whatever_fails.py",
+    ),
+    Bug(
+        "a fail-over back to earlier servers counts as known",
+        "handoff/facts.py",
+        "    if newest is None or (event_ts, server_urls) > (newest.newest_ts, newest.server_urls):\n        return None\n",
+        "    if newest is None:\n        return None\n",
+        "tests/unit/relay/test_handing_on.py",
+    ),
+    Bug(
+        "what came of a start without the store is not sent to facts",
+        "handing.py",
+        '            await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), _OUTCOME_PATIENCE_MS)\n',
+        "            pass\n",
         "simulation",
     ),
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 import msgspec
 
 from rtms_relay.errors import RelayError
-from rtms_relay.relay import Intake, Worker
+from rtms_relay.intake import Intake
+from rtms_relay.ports import Job, QueueName
 from rtms_relay.settings import Settings
-from tests.simulation.checker import REVOKED, Verdict, judge
+from rtms_relay.worker import Worker
+from tests.simulation.checker import REVOKED, Verdict, judge, view
 from tests.simulation.far_side import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -29,7 +30,7 @@ from tests.simulation.far_side import (
     ZoomEvent,
     ZoomModel,
 )
-from tests.simulation.world import Chances, Ground, Instance, World, sleep
+from tests.simulation.world import Chances, Ground, Instance, Process, Trap, World, sleep
 
 SECRETS = (SECRET_TOKEN, CLIENT_SECRET, RECALL_KEY, WEBHOOK_SECRET)
 MINUTE_MS = 60_000
@@ -76,7 +77,6 @@ def webhook_settings() -> Settings:
         role="webhook",
         zoom_secret_token=SECRET_TOKEN,
         recall_webhook_secrets=(WEBHOOK_SECRET,),
-        tasks_queue="projects/p/locations/l/queues/q",
         worker_url="https://worker.example",
     )
 
@@ -90,7 +90,6 @@ def worker_settings() -> Settings:
         recall_base_url="https://us-east-1.recall.ai/api/v1",
         recall_timeout_s=10.0,
         retrieval_give_up_s=7_200.0,
-        tasks_queue="projects/p/locations/l/queues/q",
         worker_url="https://worker.example",
     )
 
@@ -105,8 +104,49 @@ class InstanceClock:
     def now_ms(self) -> int:
         return self.ground.now_ms + self.instance.skew_ms
 
+    def monotonic_ms(self) -> float:
+        return float(self.ground.now_ms)
+
     async def sleep(self, seconds: float) -> None:
         await sleep(seconds * 1000)
+
+
+@dataclass(slots=True)
+class WorldJob:
+    """A Job: a process of this world."""
+
+    ground: Ground
+    process: Process
+
+    def done(self) -> bool:
+        return self.process.outcome is not None
+
+    def result(self) -> Any:
+        assert self.process.outcome is not None
+        kind, value = self.process.outcome
+        if kind == "raised":
+            raise value
+        return value
+
+    def cancel(self) -> None:
+        self.ground.cancel(self.process)
+
+
+@dataclass(slots=True)
+class InstanceJobs:
+    """The Jobs port of one instance: what it starts dies with it."""
+
+    ground: Ground
+    instance: Instance
+    started: Counter[str] = field(default_factory=Counter)
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> WorldJob:
+        self.started[name] += 1
+        label = f"{self.instance.name} {name}#{self.started[name]}"
+        return WorldJob(self.ground, self.ground.spawn(label, work, self.instance))
+
+    async def any_done(self, jobs: Sequence[Job[Any]]) -> None:
+        await Trap("jobs", any_of=tuple(job.process for job in jobs if isinstance(job, WorldJob)))
 
 
 @dataclass(slots=True)
@@ -114,9 +154,6 @@ class Seeded:
     """The Randomness port."""
 
     random: Random
-
-    def token(self) -> str:
-        return f"{self.random.getrandbits(128):032x}"
 
     def uniform(self, low: float, high: float) -> float:
         return self.random.uniform(low, high)
@@ -142,18 +179,22 @@ class RelayService:
         self.store = store
         self.randomness = randomness
         self.log = log
-        self.queue: TaskQueue | None = None
+        self.queues: dict[QueueName, TaskQueue] = {}
         self.recall: RecallModel | None = None
         self.archive: MemoryArchive | None = None
         self._intakes: dict[str, Intake] = {}
         self._workers: dict[str, Worker] = {}
 
+    def connect(self, fleet: Fleet, outside: Instance, max_attempts: int = 1_000) -> None:
+        """The four queues, which deliver to the fleet."""
+        names: tuple[QueueName, ...] = ("handoffs", "handoffs-second", "facts", "retrievals")
+        self.queues = {name: TaskQueue(self.ground, fleet, outside, name, max_attempts) for name in names}
+
     async def webhook(self, instance: Instance, path: str, headers: Mapping[str, str], body: bytes) -> int:
         intake = self._intakes.get(instance.name)
         if intake is None:
-            assert self.queue is not None
-            clock = InstanceClock(self.ground, instance)
-            intake = Intake(webhook_settings(), self.store, self.queue, clock, self.randomness, self.log)
+            clock, jobs = InstanceClock(self.ground, instance), InstanceJobs(self.ground, instance)
+            intake = Intake(webhook_settings(), self.queues, clock, jobs, self.log)
             self._intakes[instance.name] = intake
         try:
             await (intake.receive if path == "/zoom-webhook" else intake.observe)(headers.items(), body)
@@ -164,16 +205,13 @@ class RelayService:
     async def worker(self, instance: Instance, path: str, body: bytes) -> int:
         worker = self._workers.get(instance.name)
         if worker is None:
-            assert self.queue is not None
             assert self.recall is not None
-            clock = InstanceClock(self.ground, instance)
-            worker = Worker(worker_settings(), self.store, self.queue, clock, self.randomness, self.log, self.recall, self.archive)
+            clock, jobs = InstanceClock(self.ground, instance), InstanceJobs(self.ground, instance)
+            seams = (clock, jobs, self.randomness, self.log)
+            worker = Worker(worker_settings(), self.store, self.queues, *seams, self.recall, self.archive)
             self._workers[instance.name] = worker
         try:
-            if path == "/sweep":
-                await worker.sweep()
-            else:
-                await (worker.attempt if path == "/handoff" else worker.retrieve)(json.loads(body)["id"])
+            await (worker.sweep() if path == "/sweep" else worker.receive(path, body))
         except RelayError as error:
             return error.status
         return 200
@@ -271,7 +309,7 @@ def run(seed: int, *, streams: int = 12, chances: Chances = HOSTILE, plan_of: Pl
         [Instance("worker-1", skews[2]), Instance("worker-2", skews[3])],
     )
     outside = Instance("world")
-    service.queue = TaskQueue(world, fleet, outside)
+    service.connect(fleet, outside)
     service.recall = RecallModel(world, fleet, outside)
     service.archive = MemoryArchive(world) if archive else None
     # A generator of its own, so that a story's shortened plan leaves the world's draws alone.
@@ -284,12 +322,17 @@ def run(seed: int, *, streams: int = 12, chances: Chances = HOSTILE, plan_of: Pl
     _play(world, fleet, store, start)
     verdict = judge(
         world.history,
-        {key: fields for key, (_, fields) in store.documents["handoffs"].items()},
+        records(store),
         archive=service.archive.objects if service.archive else (),
         kept=_kept(service.recall),
     )
     world.close()
     return Run(seed, world, verdict, store, lines, zoom.deliveries, world.now_ms - start)
+
+
+def records(store: MemoryStore) -> dict[str, dict[str, Any]]:
+    """What the checker reads of each hand-off, by key."""
+    return {key: view(fields) for key, (_, fields) in store.documents["handoffs"].items()}
 
 
 def _play(world: World, fleet: Fleet, store: MemoryStore, start: int) -> None:

@@ -14,8 +14,8 @@ import msgspec
 
 from tests.simulation.checker import judge
 from tests.simulation.explorer import Branch, Explorer, Findings
-from tests.simulation.far_side import Fleet, MemoryStore, RecallModel, TaskQueue, ZoomEvent, ZoomModel
-from tests.simulation.relay_world import RelayService
+from tests.simulation.far_side import Fleet, MemoryStore, RecallModel, ZoomEvent, ZoomModel
+from tests.simulation.relay_world import RelayService, records
 from tests.simulation.world import Event, Instance
 
 START_MS = 1_700_000_000_000
@@ -67,9 +67,6 @@ class StillToken:
     def __init__(self, branch: Branch) -> None:
         self.branch = branch
 
-    def token(self) -> str:
-        return f"{self.branch.now_ms:032x}"
-
     def uniform(self, low: float, high: float) -> float:
         return low
 
@@ -87,7 +84,9 @@ class StreamScene:
         service = RelayService(branch, self.store, StillToken(branch), lambda *_, **__: None)
         fleet = Fleet(branch, service, [Instance("webhook-1"), Instance("webhook-2")], [Instance("worker-1"), Instance("worker-2")])
         outside = Instance("world")
-        self.queue = service.queue = TaskQueue(branch, fleet, outside, max_attempts=3)
+        service.connect(fleet, outside, max_attempts=3)
+        del service.queues["handoffs-second"]  # the copy is the same task once more, which a scene of its own has
+        self.queues = service.queues
         self.recall = service.recall = RecallModel(branch, fleet, outside)
         self.recall.records = False
         self.fleet = fleet
@@ -108,14 +107,14 @@ class StreamScene:
         )
         # What was acknowledged decides the verdict, so two pasts that differ in it are not the same.
         answered = frozenset((e.facts["event"], e.facts["ts"], e.facts["status"]) for e in self.branch.history if e.what == "answered")
-        return (frozenset(documents), recall, frozenset(self.queue.names), answered)
+        return (frozenset(documents), recall, tuple(frozenset(queue.names) for queue in self.queues.values()), answered)
 
     def check(self, history: list[Event]) -> None:
         """No promise broken, and no acknowledged stream given up: one crash costs a lease, not the connect window.
 
         A path ends when nothing moves any more. What was not acknowledged may then be left to the sweeper: it is due.
         """
-        handoffs = {key: fields for key, (_, fields) in self.store.documents["handoffs"].items()}
+        handoffs = records(self.store)
         verdict = judge(history, handoffs)
         left = {key for key, fields in handoffs.items() if fields["state"] == "pending" and fields.get("due_at") is not None}
         broken = [line for line in verdict.broken if not any(f"{key[:8]} came to rest as pending" in line for key in left)]

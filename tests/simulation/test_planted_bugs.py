@@ -59,5 +59,5 @@ def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     assert found.returncode == caught, f"{bug.name}: not caught by {bug.hunter}\n{found.stdout[-2000:]}{found.stderr[-2000:]}"
 
 
-def test_there_are_twelve() -> None:
-    assert len(BUGS) == len({bug.name for bug in BUGS}) == 12
+def test_each_has_a_name() -> None:
+    assert len(BUGS) == len({bug.name for bug in BUGS}) >= 12

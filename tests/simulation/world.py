@@ -25,14 +25,18 @@ Delay = tuple[float, float]
 
 
 class Trap:
-    """What a process awaits: a point where the world decides what happens next. `label` names it in stories and fault tables."""
+    """What a process awaits: a point where the world decides what happens next. `label` names it in stories and fault tables.
 
-    __slots__ = ("delay_ms", "label", "process")
+    `any_of`: goes on once one of these processes has ended.
+    """
 
-    def __init__(self, label: str, delay_ms: float | None = None, process: Process | None = None) -> None:
+    __slots__ = ("any_of", "delay_ms", "label", "process")
+
+    def __init__(self, label: str, delay_ms: float | None = None, process: Process | None = None, any_of: tuple[Process, ...] = ()) -> None:
         self.label = label
         self.delay_ms = delay_ms
         self.process = process
+        self.any_of = any_of
 
     def __await__(self) -> Generator[Trap, Any, Any]:
         return (yield self)
@@ -90,6 +94,10 @@ class Ground(Protocol):
     history: list[Event]
 
     def spawn(self, name: str, coroutine: Coroutine[Trap, Any, Any], instance: Instance) -> Process: ...
+
+    def cancel(self, process: Process) -> None:
+        """End a process where it stands; nobody waits for what it would have returned."""
+        ...
 
     def fault(self, label: str) -> bool:
         """Does the named fault happen here and now?"""
@@ -171,6 +179,11 @@ class World:
         self._at(self._clock, process)
         return process
 
+    def cancel(self, process: Process) -> None:
+        if process.outcome is None:
+            self._fallen.append(process)
+            self._leave(process, ("cancelled", None))
+
     def fault(self, label: str) -> bool:
         rate = self.chances.faults.get(label, 0.0)
         if rate and self.random.random() < rate:
@@ -249,7 +262,9 @@ class World:
             self.injected[label] = self.injected.get(label, 0) + 1
             self.crash(process.instance)
             return
-        if trap.process is not None:
+        if trap.any_of:
+            self._wait_any(process, trap.any_of)
+        elif trap.process is not None:
             self._wait(process, trap)
         elif trap.delay_ms is not None:
             self._at(self._clock + trap.delay_ms, process)
@@ -274,6 +289,21 @@ class World:
         awaited.waiters.append(lambda: self._at(self._clock, go))
         if trap.delay_ms is not None:
             self._at(self._clock + trap.delay_ms, go)
+
+    def _wait_any(self, process: Process, awaited: tuple[Process, ...]) -> None:
+        pending = True
+
+        def go() -> None:
+            nonlocal pending
+            if pending:
+                pending = False
+                self._resume(process)
+
+        if any(one.outcome is not None for one in awaited):
+            self._at(self._clock, go)
+            return
+        for one in awaited:
+            one.waiters.append(lambda: self._at(self._clock, go))
 
     def _leave(self, process: Process, outcome: tuple[str, Any]) -> None:
         process.instance.processes.discard(process)

@@ -5,23 +5,27 @@ carries an integer `expires_at` (ms), `expires_at` as a timestamp for a TTL poli
 `expires_at`; `due_at` and `created_at` need only Firestore's automatic single-field indexes. `revision` counts the writes: Firestore
 keeps the update time of a document that a write did not change, so that without it two equal writes would both find their version.
 
-Only `create` (precondition: absent) and preconditioned updates are used: one RPC each, no transactions, no locks.
+Only `create` (precondition: absent), preconditioned updates and commits of several of these are used: one RPC each, no transactions,
+no locks.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rtms_relay.adapters.documents import bound, check_key, decode, encode, queried
 from rtms_relay.errors import AlreadyExists, Stale, StoreUnavailable
-from rtms_relay.ports import Collection, Stored
+from rtms_relay.ports import Collection, Stored, Write
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import AsyncClient, AsyncDocumentReference, DocumentSnapshot
+    from google.cloud.firestore import AsyncClient, AsyncDocumentReference, AsyncWriteBatch, DocumentSnapshot
     from google.cloud.firestore_v1.async_query import AsyncQuery
+
+_VERSION = re.compile(r"([0-9]{1,18})@([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z)")
 
 _ADVICE = {
     "PermissionDenied": "grant the service account roles/datastore.user on the database",
@@ -65,16 +69,12 @@ class FirestoreStore:
         return _stored(snapshot) if snapshot.exists else None
 
     async def replace(self, collection: Collection, key: str, fields: Mapping[str, Any], version: str) -> str:
-        from google.api_core.datetime_helpers import DatetimeWithNanoseconds
         from google.api_core.exceptions import FailedPrecondition, NotFound
 
         check_key(key)
         stale = f"{collection}/{key} has changed since it was read, or is gone"
-        revision, _, update_time = version.partition("@")
-        try:
-            next_revision, read_at = int(revision) + 1, DatetimeWithNanoseconds.from_rfc3339(update_time)
-        except ValueError as error:  # no version of ours, so it matches none
-            raise Stale(stale) from error
+        revision, read_at = _parsed(version, stale)
+        next_revision = revision + 1
         document = _document(fields, revision=next_revision)
         async with self._mapped("replace"):
             option = self._connected().write_option(last_update_time=read_at)
@@ -86,6 +86,38 @@ class FirestoreStore:
             except (FailedPrecondition, NotFound) as error:
                 raise Stale(stale) from error
         return _version(next_revision, written.update_time)
+
+    async def commit(self, writes: Sequence[Write]) -> list[str]:
+        """One commit: Firestore checks all preconditions and applies all writes or none."""
+        from google.api_core.exceptions import Aborted, Conflict, FailedPrecondition, NotFound
+
+        batch = self._connected().batch()
+        revisions = []
+        for write in writes:
+            check_key(write.key)
+            revisions.append(self._add(batch, write))
+        where = ", ".join(f"{write.collection}/{write.key}" for write in writes)
+        async with self._mapped("commit"):
+            try:
+                results = await batch.commit(retry=self._retry_aborted(), timeout=self._timeout_s)
+            except Aborted:  # a Conflict as well, but only contention
+                raise
+            except Conflict as error:
+                raise AlreadyExists(f"one of {where} is there already") from error
+            except (FailedPrecondition, NotFound) as error:
+                raise Stale(f"one of {where} has changed since it was read, or is gone") from error
+        return [_version(revision, result.update_time) for revision, result in zip(revisions, results, strict=True)]
+
+    def _add(self, batch: AsyncWriteBatch, write: Write) -> int:
+        """Add one write to a batch; the revision that it makes."""
+        reference = self._reference(write.collection, write.key)
+        if write.version is None:
+            batch.create(reference, _document(write.fields, revision=1))
+            return 1
+        revision, read_at = _parsed(write.version, f"{write.collection}/{write.key} has no such version")
+        unchanged = self._connected().write_option(last_update_time=read_at)
+        batch.update(reference, _document(write.fields, revision=revision + 1), option=unchanged)
+        return revision + 1
 
     async def due(self, collection: Collection, before_ms: int, limit: int) -> list[Stored]:
         from google.cloud.firestore import FieldFilter
@@ -143,7 +175,18 @@ class FirestoreStore:
         except (GoogleAPIError, GoogleAuthError) as error:
             name = type(error).__name__
             advice = f"; {_ADVICE[name]}" if name in _ADVICE else ""
-            raise StoreUnavailable(f"Firestore could not {action}: {name} within {self._timeout_s:g} s{advice}") from error
+            message = f"Firestore could not {action}: {name} within {self._timeout_s:g} s{advice}"
+            raise StoreUnavailable(message, permanent=name in _ADVICE) from error
+
+
+def _parsed(version: str, stale: str) -> tuple[int, Any]:
+    """The revision and the update time in a version. Raises `Stale` for what is no version of ours: it matches none."""
+    from google.api_core.datetime_helpers import DatetimeWithNanoseconds
+
+    parts = _VERSION.fullmatch(version)
+    if parts is None:
+        raise Stale(stale)
+    return int(parts[1]), DatetimeWithNanoseconds.from_rfc3339(parts[2])
 
 
 def _document(fields: Mapping[str, Any], *, revision: int) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Durable: write-ahead log with `synchronous=FULL`, so that an acknowledged write survives a SIGKILL and a power cut. The price, one
 `fsync` per commit, is shared: whatever calls are waiting when the worker thread is free go into one transaction. That is sound
-because every write is a single conditional statement: losing (`AlreadyExists`, `Stale`) undoes nothing, and answers are given only
-after the commit.
+because every write is a single conditional statement, or several within a savepoint: losing (`AlreadyExists`, `Stale`) undoes nothing
+of another's, and answers are given only after the commit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 from rtms_relay.adapters.documents import bound, check_key, decode, encode, queried
 from rtms_relay.errors import AlreadyExists, Stale, StoreError, StoreUnavailable
-from rtms_relay.ports import Collection, Stored
+from rtms_relay.ports import Collection, Stored, Write
 
 T = TypeVar("T")
 
@@ -69,20 +69,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
 
     async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
-        check_key(key)
-        row = (collection, key, queried(fields, "due_at"), queried(fields, "created_at"), encode(fields))
-
-        def insert(connection: sqlite3.Connection) -> str:
-            done = connection.execute(
-                "INSERT INTO documents (collection, key, version, due_at, created_at, body) VALUES (?, ?, 1, ?, ?, ?)"
-                " ON CONFLICT (collection, key) DO NOTHING",
-                row,
-            )
-            if done.rowcount == 0:
-                raise AlreadyExists(f"{collection}/{key} is there already")
-            return "1"
-
-        return await self._call(insert, writes=True)
+        return await self._call(self._write(Write(collection, key, fields)), writes=True)
 
     async def get(self, collection: Collection, key: str) -> Stored | None:
         check_key(key)
@@ -96,21 +83,23 @@ class SqliteStore:
         return None if row is None else _stored(row)
 
     async def replace(self, collection: Collection, key: str, fields: Mapping[str, Any], version: str) -> str:
-        check_key(key)
-        body = encode(fields)
-        expected = int(version) if version.isascii() and version.isdigit() else 0  # what is no version of ours matches none
+        return await self._call(self._write(Write(collection, key, fields, version)), writes=True)
 
-        def update(connection: sqlite3.Connection) -> str:
-            done = connection.execute(
-                "UPDATE documents SET version = version + 1, due_at = ?, created_at = ?, body = ?"
-                " WHERE collection = ? AND key = ? AND version = ?",
-                (queried(fields, "due_at"), queried(fields, "created_at"), body, collection, key, bound(expected)),
-            )
-            if done.rowcount == 0:
-                raise Stale(f"{collection}/{key} has changed since it was read, or is gone")
-            return str(expected + 1)
+    async def commit(self, writes: Sequence[Write]) -> list[str]:
+        runs = [self._write(write) for write in writes]
 
-        return await self._call(update, writes=True)
+        def all_or_none(connection: sqlite3.Connection) -> list[str]:
+            connection.execute("SAVEPOINT together")
+            try:
+                versions = [run(connection) for run in runs]
+            except StoreError:
+                connection.execute("ROLLBACK TO together")
+                raise
+            finally:
+                connection.execute("RELEASE together")
+            return versions
+
+        return await self._call(all_or_none, writes=True)
 
     async def due(self, collection: Collection, before_ms: int, limit: int) -> list[Stored]:
         return await self._rows(
@@ -138,6 +127,13 @@ class SqliteStore:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
             self._thread.shutdown(wait=False)
             self._thread = None
+
+    def _write(self, write: Write) -> Callable[[sqlite3.Connection], str]:
+        """One conditional write, to be run on the connection."""
+        check_key(write.key)
+        if write.version is None:
+            return _insert(write)
+        return _update(write, write.version)
 
     async def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[Stored]:
         rows = await self._call(lambda connection: connection.execute(sql, parameters).fetchall())
@@ -239,6 +235,40 @@ class SqliteStore:
         """After an error a file is opened afresh: it may have been moved or mended. Memory would be lost."""
         if self._path != ":memory:":
             self._disconnect()
+
+
+def _insert(write: Write) -> Callable[[sqlite3.Connection], str]:
+    fields = write.fields
+    row = (write.collection, write.key, queried(fields, "due_at"), queried(fields, "created_at"), encode(fields))
+
+    def insert(connection: sqlite3.Connection) -> str:
+        done = connection.execute(
+            "INSERT INTO documents (collection, key, version, due_at, created_at, body) VALUES (?, ?, 1, ?, ?, ?)"
+            " ON CONFLICT (collection, key) DO NOTHING",
+            row,
+        )
+        if done.rowcount == 0:
+            raise AlreadyExists(f"{write.collection}/{write.key} is there already")
+        return "1"
+
+    return insert
+
+
+def _update(write: Write, version: str) -> Callable[[sqlite3.Connection], str]:
+    fields, body = write.fields, encode(write.fields)
+    expected = int(version) if version.isascii() and version.isdigit() else 0  # what is no version of ours matches none
+
+    def update(connection: sqlite3.Connection) -> str:
+        done = connection.execute(
+            "UPDATE documents SET version = version + 1, due_at = ?, created_at = ?, body = ?"
+            " WHERE collection = ? AND key = ? AND version = ?",
+            (queried(fields, "due_at"), queried(fields, "created_at"), body, write.collection, write.key, bound(expected)),
+        )
+        if done.rowcount == 0:
+            raise Stale(f"{write.collection}/{write.key} has changed since it was read, or is gone")
+        return str(expected + 1)
+
+    return update
 
 
 def _outcome(call: _Call, connection: sqlite3.Connection) -> Any:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rtms_relay import __version__
-from rtms_relay.errors import NotAuthentic, RelayError
+from rtms_relay.errors import NotAuthentic
+from rtms_relay.intake import Intake
 from rtms_relay.ports import Clock, Log
-from rtms_relay.relay import Intake, Reply
-from rtms_relay.routes.http import Done, Surface, as_json, header_pairs, read_json_body, within
-
-ACK_BUDGET_S = 2.7
-"""Zoom takes an answer after 3 s for none (Zoom docs, "Using webhooks"): whatever hangs, it gets its 500 before, and the log a line."""
+from rtms_relay.routes.http import Done, Surface, as_json, header_pairs, read_json_body
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -49,7 +44,7 @@ class WebhookRoutes:
     async def _zoom(self, request: Request, _: dict[str, str]) -> Done:
         body = await read_json_body(request, self._clock)
         try:
-            reply = await self._within_budget(self._intake.receive(header_pairs(request), body))
+            reply = await self._intake.receive(header_pairs(request), body)
         except NotAuthentic as error:
             # The event's name is not to be trusted here, but whoever watches for a failing validation wants to know.
             if b"endpoint.url_validation" in body[:4096]:
@@ -61,7 +56,7 @@ class WebhookRoutes:
 
     async def _recall(self, request: Request, _: dict[str, str]) -> Done:
         body = await read_json_body(request, self._clock)
-        reply = await self._within_budget(self._intake.observe(header_pairs(request), body))
+        reply = await self._intake.observe(header_pairs(request), body)
         return Done(as_json(reply.body), "delivery", {**reply.notes, "vendor": "recall"})
 
     async def _oauth(self, request: Request, _: dict[str, str]) -> Done:
@@ -71,10 +66,3 @@ class WebhookRoutes:
 
     async def _health(self, request: Request, _: dict[str, str]) -> Done:
         return Done(as_json({"status": "ok", "role": "webhook", "version": __version__}), event=None)
-
-    async def _within_budget(self, work: Awaitable[Reply]) -> Reply:
-        """The reply, or an error once the budget is spent. What was being written then may have been written: every step is repeatable."""
-        try:
-            return await within(self._clock, ACK_BUDGET_S, work)
-        except TimeoutError:
-            raise RelayError(f"not durable within {ACK_BUDGET_S} s; the store or the queue is slow") from None

@@ -8,19 +8,18 @@ from starlette.responses import Response
 
 from rtms_relay import __version__
 from rtms_relay.errors import BadRequest
+from rtms_relay.inquiries import MAX_PAGE, PAGE
 from rtms_relay.ports import Clock, Log
-from rtms_relay.relay import Reply, Worker
-from rtms_relay.retrieval import PAGE
+from rtms_relay.replies import Reply
 from rtms_relay.routes.http import Done, Surface, as_json, one, read_json_body
+from rtms_relay.worker import Worker
 
-MAX_PAGE = 200
-
-
-class _Task(msgspec.Struct):
-    id: str
+TASK_HEADERS = (("task", "x-cloudtasks-taskname"), ("queue", "x-cloudtasks-queuename"), ("retry", "x-cloudtasks-taskretrycount"))
+"""What Cloud Tasks says of a dispatch. For the log only: such headers prove nothing."""
 
 
-_decoder = msgspec.json.Decoder(_Task)
+class _SweepRequest(msgspec.Struct):
+    probe: bool = False
 
 
 class WorkerRoutes:
@@ -31,8 +30,7 @@ class WorkerRoutes:
         self._clock = clock
         self.surface = Surface(
             [
-                ("POST", "/handoff", self._handoff),
-                ("POST", "/retrieve", self._retrieve),
+                ("POST", "/(?P<path>events|handoff|retrieve)", self._task),
                 ("POST", "/sweep", self._sweep),
                 ("GET", "/recordings", self._list),
                 ("GET", "/recordings/(?P<key>[^/]+)", self._show),
@@ -45,33 +43,31 @@ class WorkerRoutes:
             refused_event="request",
         )
 
-    async def _handoff(self, request: Request, _: dict[str, str]) -> Done:
-        return _done(request, await self._worker.attempt(await self._task_key(request)))
-
-    async def _retrieve(self, request: Request, _: dict[str, str]) -> Done:
-        return _done(request, await self._worker.retrieve(await self._task_key(request)))
-
-    async def _task_key(self, request: Request) -> str:
-        try:
-            return _decoder.decode(await read_json_body(request, self._clock)).id
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            raise BadRequest('the body must be {"id": "<hand-off key>"}') from None
+    async def _task(self, request: Request, parts: dict[str, str]) -> Done:
+        """One task. The first edition's tasks went to /handoff."""
+        body = await read_json_body(request, self._clock)
+        return _done(request, await self._worker.receive(f"/{parts['path']}", body, _due_ms(request)))
 
     async def _sweep(self, request: Request, _: dict[str, str]) -> Done:
-        return _done(request, await self._worker.sweep())
+        body = await request.body()
+        try:
+            asked = msgspec.json.decode(body or b"{}", type=_SweepRequest)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            raise BadRequest('the body must be {} or {"probe": true}') from None
+        return _done(request, await self._worker.sweep(probe=asked.probe))
 
     async def _list(self, request: Request, _: dict[str, str]) -> Done:
         limit = one(request.query_params.getlist("limit"), "limit") or str(PAGE)
         if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_PAGE):
             raise BadRequest(f"limit must be a number from 1 to {MAX_PAGE}")
-        return Done(as_json(await self._worker.retrieval.page(int(limit), one(request.query_params.getlist("cursor"), "cursor"))))
+        return Done(as_json(await self._worker.inquiries.page(int(limit), one(request.query_params.getlist("cursor"), "cursor"))))
 
     async def _show(self, request: Request, parts: dict[str, str]) -> Done:
-        return Done(as_json(await self._worker.retrieval.show(parts["key"])))
+        return Done(as_json(await self._worker.inquiries.show(parts["key"])))
 
     async def _download(self, request: Request, parts: dict[str, str]) -> Done:
         artifact, recording = (one(request.query_params.getlist(name), name) for name in ("artifact", "recording"))
-        link = await self._worker.retrieval.link(parts["key"], artifact, recording)
+        link = await self._worker.inquiries.link(parts["key"], artifact, recording)
         # Fresh each time and dead in hours: nobody on the way may keep it, and the next host must not learn where it was.
         headers = {"Location": link.url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
         return Done(Response(status_code=302, headers=headers))
@@ -80,9 +76,18 @@ class WorkerRoutes:
         return Done(as_json({"status": "ok", "role": "worker", "version": __version__}), event=None)
 
 
+def _due_ms(request: Request) -> int | None:
+    """When Cloud Tasks says that this task was due (X-CloudTasks-TaskETA, seconds since the epoch)."""
+    given = request.headers.get("x-cloudtasks-tasketa", "")
+    try:
+        return int(float(given) * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _done(request: Request, reply: Reply) -> Done:
     notes = dict(reply.notes)
-    for name, header in (("task", "x-cloudtasks-taskname"), ("retry", "x-cloudtasks-taskretrycount")):
+    for name, header in TASK_HEADERS:
         if header in request.headers:
             notes[name] = request.headers[header][:200]
     return Done(as_json(reply.body), notes=notes)

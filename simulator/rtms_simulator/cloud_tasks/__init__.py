@@ -32,6 +32,7 @@ from rtms_simulator.faults.cloud_tasks import FAMILIES
 
 __all__ = [
     "DEFAULT_QUEUE",
+    "LOCAL_QUEUES",
     "Attempt",
     "CloudTasks",
     "CloudTasksSwitches",
@@ -43,7 +44,15 @@ __all__ = [
 ]
 
 DEFAULT_QUEUE = "projects/rtmskit-local/locations/local/queues/handoffs"
-"""The queue that is there from the start unless others are named."""
+"""The first of the queues that are there from the start unless others are named: starts at home."""
+
+LOCAL_QUEUES = (
+    DEFAULT_QUEUE,
+    "projects/rtmskit-local/locations/second/queues/handoffs",
+    "projects/rtmskit-local/locations/local/queues/facts",
+    "projects/rtmskit-local/locations/local/queues/retrievals",
+)
+"""Starts at home and in a second region, facts, retrievals."""
 
 
 class CloudTasks:
@@ -59,7 +68,7 @@ class CloudTasks:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        queues: Iterable[str] = (DEFAULT_QUEUE,),
+        queues: Iterable[str] = LOCAL_QUEUES,
         retry: Retry | None = None,
         limits: Limits | None = None,
         switches: CloudTasksSwitches | None = None,
@@ -136,8 +145,13 @@ class CloudTasks:
 
     @property
     def queue(self) -> str:
-        """The full name of the first initial queue (TASKS_QUEUE)."""
+        """The full name of the first initial queue."""
         return self._initial[0]
+
+    @property
+    def initial_queues(self) -> tuple[str, ...]:
+        """The full names of the initial queues."""
+        return self._initial
 
     def create_queue(self, name: str, *, retry: Retry | None = None, limits: Limits | None = None) -> None:
         """Make a queue without the API. Raises TaskRefusedError as the API. `retry` is taken as given, fractions included."""

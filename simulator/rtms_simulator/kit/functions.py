@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.cloud_tasks import LOCAL_QUEUES
 from rtms_simulator.errors import ChildEndedError, FunctionSourceError
 from rtms_simulator.serving.processes import Child, Port
 
 KEPT_FROM_EACH = {
-    "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET"),
+    "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET", "STATE_URL"),
     "worker": ("ZOOM_SECRET_TOKEN", "ZOOM_SECRET_TOKEN_PREVIOUS", "RECALL_WEBHOOK_SECRETS"),
 }
 """What a role must never see (design.md 2), also when it stands in our own environment."""
@@ -64,8 +65,9 @@ class Wiring:
     recall_api_key: str
     recall_webhook_secret: str
     tasks_endpoint: str
-    tasks_queue: str
     state_url: str
+    queues: str = ",".join(LOCAL_QUEUES)
+    """Four names, separated by commas: starts at home and in the second region, facts, retrievals."""
     zoom_server_hosts: str = "localhost,127.0.0.1"
     recording_config: str = "{}"
     """JSON, as it is: the function judges it."""
@@ -83,9 +85,11 @@ class Wiring:
             "RECALL_WEBHOOK_SECRETS": self.recall_webhook_secret,
             "RECALL_RECORDING_CONFIG": self.recording_config,
             "STATE_URL": self.state_url,
-            "TASKS_QUEUE": self.tasks_queue,
+            "HANDOFF_QUEUES": self.queues.rsplit(",", 2)[0],
+            "FACTS_QUEUE": self.queues.split(",")[-2],
+            "RETRIEVAL_QUEUE": self.queues.split(",")[-1],
             "TASKS_ENDPOINT": self.tasks_endpoint,
-            "TASKS_INVOKER": "",
+            "TASKS_INVOKERS": "",
             "WORKER_URL": worker_url,
             "PYTHONUNBUFFERED": "1",
         }

@@ -286,7 +286,7 @@ class Stack:
                 "workspace_secret": self.secrets.webhook_secret,
                 "proxy_environment": proxy_environment(self.recall.origin, self._authority),
             },
-            "cloud_tasks": {"endpoint": self.tasks.endpoint, "queue": self.tasks.queue},
+            "cloud_tasks": {"endpoint": self.tasks.endpoint, "queues": list(self.tasks.initial_queues)},
             "control_url": self.control.url + PREFIX,
             "control_token": self.control_token,
             "state_url": self.state_url,
@@ -311,7 +311,7 @@ class Stack:
             recall_api_key=self.secrets.api_key,
             recall_webhook_secret=self.secrets.webhook_secret,
             tasks_endpoint=self.tasks.endpoint,
-            tasks_queue=self.tasks.queue,
+            queues=",".join(self.tasks.initial_queues),
             state_url=self.state_url,
             recording_config=self.plan.recording_config,
         )

@@ -90,7 +90,9 @@ class WebhookSandbox:
             "RECALL_BASE_URL": said["recall"]["base_url"],
             "RECALL_WEBHOOK_SECRETS": said["recall"]["webhook_secret"],
             "TASKS_ENDPOINT": said["cloud_tasks"]["endpoint"],
-            "TASKS_QUEUE": said["cloud_tasks"]["queue"],
+            "HANDOFF_QUEUES": ",".join(said["cloud_tasks"]["queues"][:2]),
+            "FACTS_QUEUE": said["cloud_tasks"]["queues"][2],
+            "RETRIEVAL_QUEUE": said["cloud_tasks"]["queues"][3],
         }
 
     def validate(self, webhook_url: str) -> UrlValidation:

@@ -84,7 +84,7 @@ def framework(file: Path, target: str, port: Port) -> list[str]:
 
 def plain_environment() -> dict[str, str]:
     """Ours, without what would change where or how functions-framework serves."""
-    kept_out = ("FUNCTION_", "ZOOM_", "RECALL_", "TASKS_", "RETRIEVAL_", "FIRESTORE_EMULATOR_HOST")
+    kept_out = ("FUNCTION_", "ZOOM_", "RECALL_", "TASKS_", "RETRIEVAL_", "HANDOFF_", "FACTS_", "FIRESTORE_EMULATOR_HOST")
     other = {"HOST", "PORT", "DEBUG", "STATE_URL", "WORKER_URL", "ARCHIVE_URL", "WORKERS"}
     return {name: value for name, value in os.environ.items() if not name.startswith(kept_out) and name not in other}
 
@@ -99,7 +99,7 @@ def wiring(tasks: CloudTasks, state_url: str, recall_base_url: str = f"{NOWHERE}
         recall_api_key="recall-key",
         recall_webhook_secret=WEBHOOK_SECRET,
         tasks_endpoint=tasks.endpoint,
-        tasks_queue=tasks.queue,
+        queues=",".join(tasks.initial_queues),
         state_url=state_url,
     )
 
@@ -145,7 +145,8 @@ async def held_tasks() -> AsyncGenerator[CloudTasks]:
     async with CloudTasks(Clock()) as tasks:
         async with grpc.aio.insecure_channel(tasks.endpoint) as channel:
             client = tasks_v2.CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=channel))
-            await client.pause_queue(name=tasks.queue)
+            for name in tasks.initial_queues:
+                await client.pause_queue(name=name)
         yield tasks
 
 

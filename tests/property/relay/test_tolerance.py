@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.relay.fakes import MEETING, NOW, STREAM, A, B, Bench, signed, webhook_headers
+from tests.ports.bench import Bench
+from tests.ports.events import MEETING, NOW, STREAM, A, B, signed, webhook_headers
 
 from rtms_relay import recall, zoom
 
@@ -164,8 +165,8 @@ async def test_a_start_that_is_odd_elsewhere_is_handed_on(case: str) -> None:
     bench = Bench()
     body = CASES[case] % NOW
     reply = await bench.intake.receive(signed(body), body)
-    await bench.run()
-    assert reply.body["status"] == "created"
+    await bench.run(1)
+    assert reply.body["status"] == "enqueued"
     assert [create["zoom_rtms"]["server_urls"].split(",")[0] for create, _ in bench.recall.creates] == ["wss://a.zoom.us"]
 
 
@@ -174,4 +175,5 @@ async def test_a_revocation_with_its_reason_as_text_is_one() -> None:
     await bench.intake.observe(webhook_headers(b'{"event":"x"}'), b'{"event":"x"}')
     body = json.dumps({"event": "meeting.rtms_stopped", "payload": {"rtms_stream_id": STREAM, "stop_reason": "8"}}).encode()
     await bench.intake.receive(signed(body), body)
+    await bench.run(1)
     assert [line["stop_reason"] for line in bench.log.of("stream_revoked")] == [8]

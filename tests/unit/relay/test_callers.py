@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.relay.fakes import NOW
+from tests.ports.events import NOW
 
 from rtms_relay import callers
 from rtms_relay.callers import Caller

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from functions_framework import aio
-from tests.unit.relay.fakes import ENVIRON, TOKEN
+from tests.ports.events import ENVIRON, TOKEN
 
 MAIN = Path(__file__).parents[3] / "function" / "main.py"
 PATH = {"PATH": str(Path(sys.executable).parent)}
@@ -25,8 +25,8 @@ def test_an_unusable_environment_stops_the_process_with_a_list(way: str) -> None
         environ |= {"FUNCTION_TARGET": "webhook"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
-    assert done.stderr.count("\n  - ") == 4
-    for name in ("ZOOM_SECRET_TOKEN", "STATE_URL", "TASKS_QUEUE", "WORKER_URL"):
+    assert done.stderr.count("\n  - ") == 5
+    for name in ("ZOOM_SECRET_TOKEN", "HANDOFF_QUEUES", "FACTS_QUEUE", "RETRIEVAL_QUEUE", "WORKER_URL"):
         assert f"\n  - {name}" in done.stderr
     assert "Traceback" not in done.stderr
     assert TOKEN not in done.stderr
@@ -51,4 +51,4 @@ def test_the_webhook_loads_nothing_that_it_does_not_use() -> None:
     )
     environ = PATH | ENVIRON | {"FUNCTION_TARGET": "webhook"}
     done = subprocess.run([sys.executable, "-c", script, str(MAIN)], env=environ, capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout.strip() == "['google.cloud.tasks_v2', 'sqlite3']"  # the two that its first request needs
+    assert done.stdout.strip() == "['google.cloud.tasks_v2']"  # what its first request needs

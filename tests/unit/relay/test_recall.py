@@ -10,55 +10,35 @@ from typing import Any
 import pytest
 import standardwebhooks
 import svix.webhooks
-from tests.unit.relay.fakes import NOW, WHSEC, webhook_headers
+from tests.ports.events import NOW, WHSEC, webhook_headers
 
 from rtms_relay import recall
 from rtms_relay.errors import NotAuthentic, RecallUnavailable
-from rtms_relay.ports import Answer
 
 BODY = b'{"event":"recording.done","data":{"recording":{"id":"rec-1"}}}'
 
 
+@pytest.mark.parametrize("body", [b'{"id":""}', b'{"id":7}', b'{"id":"../x"}', b"[]", b"", b"<html>", b'{"id":"' + b"a" * 300 + b'"}'])
+def test_an_id_that_is_none_is_none(body: bytes) -> None:
+    assert recall.created_id(body) is None
+
+
+def test_the_id_of_a_create_is_read_whatever_else_comes() -> None:
+    assert recall.created_id(b'{"id":"mdc-1","status":7,"x":NaN}') == "mdc-1"
+
+
 @pytest.mark.parametrize(
-    ("answer", "kind", "unsure", "alert"),
+    ("status", "words"),
     [
-        (Answer(200, b'{"id":"m"}'), "accepted", False, False),
-        (Answer(201, b"<html>"), "accepted", False, False),
-        (Answer(409), "again", True, False),
-        (Answer(429), "again", False, False),
-        (Answer(408), "again", True, False),
-        (Answer(500), "again", True, False),
-        (Answer(502, b"<html>"), "again", True, False),
-        (Answer(503), "again", True, False),
-        (Answer(504), "again", True, False),
-        (Answer(507), "again_new_key", False, False),
-        (Answer(599), "again", True, False),
-        (Answer(400), "refused", False, False),
-        (Answer(401), "refused", False, True),
-        (Answer(402), "refused", False, True),
-        (Answer(403), "refused", False, True),
-        (Answer(404), "refused", False, True),
-        (Answer(405), "refused", False, True),
-        (Answer(301), "refused", False, False),
-        (Answer(422), "refused", False, False),
-        (Answer(0, failure="timeout"), "again", True, False),
-        (Answer(0, failure="reset"), "again", True, False),
-        (Answer(0, failure="unreachable"), "again", False, False),
+        ({"code": "zzz"}, "zzz"),
+        ({"code": "fatal", "sub_code": "no_media"}, "fatal (no_media)"),
+        (None, "processing"),
+        (7, "processing"),
+        ({"code": 7}, "processing"),
     ],
 )
-def test_every_answer_has_a_meaning(answer: Answer, kind: str, unsure: bool, alert: bool) -> None:
-    outcome = recall.classify(answer)
-    assert (outcome.kind, outcome.unsure, outcome.alert) == (kind, unsure, alert)
-    assert outcome.reason or kind == "accepted"
-    assert len(outcome.reason) < 500
-    assert "\n" not in outcome.reason
-
-
-@pytest.mark.parametrize("body", [b'{"id":""}', b'{"id":7}', b'{"id":"../x"}', b"[]", b"", b'{"id":"' + b"a" * 300 + b'"}'])
-def test_an_id_that_is_none_is_looked_up_later(body: bytes) -> None:
-    outcome = recall.classify(Answer(201, body))
-    assert outcome.mdc_id is None
-    assert "metadata" in outcome.reason
+def test_the_mdcs_own_status_is_kept_as_words(status: object, words: str) -> None:
+    assert recall.mdc_status(json.dumps({"id": "m", "status": status}).encode()) == words
 
 
 def test_a_reason_shows_no_signature_and_no_link() -> None:

@@ -7,11 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.relay.fakes import NOW, WHSEC, webhook_headers
+from tests.ports.events import NOW, WHSEC, webhook_headers
 
 from rtms_relay import recall
 from rtms_relay.errors import NotAuthentic, RecallUnavailable
-from rtms_relay.ports import Answer
 
 SHORTCUTS = {
     "video_mixed": {"download_url": "https://b/video"},
@@ -108,18 +107,6 @@ def test_a_create_keeps_the_metadata_that_was_configured() -> None:
         "recording_config": {"video_mixed_mp4": {}, "metadata": {"team": "a", "rtmskit_handoff": "h"}},
         "metadata": {"rtmskit_handoff": "h"},
     }
-
-
-@pytest.mark.parametrize(
-    ("status", "retry_after_s", "pause"), [(507, None, 30.0), (507, 7.0, 7.0), (409, None, 1.0), (409, 7.0, 7.0), (429, None, None)]
-)
-def test_pauses_are_recalls_or_the_documented_ones(status: int, retry_after_s: float | None, pause: float | None) -> None:
-    assert recall.classify(Answer(status, retry_after_s=retry_after_s)).retry_after_s == pause
-
-
-def test_success_is_200_to_299() -> None:
-    assert recall.classify(Answer(201, b'{"id":"m"}')).reason == ""
-    assert [recall.classify(Answer(status)).kind for status in (199, 200, 299, 300)] == ["refused", "accepted", "accepted", "refused"]
 
 
 def test_an_excerpt_says_what_was_taken_out_and_bears_what_is_no_text() -> None:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.relay.fakes import NOW, Clock
+from tests.ports.events import NOW
+from tests.ports.time import Time
 
 from rtms_relay.adapters.recall_http import HttpRecall
 from rtms_relay.errors import RecallUnavailable
@@ -32,7 +33,7 @@ class Answering(httpx.AsyncBaseTransport):
 
 
 def recall(handler: Handler) -> HttpRecall:
-    return HttpRecall(BASE, "the-key", Clock(), transport=Answering(handler))
+    return HttpRecall(BASE, "the-key", Time(NOW), transport=Answering(handler))
 
 
 async def test_a_create_carries_the_key_and_the_idempotency_key() -> None:
@@ -127,7 +128,7 @@ async def test_retry_after(header: str, seconds: float | None) -> None:
     | st.dates().map(lambda d: d.strftime("%a, %d %b %Y 25:00:00 +9999"))
 )
 def test_retry_after_is_some_seconds_or_nothing_whatever_it_says(header: str) -> None:
-    seconds = HttpRecall(BASE, "k", Clock())._retry_after(header)
+    seconds = HttpRecall(BASE, "k", Time(NOW))._retry_after(header)
     assert seconds is None or 0 <= seconds <= 3600
 
 

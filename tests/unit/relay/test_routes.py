@@ -10,16 +10,16 @@ from typing import Any
 import httpx
 import pytest
 from functions_framework import aio
-from tests.unit.relay.fakes import NOW, STREAM, A, Bench, signed, started, webhook_headers
+from tests.ports.bench import Bench, key_of
+from tests.ports.events import NOW, signed, started, stopped, webhook_headers
 
 from rtms_relay.errors import QueueUnavailable
-from rtms_relay.handoff import handoff_key
 from rtms_relay.routes import http as surface
-from rtms_relay.routes.webhook import ACK_BUDGET_S, WebhookRoutes
+from rtms_relay.routes.webhook import WebhookRoutes
 from rtms_relay.routes.worker import WorkerRoutes
 
 JSON = {"content-type": "application/json"}
-KEY = handoff_key(STREAM, A)
+KEY = key_of()
 
 
 def client(bench: Bench, role: str) -> httpx.AsyncClient:
@@ -83,7 +83,7 @@ async def test_bad_input_has_its_answer_and_changes_nothing(
     assert said["error"] == code
     assert said["reason"]
     assert "\n" not in said["reason"]
-    assert (bench.store.writes, bench.queue.tasks, bench.recall.creates) == (0, [], [])
+    assert bench.untouched
     assert [line["status"] for line in bench.log.of("delivery_refused")] == [status]
     if status == 405:
         assert answer.headers["allow"] == "POST"
@@ -128,7 +128,7 @@ async def test_an_unknown_event_is_acknowledged() -> None:
     async with client(bench, "webhook") as http:
         answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(body)), content=body)
     assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
-    assert bench.store.writes == 0
+    assert bench.untouched
 
 
 async def test_a_repeated_header_is_refused_in_any_case_and_order() -> None:
@@ -139,7 +139,7 @@ async def test_a_repeated_header_is_refused_in_any_case_and_order() -> None:
             for headers in ([extra, stamp, signature], [stamp, signature, extra]):
                 answer = await http.post("/zoom-webhook", headers=[*JSON.items(), *headers], content=START)
                 assert answer.status_code == 401
-    assert bench.store.writes == 0
+    assert bench.untouched
 
 
 async def test_a_challenge_cannot_forge_a_start() -> None:
@@ -158,7 +158,7 @@ async def test_a_challenge_cannot_forge_a_start() -> None:
         forged = {"x-zm-request-timestamp": stamp, "x-zm-signature": f"v0={digest}"}
         assert (await http.post("/zoom-webhook", headers=JSON | forged, content=START)).status_code == 401
         assert (await http.post("/zoom-webhook", headers=JSON | forged, content=good)).status_code == 401
-    assert bench.store.writes == 0
+    assert bench.untouched
 
 
 async def test_charset_and_typo_of_the_content_type_pass() -> None:
@@ -171,36 +171,24 @@ async def test_charset_and_typo_of_the_content_type_pass() -> None:
 
 async def test_a_queue_that_is_down_is_a_500_so_that_zoom_comes_again() -> None:
     bench = Bench()
-    bench.queue.down = True
+    bench.facts_queue.down = True
+    stop = encoded(stopped(NOW))
     async with client(bench, "webhook") as http:
-        answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(START)), content=START)
+        answer = await bench.clock.until_done(http.post("/zoom-webhook", headers=JSON | dict(signed(stop)), content=stop))
     assert (answer.status_code, answer.json()["error"]) == (500, QueueUnavailable.code)
 
 
 async def test_whatever_breaks_is_a_500_without_a_traceback_and_is_told() -> None:
     bench = Bench()
 
-    def broken(_: str) -> None:
+    async def broken(_: str) -> None:
         raise ZeroDivisionError("inside")
 
-    bench.store.failing = broken
-    async with client(bench, "webhook") as http:
-        answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(START)), content=START)
+    bench.store.trouble = broken
+    async with client(bench, "worker") as http:
+        answer = await http.get("/recordings")
     assert (answer.status_code, answer.json()) == (500, {"error": "internal", "reason": "an unexpected error; see the log"})
     assert "ZeroDivisionError: inside at test_routes.py" in bench.log.of("error")[0]["what"]
-
-
-async def test_a_store_that_hangs_gets_its_500_in_time() -> None:
-    bench = Bench()
-
-    async def hang(*_: Any, **__: Any) -> None:
-        await asyncio.Event().wait()
-
-    bench.store.create = hang  # ty: ignore[invalid-assignment]
-    async with client(bench, "webhook") as http:
-        answer = await http.post("/zoom-webhook", headers=JSON | dict(signed(START)), content=START)
-    assert (answer.status_code, answer.json()["error"]) == (500, "internal")
-    assert f"not durable within {ACK_BUDGET_S} s" in answer.json()["reason"]
 
 
 async def test_a_body_that_drips_holds_no_connection_for_long() -> None:
@@ -211,7 +199,7 @@ async def test_a_body_that_drips_holds_no_connection_for_long() -> None:
         await asyncio.Event().wait()
 
     async with client(bench, "webhook") as http:
-        answer = await http.post("/zoom-webhook", headers=JSON, content=drip())
+        answer = await bench.clock.until_done(http.post("/zoom-webhook", headers=JSON, content=drip()))
     assert (answer.status_code, answer.json()["error"]) == (408, "too_slow")
 
 
@@ -237,14 +225,18 @@ async def test_without_secrets_recalls_webhooks_are_refused() -> None:
 
 async def test_tasks_sweep_and_recordings_over_http() -> None:
     bench = Bench()
+    bench.home.stalled = bench.second.stalled = True
     await bench.zoom(started())
+    [task] = bench.home.tasks
     async with client(bench, "worker") as http:
-        task = {"X-CloudTasks-TaskName": "t1", "X-CloudTasks-TaskRetryCount": "0"}
-        assert (await http.post("/handoff", json={"id": KEY}, headers=task)).json() == {"status": "accepted"}
-        assert bench.log.of("request")[0]["task"] == "t1"
+        headers = JSON | {"X-CloudTasks-TaskName": "t1", "X-CloudTasks-TaskRetryCount": "0", "X-CloudTasks-QueueName": "q"}
+        answer = await bench.clock.until_done(http.post("/events", content=task.body, headers=headers))
+        assert answer.json() == {"status": "accepted"}
+        assert [bench.log.of("request")[0][name] for name in ("task", "retry", "queue")] == ["t1", "0", "q"]
         bench.recall.record("mdc-1")
-        bench.clock.now += 1_800_000
-        assert (await http.post("/sweep")).json() == {"due": 1, "enqueued": 1, "inline": 0}
+        bench.retrievals.down = True
+        await bench.run(1_800)
+        assert (await http.post("/sweep", content=b"{}", headers=JSON)).json() == {"due": 1, "handoffs": 0, "enqueued": 0, "looked": 1}
         assert (await http.post("/retrieve", json={"id": KEY})).json() == {"status": "done"}
         listed = (await http.get("/recordings?limit=1")).json()
         assert [row["id"] for row in listed["recordings"]] == [KEY]
@@ -257,19 +249,36 @@ async def test_tasks_sweep_and_recordings_over_http() -> None:
     assert "s3cr3tlink" not in json.dumps(bench.log.lines)
 
 
+async def test_a_task_that_this_release_cannot_read_comes_again_until_its_window_is_over() -> None:
+    bench = Bench()
+    body = b'{"v":9,"kind":"start","received_ms":%d}' % NOW
+    async with client(bench, "worker") as http:
+        early = await http.post("/events", content=body, headers=JSON)
+        await bench.run(61)
+        late = await http.post("/events", content=body, headers=JSON)
+        dated = await http.post("/events", content=b"{", headers=JSON | {"X-CloudTasks-TaskETA": f"{bench.clock.now / 1000:.6f}"})
+        undated = await http.post("/events", content=b"{", headers=JSON)
+    assert [answer.status_code for answer in (early, late, dated, undated)] == [500, 200, 500, 200]
+    assert early.json()["error"] == "task_unusable"
+    assert "version 9" in late.json()["reason"]
+    assert {line["severity"] for line in bench.log.of("task_unusable")} == {"ALERT"}
+    assert len(bench.store.all("unusable")) == 2
+
+
 @pytest.mark.parametrize(
     ("method", "path", "content", "status"),
     [
-        ("POST", "/handoff", b"{", 400),
-        ("POST", "/handoff", b'{"id":7}', 400),
-        ("POST", "/retrieve", b"", 400),
-        ("GET", "/handoff", b"", 405),
+        ("POST", "/sweep", b"[]", 400),
+        ("POST", "/sweep", b'{"probe":1}', 400),
+        ("GET", "/events", b"", 405),
         ("GET", "/sweep", b"", 405),
         ("POST", "/recordings", b"{}", 405),
         ("GET", "/recordings?limit=0", b"", 400),
         ("GET", "/recordings?limit=x", b"", 400),
         ("GET", "/recordings?limit=1&limit=2", b"", 400),
         ("GET", "/recordings?cursor=x", b"", 400),
+        ("GET", "/recordings?cursor=1.99999999999999999999999", b"", 400),
+        ("GET", "/recordings?cursor=1795338000000.9999999", b"", 400),
         ("GET", f"/recordings/{'f' * 64}", b"", 404),
         ("GET", "/recordings/nothing/download", b"", 404),
         ("GET", f"/recordings/{KEY}/download?artifact=zzz", b"", 400),

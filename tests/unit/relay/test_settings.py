@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.unit.relay.fakes import ENVIRON, TOKEN, WHSEC
+from tests.ports.events import ENVIRON, TOKEN, WHSEC
 
 from rtms_relay import settings
 from rtms_relay.errors import SettingsError
@@ -32,10 +32,13 @@ BAD = {
     "RETRIEVAL_GIVE_UP_S": "1e9",
     "RECORDS_KEEP_DAYS": "6",
     "STATE_URL": "mysql://x",
-    "TASKS_QUEUE": "queue",
+    "HANDOFF_QUEUES": "queue",
+    "FACTS_QUEUE": "queue",
+    "RETRIEVAL_QUEUE": "queue",
     "TASKS_ENDPOINT": "http://127.0.0.1:1",
     "WORKER_URL": "ftp://x",
-    "TASKS_INVOKER": "nobody",
+    "TASKS_INVOKERS": "nobody",
+    "DEPLOYMENT": "a b",
     "ARCHIVE_URL": "s3://bucket",
 }
 
@@ -101,7 +104,7 @@ def test_the_public_function_neither_needs_nor_holds_the_private_ones_secrets() 
     ],
 )
 def test_state_urls(url: str, state: State) -> None:
-    assert settings.load(ENVIRON | {"STATE_URL": url}, "webhook").state_url == state
+    assert settings.load(ENVIRON | {"STATE_URL": url}, "worker").state_url == state
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.relay.fakes import MEETING, NOW, STREAM, TOKEN, A, signed, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, TOKEN, A, signed, started, stopped
 
 from rtms_relay import zoom
 from rtms_relay.errors import NotAuthentic

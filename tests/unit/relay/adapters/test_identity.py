@@ -31,6 +31,9 @@ class Clock:
     def now_ms(self) -> int:
         return self.ms
 
+    def monotonic_ms(self) -> float:
+        return float(self.ms)
+
     async def sleep(self, seconds: float) -> None: ...
 
 

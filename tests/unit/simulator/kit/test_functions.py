@@ -17,7 +17,7 @@ from rtms_simulator.kit import functions as function
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.serving.processes import Port
 
-WIRING = Wiring(**{field.name: f"the {field.name}" for field in fields(Wiring)})
+WIRING = Wiring(**{field.name: f"the {field.name}" for field in fields(Wiring) if field.name != "queues"})
 ROOT = Path(__file__).parents[4]
 
 MAIN = """

@@ -1,0 +1,27 @@
+"""The hand-off's life, pure: values, tables of transitions, and every decision as a function of values.
+
+Read it in this order:
+
+`facts`       what webhooks said of a stream, which only grows; runs of starts; the tables of events and of stop reasons
+`keys`        every derived key, and the one rule for the next Idempotency-Key
+`answers`     what Recall's answers mean: one row for each status
+`attempt`     getting one hand-off accepted
+`retrieval`   finding its recording
+`erasure`     deleting it, once it was revoked
+`record`      the hand-off as their sum
+`documents`   the records as a store keeps them
+
+Nothing here knows a store, a queue or a clock. All times are milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def diagram(table: Mapping[Any, str], start: str) -> str:
+    """A Mermaid state diagram of a table of transitions, for the docs."""
+    lines = ["stateDiagram-v2", f"    [*] --> {start}"]
+    lines += [f"    {before} --> {after}: {trigger}" for (before, trigger), after in table.items()]
+    return "\n".join(lines)

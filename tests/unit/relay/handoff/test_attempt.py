@@ -1,0 +1,143 @@
+"""The attempt: every transition of the table, leases and pauses to the millisecond, the ends of the window."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from msgspec.structs import replace
+
+from rtms_relay import budgets
+from rtms_relay.budgets import Rules
+from rtms_relay.handoff import attempt as attempts
+from rtms_relay.handoff.answers import outcome
+from rtms_relay.handoff.attempt import TRANSITIONS, TRIGGERS, Attempt, Situation, State, Trigger, Wait
+from rtms_relay.handoff.keys import Keys
+
+NOW = 1_795_338_000_000
+RULES = Rules()
+FRESH = Attempt(start_ts=NOW, state_at=NOW, next_at=NOW)
+ALONE = Situation(newest=True, start_ts=NOW)
+ELSEWHERE = Situation(newest=False, start_ts=NOW)
+END = NOW + RULES.connect_window_ms
+
+
+def tried(*given: tuple[int, str | None], state: str = "pending", now: int = NOW) -> Attempt:
+    attempt = replace(FRESH, state=state)
+    for number, (status, failure) in enumerate(given, start=1):
+        attempt = attempts.begin(attempt, now, RULES)
+        attempt = attempts.after_answer(attempt, number, outcome(status, failure, None), now, 0.5, RULES)
+    return attempt
+
+
+def test_the_tables_name_every_state_and_trigger() -> None:
+    assert {state for (before, _), after in TRANSITIONS.items() for state in (before, after)} == set(get_args(State))
+    assert {trigger for _, trigger in TRANSITIONS} == set(get_args(Trigger)) == set(TRIGGERS)
+
+
+@pytest.mark.parametrize(("before", "trigger"), list(TRANSITIONS))
+def test_every_transition_takes_place(before: State, trigger: Trigger) -> None:
+    attempt = attempts.move(replace(FRESH, state=before), trigger, NOW + 5, "why")
+    assert (attempt.state, attempt.state_at, attempt.reason, attempt.next_at) == (TRANSITIONS[before, trigger], NOW + 5, "why", None)
+
+
+def test_what_is_not_in_the_table_changes_nothing() -> None:
+    for state in get_args(State):
+        for trigger in get_args(Trigger):
+            if (state, trigger) not in TRANSITIONS:
+                attempt = replace(FRESH, state=state)
+                assert attempts.move(attempt, trigger, NOW, "x") == attempt
+
+
+@pytest.mark.parametrize(
+    ("attempt", "situation", "now", "state"),
+    [
+        (FRESH, ALONE, NOW, "pending"),
+        (FRESH, ELSEWHERE, NOW, "superseded"),
+        (FRESH, Situation(newest=True, start_ts=NOW, stopped_ts=NOW + 1), NOW, "cancelled"),
+        (FRESH, Situation(newest=True, start_ts=NOW, stopped_ts=NOW), NOW, "pending"),
+        (FRESH, Situation(newest=True, start_ts=NOW + 9, stopped_ts=NOW + 5), NOW, "pending"),
+        (FRESH, Situation(newest=True, start_ts=NOW, revoked=True), NOW, "cancelled"),
+        (FRESH, ALONE, END - 1, "pending"),
+        (FRESH, ALONE, END + 1, "pending"),  # first seen late: tried once
+        (FRESH, ALONE, NOW + budgets.LATE_MS, "expired"),
+        (replace(FRESH, keys=Keys(first_at=NOW - budgets.KEY_LIFE_MS - 1)), ALONE, NOW, "expired"),
+        (replace(FRESH, tries=1, lease_until=END + 5, next_at=None), ALONE, END + 4, "pending"),
+        (replace(FRESH, tries=1, lease_until=END + 5, next_at=None), ALONE, END + 5, "expired"),
+        (replace(FRESH, state="accepted", accepted_at=NOW), Situation(newest=True, start_ts=NOW, stopped_ts=NOW + 5), END, "accepted"),
+        (replace(FRESH, state="accepted", accepted_at=NOW), ELSEWHERE, NOW, "superseded"),
+        (replace(FRESH, state="failed"), ELSEWHERE, NOW, "failed"),
+        (replace(FRESH, state="expired"), Situation(newest=True, start_ts=NOW, stopped_ts=END), END, "cancelled"),
+        (replace(FRESH, state="expired"), Situation(newest=True, start_ts=NOW, stopped_ts=END + 1), END, "expired"),
+    ],
+)
+def test_facts_and_time_decide_the_state(attempt: Attempt, situation: Situation, now: int, state: str) -> None:
+    settled = attempts.settle(attempt, situation, now, RULES)
+    assert settled.state == state
+    assert attempts.settle(settled, situation, now, RULES) == settled
+
+
+def test_no_try_is_planned_in_the_last_three_seconds() -> None:
+    for before_end in range(0, 60_000, 250):
+        attempt = tried((503, None), now=END - before_end)
+        assert (attempt.next_at is None) == (before_end <= budgets.LAST_TRY_MS)
+        assert attempt.next_at is None or attempt.next_at <= END - budgets.LAST_TRY_MS
+        settled = attempts.settle(attempt, ALONE, END - before_end, RULES)
+        assert settled.state == ("expired" if before_end <= budgets.LAST_TRY_MS else "pending")
+
+
+def test_a_lease_and_a_pause_are_waited_for_to_the_millisecond() -> None:
+    held = attempts.begin(FRESH, NOW, RULES)
+    assert held.lease_until == NOW + RULES.lease_ms
+    assert attempts.decide(held, NOW + RULES.lease_ms - 1) == Wait(NOW + RULES.lease_ms, "another attempt is under way")
+    assert attempts.decide(held, NOW + RULES.lease_ms) is True
+    paused = replace(FRESH, next_at=NOW + 10)
+    assert attempts.decide(paused, NOW + 9) == Wait(NOW + 10, "a pause is on")
+    assert attempts.decide(paused, NOW + 10) is True
+    assert all(attempts.decide(replace(FRESH, state=state), NOW) is False for state in get_args(State) if state != "pending")
+
+
+def test_a_lease_that_ended_unnoticed_leaves_its_key_doubtful() -> None:
+    first = attempts.begin(FRESH, NOW, RULES)
+    second = attempts.begin(first, NOW + RULES.lease_ms, RULES)
+    assert (second.tries, second.keys.number, second.keys.doubtful, first.keys.doubtful) == (2, 0, True, False)
+
+
+def test_a_late_answer_of_an_overtaken_try_changes_no_lease_and_loses_no_id() -> None:
+    second = attempts.begin(attempts.begin(FRESH, NOW, RULES), NOW + RULES.lease_ms, RULES)
+    for status in (503, 400, 429):
+        after = attempts.after_answer(second, 1, outcome(status, None, None), NOW, 0.5, RULES)
+        assert (after.state, after.lease_until, after.keys) == ("pending", second.lease_until, second.keys)
+    taken = attempts.after_answer(second, 1, outcome(201, None, "m"), NOW, 0.5, RULES)
+    assert (taken.state, taken.mdc_id, taken.lease_until) == ("accepted", "m", None)
+    again = attempts.after_answer(taken, 2, outcome(201, None, "other"), NOW, 0.5, RULES)
+    assert again.mdc_id == "m"
+    assert not attempts.after_answer(taken, 2, outcome(503, None, None), NOW, 0.5, RULES).unsure
+
+
+@pytest.mark.parametrize("state", ["cancelled", "superseded", "expired"])
+def test_an_answer_after_the_decision_keeps_the_doubt(state: str) -> None:
+    attempt = attempts.begin(FRESH, NOW, RULES)
+    attempt = replace(attempt, state=state)
+    assert attempts.after_answer(attempt, 1, outcome(0, "timeout", None), NOW, 0.5, RULES).unsure
+    assert not attempts.after_answer(attempt, 1, outcome(401, None, None), NOW, 0.5, RULES).unsure
+
+
+def test_a_pending_one_that_ends_in_doubt_is_unsure() -> None:
+    attempt = tried((0, "timeout"))
+    assert attempts.move(attempt, "window_past", NOW, "").unsure
+    assert not attempts.move(tried((401, None)), "window_past", NOW, "").unsure
+
+
+def test_an_expiry_names_the_window_and_the_last_answer() -> None:
+    attempt = attempts.settle(replace(tried((503, None)), next_at=None), ALONE, END, RULES)
+    assert attempt.reason == (
+        "not handed on within 60 s of its start; last attempt: 1: Recall answered 503: Recall failed;"
+        " an attempt may have made a recording, which is looked for"
+    )
+
+
+def test_history_is_bounded() -> None:
+    attempt = tried(*([(401, None)] * 30))
+    assert len(attempt.history) == attempts.HISTORY_LIMIT
+    assert attempt.history[-1].startswith("30: ")

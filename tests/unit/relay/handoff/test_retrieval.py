@@ -1,0 +1,146 @@
+"""The retrieval: its table, when to look next, when it is over, and how recordings merge."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, get_args
+
+import pytest
+from msgspec.structs import replace
+
+from rtms_relay import budgets
+from rtms_relay.budgets import Rules
+from rtms_relay.handoff import retrieval as retrievals
+from rtms_relay.handoff.retrieval import LOSSES, TRANSITIONS, TRIGGERS, Retrieval, State, Trigger
+from rtms_relay.ports import Artifact, Recording
+
+NOW = 1_795_338_000_000
+RULES = Rules()
+AWAITING = Retrieval(state="awaiting", look_at=NOW)
+
+
+def recording(status: str, *, artifacts: dict[str, str] | None = None, read: bool = True, **fields: Any) -> Recording:
+    made = {name: Artifact(id=name, status=code, sub_code="why" if code == "failed" else None) for name, code in (artifacts or {}).items()}
+    return Recording(id=fields.pop("id", "r"), status=status, artifacts=made, read=read, **fields)
+
+
+def test_the_tables_name_every_state_and_trigger() -> None:
+    assert {state for (before, _), after in TRANSITIONS.items() for state in (before, after)} == set(get_args(State))
+    assert {trigger for _, trigger in TRANSITIONS} == set(get_args(Trigger)) == set(TRIGGERS)
+    assert set(get_args(State)) >= LOSSES
+
+
+@pytest.mark.parametrize(("before", "trigger"), list(TRANSITIONS))
+def test_every_transition_takes_place(before: State, trigger: Trigger) -> None:
+    moved = retrievals.move(Retrieval(state=before), trigger, "why")
+    assert (moved.state, moved.reason) == (TRANSITIONS[before, trigger], "why")
+
+
+@pytest.mark.parametrize(
+    ("recordings", "early", "late"),
+    [
+        ([], None, "nothing_made"),
+        ([recording("processing")], None, "all_failed"),
+        ([recording("done")], "complete", "complete"),
+        ([recording("done", read=False)], None, "incomplete"),
+        ([recording("done", artifacts={"video_mixed": "done"})], "complete", "complete"),
+        ([recording("done", artifacts={"video_mixed": "done", "transcript": "processing"})], None, "incomplete"),
+        ([recording("done", artifacts={"video_mixed": "done", "transcript": "failed"})], "incomplete", "incomplete"),
+        ([recording("done"), recording("failed", id="q")], "incomplete", "incomplete"),
+        ([recording("failed", sub_code="bad")], "all_failed", "all_failed"),
+        ([recording("deleted")], "complete", "complete"),
+        ([recording("done"), recording("zzz", id="q")], None, "incomplete"),
+    ],
+)
+def test_it_is_over_when_everything_is_final_or_was_waited_for(recordings: list[Recording], early: str | None, late: str) -> None:
+    retrieval = replace(AWAITING, recordings=tuple(recordings))
+    verdicts = [retrievals.judge(retrieval, is_late, "") for is_late in (False, True)]
+    assert [verdict and verdict[0] for verdict in verdicts] == [early, late]
+
+
+def test_only_what_is_awaited_is_judged() -> None:
+    for state in set(get_args(State)) - {"awaiting"}:
+        assert retrievals.judge(Retrieval(state=state), True, "") is None
+
+
+def test_a_loss_names_its_cause() -> None:
+    def reason(retrieval: Retrieval, cause: str = "") -> str:
+        verdict = retrievals.judge(retrieval, True, cause)
+        assert verdict is not None
+        return verdict[1]
+
+    assert reason(AWAITING) == "no recordings were made; does RECALL_RECORDING_CONFIG ask for one?"
+    assert reason(replace(AWAITING, mdc_status="fatal (no_media)")).endswith("Recall's status of the MDC is fatal (no_media)")
+    assert reason(AWAITING, "nobody joined") == "no recordings were made: nobody joined"
+    assert reason(replace(AWAITING, not_joined="the signature was refused")) == "no recordings were made: the signature was refused"
+    assert reason(replace(AWAITING, recordings=(recording("failed", sub_code="bad"),)), "x") == "the recording failed: bad; x"
+    partial = replace(AWAITING, recordings=(recording("done", artifacts={"transcript": "failed"}),))
+    assert reason(partial) == "transcript failed (why)"
+
+
+def test_looks_are_rare_while_the_stream_runs_and_ever_rarer_after_it() -> None:
+    running = retrievals.look_later(AWAITING, NOW, None, RULES)
+    assert running.look_at == NOW + RULES.poll_ms
+    ended = retrievals.end(Retrieval(), NOW, NOW)
+    pauses, now = [], NOW
+    for _ in range(9):
+        assert ended.look_at is not None
+        pauses.append(ended.look_at - now)
+        now = ended.look_at
+        ended = retrievals.look_later(ended, now, None, RULES)
+    assert pauses == [20_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, RULES.poll_ms]
+    assert retrievals.look_later(ended, NOW, 7200.0, RULES).look_at == NOW + 7_200_000
+
+
+def test_an_end_is_noted_once() -> None:
+    ended = retrievals.end(Retrieval(), NOW - 5, NOW)
+    assert (ended.state, ended.ended_at, ended.look_at) == ("awaiting", NOW - 5, NOW + budgets.FIRST_LOOK_MS)
+    assert retrievals.end(ended, NOW, NOW) == ended
+
+
+def test_it_is_waited_for_a_day_after_the_end_or_two_without_one() -> None:
+    for ended_at, until in ((None, NOW + 2 * budgets.DAY_MS), (NOW, NOW + budgets.DAY_MS)):
+        retrieval = replace(AWAITING, ended_at=ended_at)
+        assert not retrievals.too_late(retrieval, NOW, None, until - 1, RULES)
+        assert retrievals.too_late(retrieval, NOW, None, until, RULES)
+
+
+def test_a_webhook_is_a_reason_to_look_and_its_repetition_none() -> None:
+    once = retrievals.announced(Retrieval(state="done"), "msg_1", "rec", NOW)
+    assert (once.state, once.look_at, [known.id for known in once.recordings]) == ("awaiting", NOW, ["rec"])
+    assert not once.recordings[0].read
+    assert retrievals.announced(once, "msg_1", "other", NOW + 5) == once
+    many = once
+    for number in range(100):
+        many = retrievals.announced(many, f"m{number}", None, NOW)
+    assert len(many.seen) == retrievals.SEEN_LIMIT
+
+
+def test_recordings_merge_in_any_order_and_never_leave_a_final_status() -> None:
+    stamps = ["2026-11-22T09:00:00Z", "2026-11-22T09:00:01+00:00", "", "odd"]
+    seen = [Recording(id="r", status=code, updated_at=stamp) for code in ("processing", "done", "zzz") for stamp in stamps][::2]
+    ends = set()
+    for order in itertools.permutations(seen):
+        known: tuple[Recording, ...] = ()
+        for one in order:
+            known = retrievals.merged(known, [one])
+        ends.add((known[0].status, known[0].updated_at))
+    assert len(ends) == 1
+    done = Recording(id="r", status="done", updated_at="2026-11-22T09:00:00Z")
+    for status, kept in (("processing", "done"), ("failed", "failed"), ("deleted", "deleted")):
+        other = Recording(id="r", status=status, updated_at="2026-11-22T10:00:00Z")
+        assert retrievals.merged([done], [other])[0].status == kept
+
+
+def test_an_artifact_made_once_more_takes_the_place_of_the_old() -> None:
+    old = recording("done", artifacts={"t": "failed"})
+    new = replace(old, artifacts={"t": Artifact(id="t2", status="processing")})
+    assert retrievals.merged([old], [new])[0].artifacts["t"].id == "t2"
+    less = replace(old, artifacts={"t": Artifact(id="t", status="processing")})
+    assert retrievals.merged([old], [less])[0].artifacts["t"].status == "failed"
+
+
+def test_the_archive_is_named_once() -> None:
+    item = retrievals.ArchivedArtifact(name="n", size=1, sha256="s")
+    over = retrievals.finish(replace(AWAITING, archived=(item,), archive_until=5), "complete", "", [item])
+    assert (over.archived, over.archive_until, over.look_at, over.state) == ((item,), None, None, "done")
