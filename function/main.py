@@ -46,7 +46,9 @@ def _surface(role: settings.Role) -> Surface:
         else:
             from rtms_relay.routes.worker import WorkerRoutes
 
-            _surfaces[role] = WorkerRoutes(wiring.worker(known, log, _stop_signal()), SystemClock(), log, project).surface
+            gate = wiring.gate(known, os.environ)
+            served = wiring.worker(known, log, _stop_signal())
+            _surfaces[role] = WorkerRoutes(served, SystemClock(), log, project, gate=gate, invokers=known.tasks_invokers).surface
     return _surfaces[role]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,12 @@ from rtms_relay.ports import Archive, Queue, QueueName, Queues, Store
 from rtms_relay.settings import Settings
 
 if TYPE_CHECKING:
+    from rtms_relay.callers import Gate
     from rtms_relay.intake import Intake
     from rtms_relay.worker import Worker
+
+
+_LOOPBACK = re.compile(r"http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/|$)")
 
 
 def preload(settings: Settings) -> None:
@@ -74,6 +79,16 @@ def archive(settings: Settings) -> Archive | None:
     from rtms_relay.adapters.archive_files import FileArchive
 
     return FileArchive(Path(place.path))
+
+
+def gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
+    """Who calls the worker: as the platform says on Cloud Run, elsewhere by tokens verified in full. None on a loopback address without
+    TASKS_INVOKERS: a worker that only this machine reaches."""
+    from rtms_relay.adapters import identity
+
+    if not environ.get("K_SERVICE") and not settings.tasks_invokers and _LOOPBACK.match(settings.worker_url):
+        return None
+    return identity.gate(environ=environ, worker_url=settings.worker_url, clock=SystemClock())
 
 
 def intake(settings: Settings, log: Log) -> Intake:

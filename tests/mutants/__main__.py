@@ -1,4 +1,4 @@
-"""`python -m tests.mutants [zoom recall handoff relay] [--jobs 2]`: exit code 1 below 95 %, or if a survivor has no reason on the page."""
+"""`python -m tests.mutants [zoom handoff/attempt ...] [--jobs 2]`: exit code 1 below 95 %, or if a survivor has no reason on the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,17 @@ from tests.mutants import judge
 from tests.mutants.mutate import Mutant, mutants
 from tests.mutants.page import explained
 
-MODULES = ("zoom", "recall", "handoff", "relay")
+MODULES = (
+    "zoom",
+    "recall",
+    "handoff/keys",
+    "handoff/facts",
+    "handoff/attempt",
+    "handoff/retrieval",
+    "handoff/erasure",
+    "handoff/record",
+    "handing",
+)
 WANTED = 0.95
 FIRST_PATIENCE_S = 120.0
 PATIENCE = 4

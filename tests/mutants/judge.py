@@ -66,7 +66,7 @@ class Seen:
 
     def tests(self, module: str, line: int) -> Mapping[str, float]:
         """Test -> how long it may take: the module's own tests first, each lot fastest first. All, for lines that run before any test."""
-        own = f"/test_{module}"
+        own = f"/test_{module.rpartition('/')[2]}"
         found = self.by_line.get((module, line), self.seconds)
         ordered = sorted(found, key=lambda test: (own not in test, self.seconds[test], test))
         return {test: _LEEWAY_S + _TIMES * self.seconds[test] for test in ordered}
@@ -76,12 +76,12 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives out one module of the package with another source."""
 
     def __init__(self, module: str, source: str) -> None:
-        self._module, self._source = f"rtms_relay.{module}", source
+        self._module, self._source = f"rtms_relay.{module.replace('/', '.')}", source
 
     def find_spec(self, fullname: str, path: object, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
         if fullname != self._module:
             return None
-        return importlib.util.spec_from_file_location(fullname, PACKAGE / f"{fullname.rpartition('.')[2]}.py", loader=self)
+        return importlib.util.spec_from_file_location(fullname, PACKAGE / f"{fullname.partition('.')[2].replace('.', '/')}.py", loader=self)
 
     def exec_module(self, module: ModuleType) -> None:
         exec(compile(self._source, str(module.__file__), "exec", dont_inherit=True), module.__dict__)
@@ -150,7 +150,7 @@ class _Watch:
         found: dict[tuple[str, int], list[str]] = defaultdict(list)
         for test, lines in self._lines.items():
             for file, line in lines:
-                found[Path(file).stem, line].append(test)
+                found[Path(file).relative_to(PACKAGE).with_suffix("").as_posix(), line].append(test)
         return Seen(dict(found), self._seconds)
 
 

@@ -7,7 +7,7 @@ import re
 from tests.mutants.judge import ROOT
 
 PAGE = ROOT / "docs" / "mutants.md"
-_ROW = re.compile(r"^\| `(\w+)\.py` \| `` (.+?) `` \| (.+?) \| (.+) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| `([\w/]+)\.py` \| `` (.+?) `` \| (.+?) \| (.+) \|$", re.MULTILINE)
 
 
 def explained(module: str) -> set[tuple[str, str]]:

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from tests.mutants import judge
+from tests.mutants.__main__ import MODULES
 from tests.mutants.mutate import mutants, places
 from tests.mutants.page import PAGE, explained
 
@@ -68,11 +69,11 @@ def test_each_mutant_has_one_change_and_the_next_none_of_it():
     ]
 
 
-@pytest.mark.parametrize("module", ["zoom", "recall", "handoff", "relay"])
+@pytest.mark.parametrize("module", MODULES)
 def test_every_mutant_of_the_cores_differs_and_compiles(module):
     source = (judge.PACKAGE / f"{module}.py").read_text()
     plain = ast.unparse(ast.parse(source))
-    assert len(places(source)) > 150
+    assert len(places(source)) > 30
     for mutant in mutants(source, every=10):
         assert mutant.source != plain
         assert mutant.code == source.splitlines()[mutant.line - 1].strip()
@@ -81,7 +82,7 @@ def test_every_mutant_of_the_cores_differs_and_compiles(module):
 
 def test_every_survivor_on_the_page_is_a_mutant_that_can_still_be_made():
     assert PAGE.exists()
-    for module in ("zoom", "recall", "handoff", "relay"):
+    for module in MODULES:
         possible = {(place.code, place.what) for place in places((judge.PACKAGE / f"{module}.py").read_text())}
         assert explained(module) <= possible
 

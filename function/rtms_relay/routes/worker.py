@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rtms_relay import __version__
+from rtms_relay.callers import Gate, admit
 from rtms_relay.errors import BadRequest
 from rtms_relay.inquiries import MAX_PAGE, PAGE
 from rtms_relay.ports import Clock, Log
 from rtms_relay.replies import Reply
-from rtms_relay.routes.http import Done, Surface, as_json, one, read_json_body
+from rtms_relay.routes.http import Done, Handler, Surface, as_json, header_pairs, one, read_json_body
 from rtms_relay.worker import Worker
 
 TASK_HEADERS = (("task", "x-cloudtasks-taskname"), ("queue", "x-cloudtasks-queuename"), ("retry", "x-cloudtasks-taskretrycount"))
@@ -23,18 +26,33 @@ class _SweepRequest(msgspec.Struct):
 
 
 class WorkerRoutes:
-    """`surface` answers the requests of one process. Authentication is the platform's: only the invoker's identity gets here."""
+    """`surface` answers the requests of one process.
 
-    def __init__(self, worker: Worker, clock: Clock, log: Log, project: str = "") -> None:
+    `gate` says who calls, and `invokers` (path -> e-mail) who may call the paths of tasks. Without a gate everybody who gets here may
+    call everything: only for a worker on loopback.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        clock: Clock,
+        log: Log,
+        project: str = "",
+        *,
+        gate: Gate | None = None,
+        invokers: Mapping[str, str] | None = None,
+    ) -> None:
         self._worker = worker
         self._clock = clock
+        self._gate = gate
+        self._invokers = invokers or {}
         self.surface = Surface(
             [
-                ("POST", "/(?P<path>events|handoff|retrieve)", self._task),
-                ("POST", "/sweep", self._sweep),
-                ("GET", "/recordings", self._list),
-                ("GET", "/recordings/(?P<key>[^/]+)", self._show),
-                ("GET", "/recordings/(?P<key>[^/]+)/download", self._download),
+                ("POST", "/(?P<path>events|handoff|retrieve)", self._admitted(self._task)),
+                ("POST", "/sweep", self._admitted(self._sweep)),
+                ("GET", "/recordings", self._admitted(self._list)),
+                ("GET", "/recordings/(?P<key>[^/]+)", self._admitted(self._show)),
+                ("GET", "/recordings/(?P<key>[^/]+)/download", self._admitted(self._download)),
                 ("GET", "/health", self._health),
             ],
             clock=clock,
@@ -42,6 +60,16 @@ class WorkerRoutes:
             project=project,
             refused_event="request",
         )
+
+    def _admitted(self, handler: Handler) -> Handler:
+        """The handler, for those who may call its path. Raises `NotAllowed` or `NotAuthentic` before anything is read."""
+
+        async def guarded(request: Request, parts: dict[str, str]) -> Done:
+            if self._gate is not None:
+                admit(await self._gate.caller(header_pairs(request)), request.url.path, self._invokers)
+            return await handler(request, parts)
+
+        return guarded
 
     async def _task(self, request: Request, parts: dict[str, str]) -> Done:
         """One task. The first edition's tasks went to /handoff."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,8 +12,11 @@ import httpx
 import pytest
 from functions_framework import aio
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import NOW, signed, started, stopped, webhook_headers
+from tests.ports.events import ENVIRON, NOW, signed, started, stopped, webhook_headers
 
+from rtms_relay import settings, wiring
+from rtms_relay.adapters import identity
+from rtms_relay.callers import Gate
 from rtms_relay.errors import QueueUnavailable
 from rtms_relay.routes import http as surface
 from rtms_relay.routes.webhook import WebhookRoutes
@@ -22,10 +26,11 @@ JSON = {"content-type": "application/json"}
 KEY = key_of()
 
 
-def client(bench: Bench, role: str) -> httpx.AsyncClient:
-    routes = (
-        WebhookRoutes(bench.intake, bench.clock, bench.log) if role == "webhook" else WorkerRoutes(bench.worker, bench.clock, bench.log)
-    )
+def client(bench: Bench, role: str, gate: Gate | None = None) -> httpx.AsyncClient:
+    if role == "webhook":
+        routes: WebhookRoutes | WorkerRoutes = WebhookRoutes(bench.intake, bench.clock, bench.log)
+    else:
+        routes = WorkerRoutes(bench.worker, bench.clock, bench.log, gate=gate, invokers=EMAILS if gate else None)
 
     async def function(request: Any) -> Any:
         return await routes.surface(request)
@@ -263,6 +268,72 @@ async def test_a_task_that_this_release_cannot_read_comes_again_until_its_window
     assert "version 9" in late.json()["reason"]
     assert {line["severity"] for line in bench.log.of("task_unusable")} == {"ALERT"}
     assert len(bench.store.all("unusable")) == 2
+
+
+EMAILS = {"/events": "events@p.example", "/retrieve": "retrieve@p.example", "/sweep": "sweep@p.example"}
+PATHS = [
+    ("POST", "/events"),
+    ("POST", "/handoff"),
+    ("POST", "/retrieve"),
+    ("POST", "/sweep"),
+    ("GET", "/recordings"),
+    ("GET", f"/recordings/{KEY}"),
+]
+
+
+def token(email: str, *, audience: str = "https://worker.example", expires: int = NOW // 1000 + 600) -> str:
+    """An identity token as Cloud Run passes it on: without its signature."""
+    claims = json.dumps({"email": email, "email_verified": True, "aud": audience, "exp": expires}).encode()
+    return f"Bearer e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.SIGNATURE_REMOVED_BY_GOOGLE"
+
+
+def allowed(email: str, path: str) -> bool:
+    """An own reading of who may call what."""
+    own = {email: path for path, email in EMAILS.items()}.get(email)
+    return path.startswith("/recordings") if own is None else {"/handoff": "/events"}.get(path, path) == own
+
+
+@pytest.mark.parametrize("email", [*EMAILS.values(), "ada@example.com"])
+async def test_each_identity_calls_its_own_path_and_nothing_else(email: str) -> None:
+    bench = Bench()
+    clock = bench.clock
+    platform = identity.gate(environ={"K_SERVICE": "worker"}, worker_url="https://worker.example", clock=clock)
+    async with client(bench, "worker", gate=platform) as http:
+        for method, path in PATHS:
+            headers = JSON | {"Authorization": token(email)}
+            answer = await clock.until_done(http.request(method, path, headers=headers, content=b"{}" if method == "POST" else b""))
+            assert (answer.status_code != 403) == allowed(email, path), (email, path, answer.text)
+
+
+async def test_a_token_that_says_nothing_clear_opens_no_path_of_tasks() -> None:
+    bench = Bench()
+    platform = identity.gate(environ={"K_SERVICE": "worker"}, worker_url="https://worker.example", clock=bench.clock)
+    good = token(EMAILS["/events"])
+    unclear = [
+        {},
+        {"Authorization": "Bearer x"},
+        {"Authorization": token(EMAILS["/events"], audience="https://other.example")},
+        {"Authorization": token(EMAILS["/events"], expires=NOW // 1000 - 1)},
+        {"Authorization": good, "X-Serverless-Authorization": token("ada@example.com")},
+        {"X-CloudTasks-QueueName": "handoffs"},
+    ]
+    async with client(bench, "worker", gate=platform) as http:
+        for headers in unclear:
+            answer = await http.post("/events", headers=JSON | headers, content=b"{}")
+            assert (answer.status_code, answer.json()["error"]) == (403, "not_allowed")
+        assert (await http.get("/health")).status_code == 200
+    assert bench.untouched
+
+
+def test_a_worker_outside_cloud_run_verifies_tokens_unless_only_this_machine_reaches_it() -> None:
+    def kind(url: str, invokers: str = "", **environ: str) -> object:
+        return type(wiring.gate(settings.load(ENVIRON | {"WORKER_URL": url, "TASKS_INVOKERS": invokers}, "worker"), environ))
+
+    names = ",".join(f"{path[1:]}={email}" for path, email in EMAILS.items())
+    assert kind("http://127.0.0.1:8080") is kind("http://localhost:8080") is type(None)
+    assert kind("http://127.0.0.1:8080", names) is identity.TokenGate
+    assert kind("https://worker.example") is kind("https://worker.example", names) is identity.TokenGate
+    assert kind("https://worker.example", names, K_SERVICE="w") is kind("http://127.0.0.1:1", K_SERVICE="w") is identity.PlatformGate
 
 
 @pytest.mark.parametrize(
