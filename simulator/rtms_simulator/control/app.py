@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -95,9 +96,13 @@ def _query(operation: Operation, request: Request) -> Any:
     if operation.query is None:
         return None
     try:
-        return msgspec.convert(given, operation.query, strict=False)
+        query = msgspec.convert(given, operation.query, strict=False)
     except msgspec.ValidationError as error:
         raise ControlRefusedError(400, "parameter", str(error)) from None
+    absent = next((name for name in given if getattr(query, name) is None), None)
+    if absent is not None:  # msgspec takes the text "null" for the absence of a number
+        raise ControlRefusedError(400, "parameter", f"{absent} is {given[absent]!r}: leave it out")
+    return query
 
 
 async def _body(operation: Operation, request: Request) -> Any:
@@ -114,9 +119,25 @@ async def _body(operation: Operation, request: Request) -> Any:
         return None
     guard.check_content_type(request.headers.get("content-type"))
     try:
-        return msgspec.json.decode(bytes(raw), type=operation.body)
+        return _decoded(bytes(raw), operation.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ControlRefusedError(400, "body", f"the body cannot be read: {error}") from None
+
+
+def _decoded(raw: bytes, type_: type[Struct]) -> Any:
+    """The body as its type. 5.0 is a whole number in JSON Schema and not for msgspec, so such numbers get a second look."""
+    try:
+        return msgspec.json.decode(raw, type=type_)
+    except msgspec.ValidationError:
+        return msgspec.convert(_whole_numbers(msgspec.json.decode(raw)), type_)
+
+
+def _whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole_numbers(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 async def _server_sent(happenings: AsyncIterator[Any]) -> AsyncIterator[bytes]:

@@ -28,20 +28,26 @@ class Worker:
         self.app = Starlette(
             routes=[
                 Route("/recordings", self.page),
-                Route(f"/recordings/{KEY}/download", lambda request: RedirectResponse(str(request.base_url) + "bytes", 302)),
-                Route("/recordings/{key}", lambda request: JSONResponse(GOLDEN["missing"]["body"], GOLDEN["missing"]["status"])),
+                Route(f"/recordings/{KEY}/download", self.download),
+                Route("/recordings/{key}", self.missing),
                 Route("/bytes", self.serve),
             ]
         )
 
-    def page(self, request: Request) -> Response:
+    async def download(self, request: Request) -> Response:
+        return RedirectResponse(str(request.base_url) + "bytes", 302)
+
+    async def missing(self, _request: Request) -> Response:
+        return JSONResponse(GOLDEN["missing"]["body"], GOLDEN["missing"]["status"])
+
+    async def page(self, request: Request) -> Response:
         assert request.client is not None
         self.connections.append(request.client.port)
         first = "cursor" not in request.query_params
         [row] = GOLDEN["page"]["recordings"]
         return JSONResponse({"recordings": [row | self.changes | {"id": "1" if first else "2"}], "next": "c/2" if first else None})
 
-    def serve(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
         assert "authorization" not in request.headers
         if self.refuses_links > 0:
             self.refuses_links -= 1

@@ -117,20 +117,22 @@ def _of_the_past() -> int:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """On a thread, since a command runs its own loop in ours."""
-    one, started, done = Place(tmp_path_factory.mktemp("place")), threading.Event(), threading.Event()
+    one, started = Place(tmp_path_factory.mktemp("place")), threading.Event()
+    loop, done = asyncio.new_event_loop(), asyncio.Event()
 
     async def hold() -> None:
         await one.open()
         started.set()
-        await asyncio.to_thread(done.wait)
+        await done.wait()
         await one.aclose()
 
-    thread = threading.Thread(target=lambda: asyncio.run(hold()))
+    thread = threading.Thread(target=loop.run_until_complete, args=(hold(),))
     thread.start()
     assert started.wait(20)
     yield one
-    done.set()
+    loop.call_soon_threadsafe(done.set)
     thread.join()
+    loop.close()
 
 
 @pytest.fixture

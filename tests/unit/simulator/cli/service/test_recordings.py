@@ -15,22 +15,24 @@ from rtms_simulator.serving.http_server import HttpServer
 @pytest.fixture
 def worker():
     """A worker on a thread of its own, since a command runs its own loop in ours."""
-    fake, started, done = Worker(), threading.Event(), threading.Event()
+    fake, started = Worker(), threading.Event()
+    loop, done = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve():
         server = HttpServer(fake.app)
         await server.start()
         fake.url = server.url
         started.set()
-        await asyncio.to_thread(done.wait)
+        await done.wait()
         await server.aclose()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     assert started.wait(10)
     yield fake
-    done.set()
+    loop.call_soon_threadsafe(done.set)
     thread.join()
+    loop.close()
 
 
 def test_list_follows_the_pages_up_to_the_limit(rtmskit, worker):
