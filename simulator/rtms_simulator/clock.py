@@ -103,8 +103,9 @@ class Clock:
     def set_rate(self, rate: float) -> None:
         """Run at `rate` times real time from now on; 0 freezes. Raises ValueError for a rate that is negative or beyond FASTEST."""
         rate = _checked(rate, FASTEST)
-        self._base, self._mono = self.now(), time.monotonic()
-        self.rate = rate
+        mono = time.monotonic()  # read once: what passes between two readings would be lost
+        self._base += (mono - self._mono) * self.rate
+        self._mono, self.rate = mono, rate
         self._arm()
 
     def turn(self, **hands: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rtms_simulator.faults import Fault, parse_fault
 from rtms_simulator.faults.zoom import STREAM
-from rtms_simulator.scenario import Action, Person, Scenario
+from rtms_simulator.scenario import Action, Person, Scenario, to_ms
 from rtms_simulator.zoom.app import KINDS
 from rtms_simulator.zoom.meeting.app_stream import AppStream
 from rtms_simulator.zoom.meeting.roster import MeetingRoster, StreamEvent
@@ -83,11 +83,13 @@ async def _reallow(meeting: ActingMeeting, action: Action) -> None:
 
 
 async def _pause(meeting: ActingMeeting, action: Action) -> None:
-    meeting.each(StreamProtocol.pause)
+    for stream in meeting.living():
+        stream.live.pause(to_ms(action.at_s))
 
 
 async def _resume(meeting: ActingMeeting, action: Action) -> None:
-    meeting.each(StreamProtocol.resume)
+    for stream in meeting.living():
+        stream.live.resume(to_ms(action.at_s))
 
 
 async def _drop_signaling(meeting: ActingMeeting, action: Action) -> None:

@@ -145,8 +145,8 @@ class Meeting:
         await self._tasks.idle()
 
     async def act(self, action: Action) -> None:
-        """Do something now, whatever the scenario says. Raises KeyError for a kind that `ACTIONS` does not have."""
-        await act(self, action)
+        """Do something now, whatever the scenario and `action.at_s` say. Raises KeyError for a kind that `ACTIONS` does not have."""
+        await act(self, replace(action, at_s=self.timeline.position_ms / 1000))
 
     async def aclose(self) -> None:
         """Break it off without a word to anybody."""
@@ -220,7 +220,7 @@ class Meeting:
             over = self._never if may_start_later else self._over
             if not await self.timeline.act_at(to_ms(action.at_s), over=over):
                 break
-            await self.act(action)
+            await act(self, action)
         self.timeline.open_gate()
         self.each(lambda protocol, now: protocol.stop(StopReason.STOP_BC_MEETING_ENDED, now))
         self.ended_at = self.services.clock.now()

@@ -19,8 +19,9 @@ from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FaultBook
 from rtms_simulator.zoom.media import MediaPacket
+from rtms_simulator.zoom.meeting.pauses import Pauses
 from rtms_simulator.zoom.meeting.timeline import MediaFlow, MeetingTimeline
-from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, StopReason, StreamState
+from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, SINGLE_MEDIA_TYPES, MediaType, MessageType, SessionState, StopReason, StreamState
 from rtms_simulator.zoom.rtms.handshake import HandshakeRequest
 from rtms_simulator.zoom.rtms.messages import media_message
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
@@ -121,6 +122,7 @@ class LiveStream:
         self._timer: asyncio.Task[None] | None = None
         self._armed_for: float | None = None
         self._broken_off = False
+        self._pauses = Pauses()
         self._tasks = BackgroundTasks()
         self._arm()
 
@@ -154,6 +156,18 @@ class LiveStream:
     def act(self, effects: list[ProtocolEffect]) -> None:
         """Carry out what a host's action or a fault gave (`protocol.stop(...)` and the like)."""
         self._apply(effects)
+
+    def pause(self, at_ms: int) -> None:
+        """The host pauses at that moment of the meeting: what is of later moments is never sent, whenever its turn comes."""
+        self._apply(self.protocol.pause(self._context.clock.now()))
+        if self.protocol.session_state is SessionState.PAUSED:
+            self._pauses.begin(at_ms)
+
+    def resume(self, at_ms: int) -> None:
+        """The host resumes."""
+        self._apply(self.protocol.resume(self._context.clock.now()))
+        if self.protocol.session_state is not SessionState.PAUSED:
+            self._pauses.end(at_ms)
 
     @property
     def attended(self) -> bool:
@@ -274,14 +288,14 @@ class LiveStream:
 
     async def _flow(self, socket: RtmsSocket, key: tuple[MediaType, int | None], packets: Iterator[MediaPacket], flow: MediaFlow) -> None:
         """Send packets until they end; closing the socket cancels this."""
-        epoch_ms, protocol, kind = self._context.epoch_ms, self.protocol, key[0]
-        chat_metadata = protocol.switches.chat_metadata
+        epoch_ms, kind = self._context.epoch_ms, key[0]
+        chat_metadata = self.protocol.switches.chat_metadata
         sent = self.sent.setdefault(MEDIA_KEYS[kind], SentMedia())
         for packet in packets:
             await flow.reach(packet.at_ms)
             # A run begins with the packet that holds its first moment, so sound must not be asked for twice.
             self._resume_ms[key] = packet.at_ms + (packet.duration_ms if kind is MediaType.AUDIO else 1)
-            if not protocol.flowing:
+            if self._pauses.cover(packet.at_ms):
                 continue
             socket.send(media_message(packet, epoch_ms, chat_metadata))
             sent.count(packet.data)
