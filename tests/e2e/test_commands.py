@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -146,3 +148,22 @@ def test_reset_forgets_everything_and_the_functions_still_work_also_over_tls(tmp
         assert said(command("events", "list", "--json")) == {"events": []}
         [report] = said(command("meeting", "play", "--speed", "max", "--json"))["meetings"]
         assert report["joined"]
+
+
+def test_the_hand_offs_own_worst_cases_are_provoked_as_the_page_shows(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/faults.md").read_text()
+    shown = page.split("## The hand-off's own worst cases")[1].split("```console\n")[1].split("```")[0].splitlines()
+    with up(tmp_path) as running:
+        command = commands(running)
+        for line in shown:
+            _, *argv = shlex.split(line)
+            command(*argv)
+        requests = said(command("requests", "list", "--operation", "create", "--json"))["requests"]
+        assert requests[0]["status"] == 201
+        assert requests[0]["fault"] == "201"
+        assert {row["status"] for row in requests} == {201}
+        assert "no recording" not in command("recordings", "list").stdout
+        [row] = said(command("recordings", "list", "--json"))["recordings"]
+        assert row["state"] == "accepted"
+        rows = said(command("events", "list", "--event", "*.rtms_started", "--json"))["events"]
+        assert [one["meeting"] for one in rows] == [1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rtms_simulator.faults.families import FAMILIES
-from rtms_simulator.faults.grammar import STATUS, Family, Setting, Type, Word
+from rtms_simulator.faults.grammar import STATUS, Family, Occasion, Setting, Type, Word
 
 
 class Row(NamedTuple):
@@ -50,3 +50,23 @@ def markdown() -> str:
             parts.append(f"| `{row.step}` | {row.says}{only} | {row.settings} |")
         parts.append("")
     return "\n".join(parts)
+
+
+SURFACES = ("command line", "scenario", "control plane", "sandbox")
+
+
+def surfaces(family: Family) -> tuple[str, str, str, str]:
+    """How a fault of this family is given, in the order of `SURFACES`."""
+    scripted = 'kind = "fault", fault = "..."'
+    if family.occasion is Occasion.MOMENT:
+        return "meeting play --fault", scripted, "POST /meetings", "play(url, faults=[...])"
+    return "faults add; meeting play --fault", scripted, "POST /faults", "fault(text)"
+
+
+def surfaces_markdown() -> str:
+    """Where each family of faults can be given."""
+    lines = [f"| fault | vendor | {' | '.join(SURFACES)} |", "| --- | --- | --- | --- | --- | --- |"]
+    for family in FAMILIES:
+        cells = " | ".join(f"`{cell}`" for cell in surfaces(family))
+        lines.append(f"| `{family.form}` | {family.vendor} | {cells} |")
+    return "\n".join(lines)
