@@ -13,6 +13,7 @@ Exit codes, everywhere:
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import io
@@ -52,6 +53,9 @@ COMMANDS: dict[str, Row] = {
     "ca": Row("rtms_simulator.cli.service.ca:ca", "Show the certificate authority of this folder, and how to trust it."),
     "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix.", extra=""),
     "recordings": Row("rtms_simulator.cli.service.recordings:recordings", "List, show and download recordings.", extra=""),
+    "completion": Row(
+        "rtms_simulator.cli.completion:completion", "Print the script that completes commands and values in a shell.", extra=""
+    ),
     "infra": Row("rtms_simulator.cli.service.infra:infra", "Write the Pulumi project that deploys the functions.", extra=""),
 }
 
@@ -64,6 +68,20 @@ class MissingExtra(click.ClickException):
     def __init__(self, command: str, extra: str, modules: tuple[str, ...]) -> None:
         self.advice = extras.advice(extra)
         super().__init__(f"`rtmskit {command}` needs the extra `{extra}` (not installed: {', '.join(modules)}).")
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"Error: {self.message}", err=True)
+        click.echo(f"Do: {self.advice}", err=True)
+
+
+class UnknownCommand(click.ClickException):
+    """There is no such command."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, advice: str) -> None:
+        self.advice = advice
+        super().__init__(f"there is no command {name!r}.")
 
     def show(self, file: Any = None) -> None:
         click.echo(f"Error: {self.message}", err=True)
@@ -85,18 +103,27 @@ class Lazy(click.Group):
         module, _, attribute = row.target.partition(":")
         return getattr(importlib.import_module(module), attribute)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            raise UnknownCommand(args[0], f"did you mean `rtmskit {close[0]}`?" if close else "`rtmskit --help` lists the commands.")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, row.summary) for name, row in COMMANDS.items()])
 
 
-@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rtmskit")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Hand Zoom RTMS streams to Recall.ai once and in time, and prove it without either vendor.
 
     Start with `rtmskit demo`. Every command takes --help, and those that answer something take --json.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -30,6 +30,8 @@ def state_option(command: C) -> C:
 
 def checked_state(url: str) -> None:
     """Raises BadInput for a store beyond this machine: everything here is made up, and binds to loopback."""
+    if url and not url.startswith(("sqlite://", "firestore://")):
+        raise BadInput(f"--state {url!r} is no store", "write sqlite:///path or firestore://project/database.")
     if url.startswith("firestore://") and not os.environ.get("FIRESTORE_EMULATOR_HOST"):
         raise BadInput(
             f"--state {url}: FIRESTORE_EMULATOR_HOST is not set, and records of made-up meetings do not go to Google",
@@ -58,7 +60,7 @@ def explained() -> Generator[None]:
         raise BadInput(str(error), "leave the port out for a free one, name another, or end whoever listens there.") from None
     except ChildEndedError as error:
         ends = (error, *error.also)
-        said = "\n".join(f"  {end.name}: {line}" for end in ends for line in end.lines[-20:])
+        said = "\n".join(_merged([(end.name, line) for end in ends for line in end.lines[-20:]]))
         if error.exit_code == SETTINGS_REFUSED:
             raise BadInput(f"the functions refuse their settings:\n{said}", "change the variables named above.") from None
         raise Failed(f"{error}. Its last lines:\n{said or '  (none)'}", "everything else was stopped.") from None
@@ -68,3 +70,11 @@ def explained() -> Generator[None]:
         raise Failed(str(error), "install rtmskit again, or run it in a checkout.") from None
     except TimeoutError as error:
         raise Failed(str(error), "is the machine very busy? Try again.") from None
+
+
+def _merged(lines: list[tuple[str, str]]) -> list[str]:
+    """Lines of several processes; what both say stands there once."""
+    said: dict[str, list[str]] = {}
+    for name, line in lines:
+        said.setdefault(line, []).append(name)
+    return [f"  {', '.join(dict.fromkeys(names))}: {line}" for line, names in said.items()]

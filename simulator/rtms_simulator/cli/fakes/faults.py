@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtms_simulator.cli import completion
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import say_json, table
@@ -46,7 +47,7 @@ def list_(up_file: Path, as_json: bool) -> None:
 
 
 @faults.command()
-@click.argument("fault")
+@click.argument("fault", shell_complete=completion.faults)
 @of_up
 @as_json_option
 def add(fault: str, up_file: Path, as_json: bool) -> None:

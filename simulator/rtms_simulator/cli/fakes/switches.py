@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtms_simulator.cli import completion
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import say_json, table
@@ -47,7 +48,7 @@ def list_(vendor: str | None, up_file: Path, as_json: bool) -> None:
 
 
 @switches.command("set")
-@click.argument("settings", nargs=-1, required=True, metavar="SWITCH=VALUE...")
+@click.argument("settings", nargs=-1, required=True, metavar="SWITCH=VALUE...", shell_complete=completion.switches)
 @of_up
 @as_json_option
 def set_(settings: Sequence[str], up_file: Path, as_json: bool) -> None:

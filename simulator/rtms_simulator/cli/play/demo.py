@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
@@ -27,7 +28,13 @@ KEPT = Path(".rtmskit/demo")
 
 @click.command()
 @state_option
-@click.option("--scenario", default="stand-up", show_default=True, help="The meeting: a built-in name, or a TOML file.")
+@click.option(
+    "--scenario",
+    shell_complete=completion.scenario_or_file,
+    default="stand-up",
+    show_default=True,
+    help="The meeting: a built-in name, or a TOML file.",
+)
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
 @click.option("--seed", type=int, help="Makes ids and secrets. Default: another at each start, which is shown; media have the scenario's.")
 @click.option("--keep", is_flag=True, help=f"Keep recording and records in {KEPT} (of an earlier demo they are replaced).")

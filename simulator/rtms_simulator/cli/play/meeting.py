@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtms_simulator.cli import completion
 from rtms_simulator.cli.fakes.clock import why_refused
 from rtms_simulator.cli.fakes.running import ask, find
 from rtms_simulator.cli.fakes.switches import parsed
@@ -32,7 +33,7 @@ def meeting() -> None:
 
 
 @meeting.command()
-@click.argument("scenario", default="stand-up")
+@click.argument("scenario", default="stand-up", shell_complete=completion.scenario_or_file)
 @of_receiver
 @click.option("--client-id", metavar="I", envvar="ZOOM_CLIENT_ID", show_envvar=True, help="The app's Client ID.")
 @click.option(
@@ -43,8 +44,22 @@ def meeting() -> None:
 @click.option("--strict", is_flag=True, help="Refuse files of which anything is lost or had to be repaired (`rtmskit media check`).")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
 @click.option("--seed", type=int, help="Of the media and ids. Default: the scenario's media, and ids that are new each time.")
-@click.option("--fault", "faults", multiple=True, metavar="FAULT", help="Such as zoom.stream: drop-media at=3s (`rtmskit faults list`).")
-@click.option("--set", "switches", multiple=True, metavar="SWITCH=VALUE", help="Such as zoom.close_code=1001 (see `switches list`).")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    shell_complete=completion.faults,
+    help="Such as zoom.stream: drop-media at=3s (`rtmskit faults list`).",
+)
+@click.option(
+    "--set",
+    "switches",
+    multiple=True,
+    metavar="SWITCH=VALUE",
+    shell_complete=completion.switches,
+    help="Such as zoom.close_code=1001 (see `switches list`).",
+)
 @click.option("--tls", is_flag=True, help="Serve RTMS over wss; the CA's file is named on stderr.")
 @click.option("--rtms-port", type=click.IntRange(0, 65535), default=0, help="Where the RTMS servers listen. Default: a free port.")
 @as_json_option

@@ -7,6 +7,7 @@ import json
 
 import click
 
+from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json, table
 from rtms_simulator.cli.play.outcome import BadInput
 
@@ -32,7 +33,7 @@ def list_(as_json: bool) -> None:
 
 
 @scenarios.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.scenario_or_file)
 @as_json
 def show(name: str, as_json: bool) -> None:
     """Show one meeting: a built-in NAME, or the path of a TOML file."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from rtms_simulator.zoom.webhooks.sender import Delivery
 
 
+SHOWN_URL = "https://receiver.example/zoom-webhook"
+"""Where --dry-run would send without a receiver."""
+
 OF_ONE_REQUEST = ("wrong-signature", "unsigned", "stale", "style")
 """The faults that show in a single request. The other ones are about when and how often requests come, or about streams."""
 
 
 @click.command()
-@click.argument("event")
+@click.argument("event", shell_complete=completion.events)
 @of_receiver
 @click.option(
     "--set", "sets", metavar="PATH=VALUE", multiple=True, help="Change a field, as payload.stop_reason=8; VALUE is JSON or else text."
@@ -61,7 +65,9 @@ def send(
     """
     if raw is not None and (sets or unsets):
         raise BadInput("--raw is sent as it is, so --set and --unset have nothing to change", "change the file, or leave --raw out.")
-    url, secret, _ = receiver(webhook_url, secret_token, up_file)
+    # A request that is only shown needs no receiver.
+    shown_only = dry_run and webhook_url is None and bool(secret_token)
+    url, secret, _ = receiver(SHOWN_URL if shown_only else webhook_url, secret_token, up_file)
     body = _bytes(raw) if raw is not None else None
     chosen = composed(event, sets, unsets, free=body is not None)
     delivery = run(deliver(chosen, url, secret, body, faults, dry_run))

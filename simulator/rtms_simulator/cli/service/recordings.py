@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from rtms_simulator.cli import completion
 from rtms_simulator.cli.fakes.running import find, of_up
 from rtms_simulator.cli.output import as_json, progress, say_json, table
 from rtms_simulator.cli.pasted import checked_secret
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffRow
     from rtms_simulator.kit.worker_client import Downloaded, Recordings
 
+NOT_FOUND = 404
 _ENDPOINTS = ("/recordings", "/handoffs", "/events", "/retrieve", "/sweep", "/health")
 
 C = TypeVar("C", bound=Callable)
@@ -94,7 +96,11 @@ def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) 
 @recordings.command()
 @click.argument("id")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; default: ID and a fitting suffix.")
-@click.option("--artifact", help="What, such as video_mixed, audio_mixed or transcript; default: the video, or else the audio.")
+@click.option(
+    "--artifact",
+    shell_complete=completion.artifacts,
+    help="What, such as video_mixed, audio_mixed or transcript; default: the video, or else the audio.",
+)
 @of_worker
 @as_json
 def download(
@@ -168,5 +174,7 @@ def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[
         do = "a fresh link was asked for, too: is this machine's clock right, and is the recording still kept at Recall?"
         raise Failed(str(error), do) from None
     except WorkerRefusedError as error:
-        do = "pass an identity token with --token." if error.status in (401, 403) else "`rtmskit recordings list` shows what there is."
+        if error.status == NOT_FOUND:
+            raise BadInput(str(error), "`rtmskit recordings list` shows what there is.") from None
+        do = "pass an identity token with --token." if error.status in (401, 403) else "look at the worker's log."
         raise Failed(str(error), do) from None

@@ -241,7 +241,7 @@ ROWS = (
     Row(
         "no such recording",
         "recordings show b --worker {worker}",
-        1,
+        2,
         "no hand-off has this key (HTTP 404)",
         "`rtmskit recordings list`",
         "_with_worker",

@@ -50,9 +50,9 @@ def test_the_table_shows_meeting_product_time_and_reason(rtmskit, worker):
         assert cell in first, first
 
 
-def test_an_unknown_one_is_a_failure_with_the_workers_reason(rtmskit, worker):
+def test_an_unknown_one_is_bad_input_with_the_workers_reason(rtmskit, worker):
     done = rtmskit("recordings", "show", "nothing", "--worker", worker.url)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "no hand-off has this key (HTTP 404)" in done.stderr
     assert "rtmskit recordings list" in done.stderr
 
