@@ -15,6 +15,8 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.zoom.app import ZoomApp
 
 LIFE_S = 3600.0
+REMEMBERED_S = 86_400.0
+"""How long an expired token is still known as one."""
 GRANTS = ("account_credentials", "client_credentials", "authorization_code", "refresh_token")
 
 
@@ -44,7 +46,7 @@ class AccessTokens:
     def issue(self, app: ZoomApp) -> str:
         """A new token."""
         now = self._clock.now()
-        self._given = {token: entry for token, entry in self._given.items() if entry[1] > now}
+        self._given = {token: entry for token, entry in self._given.items() if entry[1] > now - REMEMBERED_S}
         token = base64.urlsafe_b64encode(self._random.randbytes(48)).decode()
         self._given[token] = (app.client_id, now + LIFE_S)
         return token

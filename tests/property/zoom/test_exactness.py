@@ -231,7 +231,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 59), KINDS, MEDIA), max_size=6, unique
     speed=st.sampled_from([1, 1, 4, "max"]),
     first_s=st.sampled_from([0.0, 0.7, 2.0]),
     back_s=st.sampled_from([0.0, 0.03, 0.6]),
-    jumps=st.lists(st.sampled_from([0.0, 0.0, 0.013, 0.2, 1.7]), min_size=1, max_size=5),
+    jumps=st.lists(st.sampled_from([0.0, 0.0, 0.013, 0.2, 1.7, 7.0]), min_size=1, max_size=5),
 )
 def test_media_is_exact_to_the_packet(
     steps: list[tuple[int, str, str]], stop: int, speed: Any, first_s: float, back_s: float, jumps: list[float]

@@ -136,9 +136,12 @@ async def test_or_is_refused_when_the_switch_says_so() -> None:
 async def test_a_token_that_is_wrong_expired_or_anothers_gets_no_connection() -> None:
     clock = Clock()
     async with a_zoom(clock=clock) as (zoom, rest, _):
-        old = await token(rest)
+        old, tried = await token(rest), list[str]()
         clock.advance(3601)
-        for access in ("nonsense", "", old, await token(rest, OTHER)):
+        assert zoom.tokens.expired(old)
+        for app in (None, None, None, OTHER):
+            access = ("nonsense", "", old)[len(tried)] if app is None else await token(rest, app)
+            tried.append(access)
             socket, built = await opened(zoom, access)
             assert (built["module"], built["success"]) == ("build_connection", False)
             assert await closed(socket) == 1008

@@ -27,6 +27,7 @@ def numbers(meeting: MeetingRoster, *actions: tuple[str, int]) -> list[int]:
 
 def test_a_share_ends_with_the_next_one_with_its_owner_and_by_nobody_else() -> None:
     assert numbers(roster(), ("share_start", 1), ("share_start", 2), ("share_stop", 1), ("share_stop", 2)) == [5, 6, 5, 6]
+    assert numbers(roster(), ("share_start", 2), ("share_stop", 1)) == [5]
     assert numbers(roster(), ("share_start", 1), ("leave", 1), ("share_stop", 1)) == [5, 6, 4]
 
 
