@@ -241,7 +241,7 @@ class Chaos:
                 await child.answers(self._health(role))
             else:
                 child.kill()
-                assert (await child.ended()).code == -signal.SIGKILL
+                assert (await child.ended()).exit_code == -signal.SIGKILL
                 self.kills[f"{role} process"] += 1
                 await self._start_one(role)
             self.on_line(f"kill {self.kills.total()}: {role}")

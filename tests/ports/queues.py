@@ -41,6 +41,9 @@ class MemoryQueue:
     hangs_s: float = 0.0
     stalled: bool = False
     copies: int = 1
+    per_second: float = 0.0
+    """Dispatches a second; 0: as many as there are."""
+    free_at: float = 0.0
     trouble: Callable[[str], Awaitable[None]] = nothing
     """Awaited before a task is taken; may raise."""
     tasks: list[Task] = field(default_factory=list)
@@ -74,6 +77,10 @@ class MemoryQueue:
             if self.stalled:
                 await self.time.sleep(1.0)
                 continue
+            if self.per_second:
+                now = self.time.monotonic_ms()
+                self.free_at = max(self.free_at, now) + 1000 / self.per_second
+                await self.time.sleep((self.free_at - now) / 1000)
             task.attempts += 1
             self.dispatched += 1
             try:

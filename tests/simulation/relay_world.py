@@ -270,6 +270,8 @@ def plan(random: Random, start_ms: int, streams: int) -> Plan:
             if random.random() < 0.5:
                 happen("interrupted", moment - 1)
             happen("interrupted" if random.random() < 0.2 else "started", moment, server)
+        if random.random() < 0.1:  # the same servers once more, while it records or after it
+            happen("started", moment + 1 + int(random.random() * (end - moment)), servers[0])
         if random.random() < 0.9:
             happen("stopped", end, reason=REVOKED if random.random() < 0.1 else random.choice((1, 2, 6, 10, 19, 24)))
         if random.random() < 0.15:

@@ -116,9 +116,12 @@ def after_answer(handoff: HandOff, number: int, outcome: Outcome, now: int, jitt
     """Recall answered try `number`, or did not; `handoff` is as stored now."""
     before = handoff.attempt
     handoff = replace(handoff, attempt=attempts.after_answer(before, number, outcome, now, jitter, rules))
+    accepted = handoff.attempt.posted and not before.posted
     if handoff.erasure.on:
-        return _without_words(handoff)
-    return _accepted(handoff, now, rules) if handoff.attempt.posted and not before.posted else handoff
+        # Whatever was thought to be erased, there is something now.
+        again = erasures.resume(handoff.erasure, "posted", now) if accepted else handoff.erasure
+        return _without_words(replace(handoff, erasure=again))
+    return _accepted(handoff, now, rules) if accepted else handoff
 
 
 def _accepted(handoff: HandOff, now: int, rules: Rules) -> HandOff:
@@ -164,8 +167,6 @@ def _forget(handoff: HandOff, now: int) -> HandOff:
     """
     attempt, retrieval = handoff.attempt, handoff.retrieval
     if handoff.erasure.on:
-        if attempt.posted and handoff.erasure.state == "forgotten" and attempt.accepted_at == now:
-            return replace(handoff, erasure=erasures.resume(handoff.erasure, "posted", now))
         return handoff
     made_nothing = not attempt.tries and not attempt.posted and not retrieval.recordings
     handoff = replace(

@@ -61,7 +61,7 @@ class Surface:
 
     async def __call__(self, request: Request) -> Response:
         logs.begin(request.headers, self._project)
-        began = self._clock.now_ms()
+        began = int(self._clock.monotonic_ms())
         path, method = request.url.path, request.method
         line: dict[str, Any] = {"method": method, "path": path[:200]}
         try:
@@ -73,16 +73,23 @@ class Surface:
             return self._refused(error, line, began)
         except RelayError as error:
             self._log(
-                "ERROR", "error", where=path[:200], what=f"{error.code}: {error}", status=error.status, ms=self._clock.now_ms() - began
+                "ERROR",
+                "error",
+                where=path[:200],
+                what=f"{error.code}: {error}",
+                status=error.status,
+                ms=int(self._clock.monotonic_ms()) - began,
             )
             return refusal(error)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it is, answer 500 and tell it, without a traceback to the caller
-            self._log("ERROR", "error", where=path[:200], what=_describe(error), status=500, ms=self._clock.now_ms() - began)
+            self._log("ERROR", "error", where=path[:200], what=_describe(error), status=500, ms=int(self._clock.monotonic_ms()) - began)
             return refusal(RelayError("an unexpected error; see the log"))
         if done.event is not None:
-            self._log("INFO", done.event, status=done.response.status_code, ms=self._clock.now_ms() - began, **line, **done.notes)
+            self._log(
+                "INFO", done.event, status=done.response.status_code, ms=int(self._clock.monotonic_ms()) - began, **line, **done.notes
+            )
         return done.response
 
     def _find(self, method: str, path: str) -> tuple[Handler, dict[str, str]]:
@@ -95,7 +102,7 @@ class Surface:
         raise _WrongMethod(", ".join(sorted({known for known, _, _ in found})))
 
     def _refused(self, error: RequestRefused, line: dict[str, Any], began: int, headers: Mapping[str, str] | None = None) -> Response:
-        took = self._clock.now_ms() - began
+        took = int(self._clock.monotonic_ms()) - began
         hint = {"hint": error.hint} if error.hint else {}
         self._log("WARNING", self._refused_event, status=error.status, code=error.code, reason=str(error), **hint, ms=took, **line)
         return refusal(error, headers)

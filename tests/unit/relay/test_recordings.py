@@ -10,7 +10,7 @@ from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, B, started, stopped
 
 from rtms_relay import budgets
-from rtms_relay.errors import BadRequest, NotFound, RecallUnavailable
+from rtms_relay.errors import BadRequest, NotFound, RecallUnavailable, StoreUnavailable
 from rtms_relay.handoff.record import HandOff
 from rtms_relay.ports import Answer
 
@@ -283,6 +283,31 @@ async def test_a_recording_made_by_a_post_that_a_revocation_overtook_is_deleted(
     await bench.run(5)
     bench.recall.record("mdc-1")
     await bench.live(3 * HOUR)
+    assert bench.recall.deleted == ["rec-1"]
+
+
+async def test_a_start_handed_on_without_the_store_is_erased_although_its_stream_was_revoked_meanwhile() -> None:
+    bench = Bench()
+
+    async def away(_: str) -> None:
+        raise StoreUnavailable("away")
+
+    async def fine(_: str) -> None: ...
+
+    bench.store.trouble = away
+    bench.facts_queue.stalled = True
+    await bench.zoom(stopped(NOW + 1, 8))
+    await bench.zoom(started())
+    await bench.run(3)  # POSTed without the store; what came of it and the revocation wait on facts
+    assert len(bench.recall.creates) == 1
+    bench.store.trouble = fine
+    outcome, stop = sorted((task.body for task in bench.facts_queue.tasks), key=lambda body: b'"outcome"' not in body)
+    await bench.worker.receive("/events", stop)
+    await bench.run(5)  # the copy in the second region finds the stream revoked, and nothing made
+    assert bench.handoff().erasure.state == "forgotten"
+    await bench.worker.receive("/events", outcome)
+    bench.recall.record("mdc-1")
+    await bench.live(120)
     assert bench.recall.deleted == ["rec-1"]
 
 
