@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rtms_simulator.clock import Clock
 from rtms_simulator.scenario import Person, Scenario
 from rtms_simulator.zoom import Zoom, ZoomApp
-from rtms_simulator.zoom.rtms.server import ConnectionLimits
+from rtms_simulator.zoom.rtms.server import ConnectionLimits, MessageRate
 
 LONG = Scenario("long", (Person(1, "Ada"),), (), 600.0)
 
@@ -205,3 +205,24 @@ async def test_reset_breaks_everything_off_and_forgets_it() -> None:
         assert not zoom.webhooks.deliveries
         again = RawClient(payload)
         assert (await again.open(zoom.server_urls()[0]))["status_code"] == 2
+
+
+def test_a_flood_is_a_rate_and_not_a_number() -> None:
+    slow = MessageRate(50)
+    assert all(slow.allows(second / 40) for second in range(100_000))
+    fast = MessageRate(50)
+    allowed = [fast.allows(0.001 * number) for number in range(3_000)]
+    assert not all(allowed)
+    assert 200 <= sum(allowed) <= 300  # two seconds' worth at once, then 50 a second
+    assert fast.allows(60.0)
+
+
+async def test_a_flood_of_pings_is_one_too() -> None:
+    limits = ConnectionLimits(max_messages_per_s=50, close_s=0.2)
+    async with open_stream(limits=limits) as (_, payload), connect(payload["server_urls"], compression=None, ping_interval=None) as socket:
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(10_000):
+                await socket.ping()
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code in (1006, 1008)
