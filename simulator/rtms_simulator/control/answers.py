@@ -20,7 +20,7 @@ class Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A value of our own boundaries: unknown fields are errors."""
 
 
-class Problem(Strict, frozen=True, kw_only=True):
+class RefusalAnswer(Strict, frozen=True, kw_only=True):
     """Any answer that is not 2xx. `error` is a stable code, `reason` one line for a person."""
 
     error: str
@@ -419,7 +419,7 @@ class WorkspaceSecret(Strict, frozen=True, kw_only=True):
 # The whole
 
 
-class State(Strict, frozen=True, kw_only=True):
+class FakesState(Strict, frozen=True, kw_only=True):
     """Where everything stands, in numbers."""
 
     clock: ClockReading

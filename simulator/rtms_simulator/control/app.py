@@ -18,15 +18,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from rtms_simulator.control import guard
-from rtms_simulator.control.answers import Problem
+from rtms_simulator.control.answers import RefusalAnswer
 from rtms_simulator.control.openapi import document
-from rtms_simulator.control.operations import PREFIX, Call, Operation
+from rtms_simulator.control.operations import PREFIX, Call, ControlOperation
 from rtms_simulator.errors import ControlRefusedError, InputError
 
 MOST_BODY = 1 << 20
 
 
-def control_app(operations: Sequence[Operation], *, version: str, token: str, more: Sequence[BaseRoute] = ()) -> Starlette:
+def control_app(operations: Sequence[ControlOperation], *, version: str, token: str, more: Sequence[BaseRoute] = ()) -> Starlette:
     """The ASGI app. `token`: what callers must know; empty for none. `more`: routes that are no part of the control plane."""
     routes = [Route(PREFIX + one.path, _served(one, token), methods=[one.method], name=one.name) for one in operations]
     openapi = msgspec.json.encode(document(operations, version))
@@ -52,7 +52,7 @@ async def _ready(raw: bytes) -> Response:
     return Response(raw, media_type=guard.JSON)
 
 
-def _served(operation: Operation, token: str) -> Callable[[Request], Awaitable[Response]]:
+def _served(operation: ControlOperation, token: str) -> Callable[[Request], Awaitable[Response]]:
     async def perform(request: Request) -> Response:
         call = Call(request, request.path_params, _query(operation, request), await _body(operation, request))
         answer = await operation.handler(call)
@@ -80,11 +80,11 @@ async def _answered(request: Request, token: str, perform: Callable[[], Awaitabl
 
 
 def _problem(status: int, error: str, reason: str, headers: dict[str, str]) -> Response:
-    content = msgspec.json.encode(Problem(error=error, reason=reason))
+    content = msgspec.json.encode(RefusalAnswer(error=error, reason=reason))
     return Response(content, status, media_type=guard.JSON, headers=headers)
 
 
-def _query(operation: Operation, request: Request) -> Any:
+def _query(operation: ControlOperation, request: Request) -> Any:
     pairs = [(name, value) for name, value in request.query_params.multi_items() if not (operation.stream and name == "token")]
     given = dict(pairs)
     known = [one.name for one in msgspec.structs.fields(operation.query)] if operation.query is not None else []
@@ -105,7 +105,7 @@ def _query(operation: Operation, request: Request) -> Any:
     return query
 
 
-async def _body(operation: Operation, request: Request) -> Any:
+async def _body(operation: ControlOperation, request: Request) -> Any:
     if operation.upload:
         return None
     raw = bytearray()

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rtms_simulator.control.answers import Problem
-from rtms_simulator.control.operations import PREFIX, Operation
+from rtms_simulator.control.answers import RefusalAnswer
+from rtms_simulator.control.operations import PREFIX, ControlOperation
 
 COMMON: Mapping[int, str] = {
     400: "the request cannot be read: the body, a parameter or its type",
@@ -20,13 +20,13 @@ COMMON: Mapping[int, str] = {
 WITH_BODY: Mapping[int, str] = {413: "the body is too large", 415: "the body is not JSON"}
 
 
-def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
+def document(operations: Sequence[ControlOperation], version: str) -> dict[str, Any]:
     """The whole document; components hold one schema for each Struct."""
     types: list[type[Struct]] = []
     for operation in operations:
         types += [one for one in (operation.answer, operation.body, operation.query) if one is not None]
-    schemas, components = msgspec.json.schema_components([Problem, *types], ref_template="#/components/schemas/{name}")
-    by_type = dict(zip([Problem, *types], schemas, strict=True))
+    schemas, components = msgspec.json.schema_components([RefusalAnswer, *types], ref_template="#/components/schemas/{name}")
+    by_type = dict(zip([RefusalAnswer, *types], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = _operation(operation, by_type, components)
@@ -39,12 +39,12 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation, schemas: Mapping[type[Struct], Any], components: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(operation: ControlOperation, schemas: Mapping[type[Struct], Any], components: Mapping[str, Any]) -> dict[str, Any]:
     media = "text/event-stream" if operation.stream else "application/json"
     schema = {"type": "string"} if operation.stream else schemas[operation.answer]
     good = {"description": operation.says, "content": {media: {"schema": schema}}}
     statuses = {**COMMON, **(WITH_BODY if operation.body or operation.upload else {}), **(operation.refuses or {})}
-    problem = {"application/json": {"schema": schemas[Problem]}}
+    problem = {"application/json": {"schema": schemas[RefusalAnswer]}}
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.says,
@@ -59,12 +59,14 @@ def _operation(operation: Operation, schemas: Mapping[type[Struct], Any], compon
     return described
 
 
-def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _path_parameters(operation: ControlOperation) -> list[dict[str, Any]]:
     names = re.findall(r"{(\w+)}", operation.path)
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in names]
 
 
-def _query_parameters(operation: Operation, schemas: Mapping[type[Struct], Any], components: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _query_parameters(
+    operation: ControlOperation, schemas: Mapping[type[Struct], Any], components: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
     schema = components[schemas[operation.query]["$ref"].rpartition("/")[2]]

@@ -24,8 +24,8 @@ class Call:
     body: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+@dataclass(frozen=True, slots=True)
+class ControlOperation:
     """One method of one path. `answer`, `body` and `query` are msgspec Structs; `refuses` maps the statuses of its errors to their meaning.
 
     `stream`: it answers with server-sent events. `upload`: its body is raw bytes.

@@ -3,7 +3,7 @@
 from rtms_simulator.errors import FaultError
 from rtms_simulator.faults.book import NO_FAULT, ArmedFault, FaultBook
 from rtms_simulator.faults.families import FAMILIES, parse_fault
-from rtms_simulator.faults.grammar import FOREVER, OK, STATUS, Family, Fault, Occasion, Step, Word
+from rtms_simulator.faults.grammar import FOREVER, OK, STATUS, Family, Fault, FaultWord, Occasion, Step
 
 __all__ = [
     "FAMILIES",
@@ -16,8 +16,8 @@ __all__ = [
     "Fault",
     "FaultBook",
     "FaultError",
+    "FaultWord",
     "Occasion",
     "Step",
-    "Word",
     "parse_fault",
 ]

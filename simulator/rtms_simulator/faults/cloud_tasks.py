@@ -10,7 +10,7 @@ slowly after idleness; 429, 503 and a high rate of errors slow the whole queue.
 from __future__ import annotations
 
 from rtms_simulator.faults.common import HTTP_STATUS, delivery_words, duration
-from rtms_simulator.faults.grammar import STATUS, Family, Occasion, Setting, Type, Word
+from rtms_simulator.faults.grammar import STATUS, Family, FaultWord, Occasion, Setting, SettingType
 
 GRPC_STATUSES = (
     "unavailable",
@@ -27,9 +27,9 @@ def _lasting(default: float, says: str) -> Setting:
     return duration(default, f"{says}; 0s is until it is cleared")
 
 
-_GRPC_STATUS = Setting(Type.TEXT, "unavailable", "the gRPC status", GRPC_STATUSES)
-_START = Setting(Type.FRACTION, 1.0, "dispatches a second", least=0.01, most=500)
-_SHARE = Setting(Type.FRACTION, 0.1, "0.001 to 1", least=0.001, most=1)
+_GRPC_STATUS = Setting(SettingType.TEXT, "unavailable", "the gRPC status", GRPC_STATUSES)
+_START = Setting(SettingType.FRACTION, 1.0, "dispatches a second", least=0.01, most=500)
+_SHARE = Setting(SettingType.FRACTION, 0.1, "0.001 to 1", least=0.001, most=1)
 
 CREATE = Family(
     "tasks",
@@ -37,10 +37,10 @@ CREATE = Family(
     "queue",
     "the creation of a task",
     {
-        "refuse": Word("it fails, and no task is made", {"status": _GRPC_STATUS}, value="status"),
-        "slow": Word("it is done and answered later", {"seconds": duration(5, "how much later")}, value="seconds"),
-        "hang": Word("it is never answered, and no task is made"),
-        "cut": Word("the task is made, and the call fails with UNAVAILABLE"),
+        "refuse": FaultWord("it fails, and no task is made", {"status": _GRPC_STATUS}, value="status"),
+        "slow": FaultWord("it is done and answered later", {"seconds": duration(5, "how much later")}, value="seconds"),
+        "hang": FaultWord("it is never answered, and no task is made"),
+        "cut": FaultWord("the task is made, and the call fails with UNAVAILABLE"),
     },
 )
 DISPATCH = Family(
@@ -50,8 +50,8 @@ DISPATCH = Family(
     "a task when it is due",
     delivery_words()
     | {
-        "cut": Word("the worker is called, its answer is lost, and the task is tried again"),
-        STATUS: Word("the platform answers in the worker's place", {"status": HTTP_STATUS}),
+        "cut": FaultWord("the worker is called, its answer is lost, and the task is tried again"),
+        STATUS: FaultWord("the platform answers in the worker's place", {"status": HTTP_STATUS}),
     },
 )
 QUEUE = Family(
@@ -60,14 +60,16 @@ QUEUE = Family(
     "queue",
     "a queue as a whole, from now on",
     {
-        "stall": Word("it takes tasks and dispatches none; nothing shows it", {"seconds": _lasting(300, "how long")}, value="seconds"),
-        "pause": Word("it takes tasks and dispatches none; its state is PAUSED", {"seconds": _lasting(0, "how long")}, value="seconds"),
-        "sleep": Word(
+        "stall": FaultWord("it takes tasks and dispatches none; nothing shows it", {"seconds": _lasting(300, "how long")}, value="seconds"),
+        "pause": FaultWord(
+            "it takes tasks and dispatches none; its state is PAUSED", {"seconds": _lasting(0, "how long")}, value="seconds"
+        ),
+        "sleep": FaultWord(
             "creations fail with NOT_FOUND and nothing is dispatched until so long after the first creation",
             {"wake": duration(120, "how long it takes to wake"), "seconds": _lasting(0, "how long the fault lasts")},
             value="wake",
         ),
-        "ramp": Word(
+        "ramp": FaultWord(
             "its rate begins at `start` a second and grows to its own",
             {
                 "seconds": duration(60, "how long that takes"),
@@ -75,7 +77,7 @@ QUEUE = Family(
             },
             value="seconds",
         ),
-        "slow": Word(
+        "slow": FaultWord(
             "its rate is this share of its own, as after many errors",
             {"share": _SHARE, "seconds": _lasting(0, "how long")},
             value="share",

@@ -35,7 +35,7 @@ STATUS = "<status>"
 Value = int | float | str | bool | None
 
 
-class Type(Enum):
+class SettingType(Enum):
     """What a setting takes."""
 
     DURATION = "a duration such as 5s, 250ms or 2m"
@@ -57,7 +57,7 @@ class Occasion(Enum):
 class Setting:
     """One setting of a word. `least` and `most` bound numbers; durations are in seconds."""
 
-    type: Type
+    type: SettingType
     default: Value
     says: str
     allowed: tuple[str, ...] = ()
@@ -68,26 +68,34 @@ class Setting:
         """The value that `text` writes. Raises ValueError with what is allowed."""
         if self.allowed and text not in self.allowed:
             raise ValueError(f"{did_you_mean(text, self.allowed)}allowed: {', '.join(self.allowed)}")
-        if self.type in (Type.TEXT, Type.FLAG):
+        if self.type in (SettingType.TEXT, SettingType.FLAG):
             return text
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text)
-        if match is None or (match[2] is not None) != (self.type is Type.DURATION) or (self.type is Type.WHOLE and "." in text):
+        if (
+            match is None
+            or (match[2] is not None) != (self.type is SettingType.DURATION)
+            or (self.type is SettingType.WHOLE and "." in text)
+        ):
             raise ValueError(f"{self.type.value} was expected")
         value = float(match[1]) * UNITS[match[2]] if match[2] else float(match[1])
         if not self.least <= value <= self.most:
             raise ValueError(f"allowed: {self.least:g} to {self.most:g}")
-        return int(value) if self.type is Type.WHOLE else value
+        return int(value) if self.type is SettingType.WHOLE else value
 
     def write(self, value: Value) -> str:
         """As `read` reads it."""
         if isinstance(value, float):
             text = f"{value:.9g}"
-            return f"{value:.0f}s" if "e" in text and self.type is Type.DURATION else text + ("s" if self.type is Type.DURATION else "")
+            return (
+                f"{value:.0f}s"
+                if "e" in text and self.type is SettingType.DURATION
+                else text + ("s" if self.type is SettingType.DURATION else "")
+            )
         return str(value)
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class FaultWord:
     """One misbehaviour. `value` names the setting that may be written without its name: `late 5s`."""
 
     says: str
@@ -108,7 +116,7 @@ class Family:
     prefix: str
     name: str
     says: str
-    words: Mapping[str, Word]
+    words: Mapping[str, FaultWord]
     occasion: Occasion = Occasion.EACH
     known: Collection[str] = ()
 
@@ -182,13 +190,13 @@ def family_of(target: str, families: Iterable[Family]) -> Family | None:
 
 
 def _written(family: Family, step: Step) -> str:
-    word = family.words.get(step.word, Word("nothing"))
+    word = family.words.get(step.word, FaultWord("nothing"))
     parts = [step.text("status") if step.word == STATUS else step.word]
     for key, row in word.settings.items():
         value = step.settings[key]
         if value == row.default or (step.word == STATUS and key == "status"):
             continue
-        if row.type is Type.FLAG:
+        if row.type is SettingType.FLAG:
             parts.append(key)
         else:
             text = shlex.quote(row.write(value))

@@ -14,11 +14,11 @@ from rtms_simulator.faults.grammar import (
     STATUS,
     Family,
     Fault,
+    FaultWord,
     Occasion,
+    SettingType,
     Step,
-    Type,
     Value,
-    Word,
     did_you_mean,
     family_of,
 )
@@ -82,7 +82,7 @@ def _step(family: Family, target: str, tokens: Sequence[str]) -> Step:
     if key not in family.all_words or name == STATUS:
         words = did_you_mean(name, family.all_words)
         raise FaultError(f"{target}: there is no step {name!r}; {words}allowed: {', '.join(family.all_words)}")
-    word = family.words.get(key, Word("nothing"))
+    word = family.words.get(key, FaultWord("nothing"))
     if word.only and not fnmatchcase(word.only, target):
         raise FaultError(f"{target}: only {word.only} can do {name!r}")
     rest, times = _times(family, target, list(tokens[1:]))
@@ -105,17 +105,17 @@ def _times(family: Family, target: str, tokens: list[str]) -> tuple[list[str], i
     return tokens[:-1], times
 
 
-def _given(target: str, name: str, word: Word, token: str, given: Mapping[str, Value]) -> tuple[str, Value]:
+def _given(target: str, name: str, word: FaultWord, token: str, given: Mapping[str, Value]) -> tuple[str, Value]:
     """One token after the word as (setting, value)."""
     key, equals, text = token.partition("=")
-    if not equals and key in word.settings and word.settings[key].type is Type.FLAG:
+    if not equals and key in word.settings and word.settings[key].type is SettingType.FLAG:
         value: Value = True
     elif not equals and word.value:
         key, value = word.value, _value(target, name, word.value, word, token)
-    elif equals and key in word.settings and word.settings[key].type is not Type.FLAG:
+    elif equals and key in word.settings and word.settings[key].type is not SettingType.FLAG:
         value = _value(target, name, key, word, text)
     else:
-        known = [setting if row.type is Type.FLAG else f"{setting}=" for setting, row in word.settings.items()]
+        known = [setting if row.type is SettingType.FLAG else f"{setting}=" for setting, row in word.settings.items()]
         raise FaultError(
             f"{target}: {name} takes no {token!r}; {did_you_mean(key, word.settings)}allowed: {', '.join(known) or 'nothing'}, xN"
         )
@@ -124,7 +124,7 @@ def _given(target: str, name: str, word: Word, token: str, given: Mapping[str, V
     return key, value
 
 
-def _value(target: str, name: str, key: str, word: Word, text: str) -> Value:
+def _value(target: str, name: str, key: str, word: FaultWord, text: str) -> Value:
     try:
         return word.settings[key].read(text)
     except ValueError as error:

@@ -6,19 +6,19 @@ Operations are `create`, `retrieve` and `list` of Meeting Direct Connect, any op
 from __future__ import annotations
 
 from rtms_simulator.faults.common import HTTP_STATUS, delivery_words, duration
-from rtms_simulator.faults.grammar import STATUS, Family, Setting, Type, Word
+from rtms_simulator.faults.grammar import STATUS, Family, FaultWord, Setting, SettingType
 
 ALWAYS_STORED = frozenset({402, 507})
 """Answers that an Idempotency-Key replays, as Recall documents; others only with `stored`."""
 
 _STATUS = {
     "status": HTTP_STATUS,
-    "html": Setting(Type.FLAG, None, "a page as a load balancer sends it instead of JSON"),
-    "stored": Setting(Type.FLAG, None, "an Idempotency-Key replays it (402 and 507 always are)"),
-    "done": Setting(Type.FLAG, None, "it was done all the same: the answer alone is another"),
-    "retry-after": Setting(Type.WHOLE, None, "the header, in seconds"),
-    "header": Setting(Type.TEXT, None, 'one more header: header="Location: /elsewhere"'),
-    "body": Setting(Type.TEXT, None, "the body, as it is"),
+    "html": Setting(SettingType.FLAG, None, "a page as a load balancer sends it instead of JSON"),
+    "stored": Setting(SettingType.FLAG, None, "an Idempotency-Key replays it (402 and 507 always are)"),
+    "done": Setting(SettingType.FLAG, None, "it was done all the same: the answer alone is another"),
+    "retry-after": Setting(SettingType.WHOLE, None, "the header, in seconds"),
+    "header": Setting(SettingType.TEXT, None, 'one more header: header="Location: /elsewhere"'),
+    "body": Setting(SettingType.TEXT, None, "the body, as it is"),
 }
 _LATER = duration(5, "how much later")
 _DOWNLOAD = "recall.download"
@@ -29,15 +29,15 @@ REQUEST = Family(
     "operation",
     "a request to its API",
     {
-        STATUS: Word("it is answered with this status, and nothing is done", _STATUS),
-        "slow": Word("it is done and answered later; meanwhile it is in flight", {"seconds": _LATER}, value="seconds"),
-        "hang": Word("it is never answered"),
-        "reset": Word("the connection is reset, and nothing is done"),
-        "cut": Word("it is done, then the connection is closed without an answer"),
-        "expired": Word("the link's 6 hours are over", only=_DOWNLOAD),
-        "truncate": Word(
+        STATUS: FaultWord("it is answered with this status, and nothing is done", _STATUS),
+        "slow": FaultWord("it is done and answered later; meanwhile it is in flight", {"seconds": _LATER}, value="seconds"),
+        "hang": FaultWord("it is never answered"),
+        "reset": FaultWord("the connection is reset, and nothing is done"),
+        "cut": FaultWord("it is done, then the connection is closed without an answer"),
+        "expired": FaultWord("the link's 6 hours are over", only=_DOWNLOAD),
+        "truncate": FaultWord(
             "the connection is closed after so many bytes of the body",
-            {"size": Setting(Type.WHOLE, 1000, "how many bytes")},
+            {"size": Setting(SettingType.WHOLE, 1000, "how many bytes")},
             value="size",
             only=_DOWNLOAD,
         ),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rtms_simulator.faults.families import FAMILIES
-from rtms_simulator.faults.grammar import STATUS, Family, Occasion, Setting, Type, Word
+from rtms_simulator.faults.grammar import STATUS, Family, FaultWord, Occasion, Setting, SettingType
 
 
-class Row(NamedTuple):
+class FaultRow(NamedTuple):
     """One step that a target can make. `example` is a whole fault with every default."""
 
     vendor: str
@@ -19,20 +19,20 @@ class Row(NamedTuple):
     example: str
 
 
-def rows() -> list[Row]:
+def rows() -> list[FaultRow]:
     """One row for each step of each family."""
     return [_row(family, name, word) for family in FAMILIES for name, word in family.words.items()]
 
 
-def _row(family: Family, name: str, word: Word) -> Row:
+def _row(family: Family, name: str, word: FaultWord) -> FaultRow:
     settings = "; ".join(_setting(key, setting) for key, setting in word.settings.items() if (name, key) != (STATUS, "status"))
     target = word.only or family.form
     example = f"{word.only or '.'.join(filter(None, (family.prefix, '*' if family.name else '')))}: {'503' if name == STATUS else name}"
-    return Row(family.vendor, target, name, word.says, settings, example)
+    return FaultRow(family.vendor, target, name, word.says, settings, example)
 
 
 def _setting(key: str, setting: Setting) -> str:
-    if setting.type is Type.FLAG:
+    if setting.type is SettingType.FLAG:
         return f"{key}: {setting.says}"
     allowed = f" ({', '.join(setting.allowed)})" if setting.allowed else ""
     default = "" if setting.default is None else f", default {setting.write(setting.default)}"

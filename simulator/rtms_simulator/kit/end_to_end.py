@@ -31,7 +31,7 @@ _HOPELESS = ("none_made", "failed", "forgotten")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RunStep:
     """Something that happened, in milliseconds since the meeting's start."""
 
     at_ms: int
@@ -39,7 +39,7 @@ class Step:
 
 
 async def run(
-    stack: Stack, play: ResolvedPlay, into: Path, *, real_time: Clock, on_step: Callable[[Step], None] = lambda _step: None
+    stack: Stack, play: ResolvedPlay, into: Path, *, real_time: Clock, on_step: Callable[[RunStep], None] = lambda _step: None
 ) -> dict[str, Any]:
     """Play the one meeting of `play` in `stack` and download every artifact into the directory `into`.
 
@@ -54,17 +54,17 @@ async def run(
         validation = await stack.zoom.validate(stack.webhook_url)
         if not validation.ok:
             raise RecordingLostError(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
-        on_step(Step(0, "the webhook passed Zoom's URL validation"))
+        on_step(RunStep(0, "the webhook passed Zoom's URL validation"))
         [report] = await perform(
-            stack.zoom, play, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(Step(ms, what))
+            stack.zoom, play, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(RunStep(ms, what))
         )
         stream = played(report)
         record = await _settled(client, stream, real_time)
-        on_step(Step(stack.clock.now_ms() - report.started_ms, "the recording is done"))
+        on_step(RunStep(stack.clock.now_ms() - report.started_ms, "the recording is done"))
         files = {name: await client.download(record.id, name, into / name, named=False) for name in sorted(_linked(record))}
     finally:
         await client.aclose()
-    on_step(Step(stack.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
+    on_step(RunStep(stack.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
     return _summary(stack, report, stream, record, files) | compared(scenario, source, files)
 
 

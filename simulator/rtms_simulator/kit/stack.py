@@ -170,11 +170,21 @@ class Stack:
         self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed, faults=self.faults)
         await self._begin(self.tasks)
         self._first_switches = (self.zoom.switches, self.tasks.switches)
-        self.recall = Recall(
+        self.recall = self._make_recall()
+        await self._begin(self.recall)
+        if plan.function:
+            await self._start_function()
+            self._scheduler = Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S)
+            await self._begin(self._scheduler)
+        await self._begin_control()
+
+    def _make_recall(self) -> Recall:
+        plan, secrets = self.plan, self.secrets
+        return Recall(
             self.clock,
             api_key=secrets.api_key,
             seed=plan.seed,
-            port=ports.recall,
+            port=plan.ports.recall,
             data_dir=Path(self._running.enter_context(TemporaryDirectory(prefix="recall-", dir=plan.directory))),
             webhooks=[WebhookEndpoint(self.recall_webhook_url)] if self.recall_webhook_url else [],
             workspace_secret=secrets.webhook_secret,
@@ -184,12 +194,6 @@ class Stack:
             authority=self._authority,
             ssl=ssl.create_default_context(cafile=str(self._tls.ca_file)) if self._tls else None,
         )
-        await self._begin(self.recall)
-        if plan.function:
-            await self._start_function()
-            self._scheduler = Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S)
-            await self._begin(self._scheduler)
-        await self._begin_control()
 
     async def aclose(self) -> None:
         await self._running.aclose()

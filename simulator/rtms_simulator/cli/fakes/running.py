@@ -109,9 +109,9 @@ def _reason(content: bytes) -> str:
     """The reason of a refusal: ours, or whatever text something else has answered."""
     import msgspec
 
-    from rtms_simulator.control.answers import Problem
+    from rtms_simulator.control.answers import RefusalAnswer
 
     try:
-        return msgspec.json.decode(content, type=Problem).reason
+        return msgspec.json.decode(content, type=RefusalAnswer).reason
     except (msgspec.DecodeError, UnicodeDecodeError):
         return content[:300].decode("utf-8", "replace").strip()

@@ -19,7 +19,7 @@ from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
-    from rtms_simulator.kit.end_to_end import Step
+    from rtms_simulator.kit.end_to_end import RunStep
     from rtms_simulator.kit.play import ResolvedPlay
     from rtms_simulator.kit.stack import Stack
 
@@ -95,7 +95,7 @@ async def _play(play: ResolvedPlay, state_url: str, seed: int | None, directory:
         if not quiet:
             click.echo(what, err=True)
 
-    def step(one: Step) -> None:
+    def step(one: RunStep) -> None:
         tell(f"{one.at_ms / 1000:8.3f} s  {one.what}")
 
     plan = Plan(directory, state_url=state_url, seed=drawn_seed(real_time) if seed is None else seed)

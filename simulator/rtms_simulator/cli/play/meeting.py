@@ -22,6 +22,8 @@ from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
     from rtms_simulator.control.answers import DeliveryAttempt, MeetingRow, PlayRequest
+    from rtms_simulator.kit.play import ResolvedPlay
+    from rtms_simulator.zoom import Zoom
 
 _LOOK_EVERY_S = 0.2
 _CHANGE = "change what is named; `rtmskit scenarios list`, `faults list` and `meeting play --help` show what there is."
@@ -89,21 +91,27 @@ def play(
     if described is not None:
         meetings = _play_in_up(described, request, given["switches"])
     else:
-        client_id, client_secret = checked_secret("--client-id", client_id), checked_secret("--client-secret", client_secret)
-        if not client_id or not client_secret:
-            raise BadInput(
-                "--client-id and --client-secret are missing", "pass those that your receiver signs with: they verify who joins."
-            )
-        with contextlib.suppress(Nobody, BadInput):
-            find(up_file)
-            click.echo("A Zoom of its own plays this: the running `up` is not used with --webhook.", err=True)
-        credentials = (client_id, client_secret, secret)
-        meetings = run(_play_here(request, url, credentials, given["switches"], tls=tls, port=rtms_port))
+        zoom = ((client_id, client_secret, secret), tls, rtms_port)
+        meetings = _play_with_own_zoom(request, url, zoom, given["switches"], up_file)
     if as_json:
         say_json({"meetings": meetings})
     else:
         _show(meetings)
     _judge(meetings, described)
+
+
+def _play_with_own_zoom(
+    request: PlayRequest, url: str, zoom: tuple[tuple[str | None, str | None, str], bool, int], settings: Sequence[str], up_file: Path
+) -> list[MeetingRow]:
+    """`zoom`: (client id, client secret, secret token), whether over TLS, and on which port."""
+    (client_id, client_secret, secret), tls, port = zoom
+    client_id, client_secret = checked_secret("--client-id", client_id), checked_secret("--client-secret", client_secret)
+    if not client_id or not client_secret:
+        raise BadInput("--client-id and --client-secret are missing", "pass those that your receiver signs with: they verify who joins.")
+    with contextlib.suppress(Nobody, BadInput):
+        find(up_file)
+        click.echo("A Zoom of its own plays this: the running `up` is not used with --webhook.", err=True)
+    return run(_play_here(request, url, (client_id, client_secret, secret), settings, tls=tls, port=port))
 
 
 def _request(scenario: str, given: Mapping[str, Any]) -> PlayRequest:
@@ -165,19 +173,17 @@ def _tell(rows: Sequence[MeetingRow], seen: set[tuple[int, int, str]]) -> None:
     seen.update(now)
 
 
-async def _play_here(
-    request: PlayRequest, url: str, credentials: tuple[str, str, str], settings: Sequence[str], *, tls: bool, port: int
-) -> list[MeetingRow]:
-    """Play it in a Zoom of our own."""
+def _own_zoom(
+    request: PlayRequest, credentials: tuple[str, str, str], settings: Sequence[str], *, tls: bool, port: int
+) -> tuple[Zoom, ResolvedPlay]:
+    """A Zoom that is not started yet, and what it will play. Raises BadInput."""
     from rtms_simulator.cli.service.ca import DEFAULT_FOLDER, folder_of
     from rtms_simulator.clock import Clock
-    from rtms_simulator.errors import InputError, NoReceiverError, PortTakenError
+    from rtms_simulator.errors import InputError, PortTakenError
     from rtms_simulator.kit.control.switches import by_vendor, changed
-    from rtms_simulator.kit.play import perform, resolve
-    from rtms_simulator.kit.rows import NO_LINKS, meeting_row
+    from rtms_simulator.kit.play import resolve
     from rtms_simulator.kit.stack import drawn_seed
     from rtms_simulator.serving.authority import CertificateAuthority
-    from rtms_simulator.serving.http_server import HttpServer
     from rtms_simulator.serving.processes import Port
     from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 
@@ -186,7 +192,7 @@ async def _play_here(
         resolved = resolve(request)
         Port("the RTMS server", number=port).release()
         authority = Tls(CertificateAuthority(folder_of(DEFAULT_FOLDER))) if tls else None
-        # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was asked for.
+        # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was given.
         seed = drawn_seed(clock) if request.seed is None else resolved.scenario.seed
         zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)
         for vendor, values in by_vendor(parsed(settings)):
@@ -197,14 +203,27 @@ async def _play_here(
         raise BadInput(str(error), _CHANGE) from None
     except PortTakenError as error:
         raise BadInput(str(error), "leave --rtms-port out for a free one.") from None
-    if authority is not None:
-        click.echo(f"RTMS clients must trust {authority.ca_file} (`rtmskit ca help` says how)", err=True)
+    return zoom, resolved
+
+
+async def _play_here(
+    request: PlayRequest, url: str, credentials: tuple[str, str, str], settings: Sequence[str], *, tls: bool, port: int
+) -> list[MeetingRow]:
+    """Play it in a Zoom of our own."""
+    from rtms_simulator.errors import InputError, NoReceiverError
+    from rtms_simulator.kit.play import perform
+    from rtms_simulator.kit.rows import NO_LINKS, meeting_row
+    from rtms_simulator.serving.http_server import HttpServer
+
+    zoom, resolved = _own_zoom(request, credentials, settings, tls=tls, port=port)
+    if zoom.tls is not None:
+        click.echo(f"RTMS clients must trust {zoom.tls.ca_file} (`rtmskit ca help` says how)", err=True)
     rest = HttpServer(zoom.rest_app, purpose="Zoom's REST API")
     await zoom.start()
     await rest.start()
     click.echo(f"Zoom's REST API and OAuth: {rest.url}; event WebSocket: {zoom.event_socket_url()}", err=True)
     try:
-        reports = await perform(zoom, resolved, url, real_time=clock, on_note=_note, patient=False)
+        reports = await perform(zoom, resolved, url, real_time=zoom.clock, on_note=_note, patient=False)
     except NoReceiverError as error:
         raise Nobody(str(error), "is the receiver running there?") from None
     except InputError as error:

@@ -9,15 +9,15 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import (
     ClockChange,
     ClockReading,
+    FakesState,
     Happening,
     ResetDone,
     ResetRequest,
-    State,
     SwitchChanges,
     SwitchList,
     SwitchRow,
 )
-from rtms_simulator.control.operations import IMPOSSIBLE, Call, Operation, impossible
+from rtms_simulator.control.operations import IMPOSSIBLE, Call, ControlOperation, impossible
 from rtms_simulator.kit.control.deliveries import delivery_operations
 from rtms_simulator.kit.control.endpoints import endpoint_operations
 from rtms_simulator.kit.control.fakes import Fakes
@@ -28,7 +28,7 @@ from rtms_simulator.kit.control.records import record_operations
 from rtms_simulator.kit.control.switches import by_vendor, changed, switch_rows
 
 
-def operations(fakes: Fakes, meetings: MeetingResource) -> list[Operation]:
+def operations(fakes: Fakes, meetings: MeetingResource) -> list[ControlOperation]:
     """All of them. `meetings` must be closed by its owner."""
     return [
         *_whole(fakes),
@@ -45,8 +45,8 @@ def reading(clock: Clock) -> ClockReading:
     return ClockReading(now=clock.now(), rate=clock.rate, next_deadline=clock.next_deadline)
 
 
-def _whole(fakes: Fakes) -> list[Operation]:
-    async def state(_call: Call) -> State:
+def _whole(fakes: Fakes) -> list[ControlOperation]:
+    async def state(_call: Call) -> FakesState:
         return _state(fakes)
 
     async def clock(_call: Call) -> ClockReading:
@@ -71,45 +71,19 @@ def _whole(fakes: Fakes) -> list[Operation]:
         return happenings(fakes, Clock())
 
     return [
-        Operation(method="GET", path="/state", says="where everything stands, in numbers", handler=state, answer=State),
-        Operation(
-            method="GET",
-            path="/clock",
-            says="the fakes' time and its rate",
-            handler=clock,
-            answer=ClockReading,
+        ControlOperation("GET", "/state", "where everything stands, in numbers", state, FakesState),
+        ControlOperation("GET", "/clock", "the fakes' time and its rate", clock, ClockReading),
+        ControlOperation(
+            "POST", "/clock", "set the rate and/or jump forward", set_clock, ClockReading, body=ClockChange, refuses=IMPOSSIBLE
         ),
-        Operation(
-            method="POST",
-            path="/clock",
-            says="set the rate and/or jump forward",
-            handler=set_clock,
-            answer=ClockReading,
-            body=ClockChange,
-            refuses=IMPOSSIBLE,
-        ),
-        Operation(
-            method="POST",
-            path="/reset",
-            says="forget meetings, recordings, tasks, faults and switches",
-            handler=reset,
-            answer=ResetDone,
-            body=ResetRequest,
-        ),
-        Operation(
-            method="GET",
-            path="/events",
-            says="server-sent events of all that happens",
-            handler=events,
-            answer=Happening,
-            stream=True,
-        ),
+        ControlOperation("POST", "/reset", "forget meetings, recordings, tasks, faults and switches", reset, ResetDone, body=ResetRequest),
+        ControlOperation("GET", "/events", "server-sent events of all that happens", events, Happening, stream=True),
     ]
 
 
-def _state(fakes: Fakes) -> State:
+def _state(fakes: Fakes) -> FakesState:
     space = fakes.recall.workspace
-    return State(
+    return FakesState(
         clock=reading(fakes.clock),
         seed=fakes.seed(),
         rtms_servers=list(fakes.zoom.server_urls()),
@@ -143,7 +117,7 @@ def set_switches(fakes: Fakes, values: dict[str, object]) -> None:
         owners[vendor].switches = switches
 
 
-def _switches(fakes: Fakes) -> list[Operation]:
+def _switches(fakes: Fakes) -> list[ControlOperation]:
     async def listed(_call: Call) -> SwitchList:
         return SwitchList(switches=all_switches(fakes))
 
@@ -152,19 +126,13 @@ def _switches(fakes: Fakes) -> list[Operation]:
         return SwitchList(switches=all_switches(fakes))
 
     return [
-        Operation(
-            method="GET",
-            path="/switches",
-            says="what documentation leaves open",
-            handler=listed,
-            answer=SwitchList,
-        ),
-        Operation(
-            method="PATCH",
-            path="/switches",
-            says="decide some of it otherwise: all that is given, or nothing",
-            handler=set_,
-            answer=SwitchList,
+        ControlOperation("GET", "/switches", "what documentation leaves open", listed, SwitchList),
+        ControlOperation(
+            "PATCH",
+            "/switches",
+            "decide some of it otherwise: all that is given, or nothing",
+            set_,
+            SwitchList,
             body=SwitchChanges,
             refuses=IMPOSSIBLE,
         ),

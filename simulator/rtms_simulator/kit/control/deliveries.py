@@ -18,7 +18,7 @@ from rtms_simulator.control.answers import (
     SentRequest,
     ValidationDone,
 )
-from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, Operation, impossible, missing
+from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, ControlOperation, impossible, missing
 from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.kit.links import Links
 from rtms_simulator.kit.rows import zoom_row
@@ -74,7 +74,7 @@ def chosen(found: Sequence[DeliveryRow], query: DeliveryQuery) -> list[DeliveryR
     return [row for row in found if fits(row)][-query.limit :]
 
 
-def delivery_operations(fakes: Fakes) -> list[Operation]:
+def delivery_operations(fakes: Fakes) -> list[ControlOperation]:
     async def listed(call: Call) -> DeliveryList:
         return DeliveryList(deliveries=chosen(rows(fakes), call.query))
 
@@ -93,48 +93,21 @@ def delivery_operations(fakes: Fakes) -> list[Operation]:
         return ValidationDone(ok=validation.ok, problem=validation.problem, disabled=standing.disabled, mails=list(standing.mails))
 
     return [
-        Operation(
-            method="GET",
-            path="/deliveries",
-            says="webhooks of both vendors with every attempt, oldest first",
-            handler=listed,
-            answer=DeliveryList,
-            query=DeliveryQuery,
+        ControlOperation(
+            "GET", "/deliveries", "webhooks of both vendors with every attempt, oldest first", listed, DeliveryList, query=DeliveryQuery
         ),
-        Operation(
-            method="POST",
-            path="/deliveries",
-            says="send an event of Zoom's",
-            handler=sent,
-            answer=DeliveryRow,
-            body=NewDelivery,
-            refuses=IMPOSSIBLE,
-        ),
-        Operation(
-            method="GET",
-            path="/deliveries/{id}",
-            says="one webhook with headers, body and answers",
-            handler=shown,
-            answer=DeliveryDetail,
-            refuses=NOT_FOUND,
-        ),
-        Operation(
-            method="POST",
-            path="/deliveries/{id}/replay",
-            says="send it again: Zoom's freshly signed, Recall's with its old id",
-            handler=replayed,
-            answer=DeliveryRow,
+        ControlOperation("POST", "/deliveries", "send an event of Zoom's", sent, DeliveryRow, body=NewDelivery, refuses=IMPOSSIBLE),
+        ControlOperation("GET", "/deliveries/{id}", "one webhook with headers, body and answers", shown, DeliveryDetail, refuses=NOT_FOUND),
+        ControlOperation(
+            "POST",
+            "/deliveries/{id}/replay",
+            "send it again: Zoom's freshly signed, Recall's with its old id",
+            replayed,
+            DeliveryRow,
             body=Replay,
             refuses={**NOT_FOUND, **IMPOSSIBLE},
         ),
-        Operation(
-            method="POST",
-            path="/validations",
-            says="challenge an endpoint as Zoom does",
-            handler=validated,
-            answer=ValidationDone,
-            body=NewValidation,
-        ),
+        ControlOperation("POST", "/validations", "challenge an endpoint as Zoom does", validated, ValidationDone, body=NewValidation),
     ]
 
 

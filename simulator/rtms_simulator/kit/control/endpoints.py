@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from rtms_simulator.control.answers import EndpointList, EndpointRow, NewEndpoint, NewSecret, Recovered, WorkspaceSecret
-from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, Operation, impossible, missing
+from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, ControlOperation, impossible, missing
 from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.recall import WebhookEndpoint
 from rtms_simulator.recall.webhooks.sender import EndpointState
@@ -17,7 +17,7 @@ from rtms_simulator.recall.webhooks.signing import secret_bytes
 Handler = Callable[[Call], Awaitable[Any]]
 
 
-def endpoint_operations(fakes: Fakes) -> list[Operation]:
+def endpoint_operations(fakes: Fakes) -> list[ControlOperation]:
     async def listed(_call: Call) -> EndpointList:
         return EndpointList(webhooks=[_row(fakes, one) for one in fakes.recall.webhooks.endpoints])
 
@@ -34,11 +34,6 @@ def endpoint_operations(fakes: Fakes) -> list[Operation]:
         fakes.recall.webhooks.remove(_endpoint(fakes, call))
         return await listed(call)
 
-    async def rotated(call: Call) -> EndpointRow:
-        endpoint = _endpoint(fakes, call)
-        endpoint.secret.rotate(_secret(fakes, call.body), fakes.clock.now())
-        return _row(fakes, endpoint)
-
     async def enabled(call: Call) -> EndpointRow:
         endpoint = _endpoint(fakes, call)
         fakes.recall.webhooks.enable(endpoint)
@@ -47,25 +42,37 @@ def endpoint_operations(fakes: Fakes) -> list[Operation]:
     async def recovered(call: Call) -> Recovered:
         return Recovered(messages=fakes.recall.webhooks.recover(_endpoint(fakes, call)))
 
+    return [
+        _operation("GET", "/webhooks", "Recall's endpoints with the secrets that sign now", listed, EndpointList),
+        _operation("POST", "/webhooks", "add an endpoint", added, EndpointRow, NewEndpoint),
+        _operation("DELETE", "/webhooks/{id}", "take an endpoint out", removed, EndpointList),
+        _operation("POST", "/webhooks/{id}/enable", "switch a disabled endpoint on", enabled, EndpointRow),
+        _operation("POST", "/webhooks/{id}/recover", "send again what failed for good", recovered, Recovered),
+        *_rotations(fakes),
+    ]
+
+
+def _rotations(fakes: Fakes) -> list[ControlOperation]:
+    async def rotated(call: Call) -> EndpointRow:
+        endpoint = _endpoint(fakes, call)
+        endpoint.secret.rotate(_secret(fakes, call.body), fakes.clock.now())
+        return _row(fakes, endpoint)
+
     async def workspace(call: Call) -> WorkspaceSecret:
         fakes.recall.rotate_workspace_secret(_secret(fakes, call.body))
         return WorkspaceSecret(workspace_secret=fakes.recall.workspace_secret)
 
-    def one(
-        verb: str, path: str, says: str, handler: Callable[[Call], Awaitable[Any]], answer: type[Struct], body: type[Struct] | None = None
-    ) -> Operation:
-        refuses = {**(NOT_FOUND if "{id}" in path else {}), **(IMPOSSIBLE if body else {})}
-        return Operation(method=verb, path=path, says=says, handler=handler, answer=answer, body=body, refuses=refuses)
-
     return [
-        one("GET", "/webhooks", "Recall's endpoints with the secrets that sign now", listed, EndpointList),
-        one("POST", "/webhooks", "add an endpoint", added, EndpointRow, NewEndpoint),
-        one("DELETE", "/webhooks/{id}", "take an endpoint out", removed, EndpointList),
-        one("POST", "/webhooks/{id}/rotate", "a new secret; the old one signs for 24 h more", rotated, EndpointRow, NewSecret),
-        one("POST", "/webhooks/{id}/enable", "switch a disabled endpoint on", enabled, EndpointRow),
-        one("POST", "/webhooks/{id}/recover", "send again what failed for good", recovered, Recovered),
-        one("POST", "/workspace-secret/rotate", "a new secret of Recall's workspace", workspace, WorkspaceSecret, NewSecret),
+        _operation("POST", "/webhooks/{id}/rotate", "a new secret; the old one signs for 24 h more", rotated, EndpointRow, NewSecret),
+        _operation("POST", "/workspace-secret/rotate", "a new secret of Recall's workspace", workspace, WorkspaceSecret, NewSecret),
     ]
+
+
+def _operation(
+    verb: str, path: str, says: str, handler: Callable[[Call], Awaitable[Any]], answer: type[Struct], body: type[Struct] | None = None
+) -> ControlOperation:
+    refuses = {**(NOT_FOUND if "{id}" in path else {}), **(IMPOSSIBLE if body else {})}
+    return ControlOperation(verb, path, says, handler, answer, body=body, refuses=refuses)
 
 
 def _row(fakes: Fakes, endpoint: EndpointState) -> EndpointRow:

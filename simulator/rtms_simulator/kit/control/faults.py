@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtms_simulator.control.answers import ArmedFaultRow, Cleared, FaultList, NewFault
-from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, Operation, missing
+from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, ControlOperation, missing
 from rtms_simulator.faults import ArmedFault, FaultBook
 
 
@@ -15,7 +15,7 @@ def fault_rows(book: FaultBook) -> list[ArmedFaultRow]:
     return [fault_row(armed) for armed in book.listed()]
 
 
-def fault_operations(book: FaultBook) -> list[Operation]:
+def fault_operations(book: FaultBook) -> list[ControlOperation]:
     async def listed(_call: Call) -> FaultList:
         return FaultList(armed=fault_rows(book))
 
@@ -33,10 +33,8 @@ def fault_operations(book: FaultBook) -> list[Operation]:
         return Cleared(cleared=book.clear(number))
 
     return [
-        Operation(method="GET", path="/faults", says="the faults that are armed", handler=listed, answer=FaultList),
-        Operation(
-            method="POST", path="/faults", says="arm a fault", handler=added, answer=ArmedFaultRow, body=NewFault, refuses=IMPOSSIBLE
-        ),
-        Operation(method="DELETE", path="/faults", says="disarm all", handler=cleared, answer=Cleared),
-        Operation(method="DELETE", path="/faults/{id}", says="disarm one", handler=cleared_one, answer=Cleared, refuses=NOT_FOUND),
+        ControlOperation("GET", "/faults", "the faults that are armed", listed, FaultList),
+        ControlOperation("POST", "/faults", "arm a fault", added, ArmedFaultRow, body=NewFault, refuses=IMPOSSIBLE),
+        ControlOperation("DELETE", "/faults", "disarm all", cleared, Cleared),
+        ControlOperation("DELETE", "/faults/{id}", "disarm one", cleared_one, Cleared, refuses=NOT_FOUND),
     ]

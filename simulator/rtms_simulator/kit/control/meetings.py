@@ -17,7 +17,7 @@ from rtms_simulator.control.answers import (
     Uploaded,
     UploadQuery,
 )
-from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, Operation, impossible, missing
+from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, ControlOperation, impossible, missing
 from rtms_simulator.errors import ControlRefusedError
 from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.kit.play import perform, resolve
@@ -45,52 +45,50 @@ class MeetingResource:
     async def aclose(self) -> None:
         await self._playing.aclose()
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ControlOperation]:
         return [
-            Operation(
-                method="POST",
-                path="/meetings",
-                says="play meetings; answers when they are over, and breaks them off when the caller goes away",
-                handler=self._play,
-                answer=MeetingList,
+            ControlOperation(
+                "POST",
+                "/meetings",
+                "play meetings; answers when they are over, and breaks them off when the caller goes away",
+                self._play,
+                MeetingList,
                 body=PlayRequest,
                 refuses=IMPOSSIBLE,
             ),
-            Operation(method="GET", path="/meetings", says="every meeting's report", handler=self._listed, answer=MeetingList),
-            Operation(
-                method="GET", path="/meetings/{id}", says="one meeting's report", handler=self._shown, answer=MeetingRow, refuses=NOT_FOUND
+            ControlOperation("GET", "/meetings", "every meeting's report", self._listed, MeetingList),
+            ControlOperation("GET", "/meetings/{id}", "one meeting's report", self._shown, MeetingRow, refuses=NOT_FOUND),
+            *self._of_one_meeting(),
+        ]
+
+    def _of_one_meeting(self) -> list[ControlOperation]:
+        return [
+            ControlOperation(
+                "DELETE", "/meetings/{id}", "break it off, and those that were begun with it", self._end, MeetingRow, refuses=NOT_FOUND
             ),
-            Operation(
-                method="DELETE",
-                path="/meetings/{id}",
-                says="break it off, and those that were begun with it",
-                handler=self._end,
-                answer=MeetingRow,
-                refuses=NOT_FOUND,
-            ),
-            Operation(
-                method="POST",
-                path="/meetings/{id}/actions",
-                says="do something in it that no scenario said",
-                handler=self._act,
-                answer=MeetingRow,
+            ControlOperation(
+                "POST",
+                "/meetings/{id}/actions",
+                "do something in it that no scenario said",
+                self._act,
+                MeetingRow,
                 body=NewAction,
                 refuses={**NOT_FOUND, **IMPOSSIBLE},
             ),
-            Operation(
-                method="GET",
-                path="/meetings/{id}/traffic",
-                says="control messages of its streams, media left out",
-                handler=self._traffic,
-                answer=Traffic,
+            ControlOperation(
+                "GET",
+                "/meetings/{id}/traffic",
+                "control messages of its streams, media left out",
+                self._traffic,
+                Traffic,
                 refuses=NOT_FOUND,
             ),
-            Operation(
-                method="POST",
-                path="/uploads",
-                says="a file for a later play request: a scenario, a recording, a transcript",
-                handler=self._upload,
-                answer=Uploaded,
+            ControlOperation(
+                "POST",
+                "/uploads",
+                "a file for a later play request: a scenario, a recording, a transcript",
+                self._upload,
+                Uploaded,
                 query=UploadQuery,
                 upload=True,
             ),

@@ -15,7 +15,7 @@ from rtms_simulator.control.answers import (
     TaskQuery,
     TaskRow,
 )
-from rtms_simulator.control.operations import NOT_FOUND, Call, Operation, missing
+from rtms_simulator.control.operations import NOT_FOUND, Call, ControlOperation, missing
 from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.kit.links import Links
 from rtms_simulator.recall.http.exchange import RequestRecord
@@ -106,7 +106,7 @@ def task_rows(fakes: Fakes) -> list[tuple[TaskRow, str]]:
     return rows
 
 
-def record_operations(fakes: Fakes) -> list[Operation]:
+def record_operations(fakes: Fakes) -> list[ControlOperation]:
     async def requests(call: Call) -> RequestList:
         return RequestList(requests=[row for row in request_rows(fakes) if _asked_for(row, call.query)][-call.query.limit :])
 
@@ -138,25 +138,11 @@ def record_operations(fakes: Fakes) -> list[Operation]:
         raise missing("task", repr(call.path["id"]), "GET /tasks lists them")
 
     return [
-        Operation(
-            method="GET",
-            path="/requests",
-            says="what was asked of Recall and what it answered, oldest first",
-            handler=requests,
-            answer=RequestList,
-            query=RequestQuery,
+        ControlOperation(
+            "GET", "/requests", "what was asked of Recall and what it answered, oldest first", requests, RequestList, query=RequestQuery
         ),
-        Operation(
-            method="GET",
-            path="/requests/{id}",
-            says="one request with bodies",
-            handler=request,
-            answer=RequestDetail,
-            refuses=NOT_FOUND,
-        ),
-        Operation(
-            method="GET", path="/meeting-direct-connects", says="every MDC with its stream and recordings", handler=mdcs, answer=MdcList
-        ),
-        Operation(method="GET", path="/tasks", says="every task with its attempts", handler=tasks, answer=TaskList, query=TaskQuery),
-        Operation(method="GET", path="/tasks/{id}", says="one task with its body", handler=task, answer=TaskDetail, refuses=NOT_FOUND),
+        ControlOperation("GET", "/requests/{id}", "one request with bodies", request, RequestDetail, refuses=NOT_FOUND),
+        ControlOperation("GET", "/meeting-direct-connects", "every MDC with its stream and recordings", mdcs, MdcList),
+        ControlOperation("GET", "/tasks", "every task with its attempts", tasks, TaskList, query=TaskQuery),
+        ControlOperation("GET", "/tasks/{id}", "one task with its body", task, TaskDetail, refuses=NOT_FOUND),
     ]

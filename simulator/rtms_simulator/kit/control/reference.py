@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from rtms_simulator.control.operations import PREFIX, Operation
+from rtms_simulator.control.operations import PREFIX, ControlOperation
 from rtms_simulator.kit.control.all import operations
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.kit.control.meetings import MeetingResource
 
 
-def all_operations() -> list[Operation]:
+def all_operations() -> list[ControlOperation]:
     """Every operation, to be read and not to be called."""
     nothing: Any = SimpleNamespace(faults=None)
     return operations(nothing, MeetingResource(nothing))

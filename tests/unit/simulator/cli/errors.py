@@ -104,7 +104,7 @@ ROWS = (
         2,
         "--client-id and --client-secret are missing",
         "pass those that your receiver signs with",
-        "play",
+        "_play_with_own_zoom",
     ),
     # --- send
     Row(
@@ -160,9 +160,9 @@ ROWS = (
     Row("strict", f"{PLAY} --strict --transcript {{odd}}", 2, "line 5: no blank line", "leave --strict out", "say_what_plays"),
     Row("check", "media check {page} x.doc", 2, "files of the kind .doc", "download the file again", "check_"),
     # --- meetings
-    Row("no such scenario", f"{PLAY} nope", 2, "there is no scenario 'nope'", "`rtmskit scenarios list`", "_play_here"),
-    Row("no such speed", f"{PLAY.replace('max', 'fast')}", 2, "speed is 'fast'", "change what is named", "_play_here"),
-    Row("port taken", f"{PLAY} --rtms-port {{taken}}", 2, "is taken", "leave --rtms-port out", "_play_here"),
+    Row("no such scenario", f"{PLAY} nope", 2, "there is no scenario 'nope'", "`rtmskit scenarios list`", "_own_zoom"),
+    Row("no such speed", f"{PLAY.replace('max', 'fast')}", 2, "speed is 'fast'", "change what is named", "_own_zoom"),
+    Row("port taken", f"{PLAY} --rtms-port {{taken}}", 2, "is taken", "leave --rtms-port out", "_own_zoom"),
     Row(
         "nobody listens",
         f"{PLAY.replace('{receiver}', '{closed}')}",
@@ -187,7 +187,7 @@ ROWS = (
         2,
         "only Zoom is simulated here",
         "play it in `rtmskit up`",
-        "_play_here",
+        "_own_zoom",
     ),
     Row("replay of nothing", f"events replay gone.json {TO}", 2, "No such file", "give an ID", "_replay_file"),
     Row(

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from rtms_simulator.control import guard
-from rtms_simulator.control.answers import Problem, Strict, decode
+from rtms_simulator.control.answers import RefusalAnswer, Strict, decode
 from rtms_simulator.control.app import control_app
-from rtms_simulator.control.operations import Call, Operation
+from rtms_simulator.control.operations import Call, ControlOperation
 from rtms_simulator.errors import ControlRefusedError
 
 
@@ -21,8 +21,8 @@ async def echo(call: Call) -> Echo:
 
 
 OPERATIONS = [
-    Operation(method="GET", path="/echo", says="say nothing", handler=echo, answer=Echo),
-    Operation(method="POST", path="/echo", says="say it again", handler=echo, answer=Echo, body=Echo),
+    ControlOperation("GET", "/echo", "say nothing", echo, Echo),
+    ControlOperation(method="POST", path="/echo", says="say it again", handler=echo, answer=Echo, body=Echo),
 ]
 
 
@@ -66,7 +66,7 @@ async def test_a_page_on_the_web_and_a_program_without_the_token_get_nothing(hea
     async with client() as control:
         raw = {name.encode(): value.encode("utf-8") for name, value in headers.items()}
         for answer in (await control.get("/echo", headers=raw), await control.post("/echo", json={"text": "x"}, headers=raw)):
-            problem = decode(answer.content, Problem)
+            problem = decode(answer.content, RefusalAnswer)
             assert (answer.status_code, problem.error) == (status, error)
             assert "access-control-allow-origin" not in answer.headers
 
@@ -83,7 +83,7 @@ async def test_every_name_of_this_machine_will_do(host: str):
 async def test_what_any_page_could_post_without_a_preflight_is_refused(kind: str):
     async with client() as control:
         answer = await control.post("/echo", content=b'{"text": "x"}', headers={"content-type": kind})
-        assert (answer.status_code, decode(answer.content, Problem).error) == (415, "content_type")
+        assert (answer.status_code, decode(answer.content, RefusalAnswer).error) == (415, "content_type")
 
 
 async def test_a_body_that_cannot_be_read_says_what_was_wrong():
@@ -98,7 +98,7 @@ async def test_a_body_that_cannot_be_read_says_what_was_wrong():
             (b'{"text": "' + b"x" * (1 << 20) + b'"}', 413, "larger than"),
         ):
             answer = await control.post("/echo", content=content)
-            assert (answer.status_code, says in decode(answer.content, Problem).reason) == (status, True), answer.text
+            assert (answer.status_code, says in decode(answer.content, RefusalAnswer).reason) == (status, True), answer.text
         assert (await control.request("GET", "/echo", content=b'{"x": 1}')).status_code == 400
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_simulator.faults import FAMILIES, FOREVER, OK, STATUS, FaultError, Occasion, parse_fault
-from rtms_simulator.faults.grammar import Family, Setting, Type, Word
+from rtms_simulator.faults.grammar import Family, FaultWord, Setting, SettingType
 from rtms_simulator.faults.reference import rows
 
 EVERY_STEP = [(family, name) for family in FAMILIES for name in family.words]
@@ -142,13 +142,13 @@ def setting_texts(setting: Setting) -> st.SearchStrategy[str]:
     if setting.allowed:
         return st.sampled_from(setting.allowed)
     least, most = int(setting.least), int(min(setting.most, 10_000))
-    if setting.type is Type.WHOLE:
+    if setting.type is SettingType.WHOLE:
         return st.integers(least, most).map(str)
-    if setting.type is Type.TEXT:
+    if setting.type is SettingType.TEXT:
         return st.text(min_size=1, max_size=9).filter(lambda text: not text.isspace())
     most_ms = int(min(setting.most, 10_000) * 1000)
     number = st.integers(int(setting.least * 1000), most_ms).map(lambda thousandths: f"{thousandths / 1000:.3f}")
-    return number.map(lambda text: f"{text}s") if setting.type is Type.DURATION else number
+    return number.map(lambda text: f"{text}s") if setting.type is SettingType.DURATION else number
 
 
 @st.composite
@@ -156,12 +156,12 @@ def faults(draw: st.DrawFn) -> str:
     import shlex
 
     family, name = draw(st.sampled_from(EVERY_STEP))
-    word: Word = family.words[name]
+    word: FaultWord = family.words[name]
     parts = [str(draw(st.integers(200, 599))) if name == STATUS else name]
     for key, setting in word.settings.items():
         if (name, key) == (STATUS, "status") or not draw(st.booleans()):
             continue
-        parts.append(key if setting.type is Type.FLAG else f"{key}={shlex.quote(draw(setting_texts(setting)))}")
+        parts.append(key if setting.type is SettingType.FLAG else f"{key}={shlex.quote(draw(setting_texts(setting)))}")
     if family.occasion is Occasion.EACH and draw(st.booleans()):
         parts.append(draw(st.sampled_from(["x2", "x7", "x*"])))
     target = word.only or (f"{family.prefix}.*" if family.name else family.prefix)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from rtms_simulator.cli import cli
 from rtms_simulator.faults import Occasion, parse_fault
-from rtms_simulator.faults.reference import Row, rows
+from rtms_simulator.faults.reference import FaultRow, rows
 from rtms_simulator.scenario import Action, load_scenario
 from rtms_simulator.testing.sandbox import WebhookSandbox
 
@@ -49,12 +49,12 @@ def armed(sandbox: WebhookSandbox) -> list[str]:
     return [str(one.fault) for one in sandbox.stack.faults.listed()]
 
 
-def of_a_moment(row: Row) -> bool:
+def of_a_moment(row: FaultRow) -> bool:
     return parse_fault(row.example).family.occasion is Occasion.MOMENT
 
 
 @pytest.mark.parametrize("row", ALL)
-def test_on_the_command_line(sandbox, tmp_path, monkeypatch, row: Row):
+def test_on_the_command_line(sandbox, tmp_path, monkeypatch, row: FaultRow):
     described = sandbox.stack.described() | {"pid": os.getpid(), "webhook_url": HOOK}
     (tmp_path / "up.json").write_text(json.dumps(described))
     monkeypatch.setenv("RTMSKIT_UP", str(tmp_path / "up.json"))
@@ -71,7 +71,7 @@ def test_on_the_command_line(sandbox, tmp_path, monkeypatch, row: Row):
 
 
 @pytest.mark.parametrize("row", ALL)
-def test_in_a_scenario(sandbox, row: Row):
+def test_in_a_scenario(sandbox, row: FaultRow):
     scenario = replace(SHORT, timeline=(Action(0.0, "fault", data={"fault": row.example}),))
 
     async def play() -> list[str]:
@@ -87,7 +87,7 @@ def test_in_a_scenario(sandbox, row: Row):
 
 
 @pytest.mark.parametrize("row", ALL)
-def test_on_the_control_plane(sandbox, row: Row):
+def test_on_the_control_plane(sandbox, row: FaultRow):
     url = sandbox.stack.described()["control_url"]
     with httpx.Client(trust_env=False) as client:
         if of_a_moment(row):
@@ -102,7 +102,7 @@ def test_on_the_control_plane(sandbox, row: Row):
 
 
 @pytest.mark.parametrize("row", ALL)
-def test_in_the_sandbox(sandbox, row: Row):
+def test_in_the_sandbox(sandbox, row: FaultRow):
     if of_a_moment(row):
         assert sandbox.play(HOOK, faults=[row.example]).deliveries
     else:

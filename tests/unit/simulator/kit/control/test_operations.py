@@ -20,7 +20,7 @@ SECRET = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
 
 
 def refused(answer: httpx.Response, status: int, says: str) -> None:
-    problem = answers.decode(answer.content, answers.Problem)
+    problem = answers.decode(answer.content, answers.RefusalAnswer)
     assert (answer.status_code, says in problem.reason) == (status, True), answer.text
     assert "\n" not in problem.reason
 
@@ -36,7 +36,7 @@ async def create(stack, stream: str = "s", **headers: str) -> httpx.Response:
 
 async def test_the_state_is_numbers_and_no_secret(stack, control):
     answer = await control.get("/state")
-    state = answers.decode(answer.content, answers.State)
+    state = answers.decode(answer.content, answers.FakesState)
     assert state.rtms_servers == list(stack.zoom.server_urls())
     assert (state.recall_base_url, state.meetings, state.requests) == (stack.recall.base_url, 0, 0)
     for secret in (stack.secrets.client_secret, stack.secrets.secret_token, stack.secrets.api_key, stack.secrets.webhook_secret):
@@ -102,7 +102,7 @@ async def test_reset_forgets_everything_and_brings_the_switches_back(stack, cont
     await control.patch("/switches", json={"set": {"recall.page_size": 3, "tasks.dedup_s": 5}})
     await control.post("/faults", json={"fault": "recall.create: 503"})
     assert (await control.post("/reset", json={"seed": 5})).json() == {"records": "forgotten"}
-    state = answers.decode((await control.get("/state")).content, answers.State)
+    state = answers.decode((await control.get("/state")).content, answers.FakesState)
     assert (state.requests, state.meeting_direct_connects, state.faults, state.seed) == (0, 0, 0, 5)
     rows = answers.decode((await control.get("/switches")).content, answers.SwitchList).switches
     changed = {row.name for row in rows if row.value != row.default}
