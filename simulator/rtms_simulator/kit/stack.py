@@ -278,6 +278,7 @@ class Stack:
             "zoom": {
                 "server_url": self.zoom.server_urls()[0],
                 "rest_url": f"{self.control.url}/zoom",
+                "event_socket_url": self.zoom.event_socket_url(),
                 "client_id": self.secrets.client_id,
                 "client_secret": self.secrets.client_secret,
                 "secret_token": self.secrets.secret_token,
