@@ -150,7 +150,7 @@ class Handing:
         return record.settle(handoff, facts, now, self._rules)
 
     def _refusal(self, entity_id: str, server_urls: str) -> str | None:
-        """Why a stream must not or cannot be handed on, whatever Recall would say."""
+        """Why a stream must not or cannot be handed on, also if Recall would take it."""
         if not entity_id:
             return "Zoom named servers and no id of the meeting, and no start of this stream is known"
         return zoom.refused_host(server_urls, self._settings.zoom_server_hosts)
@@ -225,7 +225,7 @@ class Handing:
         return changed.result
 
     async def _written(self, handoff: HandOff, outcome: Outcome, now: int) -> HandOff:
-        """Write down what a try came to, merged with whatever happened meanwhile."""
+        """Write down what a try came to, merged with what happened meanwhile."""
         key, number, jitter = handoff.key, handoff.attempt.tries, self._randomness.uniform(0, 1)
 
         def decide(facts: Facts, handoffs: Mapping[str, HandOff]) -> Change[bool]:
@@ -301,11 +301,11 @@ class Handing:
 
     async def _send_outcome(self, start: tasks.Start, posts: list[tuple[Outcome, int]]) -> None:
         """Have what came of it written down later; if not even that can be done, try the record once more."""
-        told = tuple(
+        posted = tuple(
             tasks.Posted(kind=outcome.kind, reason=outcome.reason, status=outcome.status, mdc_id=outcome.mdc_id, at=at)
             for outcome, at in posts[-20:]
         )
-        message = tasks.Outcome(received_ms=start.received_ms, start=start, posts=told)
+        message = tasks.Outcome(received_ms=start.received_ms, start=start, posts=posted)
         try:
             await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), _OUTCOME_PATIENCE_MS)
         except QueueUnavailable as error:

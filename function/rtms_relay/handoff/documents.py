@@ -83,9 +83,8 @@ class _FirstHandOff(msgspec.Struct, kw_only=True):
     seen: list[str] = []
 
 
-def _handoff_of_first_edition(old: _FirstHandOff) -> HandOff:
-    revoked = old.retrieval in ("forgetting", "forgotten")
-    attempt = {
+def _attempt_of_first_edition(old: _FirstHandOff) -> Attempt:
+    fields = {
         "start_ts": old.event_ts,
         "state": old.state,
         "state_at": old.state_at,
@@ -99,6 +98,11 @@ def _handoff_of_first_edition(old: _FirstHandOff) -> HandOff:
         "mdc_id": old.mdc_id,
         "accepted_at": old.accepted_at,
     }
+    return msgspec.convert(fields, Attempt)
+
+
+def _handoff_of_first_edition(old: _FirstHandOff) -> HandOff:
+    revoked = old.retrieval in ("forgetting", "forgotten")
     retrieval = Retrieval(
         reason=old.retrieval_reason,
         ended_at=old.ended_at,
@@ -121,7 +125,7 @@ def _handoff_of_first_edition(old: _FirstHandOff) -> HandOff:
         account_id=old.account_id,
         epoch=old.event_ts,
         created_at=old.created_at,
-        attempt=msgspec.convert(attempt, Attempt),
+        attempt=_attempt_of_first_edition(old),
         retrieval=msgspec.structs.replace(retrieval, state=state),
         erasure=msgspec.convert(erasure, Erasure),
     )

@@ -145,7 +145,7 @@ def with_start(facts: Facts, start: Begun, deployment: str, *, begins: bool = Fa
 
 
 def with_run(facts: Facts, start: Begun, deployment: str) -> tuple[Facts, Run]:
-    """The facts with a run of this very start, whatever else is known."""
+    """The facts with a run of this very start, beside what else is known."""
     key = handoff_key(deployment, start.stream_id, start.server_urls, start.event_ts)
     if (known := facts.run(key)) is not None:
         return facts, known
@@ -180,7 +180,7 @@ def _same_servers(facts: Facts, run: Run, server_urls: str) -> bool:
 
 
 def with_stop(facts: Facts, event_ts: int, reason: int | None) -> Facts:
-    """The newest stop gives time and reason; one that revokes holds for ever, whatever comes before or after it."""
+    """The newest stop gives time and reason; one that revokes holds for ever, also if others come before or after it."""
     stopped_ts, stop_reason = max((event_ts, -1 if reason is None else reason), (facts.stopped_ts, facts.stop_reason))
     facts = replace(facts, stopped_ts=stopped_ts, stop_reason=stop_reason)
     if reason == REVOKED:
