@@ -35,7 +35,9 @@ def test_the_python_examples_run(page):
 
 
 def test_the_toml_example_is_a_scenario_and_its_mistake_reads_as_shown():
-    (example,) = blocks("scenarios.md", "toml")
+    example, by_hand = blocks("scenarios.md", "toml")
+    assert parse(by_hand).auto_start is False
+    assert [person.invited for person in parse(by_hand).people] == [True, False]
     assert [said.who.name for said in parse(example).utterances()] == ["Ada", "Zoë"]
     (shown,) = re.findall(r"^    (my-meeting\.toml:\d+: .*)$", TEXT["scenarios.md"], re.MULTILINE)
     with pytest.raises(ScenarioError) as caught:
