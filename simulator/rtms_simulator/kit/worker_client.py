@@ -66,7 +66,7 @@ class Recordings:
 
     async def one(self, key: str) -> HandOffDetail:
         """State and fresh links of one hand-off."""
-        return (await self._get(f"/recordings/{quote(key, safe='', errors='surrogateescape')}")).json()
+        return _decoded(await self._get(f"/recordings/{quote(key, safe='', errors='surrogateescape')}"), HandOffDetail)
 
     async def link(self, key: str, artifact: str | None = None) -> str:
         """A fresh pre-signed link."""
