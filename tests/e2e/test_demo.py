@@ -119,5 +119,5 @@ def test_for_people_it_shows_the_way_as_it_goes_a_table_at_the_end_and_leaves_no
 def test_a_state_url_that_the_functions_refuse_is_explained(tmp_path):
     done = rtmskit("demo", "--state", "mysql://x", cwd=tmp_path)
     assert done.returncode == 2
-    assert "STATE_URL" in done.stderr
+    assert "--state 'mysql://x' is no store" in done.stderr
     assert "Traceback" not in done.stderr

@@ -29,6 +29,7 @@ class Worker:
             routes=[
                 Route("/recordings", self.page),
                 Route(f"/recordings/{KEY}/download", self.download),
+                Route(f"/recordings/{GOLDEN['one']['id']}", self.one),
                 Route("/recordings/{key}", self.missing),
                 Route("/bytes", self.serve),
             ]
@@ -36,6 +37,9 @@ class Worker:
 
     async def download(self, request: Request) -> Response:
         return RedirectResponse(str(request.base_url) + "bytes", 302)
+
+    async def one(self, _request: Request) -> Response:
+        return JSONResponse(GOLDEN["one"] | self.changes)
 
     async def missing(self, _request: Request) -> Response:
         return JSONResponse(GOLDEN["missing"]["body"], GOLDEN["missing"]["status"])

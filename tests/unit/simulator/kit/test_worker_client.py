@@ -117,3 +117,11 @@ def test_the_real_workers_answers_are_decoded_whole():
     assert msgspec.to_builtins(page.recordings[0]).items() >= GOLDEN["page"]["recordings"][0].items()
     assert msgspec.to_builtins(one).items() >= GOLDEN["one"].items()
     assert one.links[one.recordings[0].id]["video_mixed"]
+
+
+async def test_one_hand_off_is_decoded_strictly_with_its_links(recordings, worker):
+    one = await recordings.one(GOLDEN["one"]["id"])
+    assert isinstance(one, HandOffDetail)
+    worker.changes = {"more": 1}
+    with pytest.raises(WorkerRefusedError, match="does not know"):
+        await recordings.one(GOLDEN["one"]["id"])
