@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rtms_simulator.scenario import FIRST_USER_ID, Action, Person, Scenario, ScenarioError
+from rtms_simulator.scenario import FIRST_USER_ID, KINDS, Action, Person, Scenario, ScenarioError
 from rtms_simulator.zoom.media.recording import Recording
 from rtms_simulator.zoom.media.transcripts.cue import Cue
 from rtms_simulator.zoom.media.transcripts.names import same_person
@@ -30,7 +30,9 @@ def cast(scenario: Scenario, recording: Recording | None, cues: tuple[Cue, ...])
     kept = tuple(
         action for action in _without(people, scenario.timeline) if action.kind not in _OVERRULED and action.at_s * 1000 <= duration_ms
     )
-    cameras = tuple(Action(0.0, "video_on", person.user_id) for person in people)
+    # A phone or contact-center call has no pictures, whatever the file holds.
+    on_camera = people if scenario.product in KINDS["video_on"].products else ()
+    cameras = tuple(Action(0.0, "video_on", person.user_id) for person in on_camera)
     try:
         return replace(scenario, people=people, timeline=(*cameras, *speech, *kept), duration_s=duration_ms / 1000)
     except ScenarioError as error:
