@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cogapp import Cog
 
+from rtms_simulator.recall.evidence import LABELS as ALL_LABELS
 from rtms_simulator.recall.records import tables as machine
 from rtms_simulator.recall.rtms.codes import STATUS_NAMES
 from rtms_simulator.recall.switches import switch_table
@@ -15,8 +16,8 @@ from rtms_simulator.recall.webhooks.realtime import NOT_REACHED
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "recall-coverage.md"
+LABELS = set(ALL_LABELS)
 UNIT = ROOT / "tests" / "unit" / "simulator"
-LABELS = {"documented", "schema", "live", "inferred", "unknown"}
 # The points whose defaults rest on [inf] or [?] in the reference's checklist.
 UNCERTAIN = {3, 6, 7, 8, 10, 11, 15, 18, 21}
 

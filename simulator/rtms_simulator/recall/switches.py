@@ -1,7 +1,6 @@
 """Every behaviour of the fake that the vendor's public documents leave open, as one documented switch with a default.
 
-Evidence labels: "documented" (stated by the vendor), "schema" (in a published schema), "live" (a published observation),
-"inferred" (by analogy; may be wrong), "unknown" (no evidence found; the default is a guess). docs/recall-coverage.md lists each.
+Each carries one of the labels of docs/evidence/README.md (recall/evidence.py); docs/recall-coverage.md lists them all.
 """
 
 from __future__ import annotations
@@ -9,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from rtms_simulator.recall.evidence import Label
 
 DAY = 86_400.0
 LocalUrls = Literal["none", "server_urls", "all"]
@@ -54,12 +55,12 @@ class RateLimits:
         return cls(None, None, None, None)
 
 
-def _switch(default: Any, point: int, evidence: str, doc: str) -> Any:
+def _switch(default: Any, point: int, evidence: Label, doc: str) -> Any:
     """A field of `RecallSwitches`: `point` is the checklist row (reference I), `evidence` its label."""
     return field(default=default, metadata=_about(point, evidence, doc))
 
 
-def _about(point: int, evidence: str, doc: str) -> dict[str, Any]:
+def _about(point: int, evidence: Label, doc: str) -> dict[str, Any]:
     return {"point": point, "evidence": evidence, "doc": doc}
 
 

@@ -98,7 +98,8 @@ class Api:
 
     def openapi(self) -> dict[str, Any]:
         """The document of the operations as the switches have them."""
-        return document(self._router().table, region=self._identity.region, version=self._identity.version)
+        limits = self._switches().limits
+        return document(self._router().table, region=self._identity.region, version=self._identity.version, limits=limits)
 
     # ASGI
 

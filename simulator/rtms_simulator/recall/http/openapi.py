@@ -1,16 +1,20 @@
 """The OpenAPI 3.1 document of what the fake serves, built from the tables that routing and validation use (pure).
 
-It describes the fake, so it shows inferred shapes as if they were certain; docs/recall-coverage.md says which ones are not.
+It describes the fake. How certain each field, status, parameter and limit is, stands beside it as `x-evidence` (recall/evidence.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from rtms_simulator.recall.evidence import LABELS, LIMITS, PARAMETERS, STATUSES, field_label, request_label
+from rtms_simulator.recall.http.limits import WINDOW_S
 from rtms_simulator.recall.http.operations import ROOT, Filter, Operation, schema_name
 from rtms_simulator.recall.http.schema import RequestContext, problems
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS, SHORTCUT_KINDS
+from rtms_simulator.recall.switches import RateLimits
 
 _S: dict[str, Any] = {"type": "string"}
 _UUID = {"type": "string", "format": "uuid"}
@@ -22,8 +26,8 @@ def _null(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None, *, closed: bool = True) -> dict[str, Any]:
-    found = {"type": "object", "properties": {**required, **(optional or {})}, "required": sorted(required)}
-    return {**found, "additionalProperties": False} if closed else found
+    schema = {"type": "object", "properties": {**required, **(optional or {})}, "required": sorted(required)}
+    return {**schema, "additionalProperties": False} if closed else schema
 
 
 def _ref(name: str) -> dict[str, Any]:
@@ -62,8 +66,8 @@ def _page(name: str) -> dict[str, Any]:
     return _object({"next": _LINK, "previous": _LINK, "results": {"type": "array", "items": _ref(name)}})
 
 
-def _schemas() -> dict[str, Any]:
-    embed = {
+def _recording_fields() -> dict[str, Any]:
+    return {
         "id": _UUID,
         "created_at": _TIME,
         "started_at": _null(_TIME),
@@ -73,56 +77,85 @@ def _schemas() -> dict[str, Any]:
         "media_shortcuts": _object({kind: _null(_ref(f"{schema_name(kind)}Shortcut")) for kind in SHORTCUT_KINDS}),
         "metadata": _METADATA,
     }
-    rtms = _object({"meeting_uuid": _S, "rtms_stream_id": _S, "server_urls": _S})
-    mdc = _object(
+
+
+def _recording() -> dict[str, Any]:
+    further = {
+        "realtime_endpoints": {"type": "array", "items": _REFERENCE},
+        "bot": _null(_REFERENCE),
+        "desktop_sdk_upload": _null(_REFERENCE),
+    }
+    return _object({**_recording_fields(), **further})
+
+
+def _realtime_endpoint() -> dict[str, Any]:
+    return _object(
         {
             "id": _UUID,
             "created_at": _TIME,
-            "status": _status(),
-            "recordings": {"type": "array", "items": _ref("EmbeddedRecording")},
+            "type": _S,
+            "url": _S,
+            "events": {"type": "array", "items": _S},
+            "status": _status("running", "done", "failed"),
             "metadata": _METADATA,
-            "recording_config": _null({"type": "object"}),
-        },
-        {
-            "zoom_rtms": _null(rtms),
-            "google_meet_media_api": {"type": "null"},
-            "status_changes": {"type": "array", "items": {"type": "object"}},
-        },
+            "recording": _REFERENCE,
+        }
     )
-    found: dict[str, Any] = {
-        "EmbeddedRecording": _object(embed),
-        "Recording": _object(
-            {
-                **embed,
-                "realtime_endpoints": {"type": "array", "items": _REFERENCE},
-                "bot": _null(_REFERENCE),
-                "desktop_sdk_upload": _null(_REFERENCE),
-            }
-        ),
-        "RealtimeEndpoint": _object(
-            {
-                "id": _UUID,
-                "created_at": _TIME,
-                "type": _S,
-                "url": _S,
-                "events": {"type": "array", "items": _S},
-                "status": _status("running", "done", "failed"),
-                "metadata": _METADATA,
-                "recording": _REFERENCE,
-            }
-        ),
-        "MeetingDirectConnect": mdc,
+
+
+def _mdc() -> dict[str, Any]:
+    always = {
+        "id": _UUID,
+        "created_at": _TIME,
+        "status": _status(),
+        "recordings": {"type": "array", "items": _ref("EmbeddedRecording")},
+        "metadata": _METADATA,
+        "recording_config": _null({"type": "object"}),
+    }
+    by_switch = {
+        "zoom_rtms": _null(_object({"meeting_uuid": _S, "rtms_stream_id": _S, "server_urls": _S})),
+        "google_meet_media_api": _null(_object({"space_name": _S})),
+        "status_changes": {"type": "array", "items": {"type": "object"}},
+    }
+    return _object(always, by_switch)
+
+
+def _schemas() -> dict[str, Any]:
+    schemas: dict[str, Any] = {
+        "EmbeddedRecording": _object(_recording_fields()),
+        "Recording": _recording(),
+        "RealtimeEndpoint": _realtime_endpoint(),
+        "MeetingDirectConnect": _mdc(),
         "MeetingDirectConnectArray": {"type": "array", "items": _ref("MeetingDirectConnect")},
         "FieldErrors": {"type": "object", "minProperties": 1},
         "Detail": _object({"code": _S, "detail": _S}),
     }
     for kind in ARTIFACT_KINDS:
         shortcut = _shortcut(kind)
-        found[f"{schema_name(kind)}Shortcut"] = shortcut
-        found[schema_name(kind)] = _object({**shortcut["properties"], "recording": _REFERENCE})
+        schemas[f"{schema_name(kind)}Shortcut"] = shortcut
+        schemas[schema_name(kind)] = _object({**shortcut["properties"], "recording": _REFERENCE})
     for name in ("MeetingDirectConnect", "Recording", "RealtimeEndpoint", *map(schema_name, ARTIFACT_KINDS)):
-        found[f"{name}Page"] = _page(name)
-    return found
+        schemas[f"{name}Page"] = _page(name)
+    return {name: _labelled(schema, partial(field_label, name)) for name, schema in schemas.items()}
+
+
+def _labelled(schema: Mapping[str, Any], label: Callable[[str], str], path: str = "") -> dict[str, Any]:
+    """A copy in which every field carries its `x-evidence`, inside objects, lists and alternatives, too."""
+    copy = dict(schema)
+    for key in ("anyOf", "oneOf"):
+        if key in copy:
+            copy[key] = [_labelled(option, label, path) for option in copy[key]]
+    if isinstance(copy.get("items"), Mapping):
+        copy["items"] = _labelled(copy["items"], label, path)
+    if "properties" in copy:
+        copy["properties"] = {
+            name: _labelled_field(inner, label, f"{path}.{name}" if path else name) for name, inner in copy["properties"].items()
+        }
+    return copy
+
+
+def _labelled_field(schema: Mapping[str, Any], label: Callable[[str], str], path: str) -> dict[str, Any]:
+    return {**_labelled(schema, label, path), "x-evidence": label(path)}
 
 
 _RETRY_AFTER = {"Retry-After": {"description": "whole seconds", "required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
@@ -155,7 +188,7 @@ def _responses(operation: Operation, known: Container[str]) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "done"}
     if operation.answer is not None:
         done["content"] = {"application/json": {"schema": _ref(operation.answer)}}
-    found: dict[str, Any] = {
+    responses: dict[str, Any] = {
         str(operation.success): {**done, "links": links},
         "401": {
             "description": "no key, a malformed header, a wrong key or another region's",
@@ -168,61 +201,78 @@ def _responses(operation: Operation, known: Container[str]) -> dict[str, Any]:
     }
     if operation.body is not None or operation.filters or "{id}" in operation.path:
         content = {"application/json": {"schema": _ref("FieldErrors")}}
-        found["400"] = {"description": "a field, a filter or the body is not as it should be", "content": content}
+        responses["400"] = {"description": "a field, a filter or the body is not as it should be", "content": content}
     if "{id}" in operation.path or operation.filters:
-        found["404"] = {"description": "no such object, or no such page", "content": {**_JSON_DETAIL, **_HTML}}
+        responses["404"] = {"description": "no such object, or no such page", "content": {**_JSON_DETAIL, **_HTML}}
     if operation.method in ("POST", "PATCH"):
-        found["409"] = {"description": "another request with this Idempotency-Key is in flight", "content": _JSON_DETAIL}
-        found["415"] = {"description": "a content type that is not read", "content": _JSON_DETAIL}
-    return dict(sorted(found.items()))
+        responses["409"] = {"description": "another request with this Idempotency-Key is in flight", "content": _JSON_DETAIL}
+        responses["415"] = {"description": "a content type that is not read", "content": _JSON_DETAIL}
+    return {status: _labelled_response(status, response) for status, response in sorted(responses.items())}
 
 
-def _parameter(given: Filter) -> dict[str, Any]:
+def _labelled_response(status: str, response: Mapping[str, Any]) -> dict[str, Any]:
+    of_status, of_body = STATUSES[status]
+    content = {kind: {**media, "x-evidence": of_body} for kind, media in response.get("content", {}).items()}
+    return {**response, "x-evidence": of_status, **({"content": content} if content else {})}
+
+
+def _parameter(filter_: Filter) -> dict[str, Any]:
     """A filter; an empty one is as good as none."""
     schema: dict[str, Any] = dict(_S)
-    if given.format in ("uuid", "date-time"):
-        schema = {"anyOf": [{**_S, "format": given.format}, {**_S, "maxLength": 0}]}
-    if given.choices:
-        schema["enum"] = [*given.choices, ""]
-    return {"name": given.name, "in": "query", "required": False, "schema": schema}
+    if filter_.format in ("uuid", "date-time"):
+        schema = {"anyOf": [{**_S, "format": filter_.format}, {**_S, "maxLength": 0}]}
+    if filter_.choices:
+        schema["enum"] = [*filter_.choices, ""]
+    return {"name": filter_.name, "in": "query", "required": False, "schema": schema, "x-evidence": PARAMETERS[filter_.name]}
 
 
-def _described(operation: Operation, known: Container[str]) -> dict[str, Any]:
-    parameters = [_parameter(given) for given in operation.filters]
+def _described(operation: Operation, known: Container[str], limits: RateLimits) -> dict[str, Any]:
+    parameters = [_parameter(filter_) for filter_ in operation.filters]
     if "{id}" in operation.path:
-        parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
+        path_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "x-evidence": PARAMETERS["id"]}
+        parameters.insert(0, path_id)
     if operation.method in ("POST", "PATCH"):
-        parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": _S})
-    found: dict[str, Any] = {
+        name = "Idempotency-Key"
+        parameters.append({"name": name, "in": "header", "required": False, "schema": _S, "x-evidence": PARAMETERS[name]})
+    described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
         "tags": [operation.resource],
         "parameters": parameters,
         "responses": _responses(operation, known),
+        "x-rate-limit": {
+            "requests": getattr(limits, operation.limit),
+            "seconds": WINDOW_S,
+            "of": "recording" if operation.limit == "create_transcript" else "workspace",
+            "x-evidence": LIMITS[operation.limit],
+        },
     }
     if operation.body is not None:
         # No body is an empty object, which is fine where nothing is required.
         empty_will_do = problems(operation.body, {}, RequestContext(operation.id, "")) is None
-        found["requestBody"] = {"required": not empty_will_do, "content": {"application/json": {"schema": operation.body.schema()}}}
-    return found
+        schema = _labelled(operation.body.schema(), partial(request_label, operation.id))
+        described["requestBody"] = {"required": not empty_will_do, "content": {"application/json": {"schema": schema}}}
+    return described
 
 
-def document(table: Iterable[Operation], *, region: str, version: str) -> dict[str, Any]:
-    """The whole document for a table of operations."""
+def document(table: Iterable[Operation], *, region: str, version: str, limits: RateLimits) -> dict[str, Any]:
+    """The document of a table of operations. A limit that is off is null."""
     paths: dict[str, dict[str, Any]] = {}
     operations = {operation.id: operation for operation in table}
     for operation in operations.values():
-        paths.setdefault(f"{ROOT}{operation.path}", {})[operation.method.lower()] = _described(operation, operations)
+        paths.setdefault(f"{ROOT}{operation.path}", {})[operation.method.lower()] = _described(operation, operations, limits)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Recall.ai Meeting Direct Connect, simulated",
             "version": version,
-            "description": f"Region {region}. Lists of recordings also take `metadata__KEY=VALUE`.",
+            "description": f"Region {region}. Lists of recordings also take `metadata__KEY=VALUE`. Every field, parameter, status and "
+            f"limit carries `x-evidence`: {', '.join(LABELS)}. They are explained in docs/evidence/README.md.",
         },
         "paths": paths,
         "components": {
             "schemas": _schemas(),
+            "responses": {"MethodNotAllowed": _labelled_response("405", {"description": "no such method here", "content": _JSON_DETAIL})},
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Token KEY"}},
         },
         "security": [{"token": []}],

@@ -10,12 +10,13 @@ from rtms_simulator.recall.http.openapi import document
 from rtms_simulator.recall.http.operations import Router, operations
 from rtms_simulator.recall.http.request_schemas import create_body
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
+from rtms_simulator.recall.switches import RateLimits
 
 TABLE = operations(create_body())
 
 
 def test_every_operation_is_described_once_and_every_reference_leads_somewhere():
-    described = document(TABLE, region="us-east-1", version="1")
+    described = document(TABLE, region="us-east-1", version="1", limits=RateLimits())
     ids = [operation["operationId"] for path in described["paths"].values() for operation in path.values()]
     assert sorted(ids) == sorted(operation.id for operation in TABLE)
     text = json.dumps(described)
@@ -63,7 +64,7 @@ async def test_what_is_served_fits_its_schema_also_under_other_switches(tmp_path
 
 
 def test_links_lead_from_what_is_made_to_what_can_be_done_with_it():
-    described = document(TABLE, region="us-east-1", version="1")
+    described = document(TABLE, region="us-east-1", version="1", limits=RateLimits())
     operations_by_id = {operation["operationId"]: operation for path in described["paths"].values() for operation in path.values()}
 
     def led(operation, status):
@@ -86,6 +87,6 @@ def test_links_lead_from_what_is_made_to_what_can_be_done_with_it():
 
 
 def test_a_bare_array_is_linked_by_its_first_element():
-    described = document(operations(create_body(), mdc_cursor=False), region="us-east-1", version="1")
+    described = document(operations(create_body(), mdc_cursor=False), region="us-east-1", version="1", limits=RateLimits())
     links = described["paths"]["/api/v1/meeting_direct_connect/"]["get"]["responses"]["200"]["links"]
     assert links["meeting_direct_connect_retrieve"]["parameters"] == {"id": "$response.body#/0/id"}
