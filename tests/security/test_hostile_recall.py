@@ -32,12 +32,27 @@ class Server:
         self._talk = talk
         self.heads: list[bytes] = []
         self._open: set[asyncio.StreamWriter] = set()
+        self._talks: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections.add(connection)
         self._open.add(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-            await self._talk(writer)
+            # A task of its own: asyncio logs a connection's task that was cancelled.
+            talk = asyncio.ensure_future(self._answer(writer))
+            self._talks.add(talk)
+            await asyncio.wait({talk})
+            if not talk.cancelled():
+                talk.result()
+        writer.close()
+
+    async def _answer(self, writer: asyncio.StreamWriter) -> None:
+        """Close right after the last piece, or the client sends its next request on this connection."""
+        await self._talk(writer)
         writer.close()
 
     async def __aenter__(self) -> Server:
@@ -49,7 +64,10 @@ class Server:
         self._server.close()
         for writer in self._open:
             writer.close()
-        await asyncio.sleep(0)
+        for talk in self._talks:
+            talk.cancel()
+        if self._connections:
+            await asyncio.wait(self._connections)
 
 
 @contextlib.asynccontextmanager
