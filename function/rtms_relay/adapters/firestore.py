@@ -186,7 +186,10 @@ def _parsed(version: str, stale: str) -> tuple[int, Any]:
     parts = _VERSION.fullmatch(version)
     if parts is None:
         raise Stale(stale)
-    return int(parts[1]), DatetimeWithNanoseconds.from_rfc3339(parts[2])
+    try:
+        return int(parts[1]), DatetimeWithNanoseconds.from_rfc3339(parts[2])
+    except ValueError:  # a month 13 has the form of a time and is none
+        raise Stale(stale) from None
 
 
 def _document(fields: Mapping[str, Any], *, revision: int) -> dict[str, Any]:
