@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import ssl
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,12 +30,13 @@ class CertificateAuthority:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._authority = _kept(directory / _KEY_FILE) or _made(directory / _KEY_FILE)
         self.ca_file = directory / "ca.pem"
         self.bundle_file = directory / "ca-bundle.pem"
-        pem = self._authority.cert_pem.bytes()
-        _write(self.ca_file, pem)
-        _write(self.bundle_file, _public_authorities() + b"\n" + pem)
+        with _alone(directory):
+            self._authority = _kept(directory / _KEY_FILE) or _made(directory / _KEY_FILE)
+            pem = self._authority.cert_pem.bytes()
+            _write(self.ca_file, pem)
+            _write(self.bundle_file, _public_authorities() + b"\n" + pem)
 
     def context_for(self, *names: str) -> ssl.SSLContext:
         """What a server needs to be `names` (DNS names, also `*.example.com`), over TLS 1.2 or later."""
@@ -56,21 +59,26 @@ def _kept(file: Path) -> trustme.CA | None:
 
 
 def _made(file: Path) -> trustme.CA:
-    """A new authority. Of two processes that make one at the same time both use the first one's."""
+    """A new authority, in the place of one that could not be used."""
     authority = trustme.CA(organization_name="rtmskit", organization_unit_name=f"made by rtmskit for {file.parent}"[:64])
-    own = file.with_name(f"{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+    own = file.with_name(f"{file.name}.new")
+    own.unlink(missing_ok=True)  # of a run that was killed here; it may be readable by others
+    with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(authority.private_key_pem.bytes() + authority.cert_pem.bytes())
-    if file.exists():  # it could not be used
-        own.replace(file)
-        return authority
-    try:
-        os.link(own, file)
-    except FileExistsError:
-        return _kept(file) or authority
-    finally:
-        own.unlink()
+    own.replace(file)
     return authority
+
+
+@contextmanager
+def _alone(directory: Path) -> Generator[None]:
+    """One process and one thread at a time: of two that begin together, both use the authority of the first one. A killed process
+    holds nothing."""
+    lock = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -78,7 +86,7 @@ def _write(file: Path, content: bytes) -> None:
     with suppress(OSError):
         if file.read_bytes() == content:
             return
-    own = file.with_name(f"{file.name}.{os.getpid()}")
+    own = file.with_name(f"{file.name}.new")
     own.write_bytes(content)
     own.replace(file)
 
