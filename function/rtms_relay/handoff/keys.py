@@ -4,9 +4,11 @@ A key that two tries share makes Recall answer the second like the first: nothin
 useless must be left, since Recall would repeat that answer for an hour (Recall docs, "Idempotency"). So:
 
 * an answer that certainly made nothing is followed by the next key;
+* without a connection the key stays: nothing can be stored under it, and while the store was away another try of key 0 may have
+  begun that no record knows;
 * one that may have made something by the same key; if it is the same answer twice, or 409 for 20 seconds, the next key is used,
   once per hand-off, and the hand-off is marked `unsure`;
-* a key that may have made something is not left for an answer that Recall's create never gave (no connection, 3xx, 401 to 405).
+* a key that may have made something is not left for an answer that Recall's create never gave (3xx, 401 to 405).
 
 Hashes here never change within a major version: `tests/unit/relay/handoff/test_keys.py` holds golden vectors.
 """
@@ -76,7 +78,7 @@ def left_open(keys: Keys) -> Keys:
 def after(keys: Keys, outcome: Outcome, now: int) -> Keys:
     """The keys after a try that was not accepted and not refused for good."""
     if outcome.kind == "made_nothing":
-        if keys.doubtful and not outcome.from_create:
+        if outcome.status == 0 or (keys.doubtful and not outcome.from_create):
             return keys
         return Keys(number=keys.number + 1, skipped=keys.skipped or keys.doubtful)
     repeated = outcome.answer == keys.answer

@@ -250,6 +250,18 @@ async def test_no_connection_after_a_lost_answer_does_not_change_the_key() -> No
     assert list(bench.recall.mdcs) == ["mdc-1"]
 
 
+async def test_no_connection_does_not_change_the_key_of_a_start_that_an_unrecorded_try_may_have_begun() -> None:
+    """Seed 160 of the simulated world: the store was away, a worker POSTed key 0 and crashed, the store came back, and the next worker
+    met "no connection" before it was Recall's turn to finish the first POST."""
+    bench = Bench()
+    bench.recall.script = [Answer(0, failure="unreachable"), Answer(0, failure="unreachable")]
+    await bench.zoom(started())
+    await bench.run(20)
+    assert bench.state() == "accepted"
+    assert bench.posted_keys() == [idempotency_key(bench.handoff().key, 0)] * 3
+    assert not bench.handoff().attempt.unsure
+
+
 async def test_a_2xx_without_an_id_is_asked_again() -> None:
     bench = Bench()
     bench.recall.script = [Answer(201, b"<html>")]

@@ -39,7 +39,12 @@ def test_keys_do_not_run_into_one_another() -> None:
 def test_what_certainly_made_nothing_is_followed_by_the_next_key(status: int) -> None:
     keys = keyring.after(keyring.used(Keys(), NOW), outcome(status, None, None), NOW)
     assert (keys.number, keys.first_at, keys.doubtful, keys.skipped) == (1, None, False, False)
-    assert keyring.after(Keys(), outcome(0, "unreachable", None), NOW).number == 1
+
+
+def test_without_a_connection_the_key_stays() -> None:
+    """Nothing can be stored under it; and a try of key 0 may be under way that was begun while the store was away."""
+    keys = keyring.used(Keys(), NOW)
+    assert keyring.after(keys, outcome(0, "unreachable", None), NOW) == keys
 
 
 @pytest.mark.parametrize("given", [LOST, outcome(0, "reset", None), outcome(408, None, None), outcome(425, None, None), BROKEN])
