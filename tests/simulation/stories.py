@@ -79,9 +79,21 @@ def _smaller(story: Story) -> Iterator[tuple[Plan, Chances]]:
         yield story.plan, dataclasses.replace(chances, crash_rate=0.0)
     for index, event in enumerate(events):
         yield Plan([*events[:index], *events[index + 1 :]], ends), chances
-        plain = dataclasses.replace(event, copies=1, replays=0, forgeries=0, late_ms=0.0)
-        if plain != event:
-            yield Plan([*events[:index], plain, *events[index + 1 :]], ends), chances
+        for plainer in _plainer(event):
+            yield Plan([*events[:index], plainer, *events[index + 1 :]], ends), chances
+
+
+def _plainer(event: ZoomEvent) -> Iterator[ZoomEvent]:
+    """All that surrounds an event taken away, then each kind of it alone, then half of it."""
+    nothing: dict[str, Any] = {"copies": 1, "replays": 0, "forgeries": 0, "late_ms": 0.0}
+    half = {"copies": (event.copies + 1) // 2, "replays": event.replays // 2, "forgeries": event.forgeries // 2}
+    steps = [nothing, *({name: value} for name, value in nothing.items()), *({name: value} for name, value in half.items())]
+    seen = {event}
+    for step in steps:
+        plainer = dataclasses.replace(event, **step)
+        if plainer not in seen:
+            seen.add(plainer)
+            yield plainer
 
 
 def write(story: Story, path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_story_survives_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(RecallModel, "__init__", careless)
     seed = next(seed for seed in range(50) if run(seed, streams=24).verdict.doubled)
-    story = shortest(seed, budget_s=8)
+    story = shortest(seed, budget_s=40)  # wall clock: it ends sooner where nothing shrinks any more
     assert len({event.stream for event in story.plan.events}) == 1
     assert len(story.told.splitlines()) < 60
     write(story, tmp_path / "story.json")
