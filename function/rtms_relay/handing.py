@@ -279,6 +279,8 @@ class Handing:
         """Hand it on with key 0 only, and send what came of it to `facts`. The same rules, on a value instead of a record.
 
         `handoff`: as it was when the store went away. `posts`: what was tried since its record was last written."""
+        if handoff is None:
+            await self._announce(start)
         posts = posts or []
         now = self._clock.now_ms()
         facts, run = known.with_run(_first_facts(start, now), _begun(start), self._settings.deployment)
@@ -298,6 +300,15 @@ class Handing:
         self._notices.changed([(before, handoff)], alert=bool(posts) and posts[-1][0].alert)
         await self._send_outcome(start, posts)
         return handoff.attempt.state
+
+    async def _announce(self, start: tasks.Start) -> None:
+        """Before a POST that no record knows of, leave word in `facts`: if this worker crashes at it, what it made must still be found, or
+        a revocation would not delete it. Best effort: the start is worth more than the word."""
+        message = tasks.Outcome(received_ms=start.received_ms, start=start, posts=())
+        try:
+            await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), budgets.ENQUEUE_MS)
+        except QueueUnavailable as error:
+            self._log("WARNING", "error", where="announce", what=str(error), stream=stream_key(start.stream_id))
 
     async def _send_outcome(self, start: tasks.Start, posts: list[tuple[Outcome, int]]) -> None:
         """Have what came of it written down later; if not even that can be done, try the record once more."""

@@ -189,6 +189,15 @@ def after_answer(attempt: Attempt, number: int, outcome: Outcome, now: int, jitt
     return replace(attempt, next_at=_next_try(attempt, number, outcome, now, jitter, rules))
 
 
+def tried_unseen(attempt: Attempt) -> Attempt:
+    """A try with key 0 that the record could not hold: it may have made something."""
+    if attempt.keys.number == 0 and attempt.posted:
+        return attempt
+    if attempt.keys.number == 0 and attempt.state == "pending":
+        return replace(attempt, keys=keyring.left_open(attempt.keys))
+    return replace(attempt, unsure=True)
+
+
 def _next_try(attempt: Attempt, number: int, outcome: Outcome, now: int, jitter: float, rules: Rules) -> int | None:
     """When to try again: after a pause, at the latest just before the end of the window; None: no time is left."""
     last = window_end(attempt, rules) - budgets.LAST_TRY_MS

@@ -220,14 +220,20 @@ def buried(handoff: HandOff) -> HandOff:
 
 
 def after_posts(handoff: HandOff, outcomes: Iterable[tuple[Outcome, int]], now: int, rules: Rules) -> HandOff:
-    """What came of POSTs with key 0 while the store was away: (outcome, when). They are over, so nothing is tried again for them."""
+    """What came of POSTs with key 0 while the store was away: (outcome, when). They are over, so nothing is tried again for them.
+
+    No outcome at all: a worker is about to begin such a POST, or has crashed at it.
+    """
     outcomes = tuple(outcomes)
+    if not outcomes:
+        return replace(handoff, attempt=attempts.tried_unseen(handoff.attempt))
     another_key = handoff.attempt.keys.number > 0
     for outcome, at in outcomes:
         handoff = after_answer(handoff, -1, outcome, at, 0.0, rules)
     attempt = handoff.attempt
     if attempt.posted:
-        return replace(handoff, attempt=replace(attempt, unsure=attempt.unsure or another_key))
+        # Every try used key 0 unless another key is on record, and one key makes one MDC.
+        return replace(handoff, attempt=replace(attempt, unsure=another_key))
     if attempt.state == "pending" and attempt.lease_until is None:
         attempt = replace(attempt, tries=max(attempt.tries, len(outcomes)), next_at=None)
         if outcomes and outcomes[-1][0].kind == "refused":

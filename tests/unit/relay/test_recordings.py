@@ -301,11 +301,12 @@ async def test_a_start_handed_on_without_the_store_is_erased_although_its_stream
     await bench.run(3)  # POSTed without the store; what came of it and the revocation wait on facts
     assert len(bench.recall.creates) == 1
     bench.store.trouble = fine
-    outcome, stop = sorted((task.body for task in bench.facts_queue.tasks), key=lambda body: b'"outcome"' not in body)
+    word, outcome, stop = sorted((task.body for task in bench.facts_queue.tasks), key=lambda body: b'"outcome"' not in body)
     await bench.worker.receive("/events", stop)
     await bench.run(5)  # the copy in the second region finds the stream revoked, and nothing made
     assert bench.handoff().erasure.state == "forgotten"
     await bench.worker.receive("/events", outcome)
+    await bench.worker.receive("/events", word)  # left before the POST, and late
     bench.recall.record("mdc-1")
     await bench.live(120)
     assert bench.recall.deleted == ["rec-1"]

@@ -22,7 +22,7 @@ JSON = st.recursive(
 
 @given(value=JSON, ascii_only=st.booleans())
 def test_the_own_reader_reads_sound_json_as_the_standard_library_does(value: Any, ascii_only: bool) -> None:
-    text = json.dumps({"value": value, "broken": "?"}, ensure_ascii=ascii_only).replace('"?"', "NaN")
+    text = json.dumps({"value": value}, ensure_ascii=ascii_only).removesuffix("}") + ', "broken": NaN}'
     read = tolerant.decode(text.encode("utf-8", "surrogatepass"))
     assert read == {"value": value, "broken": None}
 

@@ -6,14 +6,22 @@ from collections.abc import Callable
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import NOW, STREAM, A, B, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, A, B, started, stopped
 from tests.ports.plain import Crash
 
+from rtms_relay import tasks
 from rtms_relay.errors import QueueUnavailable, Stopping, StoreUnavailable
 from rtms_relay.handoff.keys import idempotency_key
 from rtms_relay.ports import Answer
 
 KEY_A = key_of(A)
+START = tasks.Start(event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=A, event_ts=NOW)
+
+
+def outcome_in(body: bytes) -> tasks.Outcome:
+    task = tasks.decode(body, "/events")
+    assert isinstance(task, tasks.Outcome)
+    return task
 
 
 def away(bench: Bench, *, permanent: bool = False) -> None:
@@ -55,6 +63,36 @@ async def test_a_store_that_is_away_costs_nothing(trouble: Callable[[Bench], Non
     assert (attempt.state, attempt.mdc_id, attempt.unsure) == ("accepted", "mdc-1", False)
     assert list(bench.recall.mdcs) == ["mdc-1"]
     assert not any(queue.tasks for queue in bench.queues.values())
+
+
+async def test_word_of_a_post_without_the_store_is_left_before_it() -> None:
+    """Seed 247 of the simulated world: the worker crashed between the POST and its outcome, and no record knew what it had made."""
+    bench = Bench()
+    left: list[bytes] = []
+
+    def looks() -> Answer:
+        left.extend(task.body for task in bench.facts_queue.tasks)
+        return Answer(503)
+
+    bench.recall.script = [looks]
+    bench.facts_queue.stalled = True
+    away(bench)
+    await bench.zoom(started())
+    await bench.run(3)
+    assert [(word.start.event_ts, word.posts) for word in map(outcome_in, left)] == [(NOW, ())]
+
+
+async def test_of_a_worker_that_crashed_at_such_a_post_the_record_says_that_something_may_have_been_made() -> None:
+    bench = Bench()
+    word = tasks.Outcome(start=START, posts=())
+    await bench.worker.receive("/events", tasks.encode(word))
+    assert bench.handoff(KEY_A).attempt.keys.doubtful
+    await bench.worker.receive("/events", tasks.encode(word))
+    bench.recall.script = [Answer(401)] * 100
+    await bench.live(400)
+    attempt = bench.handoff(KEY_A).attempt
+    assert (attempt.state, attempt.unsure) == ("expired", True)
+    assert set(bench.posted_keys()) <= {idempotency_key(KEY_A, 0)}
 
 
 async def test_a_permanent_error_of_the_store_alarms_at_once() -> None:
