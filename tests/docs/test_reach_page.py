@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "reach-the-fake.md").read_text()
 def test_it_has_the_lines_that_up_prints(tmp_path):
     lines = shell_lines(proxy_environment("http://127.0.0.1:41234", CertificateAuthority(tmp_path)))
     shown = PAGE.split("```text\n")[1].split("```")[0].splitlines()
-    assert [line.replace(str(tmp_path.resolve()), "/work/.rtmskit/tls") for line in lines] == shown
+    assert [line.replace(str(tmp_path.resolve()), "/home/you/project/.rtmskit/tls") for line in lines] == shown
 
 
 def test_every_refusal_is_explained():
