@@ -45,6 +45,8 @@ class BackgroundTasks:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # From Python 3.12 on, gather does not yield if all are done, so their own callbacks may not have run yet.
+            self._tasks.difference_update(tasks)
 
 
 async def first_of(*works: Awaitable[Any]) -> asyncio.Future[Any]:

@@ -56,6 +56,19 @@ async def test_closing_ends_every_task_and_those_that_are_started_meanwhile():
     await tasks.aclose()
 
 
+@pytest.mark.timeout(10)
+async def test_closing_right_after_a_task_has_ended_and_before_its_callbacks_ran_ends_too():
+    """From Python 3.12 on, `asyncio.gather` of futures that are all done does not yield: a loop around it never let the callbacks run."""
+    tasks = BackgroundTasks()
+
+    async def nothing():
+        pass
+
+    tasks.start(nothing())
+    await asyncio.create_task(tasks.aclose())  # its first step follows the end of `nothing` in the same turn of the loop
+    assert len(tasks) == 0
+
+
 async def test_a_task_gives_its_result_to_the_one_who_awaits_it():
     tasks = BackgroundTasks()
 
