@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import shlex
+import time
 from pathlib import Path
 
 import pytest
@@ -57,11 +58,13 @@ def played(command):
 
 
 def home(command, running, stream_id):
-    """The recording's row once it is done."""
-    for _ in range(100):
+    """The recording's row once it is done. Looks of one half minute are one task, so its end may be read only in the next one."""
+    until = time.monotonic() + 75
+    while time.monotonic() < until:
         [row] = [row for row in said(command("recordings", "list", "--json"))["recordings"] if row["rtms_stream_id"] == stream_id]
         if row["retrieval"] == "done":
             return row
+        time.sleep(0.5)
     raise AssertionError("\n".join(running.log[-40:]))
 
 
