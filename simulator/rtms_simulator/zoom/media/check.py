@@ -53,10 +53,8 @@ class FileReport(msgspec.Struct, frozen=True, omit_defaults=True):
     def lines(self) -> Iterator[str]:
         """The report for a person."""
         yield f"{self.path}: {self._head()}"
-        for track in self.tracks:
-            parts = ", ".join(part for part in (track.codec, track.details, track.name) if part)
-            what = "" if track.kind not in ("sound", "pictures") else " (played)" if track.plays else " (not played)"
-            yield f"  track {f'{track.part}.' if self.tracks[-1].part else ''}{track.index}: {track.kind}, {parts}{what}"
+        several = bool(self.tracks and self.tracks[-1].part)
+        yield from (f"  track {_track_line(track, several=several)}" for track in self.tracks)
         if self.speakers:
             names = ", ".join(f"{one.name} ({one.cues})" for one in self.speakers[:_SHOWN])
             more = f" and {len(self.speakers) - _SHOWN:,} more" if len(self.speakers) > _SHOWN else ""
@@ -74,6 +72,14 @@ class FileReport(msgspec.Struct, frozen=True, omit_defaults=True):
             return f"{self.form}, {self.cues:,} captions until {_clock(self.duration_s)}, {self.words:,} words{lost}"
         lost = f", {self.seconds_lost:.2f} s are lost" if self.seconds_lost else ""
         return f"{_clock(self.duration_s)}, of which {_clock(self.sound_s)} have sound{lost}"
+
+
+def _track_line(track: Track, *, several: bool) -> str:
+    """`several`: the file holds more than one recording, so that a track's number needs its part."""
+    number = f"{track.part}.{track.index}" if several else str(track.index)
+    parts = ", ".join(part for part in (track.codec, track.details, track.name) if part)
+    played = (" (played)" if track.plays else " (not played)") if track.kind in ("sound", "pictures") else ""
+    return f"{number}: {track.kind}, {parts}{played}"
 
 
 def check(path: Path, known: Iterable[str] = (), *, strict: bool = False) -> FileReport:

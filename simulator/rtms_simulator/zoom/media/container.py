@@ -49,32 +49,40 @@ def pieces(path: Path, part: Range | None, index: int, start_s: float = 0.0, *, 
         origin = (container.start_time or 0) / av.time_base
         if start_s > 0:
             container.seek(round((origin + start_s) * av.time_base))
-        packets = container.demux(stream)
-        at_s = max(0.0, start_s)
-        while True:
-            try:
-                packet = next(packets, None)
-            except (FFmpegError, OSError) as error:
-                yield Piece(at_s, None, f"the file cannot be read on: {_said(error)}")
-                return
-            if packet is None:
-                return
-            if packet.pts is not None and packet.time_base is not None:
-                at_s = float(packet.pts * packet.time_base) - origin
-            try:
-                decoded = packet.decode()
-            except (FFmpegError, ValueError, MemoryError) as error:
-                if any(mark in bytes(packet)[:256] for mark in _HEADS_WITHOUT_SOUND):
-                    continue
-                yield Piece(at_s, None, f"cannot be decoded: {_said(error)}", packet)
-                continue
-            for number, frame in enumerate(decoded):
-                if isinstance(frame, (av.AudioFrame, av.VideoFrame)):
-                    if frame.time is not None:
-                        at_s = frame.time - origin
-                    yield Piece(at_s, frame, packet=None if number else packet)
-                    if isinstance(frame, av.AudioFrame) and frame.sample_rate:
-                        at_s += frame.samples / frame.sample_rate
+        yield from _decoded(container.demux(stream), origin, max(0.0, start_s))
+
+
+def _decoded(packets: Iterator[av.Packet], origin: float, at_s: float) -> Iterator[Piece]:
+    """The pieces of all packets. A frame without a time of its own follows the one before it."""
+    while True:
+        try:
+            packet = next(packets, None)
+        except (FFmpegError, OSError) as error:
+            yield Piece(at_s, None, f"the file cannot be read on: {_said(error)}")
+            return
+        if packet is None:
+            return
+        if packet.pts is not None and packet.time_base is not None:
+            at_s = float(packet.pts * packet.time_base) - origin
+        frames, trouble = _frames(packet)
+        if trouble:
+            yield Piece(at_s, None, trouble, packet)
+        for number, frame in enumerate(frames):
+            if frame.time is not None:
+                at_s = frame.time - origin
+            yield Piece(at_s, frame, packet=None if number else packet)
+            if isinstance(frame, av.AudioFrame) and frame.sample_rate:
+                at_s += frame.samples / frame.sample_rate
+
+
+def _frames(packet: av.Packet) -> tuple[list[Frame], str]:
+    """(the frames of a packet, why it cannot be decoded)."""
+    try:
+        return [frame for frame in packet.decode() if isinstance(frame, (av.AudioFrame, av.VideoFrame))], ""
+    except (FFmpegError, ValueError, MemoryError) as error:
+        if any(mark in bytes(packet)[:256] for mark in _HEADS_WITHOUT_SOUND):
+            return [], ""
+        return [], f"cannot be decoded: {_said(error)}"
 
 
 def _said(error: Exception) -> str:

@@ -145,23 +145,12 @@ class _Reader:
 
     def _sound(self, streams: list[_Stream], extent: Range | None, size: int) -> SoundScan | None:
         """The track that is heard: the default one, or else the first, of those that are not silent throughout."""
-        tracks = sorted((stream for stream in streams if stream.kind == "audio"), key=lambda stream: (not stream.default, stream.index))
-        scans: list[SoundScan] = []
-        for stream in tracks:
-            scan = scan_sound(self.path, extent, stream.index, size)
-            if scan.formats:
-                scans.append(scan)
-            else:
-                self._say("lost", f"track {stream.index} ({stream.codec}) holds no sound that can be decoded")
-            if scan.formats and not scan.silent:
-                break
-        chosen = next((scan for scan in scans if not scan.silent), scans[0] if scans else None)
+        tracks = _in_order(streams, "audio")
+        chosen = self._first_with_sound(tracks, extent, size)
         if chosen is None:
             return None
-        others = [stream for stream in tracks if stream.index != chosen.index]
-        if others:
-            names = ", ".join(f"{stream.index} ({stream.called})" for stream in others)
-            self._say("note", f"sound track {chosen.index} is played; not played: {names}")
+        if others := [f"{stream.index} ({stream.called})" for stream in tracks if stream.index != chosen.index]:
+            self._say("note", f"sound track {chosen.index} is played; not played: {', '.join(others)}")
         if chosen.silent:
             self._say("note", "the sound is silent throughout")
         self.formats += [(self.at_s + at_s, form) for at_s, form in chosen.formats]
@@ -169,9 +158,22 @@ class _Reader:
         self.remarks += [msgspec.structs.replace(remark, at_s=self.at_s + (remark.at_s or 0.0)) for remark in chosen.remarks]
         return chosen
 
+    def _first_with_sound(self, tracks: list[_Stream], extent: Range | None, size: int) -> SoundScan | None:
+        """The first track that is not silent, or the first that can be decoded at all."""
+        silent: SoundScan | None = None
+        for stream in tracks:
+            scan = scan_sound(self.path, extent, stream.index, size)
+            if not scan.formats:
+                self._say("lost", f"track {stream.index} ({stream.codec}) holds no sound that can be decoded")
+            elif not scan.silent:
+                return scan
+            else:
+                silent = silent or scan
+        return silent
+
     def _pictures(self, streams: list[_Stream], extent: Range | None) -> tuple[int | None, float]:
         """(the stream that is shown, its length in seconds)."""
-        tracks = sorted((stream for stream in streams if stream.kind == "video"), key=lambda stream: (not stream.default, stream.index))
+        tracks = _in_order(streams, "video")
         for stream in tracks:
             end_s, broken = _picture_scan(self.path, extent, stream.index)
             for at_s, why in broken[:_SHOWN]:
@@ -242,6 +244,11 @@ class _Stream:
     @property
     def called(self) -> str:
         return f"{self.codec}, {self.name}" if self.name else self.codec
+
+
+def _in_order(streams: list[_Stream], kind: str) -> list[_Stream]:
+    """The streams of one kind: first those that the file calls its default."""
+    return sorted((stream for stream in streams if stream.kind == kind), key=lambda stream: (not stream.default, stream.index))
 
 
 def _picture_scan(path: Path, extent: Range | None, index: int) -> tuple[float, list[tuple[float, str]]]:

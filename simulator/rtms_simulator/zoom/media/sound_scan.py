@@ -12,7 +12,7 @@ from rtms_simulator.scenario.actions import LONGEST_S
 from rtms_simulator.zoom.media.container import channels, codec_name, opened
 from rtms_simulator.zoom.media.joined import Range
 from rtms_simulator.zoom.media.remarks import Remark
-from rtms_simulator.zoom.media.sound_track import heard
+from rtms_simulator.zoom.media.sound_track import Heard, heard
 
 _QUIET = 10 / 32_768
 """No sample above this is silence: what encoders leave of it."""
@@ -41,39 +41,47 @@ def scan_sound(path: Path, part: Range | None, index: int, size: int) -> SoundSc
     rows = container_format in _ROWS_OF_FRAMES
     found = SoundScan(index)
     troubles = _Troubles(found, size if rows else 0)
-    before, frame_s = "", 0.0
+    frame_s = 0.0
     for piece in heard(path, part, index):
-        if piece.gap_s or piece.trouble or (rows and piece.skipped):
-            troubles.add(piece.at_s, piece.gap_s, piece.trouble, piece.skipped if rows else 0, last=piece.frame is None)
-        frame = piece.frame
-        if frame is None:
+        troubles.look_at(piece)
+        if piece.frame is None:
             continue
-        form = f"{codec}, {frame.sample_rate} Hz, {channels(frame.layout)}"
-        if form != before:
-            found.formats.append((round(piece.at_s, 3), form))
-            before = form
-        if found.silent and _loudness(frame) > _QUIET:
-            found.silent = False
-        length_s = frame.samples / (frame.sample_rate or 1)
-        frame_s = max(frame_s, length_s)
-        found.sound_s += length_s
-        found.end_s = piece.at_s + length_s
+        frame_s = max(frame_s, _add(found, piece.at_s, piece.frame, codec))
         if found.end_s > LONGEST_S and declared_s is not None and declared_s > found.end_s:
             # Nothing of the rest can be played.
             found.end_s = declared_s
             break
-    if declared_s is not None and container_format != "mp3" and 0 < found.end_s - declared_s < frame_s:
-        # A codec's last frame is longer than what was encoded.
-        found.sound_s -= found.end_s - declared_s
-        found.end_s = declared_s
-    if declared_s is not None and found.formats and declared_s - found.end_s > frame_s:
-        what = f"the file is cut: its head promises {declared_s:.2f} s"
-        found.remarks.append(Remark("lost", what, at_s=found.end_s, lost_s=declared_s - found.end_s))
+    if declared_s is not None:
+        _compare(found, declared_s, frame_s, exact=container_format != "mp3")
     if len(found.formats) > 1:
         changes = "; ".join(f"at {at_s:.2f} s {form}" for at_s, form in found.formats[1:_SHOWN])
         found.remarks.append(Remark("note", f"the format changes: {found.formats[0][1]}, then {changes}"))
     troubles.close()
     return found
+
+
+def _add(found: SoundScan, at_s: float, frame: av.AudioFrame, codec: str) -> float:
+    """Take in what one frame shows. Its length in seconds."""
+    form = f"{codec}, {frame.sample_rate} Hz, {channels(frame.layout)}"
+    if not found.formats or form != found.formats[-1][1]:
+        found.formats.append((round(at_s, 3), form))
+    if found.silent and _loudness(frame) > _QUIET:
+        found.silent = False
+    length_s = frame.samples / (frame.sample_rate or 1)
+    found.sound_s += length_s
+    found.end_s = at_s + length_s
+    return length_s
+
+
+def _compare(found: SoundScan, declared_s: float, frame_s: float, *, exact: bool) -> None:
+    """What the file's head promises, beside what is there. `exact`: the container says where inside the last frame the sound ends."""
+    if exact and 0 < found.end_s - declared_s < frame_s:
+        # A codec's last frame is longer than what was encoded.
+        found.sound_s -= found.end_s - declared_s
+        found.end_s = declared_s
+    if found.formats and declared_s - found.end_s > frame_s:
+        what = f"the file is cut: its head promises {declared_s:.2f} s"
+        found.remarks.append(Remark("lost", what, at_s=found.end_s, lost_s=declared_s - found.end_s))
 
 
 class _Troubles:
@@ -85,8 +93,14 @@ class _Troubles:
         self._told = 0
         self._more_s = 0.0
 
-    def add(self, at_s: float, gap_s: float, trouble: str, skipped: int, *, last: bool) -> None:
-        if skipped and not gap_s and self._size:
+    def look_at(self, piece: Heard) -> None:
+        """Skipped bytes count only where the container is a row of frames (`size` is not 0)."""
+        skipped = piece.skipped if self._size else 0
+        if piece.gap_s or piece.trouble or skipped:
+            self._add(piece.at_s, piece.gap_s, piece.trouble, skipped, last=piece.frame is None)
+
+    def _add(self, at_s: float, gap_s: float, trouble: str, skipped: int, *, last: bool) -> None:
+        if skipped and not gap_s:
             # Rows of frames carry no times: what is missing shows only in bytes.
             gap_s = 0.0 if last and not trouble else skipped * at_s / self._size if at_s else 0.0
             trouble = trouble or f"{skipped:,} bytes are no sound"

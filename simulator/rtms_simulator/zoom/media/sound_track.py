@@ -37,13 +37,9 @@ def heard(path: Path, part: Range | None, index: int, start_s: float = 0.0) -> I
     end: float | None = None if start_s > 0 else 0.0
     shift = 0.0
     trouble = ""
-    place: int | None = None
-    skipped = 0
+    passed = _PassedOver()
     for piece in pieces(path, part, index, start_s):
-        if piece.packet is not None and piece.packet.pos is not None and piece.packet.pos >= 0:
-            if place is not None and piece.packet.pos > place:
-                skipped += piece.packet.pos - place
-            place = piece.packet.pos + piece.packet.size
+        passed.look_at(piece.packet)
         if not isinstance(piece.frame, av.AudioFrame):
             trouble = piece.trouble or trouble
             continue
@@ -56,6 +52,26 @@ def heard(path: Path, part: Range | None, index: int, start_s: float = 0.0) -> I
         gap_s = at_s - end if at_s - end > GAP_S else 0.0
         length_s = piece.frame.samples / (piece.frame.sample_rate or 1)
         at_s = end + gap_s
-        yield Heard(at_s, piece.frame, gap_s, trouble, skipped)
-        end, trouble, skipped = at_s + length_s, "", 0
-    yield Heard(end or 0.0, None, 0.0, trouble, skipped)
+        yield Heard(at_s, piece.frame, gap_s, trouble, passed.take())
+        end, trouble = at_s + length_s, ""
+    yield Heard(end or 0.0, None, 0.0, trouble, passed.take())
+
+
+class _PassedOver:
+    """How many bytes of the file lie between the packets that the decoder was given."""
+
+    def __init__(self) -> None:
+        self._place: int | None = None
+        self._bytes = 0
+
+    def look_at(self, packet: av.Packet | None) -> None:
+        if packet is None or packet.pos is None or packet.pos < 0:
+            return
+        if self._place is not None and packet.pos > self._place:
+            self._bytes += packet.pos - self._place
+        self._place = packet.pos + packet.size
+
+    def take(self) -> int:
+        """The bytes since the last call."""
+        count, self._bytes = self._bytes, 0
+        return count

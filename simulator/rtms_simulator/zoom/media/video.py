@@ -80,25 +80,29 @@ def active_speaker(scenario: Scenario) -> tuple[Span, ...]:
     """Whose camera is shown when (data_opt 3): the one of those switched on whose owner began to speak last; nobody when all are off."""
     cameras = scenario.cameras()
     utterances = scenario.utterances()
-    moments = sorted({edge for span in cameras for edge in (span.start_ms, span.end_ms)} | {said.start_ms for said in utterances})
-    place = {person.user_id: index for index, person in enumerate(scenario.people)}
-    spoke: dict[int, int] = {}
+    edges = {edge for span in cameras for edge in (span.start_ms, span.end_ms)}
+    moments = sorted(edges | {said.start_ms for said in utterances})
+    # Who sits further down the list is the lesser choice as long as neither has spoken.
+    spoke = {person.user_id: (-1, -index) for index, person in enumerate(scenario.people)}
     ahead = iter(utterances)
     coming = next(ahead, None)
     shown: list[Span] = []
     for begin, end in itertools.pairwise(moments):
         while coming is not None and coming.start_ms <= begin:
-            spoke[coming.who.user_id] = coming.start_ms
+            spoke[coming.who.user_id] = (coming.start_ms, spoke[coming.who.user_id][1])
             coming = next(ahead, None)
         on = [span.who for span in cameras if span.start_ms <= begin < span.end_ms]
-        if not on:
-            continue
-        who = max(on, key=lambda person: (spoke.get(person.user_id, -1), -place[person.user_id]))
-        if shown and shown[-1].end_ms == begin and shown[-1].who is who:
-            shown[-1] = Span(shown[-1].start_ms, end, who)
-        else:
-            shown.append(Span(begin, end, who))
+        if on:
+            _show(shown, Span(begin, end, max(on, key=lambda person: spoke[person.user_id])))
     return tuple(shown)
+
+
+def _show(shown: list[Span], span: Span) -> None:
+    """Add a span, or lengthen the last one when it goes on without a break."""
+    if shown and shown[-1].end_ms == span.start_ms and shown[-1].who is span.who:
+        shown[-1] = Span(shown[-1].start_ms, span.end_ms, span.who)
+    else:
+        shown.append(span)
 
 
 class Camera:

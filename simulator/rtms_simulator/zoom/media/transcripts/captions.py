@@ -97,16 +97,21 @@ class Captions:
             payload = self._open.payload
             due = {str(len(self.captions)), str(len(self.captions) + 1)}
             return payload.pop()[1] if payload and payload[-1][1].strip() in due else None
-        if not self._block or self._block[-1][1].startswith((SIGNATURE, "NOTE")):
+        if not self._block or not self._may_identify(self._block[-1][1]):
             return None
-        if len(self._block) > 1 and not self._block[-1][1].strip().isdigit():
-            return None  # WebVTT: an identifier is the first line of its block
-        if self.captions and not self.captions[-1].payload and not _NUMBER.fullmatch(self._block[-1][1].strip()):
-            return None  # a caption without words, a blank line, then its words
         number, text = self._block.pop()
         if not text.strip().isdigit() and not _ZOOM_SPEAKER.fullmatch(text.strip()):
             self._identifiers.append((number, text))
         return text
+
+    def _may_identify(self, text: str) -> bool:
+        """Whether the last line of the block before the times is no part of a header or comment, and no words either."""
+        if text.startswith((SIGNATURE, "NOTE")):
+            return False
+        if len(self._block) > 1 and not text.strip().isdigit():
+            return False  # WebVTT: an identifier is the first line of its block
+        without_words = self.captions and not self.captions[-1].payload
+        return not without_words or _NUMBER.fullmatch(text.strip()) is not None  # else: a caption, a blank line, then its words
 
     def _end_block(self) -> None:
         block, self._block, self._open = self._block, [], None

@@ -36,11 +36,21 @@ class Voice:
     lines: list[str]
     tagged: bool = False
 
+    def written(self) -> list[str]:
+        """The lines that are not blank, without the spaces around them."""
+        return [line.strip() for line in self.lines if line and not line.isspace()]
+
 
 def voices(text: str) -> list[Voice]:
     """The voices of a caption's text in their order; one with a name may have no words. Words after a `</v>` belong to its voice."""
     if "<" not in text and "{" not in text:
         return [Voice(None, html.unescape(text).split("\n") if "&" in text else text.split("\n"))]
+    spoken = [Voice(speaker, text.split("\n"), tagged) for speaker, tagged, text in _apart(text)]
+    return [voice for voice in spoken if voice.speaker or voice.written()]
+
+
+def _apart(text: str) -> list[tuple[str | None, bool, str]]:
+    """(speaker, whether a tag begins it, text) of each voice, empty ones too."""
     apart: list[tuple[str | None, bool, list[str]]] = [(None, False, [])]
     at = 0
     for match in _TAG.finditer(text):
@@ -51,5 +61,4 @@ def voices(text: str) -> list[Voice]:
         elif match[0][1:2] in "vV" and match["end"] is None:
             apart.append((clean_name(html.unescape(match["voice"] or "")), True, []))
     apart[-1][2].append(html.unescape(text[at:]))
-    spoken = [Voice(speaker, "".join(parts).split("\n"), tagged) for speaker, tagged, parts in apart]
-    return [voice for voice in spoken if voice.speaker or any(line and not line.isspace() for line in voice.lines)]
+    return [(speaker, tagged, "".join(parts)) for speaker, tagged, parts in apart]

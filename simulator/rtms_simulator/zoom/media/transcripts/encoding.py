@@ -23,21 +23,30 @@ def text_lines(data: bytes) -> tuple[list[str], list[Remark]]:
     A NUL becomes U+FFFD (WebVTT, 4.1). Bytes that are no UTF-8 are read one by one as Windows-1252, as files are often joined of both.
     """
     remarks: list[Remark] = []
-    mark, encoding = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", ""))
-    encoding = encoding or _without_mark(data)
-    data = data[len(mark) :]
-    if len(mark) == 2 and data.isascii() and b"\0" not in data:
-        encoding = "utf-8"  # two stray bytes: text in UTF-16 of letters that ASCII has would be full of zeros
+    encoding, data = _encoding(data)
     text = data.decode(encoding, errors="surrogateescape" if encoding == "utf-8" else "replace")
     if encoding != "utf-8":
         remarks.append(Remark("note", f"written in {encoding.upper()}"))
     # A second file joined to the first brings its own byte order mark.
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
-    odd = "\0" in text or not text.isascii()
     lines = text.split("\n")
-    if odd:
-        lines = [line if line.isascii() and "\0" not in line else _mended(line, number, remarks) for number, line in enumerate(lines, 1)]
+    if _is_odd(text):
+        lines = [_mended(line, number, remarks) if _is_odd(line) else line for number, line in enumerate(lines, 1)]
     return lines, remarks
+
+
+def _is_odd(text: str) -> bool:
+    """Whether there may be anything to mend in it."""
+    return "\0" in text or not text.isascii()
+
+
+def _encoding(data: bytes) -> tuple[str, bytes]:
+    """(the encoding, the bytes without a byte order mark)."""
+    mark, encoding = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", ""))
+    data = data[len(mark) :]
+    if len(mark) == 2 and data.isascii() and b"\0" not in data:
+        return "utf-8", data  # two stray bytes: text in UTF-16 of letters that ASCII has would be full of zeros
+    return encoding or _without_mark(data), data
 
 
 def _without_mark(data: bytes) -> str:

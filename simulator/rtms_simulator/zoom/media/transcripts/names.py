@@ -104,26 +104,19 @@ class Speakers:
 
     def __init__(self, openings: Sequence[str], continuations: Iterable[str] = (), known: Iterable[str] = ()) -> None:
         """`openings`: the first line of each caption without a voice tag; `continuations`: their other lines."""
-        self._people = {same_person(name) for name in known}
-        self._repeated = set(self._people)
-        first = Counter(same_person(head[0]) for head in map(head_of, openings) if head)
-        later = Counter(same_person(head[0]) for head in map(head_of, continuations) if head)
-        spelled = {same_person(head[0]): head[0] for head in map(head_of, openings) if head}
-        spelled |= {same_person(head[0]): head[0] for head in map(head_of, continuations) if head and same_person(head[0]) not in spelled}
+        known_keys = {same_person(name) for name in known}
+        opening_names, later_names = _head_names(openings), _head_names(continuations)
+        first = Counter(map(same_person, opening_names))
+        count = first + Counter(map(same_person, later_names))
+        # How a name is written first, in the openings before the other lines.
+        spelled = {same_person(name): name for name in reversed(opening_names + later_names)}
         forms = {key: form_of(name) for key, name in spelled.items()}
-        likely = sum(count for key, count in first.items() if key in self._people or forms[key] == "name" or _repeated(forms[key], count))
+        likely = sum(number for key, number in first.items() if key in known_keys or _is_likely(forms[key], number))
         headed = bool(openings) and likely >= self._HEADED * len(openings)
-        for key, form in forms.items():
-            count = first[key] + later[key]
-            if count > 1:
-                self._repeated.add(key)
-            if form == "name":
-                proven = count > 1 or (headed and first[key])
-            else:
-                often = count >= self._OFTEN and count >= self._SHARE * len(openings)
-                proven = form == "sentence" and (often or (headed and first[key] > 1))
-            if proven:
-                self._people.add(key)
+        often = max(self._OFTEN, self._SHARE * len(openings))
+        proven = {key for key, form in forms.items() if _is_proven(form, first[key], count[key], often, headed=headed)}
+        self._people = known_keys | proven
+        self._repeated = known_keys | {key for key, number in count.items() if number > 1}
 
     def split(self, line: str) -> tuple[str, str] | None:
         """(name, words) of a line that a proven speaker's name begins, or None for a line of words.
@@ -135,5 +128,16 @@ class Speakers:
         return head if head and same_person(head[0]) in proven else None
 
 
-def _repeated(form: Form, count: int) -> bool:
-    return form == "sentence" and count > 1
+def _head_names(lines: Iterable[str]) -> list[str]:
+    return [head[0] for head in map(head_of, lines) if head]
+
+
+def _is_likely(form: Form, count: int) -> bool:
+    return form == "name" or (form == "sentence" and count > 1)
+
+
+def _is_proven(form: Form, first: int, count: int, often: float, *, headed: bool) -> bool:
+    """`first`: how many captions begin with it; `count`: how many lines do; `headed`: most captions begin with a head."""
+    if form == "name":
+        return count > 1 or (headed and first > 0)
+    return form == "sentence" and (count >= often or (headed and first > 1))

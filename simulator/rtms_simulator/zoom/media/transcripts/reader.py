@@ -98,23 +98,35 @@ def parse(data: bytes, suffix: str, known: Sequence[str] = ()) -> Transcript:
 
 def _read(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cue], list[Remark]]:
     opening = next((line.lstrip() for line in lines if line.strip()), "")
-    webvtt = opening.startswith(SIGNATURE)
-    if not webvtt:
-        # An arrow line may also be spoken, and a caption's text may look like a head: the form that explains more lines is meant.
-        arrows = sum(1 for line in lines if (">" in line or "\u2192" in line) and timing(line))
-        read = saved_captions(lines)
-        if read is not None and len(read[0]) >= arrows:
-            return ("Zoom captions", *read)
-        if not arrows and (read := timed_lines(lines, known)) is not None:
-            return ("timed lines", *read)
+    if opening.startswith(SIGNATURE):
+        captions = Captions(lines)
+        return "WebVTT", _spoken(captions, known), captions.remarks
+    return _text_form(lines, known) or _unsigned(lines, known)
+
+
+def _text_form(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cue], list[Remark]] | None:
+    """Zoom's text forms, if the lines have one of them.
+
+    An arrow line may also be spoken, and a caption's text may look like a head: the form that explains more lines is meant.
+    """
+    arrows = sum(1 for line in lines if (">" in line or "\u2192" in line) and timing(line))
+    read = saved_captions(lines)
+    if read is not None and len(read[0]) >= arrows:
+        return ("Zoom captions", *read)
+    if not arrows and (read := timed_lines(lines, known)) is not None:
+        return ("timed lines", *read)
+    return None
+
+
+def _unsigned(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cue], list[Remark]]:
+    """SubRip, or WebVTT without its first line."""
     captions = Captions(lines)
     cues = _spoken(captions, known)
-    form = "WebVTT" if webvtt or captions.captions else ""
-    if not webvtt and any("," in lines[one.line - 1].partition("-->")[0] for one in captions.captions[:3]):
-        form = "SubRip"
-    elif not webvtt and cues:
+    if any("," in lines[one.line - 1].partition("-->")[0] for one in captions.captions[:3]):
+        return "SubRip", cues, captions.remarks
+    if cues:
         captions.remarks.append(Remark("repaired", "the line WEBVTT at the beginning is missing", line=1))
-    return form, cues, captions.remarks
+    return "WebVTT" if captions.captions else "", cues, captions.remarks
 
 
 def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
@@ -139,14 +151,19 @@ def _speakers(captions: Sequence[Caption], parts: Sequence[list[Voice]], known: 
     continuations: list[str] = []
     for caption, said in zip(captions, parts, strict=True):
         for voice in said:
-            lines = [line.strip() for line in voice.lines if line and not line.isspace()]
-            if voice.tagged or caption.speaker or not lines:
-                continue
-            # Several people in one caption: each line is one's opening.
-            each = len(lines) > 1 and all((head := head_of(line)) and head[1] and form_of(head[0]) == "name" for line in lines)
-            openings += lines if each else lines[:1]
-            continuations += [] if each else lines[1:]
+            if not voice.tagged and not caption.speaker:
+                lines = voice.written()
+                # Several people in one caption: each line is one's opening.
+                count = len(lines) if len(lines) > 1 and all(map(_begins_with_name, lines)) else 1
+                openings += lines[:count]
+                continuations += lines[count:]
     return Speakers(openings, continuations, {*known, *filter(None, named)})
+
+
+def _begins_with_name(line: str) -> bool:
+    """Whether it reads `Name: words`."""
+    head = head_of(line)
+    return head is not None and head[1] != "" and form_of(head[0]) == "name"
 
 
 def _turns(voice: Voice, named: str | None, speakers: Speakers) -> list[tuple[str | None, str]]:
@@ -154,21 +171,24 @@ def _turns(voice: Voice, named: str | None, speakers: Speakers) -> list[tuple[st
     if voice.tagged or named:
         return [(voice.speaker or named, " ".join(" ".join(voice.lines).split()))]
     turns: list[tuple[str | None, list[str]]] = [(None, [])]
-    lines = [line for line in voice.lines if line and not line.isspace()]
-    place = 0
-    while place < len(lines):
-        head = speakers.split(lines[place].strip())
-        if head is None and ":" not in lines[place] and place + 1 < len(lines):
-            # A name may go over the end of a line.
-            head = speakers.split(f"{lines[place].strip()} {lines[place + 1].strip()}")
-            place += head is not None
+    lines = voice.written()
+    while lines:
+        head, count = _turn_head(lines, speakers)
         if head is not None:
             turns.append((head[0], [head[1]]))
         else:
-            turns[-1][1].append(lines[place])
-        place += 1
+            turns[-1][1].append(lines[0])
+        del lines[:count]
     said = [(name, " ".join(" ".join(words).split())) for name, words in turns]
     return [turn for turn in said if turn[0] is not None or turn[1]]
+
+
+def _turn_head(lines: Sequence[str], speakers: Speakers) -> tuple[tuple[str, str] | None, int]:
+    """((speaker, words) of the first line or None, how many lines this takes: a name may go over the end of a line)."""
+    head = speakers.split(lines[0])
+    if head is None and ":" not in lines[0] and len(lines) > 1 and (head := speakers.split(f"{lines[0]} {lines[1]}")):
+        return head, 2
+    return head, 1
 
 
 def _spans(captions: Sequence[Caption]) -> list[tuple[int, int]]:

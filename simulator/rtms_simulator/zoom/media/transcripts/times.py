@@ -12,6 +12,8 @@ _SETTING = re.compile(
     r"(?:line|position|size):-?[\d.]+%?(?:,[a-z-]+)?|align:(?:start|center|middle|end|left|right)|vertical:(?:rl|lr)|region:\S+|[XY][12]:\d+"
 )
 
+_WORD = re.compile(r"\S+")
+
 DAY_MS = 86_400_000
 HALF_DAY_MS = DAY_MS // 2
 
@@ -49,10 +51,8 @@ def timing(line: str) -> Timing | None:
     left, _, right = line.partition(arrow)
     left, right = left.strip(), right.lstrip(">").strip()
     begins, ends = _TIME.fullmatch(left), _TIME.match(right)
-    first, _, behind = right.partition(" ")
-    rest = right[ends.end() :].strip() if ends else behind.strip()
-    while rest and _SETTING.fullmatch(rest.split(None, 1)[0]):
-        rest = rest.partition(" ")[2].strip() if " " in rest else ""
+    first, behind = [*right.split(None, 1), "", ""][:2]
+    rest = _without_settings(right[ends.end() :] if ends else behind)
     if begins and ends:
         return Timing(_ms(begins), _ms(ends), rest)
     if arrow != "-->" or not _broken(left, first):
@@ -60,6 +60,13 @@ def timing(line: str) -> Timing | None:
     # One side cannot be read, as where a file was cut; words on either side would have made it speech.
     unread = " ".join(side for side, moment in ((left, begins), (first, ends)) if not moment)
     return Timing(_ms(begins), _ms(ends), rest, unread.strip())
+
+
+def _without_settings(text: str) -> str:
+    """What follows a caption's settings (`line:79% align:center`): words that somebody put there."""
+    words = _WORD.finditer(text)
+    start = next((word.start() for word in words if not _SETTING.fullmatch(word[0])), len(text))
+    return text[start:].strip()
 
 
 def _broken(left: str, right: str) -> bool:
@@ -98,11 +105,8 @@ def run_on(moments: Sequence[Clock]) -> list[int]:
     are no clock. Inferred: an earliest moment of an hour or more, AM or PM, or a clock that begins again is the one on the wall, and
     times count from the earliest.
     """
-    hours = [moment.ms // 3_600_000 for moment in moments]
     marked = any(moment.marked for moment in moments)
-    period = DAY_MS if marked or any(hour < 1 or hour > 12 for hour in hours) else HALF_DAY_MS
-    if any(hour >= 24 for hour in hours):
-        period = 0
+    period = _period_ms(moments, marked=marked)
     continued: list[int] = []
     for moment in moments:
         now = moment.ms
@@ -113,3 +117,11 @@ def run_on(moments: Sequence[Clock]) -> list[int]:
     begun_again = any(now != moment.ms for now, moment in zip(continued, moments, strict=True))
     origin = earliest if marked or begun_again or earliest >= 3_600_000 else 0
     return [now - origin for now in continued]
+
+
+def _period_ms(moments: Sequence[Clock], *, marked: bool) -> int:
+    """After how long the clock begins again; 0 for times that are no clock's."""
+    hours = [moment.ms // 3_600_000 for moment in moments]
+    if any(hour >= 24 for hour in hours):
+        return 0
+    return DAY_MS if marked or any(hour < 1 or hour > 12 for hour in hours) else HALF_DAY_MS

@@ -29,6 +29,10 @@ class Said:
     speaker: str | None
     words: list[str] = field(default_factory=list)
 
+    def drop_blank(self) -> None:
+        """The time may have a line of its own. At least one line stays."""
+        self.words = [line for line in self.words if line.strip()] or [""]
+
 
 def saved_captions(lines: Sequence[str]) -> tuple[list[Cue], list[Remark]] | None:
     """`[Name] hh:mm:ss` alone in its line, or (if a file has none such) with the words behind it, or `Name hh:mm:ss` alone.
@@ -84,32 +88,36 @@ def _names_first(lines: Sequence[str]) -> dict[int, tuple[re.Match[str], int]]:
 
 def timed_lines(lines: Sequence[str], known: Sequence[str]) -> tuple[list[Cue], list[Remark]] | None:
     """`hh:mm:ss Name: words` or `hh:mm:ss words`; a line without a time goes on with the one before. None if most lines have no time."""
-    written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    timed = [number for number, line in written if _TIME_FIRST.fullmatch(line)]
-    if not timed or len(timed) * 3 < len(written):
+    written = [(number, line, _TIME_FIRST.fullmatch(line)) for number, line in enumerate(lines, 1) if line.strip()]
+    timed = sum(1 for _number, _line, match in written if match)
+    if not timed or timed * 3 < len(written):
         return None
     remarks: list[Remark] = []
     said: list[Said] = []
-    for number, line in written:
-        match = _TIME_FIRST.fullmatch(line)
+    for number, line, match in written:
         if match:
             said.append(Said(number, clock(match), None, [match["words"]]))
         elif said:
             said[-1].words.append(line)
         else:
             remarks.append(Remark("lost", "text before the first time", line=number, lost_text=line))
+    _name_speakers(said, known, remarks)
+    return _cues(said, remarks), remarks
+
+
+def _name_speakers(said: list[Said], known: Sequence[str], remarks: list[Remark]) -> None:
+    """Take the speakers off the beginnings of what is said: `Name: words`, or a chat's `From Name to Everyone: words`."""
     for one in said:
-        # The time may have a line of its own.
-        one.words = [words for words in one.words if words.strip()] or [""]
+        one.drop_blank()
         if match := _CHAT.fullmatch(one.words[0]):
             one.speaker, one.words[0] = match["who"], match["words"]
     if any(one.speaker for one in said):
         remarks.append(Remark("note", "a saved chat; its messages are spoken", line=said[0].line))
-    speakers = Speakers([one.words[0] for one in said if one.words[0] and not one.speaker], (), known)
-    for one in said:
-        if not one.speaker and (head := speakers.split(one.words[0])):
+    unnamed = [one for one in said if one.words[0] and not one.speaker]
+    speakers = Speakers([one.words[0] for one in unnamed], (), known)
+    for one in unnamed:
+        if head := speakers.split(one.words[0]):
             one.speaker, one.words[0] = head
-    return _cues(said, remarks), remarks
 
 
 def _cues(said: list[Said], remarks: list[Remark]) -> list[Cue]:

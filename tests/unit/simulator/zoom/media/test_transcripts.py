@@ -245,6 +245,15 @@ def test_words_on_the_line_of_the_times_are_speech():
     assert said(f"{VTT}00:00:01.000 --> 00:00:02.000 hello you\nand more\n") == [(None, "hello you and more")]
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "  ", " \t", "\u2028", "\u00a0", "\u3000"])
+def test_a_setting_ends_at_any_space(space):
+    timed = f"{VTT}00:00:01.000 --> 00:00:02.000{space}align:center{space}line:79%{space}hello{space}you\nand more\n"
+    assert said(timed) == [(None, "hello you and more")]
+    cut = f"{VTT}00:00:01.000 --> 00:00:{space}align:center{space}hello\n\n"
+    read_back = read(cut)
+    assert "hello" in " ".join([*(cue.text for cue in read_back.cues), *(remark.lost_text for remark in read_back.remarks)])
+
+
 def test_a_spoken_number_is_no_index():
     srt = "1\n00:00:01,000 --> 00:00:02,000\ncount\n3\n\n2\n00:00:03,000 --> 00:00:04,000\n2\n"
     assert said(srt, ".srt") == [(None, "count 3"), (None, "2")]
@@ -287,7 +296,7 @@ def test_an_hour_is_read_in_a_tenth_of_a_second():
     )
     times: list[float] = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()  # others on the machine do not count
         assert len(read(text).cues) == 1200
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     assert min(times) < 0.1
