@@ -175,6 +175,7 @@ OTHERS: Mapping[str, Label] = {
     "eight attempts of a webhook and their waits": "documented",
     "15 s for an answer to a webhook": "documented",
     "five days of failures disable a webhook's endpoint": "documented",
+    "the five days begin after failures within 24 h that are 12 h apart": "documented",
     "60 tries of a real-time webhook, 30 of a WebSocket": "documented",
     "events kept for a real-time endpoint that is behind": "unknown",
     "24 h in which a replaced secret signs": "documented",

@@ -22,13 +22,12 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.faults import NO_FAULT, FaultBook, Step
 from rtms_simulator.faults.recall import WEBHOOK
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
-from rtms_simulator.recall.switches import DAY
+from rtms_simulator.recall.webhooks.failure_run import FailureRun
 from rtms_simulator.recall.webhooks.signing import ROTATION_S, HeaderFamily, make_secret, secret_bytes, signature_headers
 
 # Eight attempts in all; each wait begins when the attempt before it failed. The first, "immediately", is the first attempt (Svix's docs).
 ATTEMPT_AFTER_S = (0.0, 5.0, 5 * 60.0, 30 * 60.0, 2 * 3600.0, 5 * 3600.0, 10 * 3600.0, 10 * 3600.0)
 TIMEOUT_S = 15.0
-DISABLED_AFTER_S = 5 * DAY
 KEPT_MESSAGES = 10_000
 EVENTS: tuple[str, ...] = (
     *(f"recording.{code}" for code in ("processing", "paused", "done", "failed", "deleted")),
@@ -58,7 +57,8 @@ class SigningSecret:
     def valid(self, now: float) -> list[str]:
         """The secrets that sign at this moment, the newest first."""
         self._replaced = [(at, secret) for at, secret in self._replaced if now < at + ROTATION_S]
-        return [self.current, *(secret for _, secret in self._replaced)]
+        # A secret that was put back is current and replaced at once; it signs once.
+        return list(dict.fromkeys([self.current, *(secret for _, secret in self._replaced)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class EndpointState:
     settings: WebhookEndpoint
     secret: SigningSecret
     enabled: bool = True
-    failing_since: float | None = None
+    failures: FailureRun = field(default_factory=FailureRun)
     queue: deque[tuple[Message, Step]] = field(default_factory=deque)
     held: list[Message] = field(default_factory=list)
     busy: bool = False
@@ -172,7 +172,7 @@ class Webhooks:
         """Take an endpoint out; what was still to be sent to it is not."""
         self.endpoints.remove(endpoint)
         endpoint.enabled = False
-        endpoint.queue.clear()
+        self._drop_queued(endpoint)
 
     def new_secret(self) -> str:
         """A fresh secret of 24 bytes, as the dashboard makes."""
@@ -189,13 +189,18 @@ class Webhooks:
                 self._apply(message, self._faults.take(WEBHOOK, event))
 
     def resend(self, message: Message) -> None:
-        """Send a message once more, with its old id, as "recover failed messages" in the dashboard does."""
-        message.state = "pending"
-        self._enqueue(message, NO_FAULT)
+        """Send a message once more, with its old id, as "recover failed messages" in the dashboard does.
+
+        An endpoint that is disabled or was removed gets nothing.
+        """
+        if message.endpoint.enabled:
+            message.state = "pending"
+            self._enqueue(message, NO_FAULT)
 
     def enable(self, endpoint: EndpointState) -> None:
-        """Switch an endpoint that was disabled for failing back on."""
-        endpoint.enabled, endpoint.failing_since = True, None
+        """Switch an endpoint that was disabled for failing back on. One that was removed stays out."""
+        endpoint.enabled = endpoint in self.endpoints
+        endpoint.failures.ended()
 
     def recover(self, endpoint: EndpointState) -> int:
         """Send again what failed for good. Returns how many messages that are."""
@@ -246,6 +251,9 @@ class Webhooks:
             self._enqueue(earlier, NO_FAULT)
 
     def _enqueue(self, message: Message, step: Step) -> None:
+        if not message.endpoint.enabled:
+            _not_sent(message)
+            return
         if step.word == "late":
             self._tasks.start(self._late(message, step.number("seconds")))
             return
@@ -273,6 +281,9 @@ class Webhooks:
         try:
             while endpoint.queue:
                 message, _ = endpoint.queue.popleft()
+                if not endpoint.enabled:
+                    _not_sent(message)
+                    continue
                 if not await self._attempt(message) and message.state != "delivered" and not message.retrying:
                     message.retrying = True
                     self._tasks.start(self._retry(message))
@@ -289,10 +300,13 @@ class Webhooks:
         for delay in ATTEMPT_AFTER_S[1:]:
             await self._clock.sleep(delay)
             if not message.endpoint.enabled:
-                message.state = "disabled"
+                _not_sent(message)
                 return
-            if await self._attempt(message):
+            # Sent again by hand, or a copy of it, it may have arrived meanwhile.
+            if message.state == "delivered" or await self._attempt(message):
                 return
+        if message.state == "delivered":
+            return
         message.state = "failed"
         _log.warning("webhook %s (%s) given up after %d attempts", message.id, message.event, len(message.attempts))
 
@@ -302,13 +316,13 @@ class Webhooks:
         if endpoint.settings.family == "svix" or self._signed():
             headers |= signature_headers(endpoint.settings.family, endpoint.secret.valid(now), message.id, now, message.body)
         status, error = await self.post(endpoint.settings.url, message.body, headers)
-        message.attempts.append(MessageAttempt(now, status, error, self._clock.now() - now, headers))
+        ended = self._clock.now()
+        message.attempts.append(MessageAttempt(now, status, error, ended - now, headers))
         delivered = status is not None and 200 <= status < 300
         if delivered:
-            message.state, endpoint.failing_since = "delivered", None
-        elif endpoint.failing_since is None:
-            endpoint.failing_since = now
-        elif self._clock.now() - endpoint.failing_since >= DISABLED_AFTER_S:
+            message.state = "delivered"
+            endpoint.failures.ended()
+        elif endpoint.failures.failed(ended):
             endpoint.enabled = False
         return delivered
 
@@ -340,3 +354,17 @@ class Webhooks:
 
     def _token(self) -> str:
         return "".join(self._rng.choice(_BASE62) for _ in range(27))
+
+    def _drop_queued(self, endpoint: EndpointState) -> None:
+        for message, _ in endpoint.queue:
+            _not_sent(message)
+        for message in endpoint.held:
+            _not_sent(message)
+        endpoint.queue.clear()
+        endpoint.held.clear()
+
+
+def _not_sent(message: Message) -> None:
+    """Its endpoint is disabled or was removed: what has not arrived is not tried again."""
+    if message.state != "delivered":
+        message.state = "disabled"
