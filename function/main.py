@@ -42,13 +42,14 @@ def _surface(role: settings.Role) -> Surface:
         if role == "webhook":
             from rtms_relay.routes.webhook import WebhookRoutes
 
-            _surfaces[role] = WebhookRoutes(wiring.intake(known, log), SystemClock(), log, project).surface
+            _surfaces[role] = WebhookRoutes(wiring.intake(known, log), SystemClock(), log, project, known.code_hash).surface
         else:
             from rtms_relay.routes.worker import WorkerRoutes
 
             gate = wiring.gate(known, os.environ)
             served = wiring.worker(known, log, _stop_signal())
-            _surfaces[role] = WorkerRoutes(served, SystemClock(), log, project, gate=gate, invokers=known.tasks_invokers).surface
+            routes = WorkerRoutes(served, SystemClock(), log, project, known.code_hash, gate=gate, invokers=known.tasks_invokers)
+            _surfaces[role] = routes.surface
     return _surfaces[role]
 
 

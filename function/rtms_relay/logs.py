@@ -24,7 +24,7 @@ from rtms_relay.ports import Severity
 
 EVENTS: Mapping[str, str] = {
     "delivery": "A webhook request was answered: path, status, outcome, ack_ms, latency_ms (since event_ts).",
-    "delivery_refused": "A webhook request was refused: path, status, code, reason, ack_ms. Nothing was stored.",
+    "delivery_refused": "A webhook request was refused: path, status, code, reason, signed (it has Zoom's header). Nothing was stored.",
     "challenge": "Zoom's URL validation was answered.",
     "challenge_refused": "A URL validation was refused: the endpoint would be disabled after six in a row.",
     "start_acked": "The webhook put a start on its queues: queues, latency_ms. Each has a start_seen; without one dispatch stalls.",

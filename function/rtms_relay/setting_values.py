@@ -268,6 +268,12 @@ def deployment(value: str) -> str:
     return value
 
 
+def code_hash(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError
+    return value
+
+
 def address(value: str) -> str:
     match = re.fullmatch(r"[A-Za-z0-9.-]+:([0-9]{1,5})", value, re.ASCII)
     if match is None or not 0 < int(match[1]) < 65536:

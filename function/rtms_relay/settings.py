@@ -58,6 +58,7 @@ class Settings:
     tasks_invokers: Mapping[str, str] = field(default_factory=dict)
     deployment: str = "rtmskit"
     archive_url: ArchivePlace | None = None
+    code_hash: str = ""
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value held, for redaction."""
@@ -307,6 +308,14 @@ VARIABLES: tuple[Variable, ...] = (
         "gs://bucket, file:///directory, or empty",
         "Where finished artifacts are copied to; empty copies nothing.",
         values.optional(values.archive, None),
+    ),
+    Variable(
+        "CODE_HASH",
+        _BOTH,
+        "",
+        "a SHA-256 in 64 lower-case hexadecimal digits, or empty",
+        "Says in /health which code this is: a build that failed leaves the former one running.",
+        values.optional(values.code_hash),
     ),
 )
 

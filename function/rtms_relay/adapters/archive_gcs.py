@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from rtms_relay.adapters import needs
 from rtms_relay.adapters.objects import check_name, check_prefix
 from rtms_relay.errors import AlreadyArchived, ArchiveError, ChecksumMismatch
 from rtms_relay.ports import Archived
@@ -138,7 +139,7 @@ class GcsArchive:
 
     @contextlib.contextmanager
     def _explained(self, name: str) -> Generator[None, None, None]:
-        from google.api_core.exceptions import GoogleAPIError
+        from google.api_core.exceptions import Forbidden, GoogleAPIError
         from google.auth.exceptions import GoogleAuthError
         from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
         from requests.exceptions import RequestException
@@ -149,7 +150,8 @@ class GcsArchive:
             raise ChecksumMismatch(f"{name} did not arrive in {self._bucket} as it was sent; what arrived was deleted") from error
         except (GoogleAPIError, GoogleAuthError, InvalidResponse, RequestException) as error:
             # Only the kind of error: the text of a failed request can hold the upload's own URL, which needs no further authorization.
-            raise ArchiveError(f"Cloud Storage could not serve {name} in {self._bucket}: {type(error).__name__}") from error
+            advice = f"; {needs.hint('archive_gcs')}" if isinstance(error, Forbidden) else ""
+            raise ArchiveError(f"Cloud Storage could not serve {name} in {self._bucket}: {type(error).__name__}{advice}") from error
 
 
 class _SourceFailed(Exception):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rtms_relay import budgets
+from rtms_relay.adapters import needs
 from rtms_relay.errors import QueueUnavailable
 from rtms_relay.ports import Path
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from google.cloud.tasks_v2 import CloudTasksAsyncClient
 
 _ADVICE = {
-    "PermissionDenied": "grant roles/cloudtasks.enqueuer on the queue, and roles/iam.serviceAccountUser on its identity in TASKS_INVOKERS",
+    "PermissionDenied": needs.hint("cloud_tasks"),
     "NotFound": "the queue does not exist, or sleeps after 30 days without a task",
     "Unauthenticated": "the service account has no valid credentials",
     "DefaultCredentialsError": "no Google credentials were found; for a fake set TASKS_ENDPOINT",

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from rtms_relay.adapters import needs
 from rtms_relay.adapters.documents import bound, check_key, decode, encode, queried
 from rtms_relay.errors import AlreadyExists, Stale, StoreUnavailable
 from rtms_relay.ports import Collection, Stored, Write
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _VERSION = re.compile(r"([0-9]{1,18})@([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z)")
 
 _ADVICE = {
-    "PermissionDenied": "grant the service account roles/datastore.user on the database",
+    "PermissionDenied": needs.hint("firestore"),
     "NotFound": "the database does not exist; check STATE_URL",
     "Unauthenticated": "the service account has no valid credentials",
     "DefaultCredentialsError": "no Google credentials were found; for the emulator set FIRESTORE_EMULATOR_HOST",

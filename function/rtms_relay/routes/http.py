@@ -52,12 +52,23 @@ def refusal(error: RelayError, headers: Mapping[str, str] | None = None) -> Resp
 class Surface:
     """Dispatches requests by a table of ``(method, path pattern, handler)``. Patterns are regular expressions with named groups."""
 
-    def __init__(self, routes: list[tuple[str, str, Handler]], *, clock: Clock, log: Log, project: str, refused_event: str) -> None:
+    def __init__(
+        self,
+        routes: list[tuple[str, str, Handler]],
+        *,
+        clock: Clock,
+        log: Log,
+        project: str,
+        refused_event: str,
+        refused_notes: Callable[[Request], Mapping[str, Any]] = lambda request: {},
+    ) -> None:
+        """`refused_event` names the line of a refused request, `refused_notes` are fields of that line."""
         self._routes = [(method, re.compile(pattern), handler) for method, pattern, handler in routes]
         self._clock = clock
         self._log = log
         self._project = project
         self._refused_event = refused_event
+        self._refused_notes = refused_notes
 
     async def __call__(self, request: Request) -> Response:
         logs.begin(request.headers, self._project)
@@ -68,9 +79,9 @@ class Surface:
             handler, parts = self._find("GET" if method == "HEAD" else method, path)
             done = await handler(request, parts)
         except _WrongMethod as error:
-            return self._refused(error, line, began, {"Allow": error.allowed})
+            return self._refused(error, line | self._refused_notes(request), began, {"Allow": error.allowed})
         except RequestRefused as error:
-            return self._refused(error, line, began)
+            return self._refused(error, line | self._refused_notes(request), began)
         except RelayError as error:
             self._log(
                 "ERROR",

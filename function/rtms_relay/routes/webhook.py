@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,12 +24,13 @@ meeting content".</p></body></html>
 
 
 class WebhookRoutes:
-    """`surface` answers the requests of one process."""
+    """`surface` answers the requests of one process. `code`: the hash of the deployed code, for /health."""
 
-    def __init__(self, intake: Intake, clock: Clock, log: Log, project: str = "") -> None:
+    def __init__(self, intake: Intake, clock: Clock, log: Log, project: str = "", code: str = "") -> None:
         self._intake = intake
         self._clock = clock
         self._log = log
+        self._code = code
         self.surface = Surface(
             [
                 ("POST", "/zoom-webhook", self._zoom),
@@ -39,6 +42,7 @@ class WebhookRoutes:
             log=log,
             project=project,
             refused_event="delivery_refused",
+            refused_notes=_signed,
         )
 
     async def _zoom(self, request: Request, _: dict[str, str]) -> Done:
@@ -65,4 +69,9 @@ class WebhookRoutes:
         return Done(Response(_PAGE, media_type="text/html", headers=headers))
 
     async def _health(self, request: Request, _: dict[str, str]) -> Done:
-        return Done(as_json({"status": "ok", "role": "webhook", "version": __version__}), event=None)
+        return Done(as_json({"status": "ok", "role": "webhook", "version": __version__, "code": self._code}), event=None)
+
+
+def _signed(request: Request) -> dict[str, Any]:
+    """Whether the request claims to be Zoom's: what tells a wrong Secret Token from the noise of scanners."""
+    return {"signed": "x-zm-signature" in request.headers}

@@ -38,6 +38,7 @@ class WorkerRoutes:
         clock: Clock,
         log: Log,
         project: str = "",
+        code: str = "",
         *,
         gate: Gate | None = None,
         invokers: Mapping[str, str] | None = None,
@@ -46,6 +47,7 @@ class WorkerRoutes:
         self._clock = clock
         self._gate = gate
         self._invokers = invokers or {}
+        self._code = code
         self.surface = Surface(
             [
                 ("POST", "/(?P<path>events|handoff|retrieve)", self._admitted(self._task)),
@@ -101,7 +103,7 @@ class WorkerRoutes:
         return Done(Response(status_code=302, headers=headers))
 
     async def _health(self, request: Request, _: dict[str, str]) -> Done:
-        return Done(as_json({"status": "ok", "role": "worker", "version": __version__}), event=None)
+        return Done(as_json({"status": "ok", "role": "worker", "version": __version__, "code": self._code}), event=None)
 
 
 def _due_ms(request: Request) -> int | None:

@@ -24,13 +24,14 @@ from rtms_relay.routes.worker import WorkerRoutes
 
 JSON = {"content-type": "application/json"}
 KEY = key_of()
+CODE = "c0de" * 16
 
 
 def client(bench: Bench, role: str, gate: Gate | None = None) -> httpx.AsyncClient:
     if role == "webhook":
-        routes: WebhookRoutes | WorkerRoutes = WebhookRoutes(bench.intake, bench.clock, bench.log)
+        routes: WebhookRoutes | WorkerRoutes = WebhookRoutes(bench.intake, bench.clock, bench.log, code=CODE)
     else:
-        routes = WorkerRoutes(bench.worker, bench.clock, bench.log, gate=gate, invokers=EMAILS if gate else None)
+        routes = WorkerRoutes(bench.worker, bench.clock, bench.log, code=CODE, gate=gate, invokers=EMAILS if gate else None)
 
     async def function(request: Any) -> Any:
         return await routes.surface(request)
@@ -89,7 +90,8 @@ async def test_bad_input_has_its_answer_and_changes_nothing(
     assert said["reason"]
     assert "\n" not in said["reason"]
     assert bench.untouched
-    assert [line["status"] for line in bench.log.of("delivery_refused")] == [status]
+    signature = any(name.lower() == "x-zm-signature" for name in headers)
+    assert [(line["status"], line["signed"]) for line in bench.log.of("delivery_refused")] == [(status, signature)]
     if status == 405:
         assert answer.headers["allow"] == "POST"
 
@@ -214,7 +216,7 @@ async def test_the_rest_of_the_public_surface() -> None:
         health = await http.get("/health")
         page = await http.get("/oauth-callback/zoom?code=c0de")
         head = await http.head("/health")
-    assert health.json()["role"] == "webhook"
+    assert (health.json()["role"], health.json()["code"]) == ("webhook", CODE)
     assert page.headers["content-type"].startswith("text/html")
     assert "c0de" not in page.text + json.dumps(bench.log.lines)
     assert head.status_code == 200
@@ -321,7 +323,8 @@ async def test_a_token_that_says_nothing_clear_opens_no_path_of_tasks() -> None:
         for headers in unclear:
             answer = await http.post("/events", headers=JSON | headers, content=b"{}")
             assert (answer.status_code, answer.json()["error"]) == (403, "not_allowed")
-        assert (await http.get("/health")).status_code == 200
+        health = await http.get("/health")
+    assert (health.status_code, health.json()["role"], health.json()["code"]) == (200, "worker", CODE)
     assert bench.untouched
 
 

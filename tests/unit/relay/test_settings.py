@@ -40,6 +40,7 @@ BAD = {
     "TASKS_INVOKERS": "nobody",
     "DEPLOYMENT": "a b",
     "ARCHIVE_URL": "s3://bucket",
+    "CODE_HASH": "0" * 63,
 }
 
 

@@ -117,7 +117,7 @@ async def test_a_service_that_hangs_is_unavailable_in_time() -> None:
 
 
 REFUSALS = [
-    (exceptions.PermissionDenied("secret"), "PermissionDenied.*roles/cloudtasks.enqueuer"),
+    (exceptions.PermissionDenied("secret"), "PermissionDenied.*cloudtasks.tasks.create on the queue, iam.*actAs on the identity"),
     (exceptions.FailedPrecondition("secret"), "FailedPrecondition.*deleted lately"),
     (exceptions.Unauthenticated("secret"), "Unauthenticated.*no valid credentials"),
     (DefaultCredentialsError("secret"), "DefaultCredentialsError.*set TASKS_ENDPOINT"),

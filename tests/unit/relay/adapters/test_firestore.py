@@ -75,7 +75,7 @@ class Refusing:
 
 
 REFUSALS = [
-    (exceptions.PermissionDenied("projects/p: secret detail"), "PermissionDenied.*grant the service account roles/datastore.user"),
+    (exceptions.PermissionDenied("projects/p: secret detail"), "PermissionDenied.*grant.*datastore.entities.create on the database"),
     (exceptions.NotFound("The database secret does not exist"), "NotFound.*the database does not exist; check STATE_URL"),
     (exceptions.Unauthenticated("token secret"), "Unauthenticated.*no valid credentials"),
     (DefaultCredentialsError("file secret"), "DefaultCredentialsError.*set FIRESTORE_EMULATOR_HOST"),
