@@ -111,9 +111,23 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
+    """Who is told, and when. `existing`: channels that somebody else made."""
+
     emails: tuple[str, ...]
+    topics: tuple[str, ...]
+    existing: tuple[str, ...]
+    slack_channel: str
+    slack_token: Secret | None
+    pagerduty_key: Secret | None
+    webhook_url: Secret | None
     ack_latency_ms: int
     uptime_check: bool
+
+    @property
+    def channels(self) -> int:
+        """How many channels there are."""
+        single = (self.slack_token, self.pagerduty_key, self.webhook_url)
+        return len({*self.emails}) + len({*self.topics}) + len({*self.existing}) + sum(value is not None for value in single)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +302,18 @@ _RULES = (
         "pulumi config set rtmskit:monthlyBudget 50; pulumi config set rtmskit:billingAccount 012345-6789AB-CDEF01",
     ),
     _Rule(
+        ("alertSlackToken", "alertSlackChannel"),
+        lambda c: bool(c["alertSlackToken"]) == bool(c["alertSlackChannel"]),
+        "both `alertSlackChannel` and `alertSlackToken`, or neither",
+        "pulumi config set rtmskit:alertSlackChannel '#oncall'; pulumi config set --secret rtmskit:alertSlackToken",
+    ),
+    _Rule(
+        ("alertEmails", "alertPubsubTopics"),
+        lambda c: len({*c["alertEmails"], *c["alertPubsubTopics"], *c.get("alertChannels", ())}) <= 13,
+        "at most 13 addresses, topics and existing channels together: a policy takes 16 channels, three are for Slack, PagerDuty, webhook",
+        "pulumi config rm rtmskit:alertEmails",
+    ),
+    _Rule(
         ("githubOwnerId", "githubRepository"),
         lambda c: bool(c["githubOwnerId"]) == bool(c["githubRepository"]),
         "both `githubRepository` and `githubOwnerId`, or neither",
@@ -332,6 +358,20 @@ def _broken_rules(found: dict[str, Any]) -> list[str]:
 
 def _secret(value: str) -> Secret | None:
     return Secret(value) if value else None
+
+
+def _alerts(found: dict[str, Any]) -> Alerts:
+    return Alerts(
+        found["alertEmails"],
+        found["alertPubsubTopics"],
+        found["alertChannels"],
+        found["alertSlackChannel"],
+        _secret(found["alertSlackToken"]),
+        _secret(found["alertPagerdutyKey"]),
+        _secret(found["alertWebhookUrl"]),
+        found["ackLatencyAlertMs"],
+        found["uptimeCheck"],
+    )
 
 
 def _github(found: dict[str, Any]) -> GitHub | None:
@@ -410,7 +450,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
         backup_days=found["backupDays"],
         archive=Archive(found["archive"], found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]),
         access=Access(found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], tuple(dict.fromkeys(found["workerCallers"]))),
-        alerts=Alerts(found["alertEmails"], found["ackLatencyAlertMs"], found["uptimeCheck"]),
+        alerts=_alerts(found),
         budget=Budget(found["billingAccount"], found["monthlyBudget"], found["budgetCurrency"]) if found["monthlyBudget"] else None,
         github=_github(found),
     )

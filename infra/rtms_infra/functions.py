@@ -45,6 +45,7 @@ class Source(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("storage")),
         )
         path = write(folder, into)
+        self.hash = path.stem.removeprefix("function-")
         self.object = storage.BucketObject(
             "source-object",
             bucket=self.bucket.name,

@@ -15,7 +15,7 @@ RECORD_PERMISSIONS = {
 }
 """Firestore's IAM page: create-if-absent needs `create`, a preconditioned write `update`, a read `get`, a query `get` and `list`.
 
-Nobody deletes records; Firestore removes those whose `expires_at` has passed. The webhook knows no database.
+Nobody deletes records; Firestore removes those whose `expires_at` has passed. The webhook has no access to them.
 """
 
 _PURPOSE = {
@@ -39,8 +39,8 @@ class Identity(pulumi.ComponentResource):
     """The service accounts, and their rights to the records.
 
     Creates:
-        account-webhook: what the webhook runs as: asks for tasks, reads the Zoom Secret Token and Recall's webhook secrets
-        account-worker: what the worker runs as: reads and changes records, asks for tasks, reads the Recall key and the Zoom Client Secret
+        account-webhook: what the webhook runs as: adds tasks, reads the Zoom Secret Token and Recall's webhook secrets
+        account-worker: what the worker runs as: reads and changes records, adds tasks, reads the Recall key and the Zoom Client Secret
         account-events: whose token tasks with starts and facts show to the worker; may do nothing else
         account-retrieve: whose token retrieval tasks show to the worker; may do nothing else
         account-sweep: whose token Cloud Scheduler shows to the worker; may do nothing else

@@ -24,6 +24,7 @@ OUTPUTS = {
     "zoomRedirectUrl": 'At Zoom, Basic Information, "OAuth Redirect URL".',
     "recallWebhookUrl": "At Recall, Webhooks, Add Endpoint; tick every recording.* event and each artifact's *.done and *.failed.",
     "nextSteps": "What to do now, in order.",
+    "codeHash": "SHA-256 of the deployed code; both functions name it in /health, and the doctor compares.",
     "dashboardUrl": "The dashboard.",
     "queues": "The Cloud Tasks queues: starts at home, starts in the second region, facts, retrievals.",
     "stateUrl": "The database, as STATE_URL.",
@@ -34,8 +35,17 @@ OUTPUTS = {
 """The stack's outputs and what they are for."""
 
 
+NOBODY = (
+    "Nobody is told when a recording is lost: pulumi config set --path 'rtmskit:alertEmails[0]' you@example.com, then pulumi up "
+    "(other channels: docs/runbook.md)"
+)
+"""The first of the next steps, and a warning of every run, while there is no channel."""
+
+
 def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str, Any]:
     """Register every resource. Returns the stack's outputs, exactly those of `OUTPUTS`."""
+    if not config.alerts.channels:
+        pulumi.log.warn(NOBODY)
     place = config.place
     extra = (("sts",) if config.github else ()) + (("billingbudgets",) if config.budget else ())
     apis = Apis(place.project, extra)
@@ -46,7 +56,7 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
     source = Source(place, source_folder, build_folder, identity, apis)
     # No build may begin right after the grants it needs: the operations on the database's fields stand between them.
     state = State(place, config.backup_days, [*identity.build_grants, source.push, *secrets.all_grants], apis)
-    environment = _environment(config, state, queues, archive, identity, address(place, "worker", source.bucket))
+    environment = _environment(config, state, queues, archive, identity, address(place, "worker", source.bucket), source.hash)
     needs: list[pulumi.Resource] = [state.ready, *queues.grants, *identity.record_grants, *identity.acting, *archive.grants]
     functions = Functions(config, source, secrets, identity, environment, needs, apis)
     Sweep(place, functions.urls["worker"], identity, [functions.called["sweep"]], apis)
@@ -71,6 +81,7 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
         "dashboardUrl": observability.dashboard.id.apply(
             lambda path: f"https://console.cloud.google.com/monitoring/dashboards/builder/{path.split('/')[-1]}?project={place.project}"
         ),
+        "codeHash": source.hash,
         "queues": [queues.path(short) for short in queues.queues],
         "stateUrl": state.url,
         "archiveUrl": archive.url if config.archive.on else "",
@@ -80,12 +91,13 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
 
 
 def _environment(
-    config: Config, state: State, queues: Queues, archive: Archive, identity: Identity, worker_url: pulumi.Output[str]
+    config: Config, state: State, queues: Queues, archive: Archive, identity: Identity, worker_url: pulumi.Output[str], code_hash: str
 ) -> dict[str, dict[str, pulumi.Input[str]]]:
     """The plain variables of each function (the secret ones come from `Secrets`)."""
     both: dict[str, pulumi.Input[str]] = {
-        "HANDOFF_QUEUES": pulumi.Output.concat(queues.path("handoffs"), ",", queues.path("handoffs-second")),
+        "CODE_HASH": code_hash,
         "FACTS_QUEUE": queues.path("facts"),
+        "HANDOFF_QUEUES": pulumi.Output.concat(queues.path("handoffs"), ",", queues.path("handoffs-second")),
         "RETRIEVAL_QUEUE": queues.path("retrievals"),
         "TASKS_INVOKERS": identity.invokers(),
         "WORKER_URL": worker_url,
@@ -98,10 +110,10 @@ def _environment(
     }
     worker: dict[str, pulumi.Input[str]] = {
         "DEPLOYMENT": f"{config.place.project}/{config.place.name}",
-        "RECORDS_KEEP_DAYS": str(config.records_keep_days),
-        "STATE_URL": state.url,
         "RECALL_ENTITY_FIELD": config.recall.entity_field,
         "RECALL_REGION": config.recall.region,
+        "RECORDS_KEEP_DAYS": str(config.records_keep_days),
+        "STATE_URL": state.url,
         "ZOOM_CLIENT_ID": config.zoom.client_id,
     }
     if config.recall.recording_config:
@@ -112,7 +124,8 @@ def _environment(
 
 
 def _next_steps(url: str, config: Config) -> list[str]:
-    steps = [
+    steps = [] if config.alerts.channels else [NOBODY]
+    steps += [
         f"rtmskit doctor {url}",
         f"rtmskit zoom-app --webhook-url {url} (prints what to enter at Zoom)",
         f"At Recall, add the webhook endpoint {url}/recall-webhook and tick its recording events",

@@ -11,7 +11,7 @@ from rtms_infra.config import Place
 from rtms_infra.identity import Identity
 from rtms_infra.protection import deletion_policy, settled
 
-COLLECTIONS = ("handoffs", "streams")
+COLLECTIONS = ("handoffs", "streams", "unusable")
 UNINDEXED = ("body", "expires_at")
 """Fields that no query uses. The body is large; timestamps that only ever rise would make one hot spot of the index."""
 

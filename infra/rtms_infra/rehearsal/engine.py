@@ -290,8 +290,21 @@ class Servers:
         return ""
 
 
+class _Asyncio:
+    """`asyncio` for pulumi.runtime.stack: it waits for outputs one by one, and looks through all of them each time: half of a program's
+    time. Here it waits until all are done, or one has failed; what is added meanwhile it takes up in its next round, as before."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def wait(tasks: list[asyncio.Task[Any]], return_when: str) -> Any:
+        return await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+
+
 def main() -> None:
     """Serve requests until stdin ends."""
+    setattr(sys.modules["pulumi.runtime.stack"], "asyncio", _Asyncio())  # noqa: B010  # a module has no such type
     # Each of some 350 debug lines of a program would be a blocking call: half of its time, and nobody reads them.
     setattr(pulumi.log, "debug", lambda *_, **__: None)  # noqa: B010  # an assignment would promise the same signature
     # What a failed step leaves waiting in a program is no news: the step itself is reported.

@@ -1,0 +1,109 @@
+"""The part of Cloud Logging's query language that the program's filters use. Anything else is an error, never a silent "no match".
+
+Grammar (Cloud Logging docs, "Logging query language"): comparisons `path = "text"`, `!=`, `>=`, `<=`, `>`, `<`, `=~`; parentheses; NOT, OR,
+AND, in that order of precedence (OR binds closer than AND).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+
+_TOKEN = re.compile(r'\s*(?:(\()|(\))|(AND|OR|NOT)\b|([A-Za-z_][\w.]*)|(>=|<=|!=|=~|=|>|<)|"((?:[^"\\]|\\.)*)")')
+
+
+class FilterError(Exception):
+    """The filter is not in the used part of the language."""
+
+
+def entry(line: Mapping[str, Any], service: str) -> dict[str, Any]:
+    """The log entry that Cloud Run makes of one JSON line that a function printed."""
+    payload = {name: value for name, value in line.items() if name != "severity"}
+    resource = {"type": "cloud_run_revision", "labels": {"service_name": service}}
+    return {"resource": resource, "severity": line.get("severity", "DEFAULT"), "jsonPayload": payload}
+
+
+def matches(text: str, log_entry: Mapping[str, Any]) -> bool:
+    """Whether the filter selects this entry. Raises `FilterError`."""
+    reader = _Reader(text)
+    result = reader.conjunction(log_entry)
+    if reader.ahead is not None:
+        raise FilterError(f"cannot read {text!r} from {reader.ahead[1]!r} on")
+    return result
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+        self.ahead: tuple[str, str] | None = None
+        self._step()
+
+    def _step(self) -> tuple[str, str] | None:
+        """Take the next token; returns the one before."""
+        before = self.ahead
+        rest = self._text[self._at :]
+        if not rest.strip():
+            self.ahead = None
+            return before
+        found = _TOKEN.match(rest)
+        if found is None:
+            raise FilterError(f"cannot read {rest[:40]!r}")
+        self._at += found.end()
+        kinds = ("open", "close", "word", "name", "operator", "text")
+        self.ahead = next((kind, value) for kind, value in zip(kinds, found.groups(), strict=True) if value is not None)
+        return before
+
+    def conjunction(self, log_entry: Mapping[str, Any]) -> bool:
+        result = self._disjunction(log_entry)
+        while self.ahead == ("word", "AND"):
+            self._step()
+            result = self._disjunction(log_entry) and result
+        return result
+
+    def _disjunction(self, log_entry: Mapping[str, Any]) -> bool:
+        result = self._one(log_entry)
+        while self.ahead == ("word", "OR"):
+            self._step()
+            result = self._one(log_entry) or result
+        return result
+
+    def _one(self, log_entry: Mapping[str, Any]) -> bool:
+        token = self._step()
+        if token == ("word", "NOT"):
+            return not self._one(log_entry)
+        if token is not None and token[0] == "open":
+            result = self.conjunction(log_entry)
+            closing = self._step()
+            if closing is None or closing[0] != "close":
+                raise FilterError(f"a parenthesis is not closed in {self._text!r}")
+            return result
+        if token is None or token[0] != "name":
+            raise FilterError(f"a comparison must begin with a field's name in {self._text!r}")
+        operator, value = self._step(), self._step()
+        if operator is None or operator[0] != "operator" or value is None or value[0] not in ("text", "name"):
+            raise FilterError(f"{token[1]} is compared with nothing in {self._text!r}")
+        return _compare(token[1], operator[1], value[1], log_entry)
+
+
+def _compare(path: str, operator: str, value: str, log_entry: Mapping[str, Any]) -> bool:
+    found: Any = log_entry
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if found is None:
+        return False  # a comparison with a field that is missing never holds, != included
+    if path == "severity":
+        if value not in SEVERITIES:
+            raise FilterError(f"{value} is no severity")
+        left, right = SEVERITIES.index(str(found)), SEVERITIES.index(value)
+    elif operator in (">=", "<=", ">", "<"):
+        left, right = float(found), float(value)
+    else:
+        text = str(found).lower() if isinstance(found, bool) else str(found)
+        if operator == "=~":
+            return re.search(value, text) is not None
+        return (text == value) == (operator == "=")
+    results = {"=": left == right, "!=": left != right, ">=": left >= right, "<=": left <= right, ">": left > right, "<": left < right}
+    return results[operator]
