@@ -26,7 +26,7 @@ DOCS = ROOT / "docs"
 LOCAL, CLOUD = "sh", "sh cloud"
 
 INFRA_PAGES = (
-    "configuration-infra", "costs", "custom-domain", "deploy", "environments", "org-policies", "permissions", "rotate-secrets",
+    "configuration-infra", "costs", "custom-domain", "deploy", "environments", "org-policies", "permissions", "rotate-secrets", "runbook",
     "tear-down", "traps", "upgrade",
 )  # fmt: skip
 

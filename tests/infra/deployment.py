@@ -32,7 +32,13 @@ REQUIRED = {
     "rtmskit:region": "us-east4",
     "rtmskit:zoomClientId": "AbCdEfGhIj",
 }
-SECRET_NAMES = (*SECRETS, "rtmskit:zoomSecretTokenPrevious")
+SECRET_NAMES = (
+    *SECRETS,
+    "rtmskit:zoomSecretTokenPrevious",
+    "rtmskit:alertSlackToken",
+    "rtmskit:alertPagerdutyKey",
+    "rtmskit:alertWebhookUrl",
+)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from tests.infra.conftest import Plant
 from tests.infra.deployment import EMPTY, EXAMPLES, Runner, World, configured, example
 
-pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+pytestmark = pytest.mark.xdist_group("infra-worlds")  # an engine of its own, beside the others
 
 STATE = {"database", "queue-handoffs", "queue-handoffs-second", "queue-facts", "queue-retrievals", "archive"}
 WEEK_S = 7 * 86400
@@ -189,6 +189,11 @@ def test_7_the_project_api_comes_before_every_other_api(runner: Runner) -> None:
     for service in deployment.of("Service"):
         if service.name != first.name:
             assert first.urn in deployment.needs(service), str(service)
+
+
+def test_7_no_alert_waits_for_a_counter_to_be_known(runner: Runner) -> None:
+    world = runner.act(EMPTY, example("production"), metric_delay_s=600)
+    assert world.errors == ()
 
 
 def test_8_no_deploy_takes_the_running_archive_or_a_grant_away_first(runner: Runner, plant: Plant) -> None:

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rtms_infra.observability import METRICS, policies
+from rtms_infra.alerts import COUNTERS
 from rtms_infra.source import files
 from rtms_relay.logs import EVENTS
-from tests.infra.deployment import PROGRAM, ROOT, SECRET_NAMES, configured
+from tests.infra.deployment import PROGRAM, ROOT
 
 MODULES = sorted((PROGRAM / "rtms_infra").glob("*.py"))
 
@@ -38,8 +38,8 @@ def test_compute_is_never_touched() -> None:
     assert not any("compute" in name for path in MODULES for name in imported(path))
 
 
-def test_keys_config_costs_and_source_are_pure() -> None:
-    for name in ("config", "costs", "keys", "source"):
+def test_the_tables_and_the_configuration_are_pure() -> None:
+    for name in ("alerts", "config", "costs", "dashboard", "keys", "numbers", "regions", "source"):
         assert not any(found.startswith("pulumi") for found in imported(PROGRAM / "rtms_infra" / f"{name}.py")), name
 
 
@@ -48,21 +48,8 @@ def test_the_entry_point_is_a_few_lines() -> None:
 
 
 def test_every_event_that_is_counted_is_logged_by_the_functions() -> None:
-    for events, _ in METRICS.values():
+    for events, _ in COUNTERS.values():
         assert set(events) <= set(EVENTS)
-
-
-def test_every_event_that_an_alert_waits_for_is_counted() -> None:
-    from rtms_infra.config import parse
-
-    config = parse(configured(), SECRET_NAMES, "prod")
-    for policy in policies(config.place, config.alerts):
-        for condition in policy.conditions:
-            metric = re.search(r"user/rtmskit-prod-(\w+)", condition.filter)
-            if metric:
-                wanted = re.findall(r'"(\w+)"', condition.filter.partition("one_of")[2])
-                assert wanted
-                assert set(wanted) <= set(METRICS[metric[1]][0])
 
 
 def pins(path: Path) -> dict[str, tuple[str, frozenset[str]]]:
