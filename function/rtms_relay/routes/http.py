@@ -60,7 +60,7 @@ class Surface:
         log: Log,
         project: str,
         refused_event: str,
-        refused_notes: Callable[[Request], Mapping[str, Any]] = lambda request: {},
+        refused_notes: Callable[[Request], dict[str, Any]] = lambda request: {},
     ) -> None:
         """`refused_event` names the line of a refused request, `refused_notes` are fields of that line."""
         self._routes = [(method, re.compile(pattern), handler) for method, pattern, handler in routes]
