@@ -15,6 +15,8 @@ TOKEN = "Zk3vQ8_pL0sW2xYt"
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DEEP = '{"a":' * 40 + "1" + "}" * 40
 
+QUEUE = "projects/p/locations/l/queues/q"
+
 TAKEN: dict[str, list[str]] = {
     "ZOOM_SECRET_TOKEN": [TOKEN, "a1b2c3d4", "p" * 256 + "q" * 256, "with/odd+chars=", "in<side>it"],
     "ZOOM_SECRET_TOKEN_PREVIOUS": [TOKEN + "x", "former-token"],
@@ -52,6 +54,9 @@ TAKEN: dict[str, list[str]] = {
     ],
     "RECALL_WEBHOOK_SECRETS": [WHSEC, f"{WHSEC}, {WHSEC}", "whsec_YSB3ZWJob29rIHNlY3JldA==", "whsec_YSB3ZWJob29rIHNlY3JldA"],
     "RECALL_ENTITY_FIELD": ["meeting_uuid", "own"],
+    "HANDOFF_QUEUES": [QUEUE, f"{QUEUE},{QUEUE}2", f"{QUEUE}, {QUEUE}2", "sqlite:///var/queue.sqlite", "sqlite:///a,b/c d.db"],
+    "FACTS_QUEUE": [QUEUE, "sqlite:///q", "sqlite:////var/q.db", "sqlite:///a%20b.db"],
+    "RETRIEVAL_QUEUE": [QUEUE, "sqlite:///q"],
     "RECORDS_KEEP_DAYS": ["7", "400", "36500"],
 }
 
@@ -77,6 +82,21 @@ _PASTED += [
     f"{TOKEN}\n",
 ]
 _PASTED += ["a" * 513, f"{TOKEN[:4]} {TOKEN}", "pass\x7fword", "half \ud83e"]
+
+_NO_QUEUES = [
+    "queue",
+    "projects/p/locations/l/queues/",
+    "projects/p/locations/l/queues/q_1",
+    "projects/p/queues/q",
+    f"{QUEUE}/tasks/t",
+    "sqlite://",
+    "sqlite:///",
+    "sqlite:////",
+    "sqlite:///dir/",
+    "sqlite://q",
+    "sqlite:///a%00b",
+    "file:///q",
+]
 
 REFUSED: dict[str, list[str]] = {
     "ZOOM_SECRET_TOKEN": _PASTED,
@@ -170,6 +190,9 @@ REFUSED: dict[str, list[str]] = {
         "whsec_é" + "a" * 24,
     ],
     "RECALL_ENTITY_FIELD": ["theirs", "Own"],
+    "HANDOFF_QUEUES": [*_NO_QUEUES, f"{QUEUE},{QUEUE}", f"{QUEUE},{QUEUE}2,{QUEUE}3", f"{QUEUE},sqlite:///q"],
+    "FACTS_QUEUE": [*_NO_QUEUES, f"{QUEUE},{QUEUE}2"],
+    "RETRIEVAL_QUEUE": _NO_QUEUES,
     "RECORDS_KEEP_DAYS": ["6", "36501", "4e2", "-7"],
 }
 

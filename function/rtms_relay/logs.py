@@ -58,6 +58,7 @@ EVENTS: Mapping[str, str] = {
     "archive_failed": "An artifact could not be copied; it is tried again.",
     "forgotten": "Everything of a revoked stream was deleted.",
     "sweep": "The sweep ran: due, handoffs, enqueued, looked.",
+    "dispatch": "A task of a local queue was not answered 2xx, or its file cannot be used: queue, failures, what, again_s.",
     "request": "A request to the worker was answered: method, path, status, ms.",
     "error": "Something unexpected: where, what.",
     "library": "A library's own log line.",

@@ -229,15 +229,33 @@ def state(value: str) -> State:
     raise ValueError
 
 
+LOCAL_QUEUE = "sqlite:///"
+
+
 def queue(value: str) -> str:
+    """The full name of a Cloud Tasks queue, or ``sqlite:///path`` with one slash before the path and no escapes in it."""
+    if value.startswith(LOCAL_QUEUE):
+        path = _path(value.removeprefix("sqlite://")).lstrip("/")
+        if not path or path.endswith("/"):
+            raise ValueError("it names no file")
+        return LOCAL_QUEUE + path
     if not re.fullmatch(r"projects/[^/\s]+/locations/[^/\s]+/queues/[A-Za-z0-9-]+", value):
         raise ValueError
     return value
 
 
+def local_path(queue_name: str) -> str:
+    """The file of a local queue; "" for a Cloud Tasks queue."""
+    return queue_name.removeprefix("sqlite://") if queue_name.startswith(LOCAL_QUEUE) else ""
+
+
 def queues(value: str) -> tuple[str, ...]:
-    """One queue, or two different ones."""
+    """One queue, or two different ones. A local one has no second region, and its path may have commas."""
+    if value.startswith(LOCAL_QUEUE):
+        return (queue(value),)
     names = tuple(queue(part.strip()) for part in value.split(","))
+    if any(map(local_path, names)):
+        raise ValueError("a queue on this machine has no second region")
     if len(names) > 2 or len(set(names)) < len(names):
         raise ValueError("not one queue, and not two different ones")
     return names

@@ -24,6 +24,7 @@ EXIT_CODE = 2
 """How the process ends when the environment is unusable."""
 
 _BOTH: tuple[Role, ...] = ("webhook", "worker")
+_A_QUEUE = "projects/P/locations/L/queues/Q, or sqlite:///absolute/path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,21 +254,19 @@ VARIABLES: tuple[Variable, ...] = (
         "HANDOFF_QUEUES",
         _BOTH,
         None,
-        "projects/P/locations/L/queues/Q, or two of them separated by a comma",
-        "The Cloud Tasks queues of starts: the one at home and the one in the second region.",
+        "projects/P/locations/L/queues/Q, or two of them separated by a comma, or sqlite:///absolute/path",
+        "The queues of starts: the Cloud Tasks queues at home and in the second region, or one on this machine (`rtmskit serve`).",
         values.queues,
     ),
     Variable(
         "FACTS_QUEUE",
         _BOTH,
         None,
-        "projects/P/locations/L/queues/Q",
-        "The Cloud Tasks queue of everything else that Zoom says.",
+        _A_QUEUE,
+        "The queue of everything else that Zoom says.",
         values.queue,
     ),
-    Variable(
-        "RETRIEVAL_QUEUE", _BOTH, None, "projects/P/locations/L/queues/Q", "The Cloud Tasks queue of looks for recordings.", values.queue
-    ),
+    Variable("RETRIEVAL_QUEUE", _BOTH, None, _A_QUEUE, "The queue of looks for recordings.", values.queue),
     Variable(
         "TASKS_ENDPOINT",
         _BOTH,
@@ -357,8 +356,19 @@ def load(environ: Mapping[str, str], role: Role) -> Settings:
             read[variable.attribute] = variable.parse(text)
     if role == "webhook" and not problems and read["zoom_secret_token"] == read["zoom_secret_token_previous"]:
         problems.append("ZOOM_SECRET_TOKEN_PREVIOUS is the same as ZOOM_SECRET_TOKEN; expected the former one, or empty")
+    if not problems and role == "worker":
+        problems += _shared_files(read)
     if problems:
         raise SettingsError(problems)
     if role == "worker" and not read["recall_base_url"]:
         read["recall_base_url"] = f"https://{read['recall_region']}.recall.ai/api/v1"
     return Settings(role=role, **read)
+
+
+def _shared_files(read: Mapping[str, Any]) -> list[str]:
+    """The records and the queues lock each other out of one file."""
+    state: State = read["state_url"]
+    queues = (*read["handoff_queues"], read["facts_queue"], read["retrieval_queue"])
+    if state.kind == "sqlite" and f"sqlite://{state.path}" in queues:
+        return ["STATE_URL names the file of a queue; expected a file of its own for the records"]
+    return []

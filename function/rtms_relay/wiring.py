@@ -12,6 +12,7 @@ from rtms_relay import budgets
 from rtms_relay.adapters.system import AsyncioJobs, SystemClock, SystemRandomness
 from rtms_relay.logs import Log
 from rtms_relay.ports import Archive, Queue, QueueName, Queues, Store
+from rtms_relay.setting_values import local_path
 from rtms_relay.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def preload(settings: Settings) -> None:
 
     Adapters import theirs on first use; on a small or busy machine that takes longer than Zoom waits for its first ack.
     """
-    names = ["google.cloud.tasks_v2"]
+    names = ["sqlite3" if local_queues(settings) else "google.cloud.tasks_v2"]
     if settings.role == "worker":
         names += ["google.cloud.firestore" if settings.state_url.kind == "firestore" else "sqlite3", "httpx"]
     if settings.archive_url is not None and settings.archive_url.kind == "gs":
@@ -50,22 +51,30 @@ def store(settings: Settings) -> Store:
 
 def queues(settings: Settings) -> Queues:
     """Each with its own channel, so that one that hangs holds up no other."""
-    window_s = settings.zoom_connect_window_s + budgets.DISPATCH_MARGIN_MS / 1000
-    copy_s = budgets.ARCHIVE_LEASE_MS / 1000
     home, *second = settings.handoff_queues
-    made: dict[QueueName, Queue] = {"handoffs": _queue(settings, home, window_s)}
+    names: dict[QueueName, str] = {"handoffs": home}
     if second:
-        made["handoffs-second"] = _queue(settings, second[0], window_s)
-    made["facts"] = _queue(settings, settings.facts_queue, window_s)
-    made["retrievals"] = _queue(settings, settings.retrieval_queue, copy_s)
-    return made
+        names["handoffs-second"] = second[0]
+    names |= {"facts": settings.facts_queue, "retrievals": settings.retrieval_queue}
+    return {name: _queue(settings, name, place) for name, place in names.items()}
 
 
-def _queue(settings: Settings, name: str, deadline_s: float) -> Queue:
+def local_queues(settings: Settings) -> bool:
+    """Whether a queue is a file of this machine."""
+    return any(map(local_path, (*settings.handoff_queues, settings.facts_queue, settings.retrieval_queue)))
+
+
+def _queue(settings: Settings, name: QueueName, place: str) -> Queue:
+    if path := local_path(place):
+        from rtms_relay.adapters.local_queue import LocalQueue
+
+        return LocalQueue(path, name, SystemClock())
     from rtms_relay.adapters.cloud_tasks import CloudTasksQueue, Target
 
+    window_s = settings.zoom_connect_window_s + budgets.DISPATCH_MARGIN_MS / 1000
+    deadline_s = budgets.ARCHIVE_LEASE_MS / 1000 if name == "retrievals" else window_s
     target = Target(settings.worker_url.rstrip("/"), settings.tasks_invokers, max(15.0, min(1800.0, deadline_s)))
-    return CloudTasksQueue(name, target, endpoint=settings.tasks_endpoint)
+    return CloudTasksQueue(place, target, endpoint=settings.tasks_endpoint)
 
 
 def archive(settings: Settings) -> Archive | None:

@@ -1,30 +1,19 @@
-"""The embedded store: one SQLite file, shared by any number of processes on one machine.
+"""The embedded store: one SQLite file, shared by any number of processes on one machine (`sqlite_file` says how durable it is).
 
-Durable: write-ahead log with `synchronous=FULL`, so that an acknowledged write survives a SIGKILL and a power cut. The price, one
-`fsync` per commit, is shared: whatever calls are waiting when the worker thread is free go into one transaction. That is sound
-because every write is a single conditional statement, or several within a savepoint: losing (`AlreadyExists`, `Stale`) undoes nothing
-of another's, and answers are given only after the commit.
+Every write is a single conditional statement, or several within a savepoint: losing (`AlreadyExists`, `Stale`) undoes nothing of
+another's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from rtms_relay.adapters.documents import bound, check_key, decode, encode, queried
+from rtms_relay.adapters.sqlite_file import FileKind, SqliteFile
 from rtms_relay.errors import AlreadyExists, Stale, StoreError, StoreUnavailable
 from rtms_relay.ports import Collection, Stored, Write
-
-T = TypeVar("T")
-
-_FORMAT = 1
-"""`PRAGMA user_version` of the file."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -40,17 +29,7 @@ CREATE INDEX IF NOT EXISTS documents_due ON documents (collection, due_at, key) 
 CREATE INDEX IF NOT EXISTS documents_newest ON documents (collection, created_at, key) WHERE created_at IS NOT NULL;
 """
 
-_SWITCH_PAUSE_S = 0.01
-"""Between two tries of a statement for which SQLite does not itself wait."""
-
-
-@dataclass(slots=True)
-class _Call:
-    """One waiting call: what to run on the connection, whether it writes, and who waits for it."""
-
-    run: Callable[[sqlite3.Connection], Any]
-    writes: bool
-    answer: asyncio.Future[Any]
+_KIND = FileKind(name="store", format=1, application_id=0, schema=_SCHEMA, unavailable=StoreUnavailable)
 
 
 class SqliteStore:
@@ -61,15 +40,10 @@ class SqliteStore:
     """
 
     def __init__(self, path: str, *, timeout_s: float = 2.0) -> None:
-        self._path = path
-        self._timeout_s = timeout_s
-        self._waiting: list[_Call] = []
-        self._drain: asyncio.Task[None] | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        self._connection: sqlite3.Connection | None = None
+        self._file = SqliteFile(path, _KIND, timeout_s)
 
     async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
-        return await self._call(self._write(Write(collection, key, fields)), writes=True)
+        return await self._file.call(self._write(Write(collection, key, fields)), writes=True)
 
     async def get(self, collection: Collection, key: str) -> Stored | None:
         check_key(key)
@@ -79,11 +53,11 @@ class SqliteStore:
                 "SELECT key, body, version FROM documents WHERE collection = ? AND key = ?", (collection, key)
             ).fetchone()
 
-        row = await self._call(select)
+        row = await self._file.call(select)
         return None if row is None else _stored(row)
 
     async def replace(self, collection: Collection, key: str, fields: Mapping[str, Any], version: str) -> str:
-        return await self._call(self._write(Write(collection, key, fields, version)), writes=True)
+        return await self._file.call(self._write(Write(collection, key, fields, version)), writes=True)
 
     async def commit(self, writes: Sequence[Write]) -> list[str]:
         runs = [self._write(write) for write in writes]
@@ -99,7 +73,7 @@ class SqliteStore:
                 connection.execute("RELEASE together")
             return versions
 
-        return await self._call(all_or_none, writes=True)
+        return await self._file.call(all_or_none, writes=True)
 
     async def due(self, collection: Collection, before_ms: int, limit: int) -> list[Stored]:
         return await self._rows(
@@ -121,12 +95,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what is waiting and close the file. Repeatable."""
-        if self._drain is not None and not self._drain.done():
-            await asyncio.wait({self._drain})
-        if self._thread is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-            self._thread.shutdown(wait=False)
-            self._thread = None
+        await self._file.close()
 
     def _write(self, write: Write) -> Callable[[sqlite3.Connection], str]:
         """One conditional write, to be run on the connection."""
@@ -136,105 +105,8 @@ class SqliteStore:
         return _update(write, write.version)
 
     async def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[Stored]:
-        rows = await self._call(lambda connection: connection.execute(sql, parameters).fetchall())
+        rows = await self._file.call(lambda connection: connection.execute(sql, parameters).fetchall())
         return [_stored(row) for row in rows]
-
-    async def _call(self, run: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(_Call(run, writes, answer))
-        if self._drain is None or self._drain.done():
-            self._drain = loop.create_task(self._run_waiting())
-        timer = loop.call_later(self._timeout_s, _give_up, answer, self._timeout_s)
-        try:
-            return cast("T", await answer)
-        finally:
-            timer.cancel()
-
-    async def _run_waiting(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-store")
-        while self._waiting:
-            # A call whose caller has gone must not be carried out later.
-            batch = [call for call in self._waiting if not call.answer.done()]
-            self._waiting.clear()
-            work = loop.run_in_executor(self._thread, self._transact, batch)
-            await asyncio.wait({work})
-            bug = work.exception()  # each caller is told, and the next batch is still served
-            outcomes = work.result() if bug is None else [bug] * len(batch)
-            for call, outcome in zip(batch, outcomes, strict=True):
-                if call.answer.done():
-                    continue
-                if isinstance(outcome, BaseException):
-                    call.answer.set_exception(outcome)
-                else:
-                    call.answer.set_result(outcome)
-
-    def _transact(self, batch: list[_Call]) -> list[Any]:
-        """In the thread: run the calls in one transaction. Each outcome is a result or an exception."""
-        try:
-            if self._connection is None:
-                self._connection = self._connect()
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE" if any(call.writes for call in batch) else "BEGIN")
-            try:
-                outcomes = [_outcome(call, connection) for call in batch]
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        except (sqlite3.Error, OSError) as error:
-            self._disconnect_if_file()
-            return [_unavailable(self._path, error) for _ in batch]
-        except StoreUnavailable as error:
-            return [error for _ in batch]
-        return outcomes
-
-    def _connect(self) -> sqlite3.Connection:
-        if self._path != ":memory:":
-            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=self._timeout_s, isolation_level=None)
-        try:
-            connection.execute("PRAGMA synchronous = FULL")
-            self._write_ahead(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            (found,) = connection.execute("PRAGMA user_version").fetchone()
-            if found > _FORMAT:
-                raise StoreUnavailable(
-                    f"the SQLite file {self._path} was written by a newer release: format {found}, read here is {_FORMAT}"
-                )
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_FORMAT}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _write_ahead(self, connection: sqlite3.Connection) -> None:
-        """Switch the file to a write-ahead log. SQLite does not wait for other processes here, so this does."""
-        pause = threading.Event()
-        for remaining in range(int(self._timeout_s / _SWITCH_PAUSE_S), -1, -1):
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError:
-                if remaining == 0:
-                    raise
-                pause.wait(_SWITCH_PAUSE_S)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _disconnect_if_file(self) -> None:
-        """After an error a file is opened afresh: it may have been moved or mended. Memory would be lost."""
-        if self._path != ":memory:":
-            self._disconnect()
 
 
 def _insert(write: Write) -> Callable[[sqlite3.Connection], str]:
@@ -271,26 +143,6 @@ def _update(write: Write, version: str) -> Callable[[sqlite3.Connection], str]:
     return update
 
 
-def _outcome(call: _Call, connection: sqlite3.Connection) -> Any:
-    if call.answer.done():  # given up while the file was locked: what its caller was told has failed should not still happen
-        return None
-    try:
-        return call.run(connection)
-    except StoreError as lost:
-        return lost
-
-
 def _stored(row: tuple[str, str, int]) -> Stored:
     key, body, version = row
     return Stored(key, decode(body), str(version))
-
-
-def _give_up(answer: asyncio.Future[Any], seconds: float) -> None:
-    if not answer.done():
-        answer.set_exception(StoreUnavailable(f"the SQLite store did not answer within {seconds:g} s"))
-
-
-def _unavailable(path: str, error: Exception) -> StoreUnavailable:
-    unavailable = StoreUnavailable(f"the SQLite file {path} cannot be used: {error}")
-    unavailable.__cause__ = error
-    return unavailable

@@ -133,3 +133,15 @@ def test_recording_configs_that_recall_would_refuse(config: str) -> None:
 def test_a_previous_secret_must_be_another() -> None:
     with pytest.raises(SettingsError, match="PREVIOUS"):
         settings.load(ENVIRON | {"ZOOM_SECRET_TOKEN_PREVIOUS": TOKEN}, "webhook")
+
+
+@pytest.mark.parametrize("name", ["HANDOFF_QUEUES", "FACTS_QUEUE", "RETRIEVAL_QUEUE"])
+@pytest.mark.parametrize("queue", ["sqlite:///var/state.db", "sqlite:////var/state.db", "sqlite:///var/st%61te.db"])
+def test_the_records_are_in_no_file_of_a_queue(name: str, queue: str) -> None:
+    with pytest.raises(SettingsError, match="STATE_URL names the file of a queue"):
+        settings.load(ENVIRON | {"STATE_URL": "sqlite:///var/state.db", name: queue}, "worker")
+
+
+def test_a_local_queue_is_named_by_its_path() -> None:
+    loaded = settings.load(ENVIRON | {"HANDOFF_QUEUES": "sqlite:///a%20b,c.db", "FACTS_QUEUE": "sqlite:////q"}, "webhook")
+    assert (loaded.handoff_queues, loaded.facts_queue) == (("sqlite:///a b,c.db",), "sqlite:///q")

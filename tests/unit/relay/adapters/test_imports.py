@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-MODULES = ["documents", "objects", "sqlite", "firestore", "cloud_tasks", "archive_files", "archive_gcs", "identity"]
+MODULES = [
+    *("documents", "objects", "sqlite", "sqlite_file", "firestore", "cloud_tasks", "local_queue", "local_dispatch"),
+    *("archive_files", "archive_gcs", "identity"),
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -103,15 +103,15 @@ async def test_what_was_acknowledged_survives_a_sigkill(tmp_path: Path, lines: i
 
 async def test_writes_reach_the_disk_before_they_are_acknowledged(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "state.db"))
-    assert await store._call(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (2,)
-    assert await store._call(lambda connection: connection.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
+    assert await store._file.call(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (2,)
+    assert await store._file.call(lambda connection: connection.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
     await store.close()
 
 
 async def test_calls_that_wait_together_share_one_commit(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "state.db"))
     statements: list[str] = []
-    await store._call(lambda connection: connection.set_trace_callback(statements.append))
+    await store._file.call(lambda connection: connection.set_trace_callback(statements.append))
     await asyncio.gather(*(store.create("handoffs", f"k{number}", {}) for number in range(100)))
     assert sum(statement == "COMMIT" for statement in statements) <= 3
     await store.close()
@@ -233,7 +233,7 @@ async def test_a_store_that_recovers_is_used_again(tmp_path: Path) -> None:
 async def test_a_bug_in_one_call_is_told_to_its_caller_and_the_store_lives(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "state.db"))
     with pytest.raises(ZeroDivisionError):
-        await store._call(lambda _: 1 // 0, writes=True)
+        await store._file.call(lambda _: 1 // 0, writes=True)
     await store.create("handoffs", "k1", {})
     await store.close()
 
