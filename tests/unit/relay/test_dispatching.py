@@ -163,7 +163,12 @@ async def test_a_worker_that_is_down_gets_the_task_when_it_is_back(worker: FakeW
     with dispatcher(nobody) as child:
         said = child.stdout
         assert said is not None
-        until(lambda: (line := said.readline()) and '"queue":"handoffs"' in line and "the worker does not answer" in line)
+
+        def is_told() -> bool:
+            line = said.readline()
+            return '"queue":"handoffs"' in line and "the worker does not answer" in line
+
+        until(is_told)
     with dispatcher(plan(worker, path)):
         until(lambda: worker.of("/events") == [b'{"start":1}'])
 
