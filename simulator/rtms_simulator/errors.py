@@ -60,22 +60,39 @@ class InputError(SimulatorError, ValueError):
 
 
 class ScenarioError(InputError):
-    """A scenario has a mistake.
+    """A scenario has a mistake, or several.
 
     `file` and `line`: where it stands, if it came from a file. `path`: its keys (`("timeline", 3, "who")`). `allowed`: what is.
+    `more`: the other mistakes of the same scenario, in the order of their lines; `all` is this one and those.
     """
 
     code = "scenario_invalid"
 
     def __init__(
-        self, problem: str, *, path: tuple[str | int, ...] = (), allowed: str = "", file: str | None = None, line: int | None = None
+        self,
+        problem: str,
+        *,
+        path: tuple[str | int, ...] = (),
+        allowed: str = "",
+        file: str | None = None,
+        line: int | None = None,
+        more: tuple[ScenarioError, ...] = (),
     ) -> None:
         self.problem = problem
         self.path = path
         self.allowed = allowed
         self.file = file
         self.line = line
+        self.more = more
         super().__init__(problem)
+
+    @property
+    def all(self) -> tuple[ScenarioError, ...]:
+        return (self, *self.more)
+
+    def lines(self) -> list[str]:
+        """One line for each mistake."""
+        return [one.one_line() for one in self.all]
 
     @property
     def key(self) -> str:
@@ -83,6 +100,10 @@ class ScenarioError(InputError):
         return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path).lstrip(".")
 
     def __str__(self) -> str:
+        return "; ".join(self.lines())
+
+    def one_line(self) -> str:
+        """This mistake alone: `mine.toml:3: people[0].name: empty name (allowed: a name)`."""
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         text = ": ".join(part for part in (place, self.key, self.problem) if part)
         return f"{text} (allowed: {self.allowed})" if self.allowed else text

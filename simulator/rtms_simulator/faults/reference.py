@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rtms_simulator.faults.families import FAMILIES
+from rtms_simulator.faults.families import FAMILIES, parse_fault
 from rtms_simulator.faults.grammar import STATUS, Family, FaultWord, Occasion, Setting, SettingType
 
 
@@ -55,18 +55,18 @@ def markdown() -> str:
 SURFACES = ("command line", "scenario", "control plane", "sandbox")
 
 
-def surfaces(family: Family) -> tuple[str, str, str, str]:
-    """How a fault of this family is given, in the order of `SURFACES`."""
-    scripted = 'kind = "fault", fault = "..."'
-    if family.occasion is Occasion.MOMENT:
+def surfaces(row: FaultRow) -> tuple[str, str, str, str]:
+    """How the fault of this row is given, in the order of `SURFACES`."""
+    scripted = 'kind = "fault"'
+    if parse_fault(row.example).family.occasion is Occasion.MOMENT:
         return "meeting play --fault", scripted, "POST /meetings", "play(url, faults=[...])"
     return "faults add; meeting play --fault", scripted, "POST /faults", "fault(text)"
 
 
 def surfaces_markdown() -> str:
-    """Where each family of faults can be given."""
+    """Where each fault can be given."""
     lines = [f"| fault | vendor | {' | '.join(SURFACES)} |", "| --- | --- | --- | --- | --- | --- |"]
-    for family in FAMILIES:
-        cells = " | ".join(f"`{cell}`" for cell in surfaces(family))
-        lines.append(f"| `{family.form}` | {family.vendor} | {cells} |")
+    for row in rows():
+        cells = " | ".join(f"`{cell}`" for cell in surfaces(row))
+        lines.append(f"| `{row.example}` | {row.vendor} | {cells} |")
     return "\n".join(lines)

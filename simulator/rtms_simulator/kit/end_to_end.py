@@ -14,6 +14,7 @@ import av
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import RecordingLostError
+from rtms_simulator.kit.control.switches import switched
 from rtms_simulator.kit.play import ResolvedPlay, perform
 from rtms_simulator.kit.stack import Stack
 from rtms_simulator.kit.worker_answers import HandOffDetail
@@ -45,7 +46,8 @@ async def run(
 
     Returns the summary that `rtmskit demo --json` prints. Raises RecordingLostError or WorkerError.
     """
-    [(scenario, source)] = play.meetings()
+    with switched(stack.fakes, play.scenario.switches):
+        [(scenario, source)] = play.meetings(stack.zoom.switches)
     client = Recordings(stack.worker_url)
     try:
         # Whether the records can be read is better known before anybody meets.

@@ -14,9 +14,10 @@ from rtms_simulator.control.answers import Note, PlayRequest
 from rtms_simulator.errors import FaultError, MediaFileError, NoReceiverError, PlayRequestError
 from rtms_simulator.faults import Fault, parse_fault
 from rtms_simulator.kit.rows import NO_LINKS, meeting_row, notes
-from rtms_simulator.scenario import Scenario, ScenarioError, load
+from rtms_simulator.kit.scenarios import load_playable
+from rtms_simulator.scenario import Scenario, ScenarioError
 from rtms_simulator.zoom import MeetingReport, Zoom
-from rtms_simulator.zoom.media import MediaSource
+from rtms_simulator.zoom.media import MediaSource, MediaSwitches
 from rtms_simulator.zoom.meeting.timeline import Speed
 from rtms_simulator.zoom.webhooks.sender import INTERNAL_ERRORS
 
@@ -35,10 +36,12 @@ class ResolvedPlay:
     speed: Speed = 1.0
     faults: tuple[Fault, ...] = ()
 
-    def meetings(self) -> list[tuple[Scenario, MediaSource]]:
+    def meetings(self, switches: MediaSwitches | None = None) -> list[tuple[Scenario, MediaSource]]:
         """Each meeting with its media. Raises PlayRequestError for files that cannot be used."""
         try:
-            sources = [MediaSource(one, media_file=self.media, transcript_file=self.transcript) for one in self.scenario.each()]
+            sources = [
+                MediaSource(one, media_file=self.media, transcript_file=self.transcript, switches=switches) for one in self.scenario.each()
+            ]
         except (MediaFileError, ScenarioError, OSError) as error:
             raise PlayRequestError(str(error)) from None
         return [(source.scenario, source) for source in sources]
@@ -47,7 +50,7 @@ class ResolvedPlay:
 def resolve(request: PlayRequest, uploads: Path | None = None) -> ResolvedPlay:
     """Load and check everything that a request names. `uploads`: where `upload:ID` is found. Raises PlayRequestError."""
     try:
-        scenario = load(_file(request.scenario, uploads))
+        scenario = load_playable(_file(request.scenario, uploads))
         faults = tuple(parse_fault(text) for text in request.faults)
     except (ScenarioError, FaultError) as error:
         raise PlayRequestError(str(error)) from None
@@ -95,7 +98,8 @@ async def perform(
     Cancelled, it breaks the meetings off.
     """
     running = [
-        zoom.begin(scenario, webhook_url, speed=play.speed, faults=play.faults, source=source) for scenario, source in play.meetings()
+        zoom.begin(scenario, webhook_url, speed=play.speed, faults=play.faults, source=source)
+        for scenario, source in play.meetings(zoom.switches)
     ]
     seen: set[tuple[int, Note]] = set()
 

@@ -19,6 +19,9 @@ from rtms_simulator.scenario.toml_lines import Path
 
 Product = Literal["meeting", "webinar", "session", "contact_center", "phone"]
 PRODUCTS: tuple[str, ...] = get_args(Product)
+Outcome = Literal["recorded", "deleted", "not-joined"]
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+"""The right end of a meeting: its recording is whole; it was joined, and what was recorded is deleted; nobody joins a stream of it."""
 WITH_PICTURES: tuple[str, ...] = ("meeting", "webinar", "session")
 """Contact Center and Phone carry audio and transcripts only."""
 WITH_CHAT_GROUPS: tuple[str, ...] = ("meeting", "webinar")
@@ -79,7 +82,13 @@ class ActionContext:
     """Ids of chat messages so far."""
     groups: set[str] = field(default_factory=set)
     """Ids of chat groups that exist now."""
+    complete: bool = True
+    """Whether every earlier action could be read; if not, nothing is said of names that one of them may have made."""
 
+
+UNREAD_KIND = ""
+UNREAD = Person(0, "")
+"""In the place of an action or a person that could not be read, so that the others keep their places."""
 
 ActionCheck = Callable[[Action, ActionContext, Path], None]
 """Raises ScenarioError. The path is the action's own."""
@@ -161,14 +170,14 @@ def _check_end(action: Action, context: ActionContext, here: Path) -> None:
 def _check_chat(action: Action, context: ActionContext, here: Path) -> None:
     data = action.data
     receivers = ("everyone", "hosts", *context.names, *sorted(context.groups))
-    if data.get("to", "everyone") not in receivers:
+    if context.complete and data.get("to", "everyone") not in receivers:
         raise ScenarioError(f"found {data['to']!r}", path=(*here, "to"), allowed=", ".join(receivers))
-    if data.get("reply_to") and data["reply_to"] not in context.messages:
+    if context.complete and data.get("reply_to") and data["reply_to"] not in context.messages:
         allowed = f"an earlier id: {', '.join(sorted(context.messages)) or 'none'}"
         raise ScenarioError(f"no earlier message {data['reply_to']!r}", path=(*here, "reply_to"), allowed=allowed)
     if not all(isinstance(name, str) and name for name in data.get("files", ())):
         raise ScenarioError(f"found {data['files']!r}", path=(*here, "files"), allowed="names of files")
-    if data.get("cc_hosts") and data.get("to") not in context.names:
+    if context.complete and data.get("cc_hosts") and data.get("to") not in context.names:
         raise ScenarioError("only a message to one person has a copy for the hosts", path=(*here, "cc_hosts"), allowed="to = a person")
     if data.get("id"):
         context.messages.add(data["id"])
@@ -178,11 +187,12 @@ def _check_chat_group(action: Action, context: ActionContext, here: Path) -> Non
     group, operation = action.data["group"], action.data["operation"]
     if operation == "create" and (group in context.groups or group in ("everyone", "hosts", *context.names)):
         raise ScenarioError(f"{group!r} is taken", path=(*here, "group"), allowed="the id of no group or person")
-    if operation != "create" and group not in context.groups:
+    if context.complete and operation != "create" and group not in context.groups:
         allowed = f"a group that exists: {', '.join(sorted(context.groups)) or 'none'}"
         raise ScenarioError(f"no group {group!r}", path=(*here, "group"), allowed=allowed)
     members = action.data.get("members", ())
-    if not all(member in context.names for member in members) or (operation != "delete" and not members):
+    strangers = context.complete and not all(member in context.names for member in members)
+    if strangers or (operation != "delete" and not members):
         raise ScenarioError(f"found {members!r}", path=(*here, "members"), allowed=f"names out of {', '.join(context.names)}")
     (context.groups.discard if operation == "delete" else context.groups.add)(group)
 

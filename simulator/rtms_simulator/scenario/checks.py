@@ -1,4 +1,4 @@
-"""Whether the parts of a scenario agree: `check` raises ScenarioError, with the path as in a TOML file, for the first mistake."""
+"""Whether the parts of a scenario agree: `check` raises ScenarioError with all mistakes, each with its path as in a TOML file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rtms_simulator.scenario.actions import (
     MAX_USER_ID,
     PRODUCTS,
     ROLES,
+    UNREAD,
+    UNREAD_KIND,
     Action,
     ActionContext,
     Person,
@@ -22,6 +24,8 @@ from rtms_simulator.scenario.actions import (
 )
 from rtms_simulator.scenario.languages import LANGUAGES
 from rtms_simulator.scenario.meeting_events import MEETING_EVENTS
+from rtms_simulator.scenario.mistakes import Mistakes
+from rtms_simulator.scenario.switches import check_switches
 from rtms_simulator.scenario.toml_lines import Path
 
 MOST_AT_ONCE = 2000
@@ -46,90 +50,146 @@ class ScenarioParts(Protocol):
     def meeting_events(self) -> tuple[str, ...]: ...
     @property
     def custom_fields(self) -> Mapping[str, Any]: ...
+    @property
+    def switches(self) -> Mapping[str, Any]: ...
 
 
 def check(scenario: ScenarioParts) -> None:
-    """Raises ScenarioError."""
+    """Raises ScenarioError with every mistake."""
+    mistakes = Mistakes()
+    find(scenario, mistakes)
+    mistakes.raise_any()
+
+
+def find(scenario: ScenarioParts, mistakes: Mistakes, *, complete: bool = True) -> None:
+    """Put every mistake into `mistakes`. Not `complete`: parts could not be read, so nothing is said of what may depend on them."""
+    for check_part in (_check_product, _check_duration, _check_counts, _check_webhook_keys):
+        with mistakes.kept():
+            check_part(scenario)
+    check_switches(scenario.switches, mistakes)
+    _check_people(scenario.people, mistakes, complete=complete)
+    _TimelineCheck(scenario, mistakes, complete=complete).run()
+
+
+def _check_product(scenario: ScenarioParts) -> None:
     if scenario.product not in PRODUCTS:
         raise ScenarioError(f"unknown product {scenario.product!r}", path=("product",), allowed=", ".join(PRODUCTS))
-    if not (math.isfinite(scenario.duration_s) and 0 < scenario.duration_s <= LONGEST_S):
+
+
+def _check_duration(scenario: ScenarioParts) -> None:
+    if not _is_duration(scenario.duration_s):
         allowed = f"seconds, above 0, at most {LONGEST_S}"
         raise ScenarioError(f"{scenario.duration_s} is not a duration", path=("duration_s",), allowed=allowed)
+
+
+def _is_duration(seconds: float) -> bool:
+    return math.isfinite(seconds) and 0 < seconds <= LONGEST_S
+
+
+def _check_counts(scenario: ScenarioParts) -> None:
+    mistakes = Mistakes()
     for name, number in (("meetings", scenario.meetings), ("apps", scenario.apps)):
-        if not 1 <= number <= MOST_AT_ONCE:
-            raise ScenarioError(f"found {number}", path=(name,), allowed=f"1 to {MOST_AT_ONCE}")
-    _check_webhook_keys(scenario)
-    _check_people(scenario.people)
-    _TimelineCheck(scenario).run()
+        with mistakes.kept():
+            if not 1 <= number <= MOST_AT_ONCE:
+                raise ScenarioError(f"found {number}", path=(name,), allowed=f"1 to {MOST_AT_ONCE}")
+    mistakes.raise_any()
 
 
 def _check_webhook_keys(scenario: ScenarioParts) -> None:
-    events = MEETING_EVENTS.get(scenario.product, ())
+    events, mistakes = MEETING_EVENTS.get(scenario.product, ()), Mistakes()
     for index, name in enumerate(scenario.meeting_events):
-        if name not in events:
-            allowed = ", ".join(events) or f"none in a {scenario.product}"
-            raise ScenarioError(f"found {name!r}", path=("meeting_events", index), allowed=allowed)
-    if scenario.custom_fields and scenario.product != "contact_center":
-        raise ScenarioError("a contact center's webhook has them", path=("custom_fields",), allowed="only in a contact_center")
-    check_json(scenario.custom_fields, ("custom_fields",))
+        with mistakes.kept():
+            if name not in events:
+                allowed = ", ".join(events) or f"none in a {scenario.product}"
+                raise ScenarioError(f"found {name!r}", path=("meeting_events", index), allowed=allowed)
+    with mistakes.kept():
+        if scenario.custom_fields and scenario.product != "contact_center":
+            raise ScenarioError("a contact center's webhook has them", path=("custom_fields",), allowed="only in a contact_center")
+        check_json(scenario.custom_fields, ("custom_fields",))
+    mistakes.raise_any()
 
 
-def _check_people(people: tuple[Person, ...]) -> None:
-    if not people:
-        raise ScenarioError("nobody is there", path=("people",), allowed="at least one person")
+def _check_people(people: tuple[Person, ...], mistakes: Mistakes, *, complete: bool) -> None:
+    with mistakes.kept():
+        if not people and complete:
+            raise ScenarioError("nobody is there", path=("people",), allowed="at least one person")
     names: set[Any] = set()
     user_ids: set[Any] = set()
     for index, person in enumerate(people):
-        _check_person(person, ("people", index))
+        if person is UNREAD:
+            continue
+        with mistakes.kept():
+            _check_person(person, ("people", index))
         for key, seen in (("name", names), ("user_id", user_ids)):
-            if (value := getattr(person, key)) in seen:
-                raise ScenarioError(f"{value!r} is there twice", path=("people", index, key), allowed="each only once")
+            with mistakes.kept():
+                if (value := getattr(person, key)) in seen:
+                    raise ScenarioError(f"{value!r} is there twice", path=("people", index, key), allowed="each only once")
             seen.add(value)
 
 
 def _check_person(person: Person, here: Path) -> None:
-    if not person.name.strip():
-        raise ScenarioError("empty name", path=(*here, "name"), allowed="a name")
-    if not 0 < person.user_id <= MAX_USER_ID:
-        raise ScenarioError(f"found {person.user_id}", path=(*here, "user_id"), allowed=f"1 to {MAX_USER_ID}, Zoom's client drops others")
-    if person.role not in ROLES:
-        raise ScenarioError(f"unknown role {person.role!r}", path=(*here, "role"), allowed=", ".join(ROLES))
-    if person.language not in LANGUAGES.values():
-        raise ScenarioError(f"unknown language {person.language!r}", path=(*here, "language"), allowed=", ".join(LANGUAGES))
+    mistakes = Mistakes()
+    with mistakes.kept():
+        if not person.name.strip():
+            raise ScenarioError("empty name", path=(*here, "name"), allowed="a name")
+    with mistakes.kept():
+        if not 0 < person.user_id <= MAX_USER_ID:
+            allowed = f"1 to {MAX_USER_ID}, Zoom's client drops others"
+            raise ScenarioError(f"found {person.user_id}", path=(*here, "user_id"), allowed=allowed)
+    with mistakes.kept():
+        if person.role not in ROLES:
+            raise ScenarioError(f"unknown role {person.role!r}", path=(*here, "role"), allowed=", ".join(ROLES))
+    with mistakes.kept():
+        if person.language not in LANGUAGES.values():
+            raise ScenarioError(f"unknown language {person.language!r}", path=(*here, "language"), allowed=", ".join(LANGUAGES))
+    mistakes.raise_any()
 
 
 class _TimelineCheck:
-    """Walks through a timeline in its order and keeps who is there, until when each speaks, and when it ended."""
+    """Walks through a timeline in its order and keeps who is there, until when each speaks, and when it ended.
 
-    def __init__(self, scenario: ScenarioParts) -> None:
+    Once an action could not be read or was refused, later ones are not checked against what it would have changed.
+    """
+
+    def __init__(self, scenario: ScenarioParts, mistakes: Mistakes, *, complete: bool) -> None:
         late = latecomers(scenario.timeline)
+        people = [person for person in scenario.people if person is not UNREAD]
         self._scenario = scenario
-        self._names = {person.user_id: person.name for person in scenario.people}
-        self._present = {person.user_id: person.user_id not in late for person in scenario.people}
+        self._mistakes = mistakes
+        self._duration_s = scenario.duration_s if _is_duration(scenario.duration_s) else float(LONGEST_S)
+        self._names = {person.user_id: person.name for person in people}
+        self._present = {person.user_id: person.user_id not in late for person in people}
         self._busy_until = dict.fromkeys(self._present, 0.0)
         self._ended = math.inf
-        self._context = ActionContext(scenario.product, scenario.duration_s, tuple(self._names.values()))
+        self._context = ActionContext(scenario.product, self._duration_s, tuple(self._names.values()), complete=complete)
 
     def run(self) -> None:
         for index, action in sorted(enumerate(self._scenario.timeline), key=lambda pair: moment(pair[1])):
-            here: Path = ("timeline", index)
-            if action.at_s > self._ended:
-                raise ScenarioError("the meeting is over by then", path=(*here, "at_s"), allowed=f"up to its end at {self._ended:g}")
-            self._check_fields(action, here)
-            if action.kind == "end":
-                self._end(action, here)
-            if action.who is not None:
-                self._check_presence(action, action.who, here)
-                self._check_speech(action, action.who, here)
+            before = len(self._mistakes.errors)
+            with self._mistakes.kept():
+                self._check(action, ("timeline", index))
+            if len(self._mistakes.errors) > before or action.kind == UNREAD_KIND:
+                self._context.complete = False
+
+    def _check(self, action: Action, here: Path) -> None:
+        if action.kind == UNREAD_KIND:
+            return
+        if action.at_s > self._ended:
+            raise ScenarioError("the meeting is over by then", path=(*here, "at_s"), allowed=f"up to its end at {self._ended:g}")
+        self._check_fields(action, here)
+        if action.kind == "end":
+            self._end(action, here)
+        if action.who is not None:
+            self._check_presence(action, action.who, here)
+            self._check_speech(action, action.who, here)
 
     def _check_fields(self, action: Action, here: Path) -> None:
         kind = KINDS.get(action.kind)
         if kind is None:
             raise ScenarioError(f"unknown kind {action.kind!r}", path=(*here, "kind"), allowed=", ".join(KINDS))
-        duration_s = self._scenario.duration_s
-        if not 0 <= action.at_s <= duration_s:
-            raise ScenarioError(f"found {action.at_s}", path=(*here, "at_s"), allowed=f"0 to duration_s ({duration_s:g})")
-        if self._scenario.product not in kind.products:
+        if not 0 <= action.at_s <= self._duration_s:
+            raise ScenarioError(f"found {action.at_s}", path=(*here, "at_s"), allowed=f"0 to duration_s ({self._duration_s:g})")
+        if self._scenario.product in PRODUCTS and self._scenario.product not in kind.products:
             mine = ", ".join(name for name, other in KINDS.items() if self._scenario.product in other.products)
             problem = f"a {self._scenario.product} has no {action.kind} (only {', '.join(kind.products)})"
             raise ScenarioError(problem, path=(*here, "kind"), allowed=mine)
@@ -151,7 +211,7 @@ class _TimelineCheck:
 
     def _check_presence(self, action: Action, who: int, here: Path) -> None:
         present = self._present[who]
-        if (action.kind == "join") == present:
+        if (action.kind == "join") == present and self._context.complete:
             word, allowed = ("already", "somebody who is not there") if present else ("not", "somebody who has joined")
             problem = f"{self._names[who]!r} is {word} in the meeting at {action.at_s:g} s"
             raise ScenarioError(problem, path=(*here, "who"), allowed=allowed)
@@ -170,13 +230,16 @@ class _TimelineCheck:
 
 def _check_data(action: Action, here: Path) -> None:
     """The action's fields are those of its kind, each with an allowed value."""
-    fields = KINDS[action.kind].fields
+    fields, mistakes = KINDS[action.kind].fields, Mistakes()
     for name in action.data:
-        if name not in fields:
-            raise ScenarioError(f"a {action.kind} has no such key", path=(*here, name), allowed=", ".join(fields) or "none")
+        with mistakes.kept():
+            if name not in fields:
+                raise ScenarioError(f"a {action.kind} has no such key", path=(*here, name), allowed=", ".join(fields) or "none")
     for name, field in fields.items():
         value = action.data.get(name)
-        if value is None and field.required:
-            raise ScenarioError("missing", path=(*here, name), allowed=field.says)
-        if value is not None and field.choices and value not in field.choices:
-            raise ScenarioError(f"found {value!r}", path=(*here, name), allowed=", ".join(field.choices))
+        with mistakes.kept():
+            if value is None and field.required:
+                raise ScenarioError("missing", path=(*here, name), allowed=field.says)
+            if value is not None and field.choices and value not in field.choices:
+                raise ScenarioError(f"found {value!r}", path=(*here, name), allowed=", ".join(field.choices))
+    mistakes.raise_any()

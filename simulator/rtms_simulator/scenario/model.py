@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rtms_simulator.scenario.actions import KINDS, Action, Person, Product, latecomers, moment
+from rtms_simulator.scenario.actions import KINDS, Action, Outcome, Person, Product, latecomers, moment
 from rtms_simulator.scenario.checks import check
 
 
@@ -43,6 +43,7 @@ class Scenario:
     unless written; a written end becomes `duration_s`). `meetings` copies run at once, each with its own seed (`each`); `apps` streams
     of one meeting go to as many apps. `auto_start` False: no stream starts by itself, only by `reallow` or Zoom's REST call.
     `meeting_events`: the plain events sent as well (`MEETING_EVENTS`). `custom_fields`: of a contact center's started webhook.
+    `switches`: values by name (`zoom.close_code`), set in the fakes when it is played; they stay until a reset. `outcome`: its right end.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Scenario:
     auto_start: bool = True
     meeting_events: tuple[str, ...] = ()
     custom_fields: Mapping[str, Any] = field(default_factory=dict)
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Outcome = "recorded"
 
     def __post_init__(self) -> None:
         check(self)

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path as FilePath
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from rtms_simulator.errors import ScenarioError
-from rtms_simulator.scenario.actions import KINDS, MAX_USER_ID, PRODUCTS, ROLES, Action, Person, ScenarioField
+from rtms_simulator.faults.grammar import did_you_mean
+from rtms_simulator.scenario.actions import (
+    KINDS,
+    LONGEST_S,
+    MAX_USER_ID,
+    OUTCOMES,
+    PRODUCTS,
+    ROLES,
+    UNREAD,
+    UNREAD_KIND,
+    Action,
+    Person,
+    ScenarioField,
+)
+from rtms_simulator.scenario.checks import ScenarioParts, find
 from rtms_simulator.scenario.languages import LANGUAGES
+from rtms_simulator.scenario.mistakes import Mistakes, joined, placed
 from rtms_simulator.scenario.model import Scenario
+from rtms_simulator.scenario.switches import by_name, path_of
 from rtms_simulator.scenario.toml_lines import Path, lines_of
 
 _LIBRARY = files("rtms_simulator") / "scenario" / "library"
@@ -30,6 +47,8 @@ SCENARIO_KEYS: dict[str, ScenarioField] = {
     "auto_start": ScenarioField(bool, "whether a stream starts by itself; else by `reallow` or Zoom's REST call", default=True),
     "meeting_events": ScenarioField(list, "plain events sent as well, such as meeting.started and meeting.participant_joined"),
     "custom_fields": ScenarioField(dict, "of a contact center's started webhook, such as the call's SIP data"),
+    "switches": ScenarioField(dict, "of the fakes, as `zoom.close_code = 1001` (docs/switches.md); set when it is played, until a reset"),
+    "outcome": ScenarioField(str, "its right end", default="recorded", choices=OUTCOMES),
     "people": ScenarioField(list, "tables with a name", required=True),
     "timeline": ScenarioField(list, "tables with at_s and kind", default=()),
 }
@@ -63,92 +82,151 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in _LIBRARY.iterdir() if entry.name.endswith(".toml")))
 
 
-def load(name_or_path: str | FilePath) -> Scenario:
+UnusableSwitches = Callable[[Mapping[str, Any]], Mapping[str, str]]
+"""Of switches by name, those that there are not or that cannot have their value, each with the reason."""
+
+
+def load(name_or_path: str | FilePath, *, unusable: UnusableSwitches | None = None) -> Scenario:
     """A scenario of the library by name, or a TOML file by path (anything with a `/` or ending in `.toml`).
 
-    Raises ScenarioError with file, line, key and what is allowed.
+    `unusable` checks its switches. Raises ScenarioError with every mistake: file, line, key and what is allowed.
     """
     text = str(name_or_path)
     if isinstance(name_or_path, FilePath) or "/" in text or text.endswith(".toml"):
         path = FilePath(name_or_path)
         try:
             source = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ScenarioError(f"cannot be read: {error}", file=text, allowed="a readable UTF-8 TOML file") from None
-        return parse(source, file=text, name=path.stem)
+        return parse(source, file=text, name=path.stem, unusable=unusable)
     if text not in names():
         raise ScenarioError(f"there is no scenario {text!r}", allowed=f"{', '.join(names())}, or a path to a .toml file")
     entry = _LIBRARY / f"{text}.toml"
-    return parse(entry.read_text(encoding="utf-8"), file=str(entry), name=text)
+    return parse(entry.read_text(encoding="utf-8"), file=str(entry), name=text, unusable=unusable)
 
 
-def parse(source: str, *, file: str = "<text>", name: str = "scenario") -> Scenario:
+def parse(source: str, *, file: str = "<text>", name: str = "scenario", unusable: UnusableSwitches | None = None) -> Scenario:
     """A scenario from the text of a TOML document; `name` stands in for a missing `name` key. Raises ScenarioError as `load`."""
     try:
         document = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        raise ScenarioError(f"not TOML: {error}", file=file, line=int(found[1]) if found else None, allowed="TOML 1.0") from None
-    try:
-        return _build(document, name)
-    except ScenarioError as error:
-        lines = lines_of(source)
-        at = error.path
-        while at and at not in lines:
-            at = at[:-1]
-        raise ScenarioError(error.problem, path=error.path, allowed=error.allowed, file=file, line=lines.get(at, 1)) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        at = re.search(r"at line (\d+)", str(error))
+        raise ScenarioError(f"not TOML: {error}", file=file, line=int(at[1]) if at else None, allowed="TOML 1.0") from None
+    mistakes = Mistakes()
+    scenario = _build(document, name, mistakes)
+    lines = lines_of(source) if mistakes.errors or unusable is not None else {}
+    if unusable is not None:
+        for switch, problem in unusable(by_name(_table_of(document.get("switches")))).items():
+            mistakes.errors.append(ScenarioError(problem, path=path_of(switch, lines)))
+    if mistakes.errors:
+        placed_errors = [placed(error, file, _line(error.path, lines)) for error in mistakes.errors]
+        raise joined(sorted(placed_errors, key=lambda error: error.line or 0))
+    assert scenario is not None
+    return scenario
 
 
-def _build(document: Mapping[str, Any], name: str) -> Scenario:
-    top = _read(document, SCENARIO_KEYS, ())
-    people: list[Person] = []
-    for index, row in enumerate(top["people"]):
-        person = _read(row, PERSON_KEYS, ("people", index))
-        person["language"] = LANGUAGES[person["language"]]
-        person.setdefault("user_id", FIRST_USER_ID + 1024 * index)
-        people.append(Person(**person))
-    user_ids = {person.name: person.user_id for person in people}
-    timeline = tuple(_read_action(row, ("timeline", index), user_ids) for index, row in enumerate(top["timeline"]))
-    lists = {"people": tuple(people), "timeline": timeline, "meeting_events": tuple(top.get("meeting_events", ()))}
-    values: dict[str, Any] = {"name": name} | top | lists
-    return Scenario(**values)
+def _line(at: Path, lines: Mapping[Path, int]) -> int:
+    """The line of a path, or of the nearest table around it."""
+    while at and at not in lines:
+        at = at[:-1]
+    return lines.get(at, 1)
 
 
-def _read_action(row: object, here: Path, user_ids: Mapping[str, int]) -> Action:
+def _table_of(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _build(document: Mapping[str, Any], name: str, mistakes: Mistakes) -> Scenario | None:
+    """The scenario, or None with what is wrong in `mistakes`."""
+    top = _read(document, SCENARIO_KEYS, (), mistakes)
+    people = [_read_person(row, index, mistakes) for index, row in enumerate(top.get("people", ()))]
+    user_ids = {person.name: person.user_id for person in people if person is not UNREAD}
+    complete = "people" in top and UNREAD not in people
+    timeline = tuple(
+        _read_action(row, ("timeline", index), user_ids if complete else None, mistakes) for index, row in enumerate(top["timeline"])
+    )
+    values: dict[str, Any] = {"name": name, "duration_s": float(LONGEST_S)} | top
+    values |= {
+        "people": tuple(people),
+        "timeline": timeline,
+        "meeting_events": tuple(top.get("meeting_events", ())),
+        "switches": by_name(top.get("switches", {})),
+    }
+    if not mistakes.errors:
+        with mistakes.kept():
+            return Scenario(**values)
+        return None
+    parts = SimpleNamespace(**({"custom_fields": {}} | values))
+    find(cast("ScenarioParts", parts), mistakes, complete=complete)
+    return None
+
+
+def _read_person(row: object, index: int, mistakes: Mistakes) -> Person:
+    """The person; `UNREAD` without a name."""
+    person = _read(row, PERSON_KEYS, ("people", index), mistakes)
+    if "name" not in person:
+        return UNREAD
+    person["language"] = LANGUAGES[person["language"]]
+    person.setdefault("user_id", FIRST_USER_ID + 1024 * index)
+    return Person(**person)
+
+
+def _read_action(row: object, here: Path, user_ids: Mapping[str, int] | None, mistakes: Mistakes) -> Action:
+    """The action; one of `UNREAD_KIND` if something of it cannot be used. `user_ids` None: not everybody could be read."""
     head = {
         "at_s": ScenarioField(float, "seconds from the start", required=True),
         "kind": ScenarioField(str, "what happens", required=True, choices=tuple(KINDS)),
     }
+    unread, before = Action(0.0, UNREAD_KIND), len(mistakes.errors)
+    with mistakes.kept():
+        if not isinstance(row, dict):
+            raise ScenarioError("not a table", path=here, allowed="a table with at_s and kind")
     if not isinstance(row, dict):
-        raise ScenarioError("not a table", path=here, allowed="a table with at_s and kind")
-    kind = _read({key: value for key, value in row.items() if key in head}, head, here)["kind"]
-    by_whom = {"who": ScenarioField(str, "by whom", required=True, choices=tuple(user_ids))} if KINDS[kind].who else {}
+        return unread
+    kind = _read({key: value for key, value in row.items() if key in head}, head, here, mistakes).get("kind")
+    if kind is None:  # which other keys there may be is not known
+        return unread
+    names = tuple(user_ids) if user_ids is not None else ()
+    by_whom = {"who": ScenarioField(str, "by whom", required=True, choices=names)} if KINDS[kind].who else {}
     # Languages are names in the file and Zoom's numbers in the model.
     names_of_languages = {"type": str, "choices": tuple(LANGUAGES)}
     own = {key: replace(field, **names_of_languages) if key == "language" else field for key, field in KINDS[kind].fields.items()}
-    values = _read(row, head | by_whom | own, here)
+    del mistakes.errors[before:]  # the head is read a second time, with the keys of its kind
+    values = _read(row, head | by_whom | own, here, mistakes)
+    if len(mistakes.errors) > before or (by_whom and user_ids is None):
+        return unread
     if "language" in values:
         values["language"] = LANGUAGES[values["language"]]
-    who = user_ids[values["who"]] if by_whom else None
+    who = user_ids[values["who"]] if by_whom and user_ids is not None else None
     return Action(values["at_s"], kind, who, {key: value for key, value in values.items() if key in own})
 
 
-def _read(row: object, keys: Mapping[str, ScenarioField], here: Path) -> dict[str, Any]:
-    """The row's values, defaults filled in, each of its type. Raises ScenarioError for what is missing, unknown or of another type."""
-    if not isinstance(row, dict):
-        raise ScenarioError("not a table", path=here, allowed=f"a table with {', '.join(keys)}")
-    for key in row:
-        if key not in keys:
-            raise ScenarioError("unknown key", path=(*here, key), allowed=", ".join(keys))
-    values: dict[str, Any] = {}
+def _read(row: object, keys: Mapping[str, ScenarioField], here: Path, mistakes: Mistakes) -> dict[str, Any]:
+    """The row's values, each of its type, defaults filled in. What is missing, unknown or of another type goes into `mistakes`."""
+    values: dict[str, Any] = {key: field.default for key, field in keys.items() if field.default is not None}
+    with mistakes.kept():
+        if not isinstance(row, dict):
+            raise ScenarioError("not a table", path=here, allowed=f"a table with {', '.join(keys)}")
+    given = _table_of(row) if isinstance(row, dict) else None
+    if given is None:
+        return values
+    for key in given:
+        with mistakes.kept():
+            if key not in keys:
+                raise ScenarioError(f"unknown key{_near(key, keys)}", path=(*here, key), allowed=", ".join(keys))
     for key, field in keys.items():
-        if key in row:
-            values[key] = _value(row[key], field, (*here, key))
-        elif field.required:
-            raise ScenarioError("missing", path=(*here, key), allowed=", ".join(field.choices) or field.says)
-        elif field.default is not None:
-            values[key] = field.default
+        with mistakes.kept():
+            if key in given:
+                values[key] = _value(given[key], field, (*here, key))
+            elif field.required:
+                raise ScenarioError("missing", path=(*here, key), allowed=", ".join(field.choices) or field.says)
     return values
+
+
+def _near(word: object, known: Iterable[str]) -> str:
+    """`; did you mean X?` or nothing."""
+    close = did_you_mean(word, known).strip() if isinstance(word, str) else ""
+    return f"; {close}" if close else ""
 
 
 def _value(value: object, field: ScenarioField, here: Path) -> object:
@@ -158,5 +236,5 @@ def _value(value: object, field: ScenarioField, here: Path) -> object:
         allowed = f"{_TYPE_NAMES[field.type]}: {', '.join(field.choices) or field.says}"
         raise ScenarioError(f"found {value!r}", path=here, allowed=allowed)
     if field.choices and value not in field.choices:
-        raise ScenarioError(f"found {value!r}", path=here, allowed=", ".join(field.choices))
+        raise ScenarioError(f"found {value!r}{_near(value, field.choices)}", path=here, allowed=", ".join(field.choices))
     return value

@@ -15,7 +15,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import PlayRequest
 from rtms_simulator.errors import InputError
 from rtms_simulator.faults.grammar import did_you_mean
-from rtms_simulator.kit.control.all import set_switches
+from rtms_simulator.kit.control.switches import set_switches, switched
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
@@ -108,7 +108,8 @@ class WebhookSandbox:
 
         async def work() -> MeetingReport:
             play = resolve(PlayRequest(scenario=scenario, speed=speed, **asked))
-            [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock())
+            with switched(self.stack.fakes, play.scenario.switches):
+                [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock())
             await self.stack.recall.drained()
             return report
 

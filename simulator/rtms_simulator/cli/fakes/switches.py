@@ -66,14 +66,14 @@ def set_(settings: Sequence[str], up_file: Path, as_json: bool) -> None:
 
 def parsed(settings: Sequence[str]) -> dict[str, Any]:
     """`SWITCH=VALUE` texts as values by name. Raises BadInput."""
-    from rtms_simulator.kit.control.switches import read_value
+    from rtms_simulator.kit.control.defaults import read_value
 
     values: dict[str, Any] = {}
     for text in settings:
         name, equals, value = text.partition("=")
         if not equals:
             raise BadInput(f"{text!r} has no value", "write SWITCH=VALUE, as zoom.deadline_s=5; `rtmskit switches list` shows them.")
-        values[name.strip()] = read_value(value)
+        values[name.strip()] = read_value(name.strip(), value)
     return values
 
 

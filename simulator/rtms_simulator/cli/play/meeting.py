@@ -17,12 +17,13 @@ from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import say_json, table
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.media import say_what_plays
-from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
+from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, lines_of, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
     from rtms_simulator.control.answers import DeliveryAttempt, MeetingRow, PlayRequest
     from rtms_simulator.kit.play import ResolvedPlay
+    from rtms_simulator.scenario import Scenario
     from rtms_simulator.zoom import Zoom
 
 _LOOK_EVERY_S = 0.2
@@ -87,7 +88,8 @@ def play(
         raise BadInput("--tls and --rtms-port go with --webhook", "name the receiver, or give them to `rtmskit up`.")
     url, secret, described = receiver(webhook_url, secret_token, up_file)
     request = _request(scenario, given)
-    say_what_plays(given["media"], given["transcript"], _names(scenario), strict)
+    known = [person.name for person in _loaded(scenario).people]
+    say_what_plays(given["media"], given["transcript"], known, strict)
     if described is not None:
         meetings = _play_in_up(described, request, given["switches"])
     else:
@@ -124,14 +126,15 @@ def _request(scenario: str, given: Mapping[str, Any]) -> PlayRequest:
     return PlayRequest(scenario=named, media=media, transcript=transcript, speed=speed, seed=seed, faults=faults)
 
 
-def _names(scenario: str) -> list[str]:
-    """Who is in a scenario, and so a speaker by name; nobody if it cannot be read, which is told later."""
-    from rtms_simulator.scenario import ScenarioError, load
+def _loaded(scenario: str) -> Scenario:
+    """The scenario, read here: a mistake in it is told before anything is sent. Raises BadInput."""
+    from rtms_simulator.errors import ScenarioError
+    from rtms_simulator.kit.scenarios import load_playable
 
     try:
-        return [person.name for person in load(scenario).people]
-    except ScenarioError:
-        return []
+        return load_playable(scenario)
+    except ScenarioError as error:
+        raise BadInput(lines_of(error), _CHANGE) from None
 
 
 def _play_in_up(described: dict[str, Any], request: PlayRequest, settings: Sequence[str]) -> list[MeetingRow]:
@@ -195,9 +198,9 @@ def _own_zoom(
         # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was given.
         seed = drawn_seed(clock) if request.seed is None else resolved.scenario.seed
         zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)
-        for vendor, values in by_vendor(parsed(settings)):
+        for vendor, values in by_vendor({**resolved.scenario.switches, **parsed(settings)}):
             if vendor != "zoom":
-                raise BadInput(f"--set {vendor}.{next(iter(values))}: only Zoom is simulated here", "play it in `rtmskit up`.")
+                raise BadInput(f"the switch {vendor}.{next(iter(values))}: only Zoom is simulated here", "play it in `rtmskit up`.")
             zoom.switches = changed("zoom", zoom.switches, values)
     except InputError as error:
         raise BadInput(str(error), _CHANGE) from None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from rtms_simulator.errors import ScenarioError
 
 T = TypeVar("T")
 
@@ -43,6 +46,11 @@ class Nobody(Ended):
     """There is nobody to talk to."""
 
     exit_code = 3
+
+
+def lines_of(error: ScenarioError) -> str:
+    """Every mistake of a scenario on a line of its own, under the first."""
+    return "\n       ".join(error.lines())
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -9,7 +9,7 @@ import click
 
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json, table
-from rtms_simulator.cli.play.outcome import BadInput
+from rtms_simulator.cli.play.outcome import BadInput, lines_of
 
 
 @click.group()
@@ -37,12 +37,13 @@ def list_(as_json: bool) -> None:
 @as_json
 def show(name: str, as_json: bool) -> None:
     """Show one meeting: a built-in NAME, or the path of a TOML file."""
-    from rtms_simulator import scenario
+    from rtms_simulator.errors import ScenarioError
+    from rtms_simulator.kit.scenarios import load_playable
 
     try:
-        one = scenario.load(name)
-    except scenario.ScenarioError as error:
-        raise BadInput(str(error), "`rtmskit scenarios list` shows the built-in ones; docs/scenarios.md shows how to write one.") from None
+        one = load_playable(name)
+    except ScenarioError as error:
+        raise BadInput(lines_of(error), "`rtmskit scenarios list` shows what there is; docs/scenarios.md shows how to write one.") from None
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(one), ensure_ascii=False))
         return

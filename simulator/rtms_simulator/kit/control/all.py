@@ -15,7 +15,6 @@ from rtms_simulator.control.answers import (
     ResetRequest,
     SwitchChanges,
     SwitchList,
-    SwitchRow,
 )
 from rtms_simulator.control.operations import IMPOSSIBLE, Call, ControlOperation, impossible
 from rtms_simulator.kit.control.deliveries import delivery_operations
@@ -25,7 +24,7 @@ from rtms_simulator.kit.control.faults import fault_operations
 from rtms_simulator.kit.control.happenings import happenings
 from rtms_simulator.kit.control.meetings import MeetingResource
 from rtms_simulator.kit.control.records import record_operations
-from rtms_simulator.kit.control.switches import by_vendor, changed, switch_rows
+from rtms_simulator.kit.control.switches import all_switches, set_switches
 
 
 def operations(fakes: Fakes, meetings: MeetingResource) -> list[ControlOperation]:
@@ -98,23 +97,6 @@ def _state(fakes: Fakes) -> FakesState:
         recorders=fakes.recall.lifecycle.recording_now,
         faults=len(fakes.faults.listed()),
     )
-
-
-def all_switches(fakes: Fakes) -> list[SwitchRow]:
-    """The switches of every fake, as they are decided now."""
-    return [
-        *switch_rows("zoom", fakes.zoom.switches),
-        *switch_rows("recall", fakes.recall.switches),
-        *switch_rows("tasks", fakes.tasks.switches),
-    ]
-
-
-def set_switches(fakes: Fakes, values: dict[str, object]) -> None:
-    """Decide some of them otherwise: all or, with a SwitchError, none."""
-    owners = {"zoom": fakes.zoom, "recall": fakes.recall, "tasks": fakes.tasks}
-    decided = {vendor: changed(vendor, owners[vendor].switches, some) for vendor, some in by_vendor(values)}
-    for vendor, switches in decided.items():
-        owners[vendor].switches = switches
 
 
 def _switches(fakes: Fakes) -> list[ControlOperation]:

@@ -20,6 +20,7 @@ from rtms_simulator.control.answers import (
 from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, ControlOperation, impossible, missing
 from rtms_simulator.errors import ControlRefusedError
 from rtms_simulator.kit.control.fakes import Fakes
+from rtms_simulator.kit.control.switches import switched
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.rows import meeting_row
 from rtms_simulator.scenario import Action
@@ -100,13 +101,22 @@ class MeetingResource:
         if not url:
             raise impossible("no webhook is known here: name one as webhook_url")
         play = resolve(request, self._fakes.uploads)
+        with switched(self._fakes, play.scenario.switches):
+            playing = self._playing.start(perform(self._fakes.zoom, play, url, real_time=self._real_time))
+            return await (self._ended(playing, call) if request.wait else self._begun(playing))
+
+    async def _begun(self, playing: asyncio.Task[tuple[MeetingReport, ...]]) -> MeetingList:
+        """The meetings as soon as they have begun; they go on."""
         before = set(self._fakes.zoom.meetings)
-        playing = self._playing.start(perform(self._fakes.zoom, play, url, real_time=self._real_time))
-        if not request.wait:
-            while not playing.done() and set(self._fakes.zoom.meetings) == before:
-                await self._real_time.sleep(0)
-            begun = [meeting.report() for number, meeting in self._fakes.zoom.meetings.items() if number not in before]
-            return self._rows(begun or list(await playing))
+        while not playing.done() and set(self._fakes.zoom.meetings) == before:
+            await self._real_time.sleep(0)
+        begun = [meeting for number, meeting in self._fakes.zoom.meetings.items() if number not in before]
+        self._tasks |= {meeting.id: playing for meeting in begun}
+        playing.add_done_callback(lambda _playing: [self._tasks.pop(meeting.id, None) for meeting in begun])
+        return self._rows([meeting.report() for meeting in begun] or list(await playing))
+
+    async def _ended(self, playing: asyncio.Task[tuple[MeetingReport, ...]], call: Call) -> MeetingList:
+        """The meetings when they are over. They are broken off when the caller goes away."""
         try:
             while not playing.done() and not await call.request.is_disconnected():
                 await asyncio.wait({playing}, timeout=_LOOK_EVERY_S)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Literal, get_type_hints
 
 import msgspec
 
 from rtms_simulator.control.answers import SwitchRow
-from rtms_simulator.errors import SwitchError
+from rtms_simulator.errors import InputError, SwitchError
 from rtms_simulator.faults.grammar import did_you_mean
+from rtms_simulator.kit.control.fakes import Fakes
 
 Vendor = Literal["zoom", "recall", "tasks"]
 SOURCES: Mapping[Vendor, str] = {
@@ -57,6 +59,37 @@ def changed(vendor: Vendor, switches: Any, values: Mapping[str, Any]) -> Any:
         raise SwitchError(str(error)) from None
 
 
+def all_switches(fakes: Fakes) -> list[SwitchRow]:
+    """The switches of every fake, as they are decided now."""
+    return [
+        *switch_rows("zoom", fakes.zoom.switches),
+        *switch_rows("recall", fakes.recall.switches),
+        *switch_rows("tasks", fakes.tasks.switches),
+    ]
+
+
+def set_switches(fakes: Fakes, values: Mapping[str, Any]) -> None:
+    """Decide some of them otherwise: all or, with a SwitchError, none."""
+    owners = {"zoom": fakes.zoom, "recall": fakes.recall, "tasks": fakes.tasks}
+    decided = {vendor: changed(vendor, owners[vendor].switches, some) for vendor, some in by_vendor(values)}
+    for vendor, switches in decided.items():
+        owners[vendor].switches = switches
+
+
+@contextlib.contextmanager
+def switched(fakes: Fakes, values: Mapping[str, Any]) -> Generator[None]:
+    """Set them for what follows and ever after; they are as before if that raises InputError. Raises SwitchError."""
+    owners = (fakes.zoom, fakes.recall, fakes.tasks)
+    before = [owner.switches for owner in owners]
+    set_switches(fakes, values)
+    try:
+        yield
+    except InputError:
+        for owner, switches in zip(owners, before, strict=True):
+            owner.switches = switches  # ty: ignore[invalid-assignment]
+        raise
+
+
 def by_vendor(values: Mapping[str, Any]) -> Iterator[tuple[Vendor, dict[str, Any]]]:
     """`{"zoom.deadline_s": 5}` by vendor. Raises SwitchError for a name without one."""
     parts: dict[Vendor, dict[str, Any]] = {}
@@ -69,18 +102,12 @@ def by_vendor(values: Mapping[str, Any]) -> Iterator[tuple[Vendor, dict[str, Any
     yield from parts.items()
 
 
-def read_value(text: str) -> Any:
-    """A value as a person writes it: JSON, or else text."""
-    try:
-        return msgspec.json.decode(text.encode())
-    except msgspec.DecodeError:
-        return text
-
-
 def plain(value: Any) -> Any:
     """As JSON has it."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else msgspec.to_builtins(value)

@@ -160,7 +160,7 @@ ROWS = (
     Row("strict", f"{PLAY} --strict --transcript {{odd}}", 2, "line 5: no blank line", "leave --strict out", "say_what_plays"),
     Row("check", "media check {page} x.doc", 2, "files of the kind .doc", "download the file again", "check_"),
     # --- meetings
-    Row("no such scenario", f"{PLAY} nope", 2, "there is no scenario 'nope'", "`rtmskit scenarios list`", "_own_zoom"),
+    Row("no such scenario", f"{PLAY} nope", 2, "there is no scenario 'nope'", "`rtmskit scenarios list`", "_loaded"),
     Row("no such speed", f"{PLAY.replace('max', 'fast')}", 2, "speed is 'fast'", "change what is named", "_own_zoom"),
     Row("port taken", f"{PLAY} --rtms-port {{taken}}", 2, "is taken", "leave --rtms-port out", "_own_zoom"),
     Row(

@@ -1,0 +1,35 @@
+"""Scenarios as they are played: loaded, their switches checked against those of the fakes, and set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches
+from rtms_simulator.errors import SwitchError
+from rtms_simulator.kit.control.switches import by_vendor, changed
+from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.scenario import Scenario, load
+from rtms_simulator.scenario.switches import VENDORS
+from rtms_simulator.zoom.switches import ZoomSwitches
+
+
+def load_playable(name_or_path: str | Path) -> Scenario:
+    """As `scenario.load`, and its switches are some that the fakes have. Raises ScenarioError with every mistake."""
+    return load(name_or_path, unusable=unusable_switches)
+
+
+def unusable_switches(values: Mapping[str, Any]) -> dict[str, str]:
+    """Of switches by name those that there are not, or that cannot have their value, each with the reason."""
+    defaults = {"zoom": ZoomSwitches(), "recall": RecallSwitches(), "tasks": CloudTasksSwitches()}
+    problems: dict[str, str] = {}
+    for name, value in values.items():
+        if name.partition(".")[0] not in VENDORS or not name.partition(".")[2]:
+            continue  # the scenario's own check says so
+        for vendor, one in by_vendor({name: value}):
+            try:
+                changed(vendor, defaults[vendor], one)
+            except SwitchError as error:
+                problems[name] = str(error)
+    return problems
