@@ -81,7 +81,7 @@ def inventory(deployment: Deployment) -> str:
         counts[resource.type] = counts.get(resource.type, 0) + 1
     document = {
         "counts": {"total": len(deployment.custom), **dict(sorted(counts.items()))},
-        "outputs": deployment.outputs,
+        "outputs": _stable(deployment.outputs),
         "resources": entries,
     }
     return f"# Generated: {COMMAND}\n" + yaml.safe_dump(document, sort_keys=True, width=140, allow_unicode=True)
