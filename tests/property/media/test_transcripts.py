@@ -5,9 +5,13 @@ from collections import Counter
 import pytest
 from tests.property.media.transcripts import WORD, transcript, words
 
+from rtms_simulator.scenario import load
+from rtms_simulator.zoom.media.casting import cast
 from rtms_simulator.zoom.media.transcripts import Transcript, parse
 
 SLICE = 2_000
+WEBINAR = load("all-hands-webinar")
+"""Shares, chat and questions of people who are not in the files."""
 
 
 def played(read: Transcript) -> Counter[str]:
@@ -16,6 +20,13 @@ def played(read: Transcript) -> Counter[str]:
 
 def told_lost(read: Transcript) -> Counter[str]:
     return Counter(word for remark in read.remarks for word in WORD.findall(remark.lost_text))
+
+
+def spoken(read: Transcript) -> Counter[str]:
+    """What the people of a meeting say that is held with this transcript, and what they are called."""
+    meeting = cast(WEBINAR, None, read.cues)
+    names = [cue.speaker or "" for cue in read.cues]
+    return Counter(word for text in [*names, *(said.text for said in meeting.utterances())] for word in WORD.findall(text))
 
 
 def fault(seed: int) -> str | None:
@@ -29,6 +40,8 @@ def fault(seed: int) -> str | None:
         return f"seed {seed}: a cue without length"
     if any(not cue.text.strip() or cue.speaker == "" for cue in read.cues):
         return f"seed {seed}: a cue without words, or an empty name"
+    if read.cues and spoken(read) != played(read):
+        return f"seed {seed}: in the meeting's speech is not what is in the cues: {dict(played(read) - spoken(read))}"
     return None
 
 

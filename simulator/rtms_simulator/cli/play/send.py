@@ -172,9 +172,7 @@ def _fits(fault: Fault, event: str, body: bytes | None) -> None:
 def _report(delivery: Delivery, secret: str, as_json: bool, dry_run: bool) -> None:
     from rtms_simulator.zoom.webhooks.events import URL_VALIDATION, judge_validation
 
-    if not delivery.attempts:
-        raise Failed(f"the event was not sent: {', '.join(delivery.faults) or 'withheld'}")
-    attempt = delivery.attempts[0]
+    attempt = delivery.attempts[0]  # none of OF_ONE_REQUEST keeps it back
     body = delivery.body.decode(errors="replace")
     if dry_run:
         if as_json:

@@ -70,15 +70,31 @@ def _speech(cues: tuple[Cue, ...], people: tuple[Person, ...], by_name: dict[str
 
 
 def _without(people: tuple[Person, ...], timeline: tuple[Action, ...]) -> Iterator[Action]:
-    """What does not need anybody who is not among the people: nobody acts who is away, is written to, or answered."""
+    """What does not need anybody who is not among the people: nobody acts who is away, is written to, answered, or in a chat group."""
     ids = {person.user_id for person in people}
-    receivers = {"everyone", "hosts"} | {person.name for person in people}
-    messages = {""}
+    names = {person.name for person in people}
+    messages, groups = {""}, set[str]()
     for action in timeline:
         if action.who is not None and action.who not in ids:
             continue
         if action.kind == "chat":
-            if action.data["to"] not in receivers or action.data["reply_to"] not in messages:
-                continue
-            messages.add(action.data["id"])
-        yield action
+            if action.data["to"] in {"everyone", "hosts"} | names | groups and action.data["reply_to"] in messages:
+                messages.add(action.data["id"])
+                yield action
+        elif action.kind == "chat_group":
+            yield from _of_group(action, names, groups)
+        else:
+            yield action
+
+
+def _of_group(action: Action, names: set[str], groups: set[str]) -> Iterator[Action]:
+    """The same for those of its members who are there, if there are any; `groups` are those that exist, and follow."""
+    group, operation = action.data["group"], action.data["operation"]
+    members = [name for name in action.data["members"] if name in names]
+    if operation == "create":
+        possible = bool(members) and group not in names
+    else:
+        possible = group in groups and (operation == "delete" or bool(members))
+    if possible:
+        (groups.discard if operation == "delete" else groups.add)(group)
+        yield replace(action, data={**action.data, "members": members})

@@ -201,9 +201,8 @@ class _Reader:
             self.remarks.append(Remark("note", "no sound in it: the meeting is silent"))
         self.remarks.sort(key=lambda remark: remark.at_s or 0.0)
         tracks, remarks = tuple(self.tracks), tuple(self.remarks)
-        return Recording(
-            self.path, round(length_s * 1000), tuple(self.parts), tracks, tuple(self.formats), min(self.sound_s, length_s), remarks
-        )
+        duration_ms = max(1, round(length_s * 1000))  # a meeting has no less, a file may hold one sample
+        return Recording(self.path, duration_ms, tuple(self.parts), tracks, tuple(self.formats), min(self.sound_s, length_s), remarks)
 
 
 _SHOWN = 20

@@ -22,6 +22,8 @@ class Row(NamedTuple):
     says: str
     do: str
     by: str
+    packages: tuple[tuple[str, str], ...] = ()
+    """Packages that are not installed (""), or installed in another folder."""
 
 
 ROWS = (
@@ -123,6 +125,22 @@ ROWS = (
     Row("odd path", f"{SEND} --set a..b=1", 2, "is no path", "single dots", "_parent"),
     Row("path through a text", f"{SEND} --set payload.meeting_uuid.x=1", 2, "is not an object", "the event has", "_parent"),
     Row("--raw and --set", f"{SEND} --raw {{text}} --set a=1", 2, "--raw is sent as it is", "leave --raw out", "send"),
+    Row(
+        "a fault of another event",
+        f"{SEND} --fault 'zoom.webhook.meeting.rtms_stopped: unsigned'",
+        2,
+        "is for other events than meeting.rtms_started",
+        "write zoom.webhook.* as its target",
+        "_fits",
+    ),
+    Row(
+        "--raw in another style",
+        f"{SEND} --raw {{text}} --fault 'zoom.webhook.*: style escaped-slashes'",
+        2,
+        "--raw is sent as it is",
+        "leave one of them out",
+        "_fits",
+    ),
     Row("--raw nowhere", f"{SEND} --raw gone", 2, "No such file", "name a file that can be read", "_bytes"),
     Row("no such fault", f"{SEND} --fault nope", 2, "a fault is written `TARGET: STEP`", "`rtmskit faults list`", "deliver"),
     Row(
@@ -201,10 +219,12 @@ ROWS = (
     Row("replay refused", f"events replay {{saved}} --webhook {{refuses}} {SECRET}", 1, "refused it with 403", "", "replay"),
     Row("two ports alike", "up --zoom-port 4321 --recall-port 4321", 2, "are both 4321", "leave one out", "_differ"),
     Row("receivers and function", "up --webhook http://x", 2, "receivers of your own", "add --no-function", "up"),
+    Row("a receiver without scheme", "up --no-function --webhook localhost:80", 2, "is not a URL", "http:// or https://", "up"),
     Row("`up` file a directory", "up --up .", 2, "is a directory", "name a file", "up"),
     Row("a second `up`", "up --up {bare}", 2, "is running here already", "another --up FILE", "up"),
     Row("nowhere to write", "up --directory {text}/x", 2, "cannot be written", "name a place of your own", "writable"),
     Row("no emulator", "demo --state firestore://p/d", 2, "FIRESTORE_EMULATOR_HOST is not set", "start an emulator", "checked_state"),
+    Row("no such store", "demo --state mysql://x", 2, "is no store", "write sqlite:///path or firestore://", "checked_state"),
     # --- the service
     Row("no URL", f"doctor x {SECRET}", 2, "is not a URL", "write it with https://", "endpoint"),
     Row("plain http", f"doctor http://example.org {SECRET}", 2, "is not encrypted", "use https", "endpoint"),
@@ -212,6 +232,7 @@ ROWS = (
     Row("nobody listens", f"doctor {{closed}} {SECRET}", 3, "does not answer", "check the address", "_examined"),
     Row("odd host", f"doctor https://ex\u2603.invalid {SECRET}", 2, "is not a URL", "look at its host name", "_examined"),
     Row("no certificate", f"doctor {{closed}} {SECRET} --ca {{text}}", 2, "holds no certificate", "give a PEM file", "_examined"),
+    Row("certificate of nobody", f"doctor {{tls}} {SECRET}", 3, "cannot be verified", "For a CA of your own give --ca FILE", "_examined"),
     Row(
         "no public address",
         "zoom-app --webhook-url https://localhost",
@@ -263,5 +284,26 @@ ROWS = (
         "cannot be written",
         "another place",
         "download",
+    ),
+    # --- the Pulumi project
+    Row("a project is there", "infra init {project}", 2, "has Pulumi.yaml already", "name an empty folder", "init"),
+    Row("a file in the way", "infra init {text}/x", 2, "Not a directory", "name a folder that can be written", "init"),
+    Row(
+        "half installed",
+        "infra init new",
+        2,
+        "the package rtms_relay is not installed",
+        "install rtmskit again",
+        "_package",
+        packages=(("rtms_relay", ""),),
+    ),
+    Row(
+        "installed without the project",
+        "infra init new",
+        2,
+        "lacks Pulumi.yaml",
+        "install rtmskit again",
+        "_root",
+        packages=(("rtms_infra", "{bare_install}"),),
     ),
 )

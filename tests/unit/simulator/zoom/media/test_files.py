@@ -6,6 +6,7 @@ The media files are made here, with PyAV, from a generated meeting, so that what
 import io
 import random
 import re
+import wave
 from fractions import Fraction
 from pathlib import Path
 
@@ -215,6 +216,41 @@ def test_what_needs_somebody_who_is_not_there_goes(tmp_path):
     scenario = MediaSource(load("all-hands-webinar"), transcript_file=srt).scenario
     # The question that is answered at 20 s was an attendee's.
     assert [a.kind for a in scenario.timeline if a.kind in ("chat", "share_start")] == ["share_start"]
+
+
+def test_a_chat_group_keeps_those_who_are_there(tmp_path):
+    script = """
+        name = "groups"
+        duration_s = 9
+        people = [{ name = "Ada" }, { name = "Ken" }, { name = "Grace" }]
+        timeline = [
+            { at_s = 1, kind = "chat_group", who = "Ada", operation = "create", group = "both", members = ["Ada", "Ken"] },
+            { at_s = 1, kind = "chat_group", who = "Ada", operation = "create", group = "away", members = ["Ken"] },
+            { at_s = 2, kind = "chat_group", who = "Ada", operation = "add", group = "both", members = ["Grace"] },
+            { at_s = 3, kind = "chat", who = "Ada", to = "both", text = "hello" },
+            { at_s = 3, kind = "chat", who = "Ada", to = "away", text = "hello" },
+            { at_s = 4, kind = "chat_group", who = "Ken", operation = "delete", group = "both" },
+        ]
+    """
+    toml = tmp_path / "groups.toml"
+    toml.write_text(script, encoding="utf-8")
+    srt = tmp_path / "x.srt"
+    srt.write_text("1\n00:00:00,000 --> 00:00:09,000\nAda: Hello\n\n", encoding="utf-8")
+    kept = [a for a in MediaSource(load(str(toml)), transcript_file=srt).scenario.timeline if a.kind.startswith("chat")]
+    assert [(a.data.get("group") or a.data["to"], list(a.data.get("members", ()))) for a in kept] == [("both", ["Ada"]), ("both", [])]
+
+
+@pytest.mark.parametrize("samples", [1, 7, 8, 15, 16, 17])
+def test_a_recording_of_less_than_a_millisecond_is_a_meeting(tmp_path, samples):
+    path = tmp_path / "short.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(b"\1\2" * samples)
+    source = MediaSource(STAND_UP, media_file=path)
+    assert source.scenario.duration_ms == 1
+    assert len(list(source.audio_mixed({}))) == 1
 
 
 @pytest.mark.parametrize("name", names())
