@@ -34,11 +34,12 @@ up: $(VENV)/.run  ## Start every fake and both functions, and keep them running
 test: $(VENV)/.test  ## Run every test (ARGS="-k name" narrows it)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 2 $(ARGS)
 
-lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
+lint: $(VENV)/.test  ## Format, lint, types, import contracts, sizes and names, security
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/ty check
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint
 	$(BIN)/bandit -q -ll -ii -r function simulator
 
 # Pages either print their generated parts (cog -P) or write them with cog.out.

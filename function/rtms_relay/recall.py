@@ -90,11 +90,6 @@ class RecallEvent(msgspec.Struct, frozen=True):
     sub_code: str | None
     updated_at: str
 
-    @property
-    def is_recording(self) -> bool:
-        """Whether the status is the recording's own rather than an artifact's."""
-        return self.name.startswith("recording.")
-
 
 def create_body(
     *,

@@ -8,7 +8,6 @@
     |   |-- FaultError                  there is no such fault, or not with these settings
     |   |-- SwitchError                 there is no such switch, or not with this value
     |   |-- MediaFileError              a media or transcript file cannot be played
-    |   |-- TimeCodeError               a picture carries no readable time code
     |   |-- PlayRequestError            a request to play a meeting names something that cannot be played
     |   `-- CursorError                 a page cursor that no list gave out
     |-- ProtocolError                   a peer broke the RTMS protocol (also a ValueError)
@@ -19,7 +18,6 @@
     |   |-- UnsupportedMediaTypeError   Recall: the content type is none that it reads
     |   |-- UnreadableBodyError         Recall: the bytes are not what the content type says
     |   `-- TaskRefusedError            Cloud Tasks: the gRPC call fails with `status`
-    |-- ConnectionCutError              a fault cut the connection (also a ConnectionResetError)
     |-- TokenServiceError               the token service of a webhook endpoint gave no token
     |-- StartError                      something could not be started
     |   |-- PortTakenError              another process listens on the port
@@ -132,12 +130,6 @@ class MediaFileError(InputError):
         super().__init__(f"{path}: {problem} (supported: {', '.join(supported)})")
 
 
-class TimeCodeError(InputError):
-    """The picture carries no time code, or a damaged one."""
-
-    code = "time_code_unreadable"
-
-
 class PlayRequestError(InputError):
     """A request to play a meeting that cannot be played: says what was given and what is possible."""
 
@@ -213,12 +205,6 @@ class TaskRefusedError(RequestRefusedError):
         self.status = status
         self.message = message
         super().__init__(f"{getattr(status, 'name', status)}: {message}")
-
-
-class ConnectionCutError(SimulatorError, ConnectionResetError):
-    """A fault ended an in-process request where a port would have cut the connection."""
-
-    code = "connection_cut"
 
 
 class TokenServiceError(SimulatorError):

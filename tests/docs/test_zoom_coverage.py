@@ -72,10 +72,10 @@ def test_every_number_has_its_row(heading: str, numbers: type[MessageType]) -> N
 
 
 def test_every_row_names_code_and_a_test() -> None:
-    for heading in re.findall(r"^## (.+)$", PAGE, re.MULTILINE):
-        for row in rows(heading) if heading not in ("The life of a stream", "What is inferred") else ():
-            assert re.search(r"\.py:\w+`", row[2]), row
-            assert re.search(r"tests/.+::test_", row[3]), row
+    headings = set(re.findall(r"^## (.+)$", PAGE, re.MULTILINE)) - {"The life of a stream", "What is inferred"}
+    every = [row for heading in headings for row in rows(heading)]
+    assert len(every) > 20
+    assert [row for row in every if not (re.search(r"\.py:\w+`", row[2]) and re.search(r"tests/.+::test_", row[3]))] == []
 
 
 def test_the_diagram_is_the_table() -> None:

@@ -77,17 +77,22 @@ def test_everything_listens_on_loopback_only(running):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
                 inodes.update(re.findall(r"socket:\[(\d+)\]", str(descriptor.readlink())))
-    for table, loopback in (("tcp", "0100007F"), ("tcp6", ("00000000000000000000000001000000", "0000000000000000FFFF00000100007F"))):
-        for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = row.split()
-            if fields[3] == "0A" and fields[9] in inodes:
-                assert fields[1].startswith(loopback), f"{fields[1]} listens beyond loopback"
+    loopback = ("0100007F:", "00000000000000000000000001000000:", "0000000000000000FFFF00000100007F:")
+    rows = [row.split() for table in ("tcp", "tcp6") for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    listening = {fields[1] for fields in rows if fields[3] == "0A" and fields[9] in inodes}
+    assert {address for address in listening if not address.startswith(loopback)} == set()
+    # Every port that it names was looked at.
+    ports = {int(address.rpartition(":")[2], 16) for address in listening}
+    assert {int(port) for port in re.findall(r"(?:127\.0\.0\.1|localhost):(\d+)", json.dumps(running.described))} <= ports
+    assert len(ports) >= 5
 
 
 def test_no_role_has_the_other_ones_secrets_in_its_environment(running):
     forbidden = {"webhook": (b"RECALL_API_KEY=", b"ZOOM_CLIENT_SECRET="), "worker": (b"ZOOM_SECRET_TOKEN=", b"RECALL_WEBHOOK_SECRETS=")}
-    for role, pids in functions_of(running).items():
-        assert pids
+    functions = functions_of(running)
+    assert functions.keys() == forbidden.keys()
+    assert all(functions.values())
+    for role, pids in functions.items():
         for pid in pids:
             variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             assert not [variable for variable in variables if variable.startswith(forbidden[role])]

@@ -55,6 +55,7 @@ def covered(runner: Runner) -> list[tuple[Choice, Deployment]]:
 
 
 def test_everything_holds_for_every_pair_of_options(covered: list[tuple[Choice, Deployment]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(covered) >= max(map(len, AXES.values()))
     for choice, deployment in covered:
         try:
             everything_holds(deployment)

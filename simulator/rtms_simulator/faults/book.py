@@ -185,8 +185,3 @@ class FaultBook:
     def _notify(self) -> None:
         for call in self._changed:
             call()
-
-
-def shown_fault(armed: ArmedFault) -> dict[str, int | str | None]:
-    """An armed fault as JSON-ready values; `left` None: until it is cleared."""
-    return {"id": armed.id, "fault": str(armed.fault), "vendor": armed.fault.family.vendor, "left": armed.steps_left, "used": armed.used}

@@ -154,8 +154,7 @@ def test_a_webhook_without_a_signature_is_told_which_headers_are_missing() -> No
 
 
 def test_a_malformed_id_or_time_is_refused_though_it_is_signed() -> None:
-    strange = [webhook_headers(BODY, NOW, "msg 1"), webhook_headers(BODY, NOW, "msg.1"), webhook_headers(BODY, -NOW)]
-    for headers in strange:
+    for headers in (webhook_headers(BODY, NOW, "msg 1"), webhook_headers(BODY, NOW, "msg.1"), webhook_headers(BODY, -NOW)):
         with pytest.raises(NotAuthentic, match="malformed"):
             recall.verify_webhook((WHSEC,), headers, BODY, now_ms=NOW)
 

@@ -157,10 +157,6 @@ class Workspace:
         """The MDC's recording, once it may be seen."""
         return None if mdc.recording is None else self.recordings.get(mdc.recording.id)
 
-    def mdc_of(self, recording_id: str) -> Mdc:
-        """The MDC that made a visible recording."""
-        return self.mdcs[self.recordings[recording_id].mdc_id]
-
     def restart(self) -> None:
         """Forget every object. With `rng` seeded as before, the same ids come again."""
         self.mdcs.clear()

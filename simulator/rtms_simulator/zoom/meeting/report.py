@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtms_simulator.zoom.meeting.timeline import Speed
-from rtms_simulator.zoom.webhooks.sender import Delivery, summary
+from rtms_simulator.zoom.webhooks.sender import Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,3 @@ class MeetingReport:
     def joined(self) -> bool:
         """Whether media flowed to anybody."""
         return any(stream.joined_ms is not None for stream in self.streams)
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready, without secrets."""
-        fields = ("id", "scenario", "product", "entity_id", "meeting_id", "seed", "speed", "started_ms", "ended_ms", "joined")
-        streams = [{name: getattr(stream, name) for name in StreamReport.__slots__} for stream in self.streams]
-        return {
-            **{name: getattr(self, name) for name in fields},
-            "streams": streams,
-            "deliveries": summary(self.deliveries),
-            "timeline": [{"ms": ms, "what": what} for ms, what in self.timeline],
-        }

@@ -52,7 +52,6 @@ class MeetingRoster:
         self._account_id = account_id
         self._speaker: Person | None = None
         self._sharer: Person | None = None
-        self._groups: dict[str, list[str]] = {}
         self._lasting: dict[tuple[str, int], StreamEvent] = {}
         self._by_kind: Mapping[str, Callable[[Action, Person, int], list[StreamEvent]]] = {
             "join": self._join,

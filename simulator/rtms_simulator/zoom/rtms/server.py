@@ -95,7 +95,6 @@ class RtmsSocket(asyncio.Protocol):
     def __init__(self, hub: ConnectionHandler, number: int, limits: ConnectionLimits, *, binary: bool) -> None:
         self.number = number
         self.path = ""
-        self.received_messages = 0
         self.bound = False
         """Whether the RTMS handshake passed; until then the connection may be half open only for a while."""
         self._hub = hub
@@ -261,7 +260,6 @@ class RtmsSocket(asyncio.Protocol):
             message = bytes(frame.data)
         if self._deaf:
             return
-        self.received_messages += 1
         self._hub.received(self, message)
 
     # Time-outs and the end

@@ -23,8 +23,8 @@ def test_the_docs_show_each_diagram_and_each_trigger(module: object, start: str)
 
 
 def test_the_docs_show_every_answer_and_every_stop_reason() -> None:
-    for first, last, row in answers.RULES:
-        status = str(first) if first == last else f"{first}-{last}"
-        assert f"| {status} | `{row.kind}`" in TEXT
-    for number, reason in facts.STOP_REASONS.items():
-        assert f"| {number} | {reason.name} |" in TEXT
+    statuses = [(str(first) if first == last else f"{first}-{last}", row.kind) for first, last, row in answers.RULES]
+    rows = [f"| {status} | `{kind}`" for status, kind in statuses]
+    rows += [f"| {number} | {reason.name} |" for number, reason in facts.STOP_REASONS.items()]
+    assert len(rows) > 20
+    assert [row for row in rows if row not in TEXT] == []

@@ -10,7 +10,7 @@ from tests.unit.simulator.recall.workbench import KEY, body
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import PortTakenError
-from rtms_simulator.recall import Recall, RecallSwitches, Story, Timings, VideoRequest, WebhookEndpoint, scripted
+from rtms_simulator.recall import Recall, RecallOptions, RecallSwitches, Story, Timings, VideoRequest, WebhookEndpoint, scripted
 from rtms_simulator.recall.recorder.values import RecordingResult
 
 
@@ -215,12 +215,11 @@ async def test_the_recorder_asks_for_the_pictures_and_has_the_patience_that_were
 
     monkeypatch.setattr("rtms_simulator.recall.recorder.recorder.Recorder", Noted)
     video, timings = VideoRequest(codec=7, resolution=2, fps=30), Timings(silence=5.0)
-    cases: list[tuple[dict[str, Any], Any]] = [
-        ({"video": video, "timings": timings}, (video, timings, None)),
-        ({}, (VideoRequest(), Timings(), None)),
-    ]
-    for given, noted in cases:
-        recall = Recall(Clock(), api_key=KEY, data_dir=tmp_path, **given)
+    for options, noted in (
+        (RecallOptions(api_key=KEY, data_dir=tmp_path, video=video, timings=timings), (video, timings, None)),
+        (RecallOptions(api_key=KEY, data_dir=tmp_path), (VideoRequest(), Timings(), None)),
+    ):
+        recall = Recall(Clock(), options)
         async with httpx.AsyncClient(transport=recall.transport(), base_url="https://us-east-1.recall.ai/api/v1") as inside:
             answer = await inside.post("/meeting_direct_connect", json=body(), headers={"authorization": KEY})
             assert answer.status_code == 201

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import subprocess
 import sys
 
+import httpx
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from tests.unit.simulator.recall.workbench import KEY, body
 
+from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FOREVER, parse_fault
+from rtms_simulator.recall import Recall, RecallSwitches, Story, scripted
 from rtms_simulator.testing import strategies
 from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
 from rtms_simulator.zoom.webhooks import events as zoom
@@ -121,6 +126,19 @@ def test_all_of_them_print_as_one_short_line(delivery: Delivery, flaw: Flaw, dam
 @given(script=strategies.recall_faults())
 def test_a_fault_of_recall_can_be_read_and_ends(script: str) -> None:
     assert all(step.times != FOREVER for step in parse_fault(script).steps)
+
+
+@settings(max_examples=30)
+@given(switches=strategies.recall_switches())
+def test_a_recall_with_any_of_the_switches_takes_a_create(switches: RecallSwitches) -> None:
+    async def created() -> int:
+        recall = Recall(Clock(rate=0), api_key=KEY, recorder_factory=scripted(Story()), switches=switches)
+        async with httpx.AsyncClient(transport=recall.transport(), headers={"authorization": KEY}) as client:
+            answer = await client.post(f"{recall.base_url}/meeting_direct_connect", json=body())
+        await recall.aclose()
+        return answer.status_code
+
+    assert asyncio.run(created()) == 201
 
 
 def test_nothing_else_needs_hypothesis() -> None:

@@ -27,14 +27,14 @@ def test_in_flight_then_stored_then_forgotten():
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 4000)), max_size=40))
 def test_one_key_is_performed_at_most_once_in_any_hour(requests):
-    keys, now, performed = IdempotencyKeys(), 0.0, {}
+    keys, now, performed, answers = IdempotencyKeys(), 0.0, {}, []
     for key, pause in requests:
         now += pause
         found = keys.begin(scope("u", "/x", key), now)
-        if found is Verdict.PERFORM:
-            assert now >= performed.get(key, -KEPT_S) + KEPT_S
+        if now >= performed.get(key, -KEPT_S) + KEPT_S:
+            answers.append(found is Verdict.PERFORM)
             performed[key] = now
             keys.complete(scope("u", "/x", key), StoredAnswer(201, {}, str(now).encode()), now)
         else:
-            assert isinstance(found, StoredAnswer)
-            assert found.body == str(performed[key]).encode()
+            answers.append(isinstance(found, StoredAnswer) and found.body == str(performed[key]).encode())
+    assert answers == [True] * len(requests)
