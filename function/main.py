@@ -36,7 +36,7 @@ def _surface(role: settings.Role) -> Surface:
     """The routes of a role, on the adapters its settings name; made once per process."""
     if role not in _surfaces:
         known = _loaded.get(role) or _load(role)
-        log = logs.Log(known.secrets())
+        log = logs.JsonLog(known.secrets())
         logs.install(log)
         project = known.facts_queue.split("/")[1]
         if role == "webhook":

@@ -110,7 +110,7 @@ def _ready() -> None:
 
 def main() -> None:
     run_secret = os.environ.get(RUN_SECRET, "")
-    log = logs.Log((run_secret,) if run_secret else ())
+    log = logs.JsonLog((run_secret,) if run_secret else ())
     try:
         plan = msgspec.json.decode(os.environ.get(PLAN, "") or "null", type=DispatchPlan)
         held = locked(plan.file)

@@ -304,7 +304,7 @@ class Handing:
     async def _announce(self, start: tasks.Start) -> None:
         """Before a POST that no record knows of, leave word in `facts`: if this worker crashes at it, what it made must still be found, or
         a revocation would not delete it. Best effort: the start is worth more than the word."""
-        message = tasks.Outcome(received_ms=start.received_ms, start=start, posts=())
+        message = tasks.OutcomeNote(received_ms=start.received_ms, start=start, posts=())
         try:
             await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), budgets.ENQUEUE_MS)
         except QueueUnavailable as error:
@@ -316,14 +316,14 @@ class Handing:
             tasks.Posted(kind=outcome.kind, reason=outcome.reason, status=outcome.status, mdc_id=outcome.mdc_id, at=at)
             for outcome, at in posts[-20:]
         )
-        message = tasks.Outcome(received_ms=start.received_ms, start=start, posts=posted)
+        message = tasks.OutcomeNote(received_ms=start.received_ms, start=start, posts=posted)
         try:
             await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), _OUTCOME_PATIENCE_MS)
         except QueueUnavailable as error:
             self._log("ERROR", "error", where="outcome", what=str(error), stream=stream_key(start.stream_id))
             await self.note_outcome(message)
 
-    async def note_outcome(self, message: tasks.Outcome) -> str:
+    async def note_outcome(self, message: tasks.OutcomeNote) -> str:
         """Write down what came of a start that was handed on without the store. Idempotent. Returns the hand-off's state."""
         start, now = message.start, self._clock.now_ms()
         begun = _begun(start)

@@ -136,7 +136,7 @@ class Intake:
         """An authentic event is not sent back: the vendor would only repeat the same. A person must look at it, and a copy is kept."""
         self._log("ALERT", "event_unusable", vendor=vendor, name=event.name, reason=event.reason, keys=event.keys, ids=event.ids)
         text = redact(body[: budgets.UNUSABLE_BYTES].decode("utf-8", "replace"), self._settings.secrets())
-        task = tasks.Unusable(
+        task = tasks.UnusableEvent(
             received_ms=self._clock.now_ms(), vendor=vendor, reason=event.reason, event=event.name, keys=tuple(event.keys), copy=text
         )
         try:

@@ -163,7 +163,7 @@ def hashed(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-class Log:
+class JsonLog:
     """Writes one JSON line per call. `secrets` never appear in any of them, in no field and no nesting.
 
     `hash_ids`: the ids of streams and meetings that `concerning` gave are shown as hashes. `stream` None: standard output, as it is
@@ -200,9 +200,9 @@ class Log:
 
 
 class LibraryHandler(logging.Handler):
-    """Sends what libraries log through `Log`, traces included, so that redaction holds for them too."""
+    """Sends what libraries log through `JsonLog`, traces included, so that redaction holds for them too."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: JsonLog) -> None:
         super().__init__(logging.WARNING)
         self._log = log
         self.setFormatter(logging.Formatter())
@@ -222,7 +222,7 @@ def _plain(stream: TextIO) -> TextIO:
     return inner
 
 
-def install(log: Log) -> None:
+def install(log: JsonLog) -> None:
     """Make `log` the only way out for what libraries of this process log, warn of or fail with in a thread. Repeatable."""
     root = logging.getLogger()
     for name in ("", *root.manager.loggerDict):

@@ -71,14 +71,14 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
-class Outcome(Message, frozen=True, kw_only=True, tag="outcome"):
+class OutcomeNote(Message, frozen=True, kw_only=True, tag="outcome"):
     """What came of a start that was handed on without the store: every POST with key 0, in order."""
 
     start: Start
     posts: tuple[Posted, ...]
 
 
-class Unusable(Message, frozen=True, kw_only=True, tag="unusable"):
+class UnusableEvent(Message, frozen=True, kw_only=True, tag="unusable"):
     """A signed event that could not be used. `copy`: its body as text, cut, without secrets."""
 
     vendor: Literal["zoom", "recall"]
@@ -109,7 +109,7 @@ class Probe(Message, frozen=True, kw_only=True, tag="probe"):
     number: str
 
 
-Task = Start | Stop | Interruption | Outcome | Unusable | Look | Resume | Probe
+Task = Start | Stop | Interruption | OutcomeNote | UnusableEvent | Look | Resume | Probe
 
 _decoder = msgspec.json.Decoder(Task)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rtms_relay import budgets
 from rtms_relay.adapters.system import AsyncioJobs, SystemClock, SystemRandomness
-from rtms_relay.logs import Log
+from rtms_relay.logs import JsonLog
 from rtms_relay.ports import Archive, Queue, QueueName, Queues, Store
 from rtms_relay.setting_values import local_path
 from rtms_relay.settings import Settings
@@ -100,13 +100,13 @@ def gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
     return identity.gate(environ=environ, worker_url=settings.worker_url, clock=SystemClock())
 
 
-def intake(settings: Settings, log: Log) -> Intake:
+def intake(settings: Settings, log: JsonLog) -> Intake:
     from rtms_relay.intake import Intake
 
     return Intake(settings, queues(settings), SystemClock(), AsyncioJobs(), log)
 
 
-def worker(settings: Settings, log: Log, stopping: Callable[[], bool] = lambda: False) -> Worker:
+def worker(settings: Settings, log: JsonLog, stopping: Callable[[], bool] = lambda: False) -> Worker:
     """`stopping`: whether the process was asked to stop."""
     from rtms_relay.adapters.recall_http import HttpRecall
     from rtms_relay.worker import Worker

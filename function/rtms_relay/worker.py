@@ -86,9 +86,9 @@ class Worker:
                 return await self._stopped(task)
             case tasks.Interruption():
                 return await self._interrupted(task)
-            case tasks.Outcome():
+            case tasks.OutcomeNote():
                 return _reply(await self._new_handing().note_outcome(task), task.start.event, task.start.stream_id)
-            case tasks.Unusable():
+            case tasks.UnusableEvent():
                 return await self._unusable_event(task)
             case tasks.Look():
                 return await self._look(task)
@@ -143,7 +143,7 @@ class Worker:
             await self._enqueue_look(before, after)
         return changed
 
-    async def _unusable_event(self, task: tasks.Unusable) -> Reply:
+    async def _unusable_event(self, task: tasks.UnusableEvent) -> Reply:
         """Keep what could not be used, for a person to look at."""
         key = hashlib.sha256(task.copy.encode()).hexdigest()
         fields = {"vendor": task.vendor, "reason": task.reason, "event": task.event, "keys": list(task.keys), "copy": task.copy}

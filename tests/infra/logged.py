@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from rtms_relay.logs import Log
+from rtms_relay.logs import JsonLog
 from tests.infra.deployment import ROOT
 
 SEVERITIES = ("DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT")
@@ -75,6 +75,6 @@ def _constants(node: ast.AST, function: ast.AST, *, all_texts: bool = False) -> 
 def printed(severity: str, event: str, **fields: Any) -> dict[str, Any]:
     """The line that the functions' own log prints, read back."""
     stream = io.StringIO()
-    Log(stream=stream)(severity, event, **fields)  # ty: ignore[invalid-argument-type]
+    JsonLog(stream=stream)(severity, event, **fields)  # ty: ignore[invalid-argument-type]
     line: dict[str, Any] = json.loads(stream.getvalue())
     return line

@@ -324,8 +324,8 @@ BUGS = (
     Bug(
         "the deployed log redacts nothing",
         "main.py",
-        "logs.Log(known.secrets()",
-        "logs.Log(()",
+        "logs.JsonLog(known.secrets()",
+        "logs.JsonLog(()",
         f"{PROCESS}::test_a_real_process_that_is_sent_every_secret_in_every_place_writes_none",
     ),
     Bug(

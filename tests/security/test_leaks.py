@@ -48,7 +48,7 @@ class Told:
         self.bench = Bench(archive=False, **ENVIRONMENT)
         self.stream = io.StringIO()
         secrets = (*load(ENVIRON | ENVIRONMENT, "webhook").secrets(), *load(ENVIRON | ENVIRONMENT, "worker").secrets())
-        log = logs.Log(secrets, self.stream)
+        log = logs.JsonLog(secrets, self.stream)
         self.bench.log = log  # ty: ignore[invalid-assignment]
         self.bench.intake, self.bench.worker = self.bench.new_intake(), self.bench.new_worker()
         self.said: list[str] = []

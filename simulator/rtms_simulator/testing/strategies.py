@@ -43,7 +43,7 @@ _HEX = "0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class SignedRequest:
     """One request to a webhook: `headers` as they go out in UTF-8, repeated ones repeated. `flaw` is "" for what Zoom could have sent."""
 
     event: WebhookEvent
@@ -292,23 +292,23 @@ def sign(secret_token: str, seconds: int, body: bytes) -> tuple[tuple[str, str],
 
 
 @st.composite
-def deliveries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> Delivery:
+def deliveries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> SignedRequest:
     """An authentic request at `now` (seconds since the epoch), signed up to a minute ago. `of`: which events; any by default."""
     event = draw(events() if of is None else of)
     body = draw(bodies(event))
-    return Delivery(event, sign(secret_token, int(now) - draw(st.integers(0, 60)), body), body)
+    return SignedRequest(event, sign(secret_token, int(now) - draw(st.integers(0, 60)), body), body)
 
 
 @st.composite
-def malformed(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> Delivery:
+def malformed(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> SignedRequest:
     """An authentic request whose body is damaged: signed as it is."""
     event, damage = draw(events() if of is None else of), draw(damages())
     body = damage.apply(event)
-    return Delivery(event, sign(secret_token, int(now), body), body, damage.name)
+    return SignedRequest(event, sign(secret_token, int(now), body), body, damage.name)
 
 
 @st.composite
-def forgeries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> Delivery:
+def forgeries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchStrategy[WebhookEvent] | None = None) -> SignedRequest:
     """A request that somebody made who does not have the secret, or kept for a day: to be refused, with nothing done. `of`: starts by
     default; not challenges, which may come unsigned."""
     return draw(flaws()).apply(draw(starts() if of is None else of), secret_token, now)
@@ -318,17 +318,17 @@ def forgeries(draw: st.DrawFn, secret_token: str, *, now: float, of: st.SearchSt
 class Flaw(_Choice):
     """One thing that makes a request not authentic; `place` chooses which bit, byte or digit."""
 
-    def apply(self, event: WebhookEvent, secret_token: str, now: float) -> Delivery:
+    def apply(self, event: WebhookEvent, secret_token: str, now: float) -> SignedRequest:
         """The flawed request at `now` (seconds since the epoch)."""
         body = zoom.body(event)
-        genuine = Delivery(event, sign(secret_token, int(now), body), body)
+        genuine = SignedRequest(event, sign(secret_token, int(now), body), body)
         return replace(FLAWS[self.name](genuine, secret_token, int(now), self.place), flaw=self.name)
 
 
-_Spoil = Callable[[Delivery, str, int, int], Delivery]
+_Spoil = Callable[[SignedRequest, str, int, int], SignedRequest]
 
 
-def _header(delivery: Delivery, name: str, change: Callable[[str], str]) -> Delivery:
+def _header(delivery: SignedRequest, name: str, change: Callable[[str], str]) -> SignedRequest:
     return replace(delivery, headers=tuple((n, change(value) if n == name else value) for n, value in delivery.headers))
 
 
@@ -336,7 +336,7 @@ def _without_header(*names: str) -> _Spoil:
     return lambda d, secret, now, place: replace(d, headers=tuple(pair for pair in d.headers if pair[0] not in names))
 
 
-def _signed(delivery: Delivery, secret_token: str, seconds: int) -> Delivery:
+def _signed(delivery: SignedRequest, secret_token: str, seconds: int) -> SignedRequest:
     return replace(delivery, headers=sign(secret_token, seconds, delivery.body))
 
 
@@ -354,7 +354,7 @@ def _arabic(text: str) -> str:
     return text.translate({ord(str(digit)): 0x0660 + digit for digit in range(10)})
 
 
-def _freshened(delivery: Delivery, secret_token: str, now: int, place: int) -> Delivery:
+def _freshened(delivery: SignedRequest, secret_token: str, now: int, place: int) -> SignedRequest:
     """Kept for a day, and given a second timestamp of today, before or behind the one that was signed."""
     old, fresh = sign(secret_token, now - DAY_S, delivery.body), (TIMESTAMP, str(now))
     return replace(delivery, headers=(fresh, *old) if place % 2 else (*old, fresh))

@@ -286,7 +286,7 @@ class World:
 
     def _boot(self, role: Role) -> None:
         known = settings.load(self._environ, role)
-        log = logs.Log(known.secrets(), self.output)
+        log = logs.JsonLog(known.secrets(), self.output)
         clock, jobs = RelayClock(self.clock), AsyncioJobs()
         self._jobs[role] = jobs
         names: tuple[QueueName, ...] = ("handoffs", "handoffs-second", "facts", "retrievals")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from tests.property.end_to_end.composition import EPOCH, SECRET_TOKEN, world
 
 from rtms_simulator.testing import strategies
-from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
+from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Flaw, SignedRequest
 from rtms_simulator.zoom.webhooks import events as zoom
 
 START = zoom.EVENTS["meeting.rtms_started"]
@@ -15,7 +15,7 @@ START = zoom.EVENTS["meeting.rtms_started"]
 
 @settings(max_examples=60)
 @given(delivery=strategies.deliveries(SECRET_TOKEN, now=EPOCH))
-async def test_whatever_zoom_may_send_is_taken(delivery: Delivery) -> None:
+async def test_whatever_zoom_may_send_is_taken(delivery: SignedRequest) -> None:
     async with world() as made:
         assert (await made.zoom(delivery.headers, delivery.body)).status == 200
 

@@ -203,7 +203,7 @@ def test_the_webhook_imports_no_database_and_no_client_of_recalls() -> None:
     code = (
         "import sys\nfrom rtms_relay import logs, settings, wiring\n"
         f"known = settings.load({ENVIRON!r}, 'webhook')\n"
-        "wiring.preload(known)\nwiring.intake(known, logs.Log())\n"
+        "wiring.preload(known)\nwiring.intake(known, logs.JsonLog())\n"
         "print([name for name in sys.modules if name.startswith(('google.cloud.firestore', 'sqlite3', 'httpx'))])"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

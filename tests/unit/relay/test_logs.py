@@ -30,7 +30,7 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 def test_a_line_has_clouds_fields_and_the_events_own() -> None:
     stream = io.StringIO()
-    logs.Log(stream=stream)("NOTICE", "delivery", name="meeting.started", outcome="created", ms=3)
+    logs.JsonLog(stream=stream)("NOTICE", "delivery", name="meeting.started", outcome="created", ms=3)
     assert lines(stream) == [
         {
             "severity": "NOTICE",
@@ -45,7 +45,7 @@ def test_a_line_has_clouds_fields_and_the_events_own() -> None:
 
 def test_no_secret_comes_through_in_any_place() -> None:
     stream = io.StringIO()
-    log = logs.Log(["topsecret", "topsecret-longer"], stream)
+    log = logs.JsonLog(["topsecret", "topsecret-longer"], stream)
     log(
         "INFO",
         "error",
@@ -77,7 +77,7 @@ def test_whatever_looks_like_a_secret_is_taken_out_wherever_it_stands(pattern: r
 
 def test_nobodys_input_begins_a_line_or_sets_a_field() -> None:
     stream = io.StringIO()
-    logs.Log(stream=stream)("INFO", "delivery", name='a\n{"severity":"ALERT"}\r\u2028\x00\ud800', event="forged", severity="ALERT")
+    logs.JsonLog(stream=stream)("INFO", "delivery", name='a\n{"severity":"ALERT"}\r\u2028\x00\ud800', event="forged", severity="ALERT")
     [line] = stream.getvalue().split("\n")[:-1]
     assert json.loads(line)["event"] == "delivery"
     assert json.loads(line)["severity"] == "INFO"
@@ -108,7 +108,7 @@ def test_nobodys_input_begins_a_line_or_sets_a_field() -> None:
 def test_traces(header: str, value: str, trace: str | None, span: str | None, sampled: bool | None) -> None:
     stream = io.StringIO()
     logs.begin({header: value}, "p")
-    logs.Log(stream=stream)("INFO", "sweep")
+    logs.JsonLog(stream=stream)("INFO", "sweep")
     logs.begin({}, "p")
     [line] = lines(stream)
     assert line.get("logging.googleapis.com/trace") == trace
@@ -118,7 +118,7 @@ def test_traces(header: str, value: str, trace: str | None, span: str | None, sa
 
 def test_libraries_log_through_the_same_door() -> None:
     stream = io.StringIO()
-    handler = logs.LibraryHandler(logs.Log(["topsecret"], stream))
+    handler = logs.LibraryHandler(logs.JsonLog(["topsecret"], stream))
     logger = logging.getLogger("some.library")
     logger.propagate = False
     logger.addHandler(handler)
@@ -166,7 +166,7 @@ def test_a_secret_is_taken_out_in_each_form_in_which_it_comes(text: str) -> None
 @pytest.mark.parametrize("size", range(6, len(SECRET)))
 def test_a_text_that_was_cut_within_a_secret_does_not_show_its_beginning(size: int) -> None:
     stream = io.StringIO()
-    logs.Log([SECRET], stream)(
+    logs.JsonLog([SECRET], stream)(
         "INFO", "delivery", name="n" * (100 - size) + SECRET[:size], path="/" + "p" * 100 + SECRET[:size], outcome="ok"
     )
     [line] = lines(stream)
@@ -195,7 +195,7 @@ def test_redaction_takes_time_in_proportion_to_the_text(kind: str) -> None:
 
 async def test_lines_that_concern_a_stream_and_a_meeting_say_so_also_in_what_runs_beside_the_request() -> None:
     stream = io.StringIO()
-    log = logs.Log(stream=stream)
+    log = logs.JsonLog(stream=stream)
 
     async def beside() -> None:
         log("INFO", "attempt")
@@ -222,7 +222,7 @@ async def test_the_next_request_concerns_nothing_of_the_last() -> None:
     stream = io.StringIO()
     logs.concerning(stream_id="one", entity_id="m")
     logs.begin({}, "p")
-    logs.Log(stream=stream)("INFO", "request")
+    logs.JsonLog(stream=stream)("INFO", "request")
     assert "stream_id" not in lines(stream)[0]
 
 
@@ -230,7 +230,7 @@ async def test_ids_are_hashed_if_a_setting_says_so() -> None:
     stream = io.StringIO()
     logs.begin({}, "p")
     logs.concerning(stream_id="609340fb2a7946909659956c8aa9250c", entity_id="4444AAAiAAAAAiAiAiiAii==")
-    logs.Log(stream=stream, hash_ids=True)("INFO", "delivery")
+    logs.JsonLog(stream=stream, hash_ids=True)("INFO", "delivery")
     [line] = lines(stream)
     assert line["stream_id"] == hashlib.sha256(b"609340fb2a7946909659956c8aa9250c").hexdigest()[:32]
     assert line["meeting_id"] == hashlib.sha256(b"4444AAAiAAAAAiAiAiiAii==").hexdigest()[:32]
@@ -243,7 +243,7 @@ def test_an_execution_id_becomes_a_label_and_nothing_else_does() -> None:
     for given_, shown in (("a1B2c3D4e5F6", {"execution_id": "a1B2c3D4e5F6"}), ("x" * 37, None), ("a b", None), ("", None), ("a\n", None)):
         stream = io.StringIO()
         logs.begin({"function-execution-id": given_}, "p")
-        logs.Log(stream=stream)("INFO", "sweep")
+        logs.JsonLog(stream=stream)("INFO", "sweep")
         logs.begin({}, "p")
         assert lines(stream)[0].get("logging.googleapis.com/labels") == shown
 
@@ -258,7 +258,7 @@ def test_the_span_id_survives_the_wrapper_of_functions_framework() -> None:
     token = execution_id.execution_context_var.set(context)
     try:
         logs.begin({"x-cloud-trace-context": "105445aa7843bc8bf206b12000100000/255;o=1", "function-execution-id": "abc"}, "p")
-        logs.Log(stream=wrapper)("INFO", "sweep")
+        logs.JsonLog(stream=wrapper)("INFO", "sweep")
     finally:
         execution_id.execution_context_var.reset(token)
         logs.begin({}, "p")
@@ -271,7 +271,7 @@ FAILING = """
 import logging, sys, threading, warnings
 own = logging.getLogger("own.handler"); own.addHandler(logging.StreamHandler(sys.stderr)); own.propagate = False
 from rtms_relay import logs
-logs.install(logs.Log(["topsecret-value"])); logs.install(logs.Log(["topsecret-value"]))
+logs.install(logs.JsonLog(["topsecret-value"])); logs.install(logs.JsonLog(["topsecret-value"]))
 own.warning("one topsecret-value")
 warnings.warn("two topsecret-value")
 thread = threading.Thread(target=lambda: 1 / len("topsecret-value".replace("topsecret-value", ""))); thread.start(); thread.join()

@@ -18,9 +18,9 @@ KEY_A = key_of(A)
 START = tasks.Start(event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=A, event_ts=NOW)
 
 
-def outcome_in(body: bytes) -> tasks.Outcome:
+def outcome_in(body: bytes) -> tasks.OutcomeNote:
     task = tasks.decode(body, "/events")
-    assert isinstance(task, tasks.Outcome)
+    assert isinstance(task, tasks.OutcomeNote)
     return task
 
 
@@ -84,7 +84,7 @@ async def test_word_of_a_post_without_the_store_is_left_before_it() -> None:
 
 async def test_of_a_worker_that_crashed_at_such_a_post_the_record_says_that_something_may_have_been_made() -> None:
     bench = Bench()
-    word = tasks.Outcome(start=START, posts=())
+    word = tasks.OutcomeNote(start=START, posts=())
     await bench.worker.receive("/events", tasks.encode(word))
     assert bench.handoff(KEY_A).attempt.keys.doubtful
     await bench.worker.receive("/events", tasks.encode(word))

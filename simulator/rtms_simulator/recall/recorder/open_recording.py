@@ -19,7 +19,7 @@ from rtms_simulator.recall.recorder.output import AudioOutput, Output
 from rtms_simulator.recall.recorder.participants import MIXED, ParticipantEvents, Roster
 from rtms_simulator.recall.recorder.pictures import SIZES, PictureDecoder, View
 from rtms_simulator.recall.recorder.timeline import RecordingTime
-from rtms_simulator.recall.recorder.transcript import Transcript
+from rtms_simulator.recall.recorder.transcript import TranscriptWriter
 from rtms_simulator.recall.recorder.values import (
     ArtifactFile,
     AudioChunk,
@@ -96,7 +96,7 @@ class OpenRecording:
         self._mp4 = self._open_mp4(directory / "video_mixed.mp4") if config.video_mixed else None
         self._separate_video = SeparateVideo(directory / "video_separate", self._size, config.video.fps) if config.video_separate else None
         self._mixer = Mixer(self._mix_sinks())
-        self._transcript = Transcript(directory if config.transcript else None, self._time, report)
+        self._transcript = TranscriptWriter(directory if config.transcript else None, self._time, report)
         self._events = ParticipantEvents(directory if config.participant_events else None, self._time, self._roster, report)
 
     @property

@@ -72,7 +72,7 @@ def words_of(text: str, start_ms: int, end_ms: int, timeline: RecordingTime) -> 
     return tuple(words)
 
 
-class Transcript:
+class TranscriptWriter:
     """Writes `transcript.json` and `provider_data.json` (unless `directory` is None) and reports each utterance, also when writing failed.
 
     A caption marked NEW may be followed by UPDATEs, each replacing it, or a DELETE, all of the same participant. Each form is reported

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rtms_simulator.scenario import FIRST_USER_ID, KINDS, Action, Person, Scenario, ScenarioError
-from rtms_simulator.zoom.media.recording import Recording
+from rtms_simulator.zoom.media.recording import MediaFile
 from rtms_simulator.zoom.media.transcripts.cue import Cue
 from rtms_simulator.zoom.media.transcripts.names import same_person
 
 _OVERRULED = {"join", "leave", "eject", "speak", "video_on", "video_off", "end"}
 
 
-def cast(scenario: Scenario, recording: Recording | None, cues: tuple[Cue, ...]) -> Scenario:
+def cast(scenario: Scenario, recording: MediaFile | None, cues: tuple[Cue, ...]) -> Scenario:
     """The scenario with the speech of the files instead of its own.
 
     It lasts as long as the files. The speakers of the transcript are there from start to end with cameras on, a person of the same

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from rtms_simulator.errors import MediaFileError
-from rtms_simulator.zoom.media.recording import MEDIA_SUFFIXES, Recording, Track, read_recording
+from rtms_simulator.zoom.media.recording import MEDIA_SUFFIXES, MediaFile, MediaTrack, read_recording
 from rtms_simulator.zoom.media.remarks import Remark
 from rtms_simulator.zoom.media.transcripts import TRANSCRIPT_SUFFIXES, Transcript, read_transcript
 from rtms_simulator.zoom.media.transcripts.names import same_person
@@ -40,7 +40,7 @@ class FileReport(msgspec.Struct, frozen=True, omit_defaults=True):
     form: str
     duration_s: float
     sound_s: float = 0.0
-    tracks: tuple[Track, ...] = ()
+    tracks: tuple[MediaTrack, ...] = ()
     changes: tuple[Change, ...] = ()
     cues: int = 0
     cues_without_speaker: int = 0
@@ -74,7 +74,7 @@ class FileReport(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{_clock(self.duration_s)}, of which {_clock(self.sound_s)} have sound{lost}"
 
 
-def _track_line(track: Track, *, several: bool) -> str:
+def _track_line(track: MediaTrack, *, several: bool) -> str:
     """`several`: the file holds more than one recording, so that a track's number needs its part."""
     number = f"{track.part}.{track.index}" if several else str(track.index)
     parts = ", ".join(part for part in (track.codec, track.details, track.name) if part)
@@ -102,7 +102,7 @@ def check_transcript(path: Path, known: Iterable[str] = (), *, strict: bool = Fa
     return _of_transcript(path, read_transcript(path, known, strict=strict))
 
 
-def _of_recording(path: Path, read: Recording) -> FileReport:
+def _of_recording(path: Path, read: MediaFile) -> FileReport:
     lost_s = sum(remark.lost_s for remark in read.remarks if remark.kind == "lost")
     return FileReport(
         str(path),

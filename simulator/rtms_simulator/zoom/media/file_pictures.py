@@ -9,14 +9,14 @@ from PIL import Image
 
 from rtms_simulator.scenario import Span
 from rtms_simulator.zoom.media.container import pieces
-from rtms_simulator.zoom.media.recording import Recording
+from rtms_simulator.zoom.media.recording import MediaFile
 from rtms_simulator.zoom.media.video import Planes, Size, planes_of
 
 
 class FilePictures:
     """A painter: asked in the order of time. After the last picture, and while none can be decoded, the one before stays."""
 
-    def __init__(self, recording: Recording, size: Size) -> None:
+    def __init__(self, recording: MediaFile, size: Size) -> None:
         self._recording = recording
         self._size = size
         self._frames: Iterator[tuple[float, av.VideoFrame]] | None = None

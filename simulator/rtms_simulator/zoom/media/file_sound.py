@@ -10,7 +10,7 @@ from av.error import FFmpegError
 
 from rtms_simulator.scenario import Utterance
 from rtms_simulator.zoom.media.audio import Sweep
-from rtms_simulator.zoom.media.recording import Part, Recording
+from rtms_simulator.zoom.media.recording import FilePart, MediaFile
 from rtms_simulator.zoom.media.sound_track import heard
 from rtms_simulator.zoom.media.speech import Samples
 
@@ -21,7 +21,7 @@ _RUN_UP_MS = 1000
 class FileSound:
     """What is missing in the file is silent; a second of it is in memory at a time."""
 
-    def __init__(self, recording: Recording, utterances: tuple[Utterance, ...], duration_ms: int) -> None:
+    def __init__(self, recording: MediaFile, utterances: tuple[Utterance, ...], duration_ms: int) -> None:
         self._recording = recording
         self._utterances = utterances
         self._duration_ms = duration_ms
@@ -53,7 +53,7 @@ class FileSound:
                 yield kept
                 at += len(kept)
 
-    def _placed(self, part: Part, sample_rate: int, start_ms: int) -> Iterator[tuple[int, Samples]]:
+    def _placed(self, part: FilePart, sample_rate: int, start_ms: int) -> Iterator[tuple[int, Samples]]:
         """(sample of the meeting at which it begins, samples) of one part. Each change of rate, channels or format gets a new resampler."""
         resampler: av.AudioResampler | None = None
         form: tuple[int, str, str] | None = None

@@ -23,7 +23,7 @@ from rtms_simulator.zoom.media.sound_scan import SoundScan, scan_sound
 MEDIA_SUFFIXES = (".mp4", ".m4a", ".wav", ".mp3")
 
 
-class Track(msgspec.Struct, frozen=True, omit_defaults=True):
+class MediaTrack(msgspec.Struct, frozen=True, omit_defaults=True):
     """One track of a file. `index` counts from 0 within its part; `plays` is whether it is the one that is heard or seen."""
 
     part: int
@@ -36,7 +36,7 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilePart:
     """One of the recordings in a file, `start_ms` after the beginning of the first. `extent` is None for a whole file."""
 
     extent: Range | None
@@ -47,13 +47,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class MediaFile:
     """What a media file holds, with its damage. `sound_s` is how much of it has sound; `formats` are the moments of its changes."""
 
     path: Path
     duration_ms: int
-    parts: tuple[Part, ...]
-    tracks: tuple[Track, ...]
+    parts: tuple[FilePart, ...]
+    tracks: tuple[MediaTrack, ...]
     formats: tuple[tuple[float, str], ...]
     sound_s: float
     remarks: tuple[Remark, ...]
@@ -67,7 +67,7 @@ class Recording:
         return any(part.pictures is not None for part in self.parts)
 
 
-def read_recording(path: Path, *, strict: bool = False) -> Recording:
+def read_recording(path: Path, *, strict: bool = False) -> MediaFile:
     """Read a media file to its end: all sound is decoded, and of the pictures those that stand alone. Raises MediaFileError.
 
     `strict`: raises MediaFileError for the first thing that is lost.
@@ -89,7 +89,7 @@ def read_recording(path: Path, *, strict: bool = False) -> Recording:
 
 
 @functools.lru_cache(maxsize=8)
-def _read(path: Path, size: int, _changed: int) -> Recording:
+def _read(path: Path, size: int, _changed: int) -> MediaFile:
     """Once per state of a file: a play reads it for its report, and for each of its meetings."""
     laid_out = layout(path)
     reader = _Reader(path)
@@ -117,8 +117,8 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.at_s = 0.0
-        self.parts: list[Part] = []
-        self.tracks: list[Track] = []
+        self.parts: list[FilePart] = []
+        self.tracks: list[MediaTrack] = []
         self.formats: list[tuple[float, str]] = []
         self.remarks: list[Remark] = []
         self.sound_s = 0.0
@@ -139,8 +139,8 @@ class _Reader:
         length_s = max(sound.end_s if sound else 0.0, pictures_s)
         for stream in streams:
             plays = stream.index in (sound.index if sound else None, pictures)
-            self.tracks.append(Track(number, stream.index, stream.shown, stream.codec, stream.details, plays, stream.name))
-        self.parts.append(Part(extent, round(self.at_s * 1000), round(length_s * 1000), sound.index if sound else None, pictures))
+            self.tracks.append(MediaTrack(number, stream.index, stream.shown, stream.codec, stream.details, plays, stream.name))
+        self.parts.append(FilePart(extent, round(self.at_s * 1000), round(length_s * 1000), sound.index if sound else None, pictures))
         self.at_s += length_s
 
     def _sound(self, streams: list[_Stream], extent: Range | None, size: int) -> SoundScan | None:
@@ -190,7 +190,7 @@ class _Reader:
     def _say(self, kind: Literal["lost", "note"], what: str) -> None:
         self.remarks.append(Remark(kind, what, at_s=self.at_s or None))
 
-    def recording(self) -> Recording:
+    def recording(self) -> MediaFile:
         """All parts together, at most as long as a meeting."""
         length_s = self.at_s
         if length_s > LONGEST_S:
@@ -202,7 +202,7 @@ class _Reader:
         self.remarks.sort(key=lambda remark: remark.at_s or 0.0)
         tracks, remarks = tuple(self.tracks), tuple(self.remarks)
         duration_ms = max(1, round(length_s * 1000))  # a meeting has no less, a file may hold one sample
-        return Recording(self.path, duration_ms, tuple(self.parts), tracks, tuple(self.formats), min(self.sound_s, length_s), remarks)
+        return MediaFile(self.path, duration_ms, tuple(self.parts), tracks, tuple(self.formats), min(self.sound_s, length_s), remarks)
 
 
 _SHOWN = 20

@@ -19,7 +19,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FOREVER, parse_fault
 from rtms_simulator.recall import Recall, RecallSwitches, Story, scripted
 from rtms_simulator.testing import strategies
-from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Delivery, Flaw
+from rtms_simulator.testing.strategies import DAMAGES, FLAWS, Damage, Flaw, SignedRequest
 from rtms_simulator.zoom.webhooks import events as zoom
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 
@@ -29,7 +29,7 @@ START = EVENTS["meeting.rtms_started"]
 PLACES = (0, 1, 2, 3, 7, 64, 129, 300, 2000)
 
 
-def authentic(delivery: Delivery, last: bool) -> bool:
+def authentic(delivery: SignedRequest, last: bool) -> bool:
     """A receiver's own reading of Zoom's rule, with a window of a day, that takes the first or the `last` of a repeated header."""
     headers = dict(delivery.headers if last else reversed(delivery.headers))
     stamp, given = headers.get("x-zm-request-timestamp", ""), headers.get("x-zm-signature", "")
@@ -39,7 +39,7 @@ def authentic(delivery: Delivery, last: bool) -> bool:
 
 @settings(max_examples=60)
 @given(delivery=strategies.deliveries(SECRET, now=NOW))
-def test_every_delivery_is_authentic_and_says_its_event(delivery: Delivery) -> None:
+def test_every_delivery_is_authentic_and_says_its_event(delivery: SignedRequest) -> None:
     assert authentic(delivery, last=True)
     assert delivery.flaw == ""
     whole = json.loads(delivery.body)
@@ -48,7 +48,7 @@ def test_every_delivery_is_authentic_and_says_its_event(delivery: Delivery) -> N
 
 @settings(max_examples=150)
 @given(delivery=strategies.forgeries(SECRET, now=NOW, of=strategies.starts() | strategies.stops()))
-def test_no_forgery_is_authentic_however_a_receiver_reads_repeated_headers(delivery: Delivery) -> None:
+def test_no_forgery_is_authentic_however_a_receiver_reads_repeated_headers(delivery: SignedRequest) -> None:
     assert not authentic(delivery, last=True)
     assert not authentic(delivery, last=False)
 
@@ -73,7 +73,7 @@ def test_every_damage_changes_the_body_wherever_it_strikes(name: str, event: Web
 
 @settings(max_examples=60)
 @given(delivery=strategies.malformed(SECRET, now=NOW))
-def test_what_is_malformed_is_authentic_all_the_same(delivery: Delivery) -> None:
+def test_what_is_malformed_is_authentic_all_the_same(delivery: SignedRequest) -> None:
     assert authentic(delivery, last=True)
     assert delivery.flaw in DAMAGES
 
@@ -116,7 +116,7 @@ def test_starts_shrink_to_a_meetings_with_the_documentations_ids() -> None:
 
 
 @given(delivery=strategies.forgeries(SECRET, now=NOW), flaw=strategies.flaws(), damage=strategies.damages())
-def test_all_of_them_print_as_one_short_line(delivery: Delivery, flaw: Flaw, damage: Damage) -> None:
+def test_all_of_them_print_as_one_short_line(delivery: SignedRequest, flaw: Flaw, damage: Damage) -> None:
     for shown in (repr(delivery), repr(flaw), repr(damage)):
         assert "\n" not in shown
         assert len(shown) < 200

@@ -23,7 +23,7 @@ Line = tuple[int, str]
 
 
 @dataclass(slots=True)
-class Caption:
+class CaptionBlock:
     """Times and lines of one caption as written. A moment that cannot be read is None."""
 
     line: int
@@ -38,9 +38,9 @@ class Captions:
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.remarks: list[Remark] = []
-        self.captions: list[Caption] = []
+        self.captions: list[CaptionBlock] = []
         self._block: list[Line] = []  # since the last blank line or timing, outside of a caption
-        self._open: Caption | None = None  # the caption to which the next line belongs
+        self._open: CaptionBlock | None = None  # the caption to which the next line belongs
         self._seen_signature = False
         self._identifiers: list[Line] = []
         self._comments: list[Line] = []
@@ -75,7 +75,7 @@ class Captions:
             self.remarks.append(Remark("repaired", "no blank line before this caption", line=number))
         elif self._block:
             self._end_block()
-        caption = Caption(number, times.start_ms, times.end_ms)
+        caption = CaptionBlock(number, times.start_ms, times.end_ms)
         if identifier and (named := _ZOOM_SPEAKER.fullmatch(identifier.strip())):
             caption.speaker = named["name"]
         if times.start_ms is None or times.end_ms is None:

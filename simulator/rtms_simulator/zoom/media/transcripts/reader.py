@@ -13,7 +13,7 @@ from rtms_simulator.errors import MediaFileError
 from rtms_simulator.scenario import LONGEST_S
 from rtms_simulator.zoom.media.remarks import Remark, refuse_strictly
 from rtms_simulator.zoom.media.sniff import described
-from rtms_simulator.zoom.media.transcripts.captions import SIGNATURE, Caption, Captions
+from rtms_simulator.zoom.media.transcripts.captions import SIGNATURE, CaptionBlock, Captions
 from rtms_simulator.zoom.media.transcripts.cue import SHORTEST_MS, Cue, Transcript, fitting, time_to_say
 from rtms_simulator.zoom.media.transcripts.cue_text import Voice, voices
 from rtms_simulator.zoom.media.transcripts.encoding import text_lines
@@ -145,7 +145,7 @@ def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
     return cues
 
 
-def _speakers(captions: Sequence[Caption], parts: Sequence[list[Voice]], known: Sequence[str]) -> Speakers:
+def _speakers(captions: Sequence[CaptionBlock], parts: Sequence[list[Voice]], known: Sequence[str]) -> Speakers:
     named = {voice.speaker for said in parts for voice in said} | {caption.speaker for caption in captions}
     openings: list[str] = []
     continuations: list[str] = []
@@ -191,7 +191,7 @@ def _turn_head(lines: Sequence[str], speakers: Speakers) -> tuple[tuple[str, str
     return head, 1
 
 
-def _spans(captions: Sequence[Caption]) -> list[tuple[int, int]]:
+def _spans(captions: Sequence[CaptionBlock]) -> list[tuple[int, int]]:
     """When each caption begins and ends. What cannot be read, or ends before it begins, lasts as long as it takes to say."""
     spans: list[tuple[int, int]] = []
     before = 0

@@ -31,7 +31,7 @@ class Timing(NamedTuple):
     unread: str = ""
 
 
-class Clock(NamedTuple):
+class TimeCode(NamedTuple):
     """A moment of a text file in ms, and whether it was written with AM or PM."""
 
     ms: int
@@ -84,20 +84,20 @@ def _ms(match: re.Match[str] | None) -> int | None:
     return int(hours or 0) * 3_600_000 + int(minutes) * 60_000 + int(seconds) * 1000 + fraction_ms(fraction)
 
 
-def clock(match: re.Match[str]) -> Clock:
+def clock(match: re.Match[str]) -> TimeCode:
     """The moment in a match of CLOCK. Two numbers are minutes and seconds, unless AM or PM makes them hours and minutes."""
     marker = match["before"] or match["after"]
     first, second = int(match["h"]), int(match["m"])
     if marker is None:
         if match["s"] is None:
-            return Clock(first * 60_000 + second * 1000, marked=False)
-        return Clock(first * 3_600_000 + second * 60_000 + int(match["s"]) * 1000 + fraction_ms(match["fraction"]), marked=False)
+            return TimeCode(first * 60_000 + second * 1000, marked=False)
+        return TimeCode(first * 3_600_000 + second * 60_000 + int(match["s"]) * 1000 + fraction_ms(match["fraction"]), marked=False)
     afternoon = marker[0] in "Pp" or marker in ("下午", "午後", "오후")
     hours = first % 12 + 12 * afternoon if first <= 12 else first
-    return Clock(hours * 3_600_000 + second * 60_000 + int(match["s"] or 0) * 1000 + fraction_ms(match["fraction"]), marked=True)
+    return TimeCode(hours * 3_600_000 + second * 60_000 + int(match["s"] or 0) * 1000 + fraction_ms(match["fraction"]), marked=True)
 
 
-def run_on(moments: Sequence[Clock]) -> list[int]:
+def run_on(moments: Sequence[TimeCode]) -> list[int]:
     """Moments in the order in which they are written, in ms, counted from the start of the meeting.
 
     A clock begins again after twelve hours (all of them from 1 to 12 o'clock, no AM or PM) or after a day: each moment is taken on the
@@ -119,7 +119,7 @@ def run_on(moments: Sequence[Clock]) -> list[int]:
     return [now - origin for now in continued]
 
 
-def _period_ms(moments: Sequence[Clock], *, marked: bool) -> int:
+def _period_ms(moments: Sequence[TimeCode], *, marked: bool) -> int:
     """After how long the clock begins again; 0 for times that are no clock's."""
     hours = [moment.ms // 3_600_000 for moment in moments]
     if any(hour >= 24 for hour in hours):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from rtms_simulator.zoom.media.remarks import Remark
 from rtms_simulator.zoom.media.transcripts.cue import Cue, fitting, time_to_say
 from rtms_simulator.zoom.media.transcripts.names import Speakers, clean_name, form_of
-from rtms_simulator.zoom.media.transcripts.times import CLOCK, Clock, clock, run_on
+from rtms_simulator.zoom.media.transcripts.times import CLOCK, TimeCode, clock, run_on
 
 _ALONE = re.compile(rf"\s*\[(?P<who>.+)\]\s+{CLOCK}\s*")
 _WITH_WORDS = re.compile(rf"\s*\[(?P<who>.+?)\]\s+{CLOCK}(?P<words>\s.*|)")
@@ -25,7 +25,7 @@ class Said:
     """One caption as written. `speaker` is None where the line does not say."""
 
     line: int
-    moment: Clock
+    moment: TimeCode
     speaker: str | None
     words: list[str] = field(default_factory=list)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rtms_simulator.recall.recorder.participants import ParticipantEvents, Roster
 from rtms_simulator.recall.recorder.spill import Spill
 from rtms_simulator.recall.recorder.timeline import RecordingTime
-from rtms_simulator.recall.recorder.transcript import LANGUAGE_CODES, Transcript, words_of
+from rtms_simulator.recall.recorder.transcript import LANGUAGE_CODES, TranscriptWriter, words_of
 from rtms_simulator.recall.recorder.values import Participant
 from rtms_simulator.recall.rtms.actions import Caption, ParticipantNotice
 from rtms_simulator.scenario.languages import LANGUAGES
@@ -57,7 +57,7 @@ class TestSpill:
 class TestTranscript:
     def test_the_file_has_the_documented_form(self, tmp_path):
         told = []
-        transcript = Transcript(tmp_path, LINE, told.append)
+        transcript = TranscriptWriter(tmp_path, LINE, told.append)
         transcript.add(ADA, caption("Good morning", 100, 1200))
         transcript.close()
         word = {"text": "Good", "start_timestamp": at(0.1), "end_timestamp": at(0.5)}
@@ -67,7 +67,7 @@ class TestTranscript:
         assert [(utterance.participant, len(utterance.words)) for utterance in told] == [(ADA, 2)]
 
     def test_the_provider_data_is_what_zoom_sent(self, tmp_path):
-        transcript = Transcript(tmp_path, LINE, lambda _: None)
+        transcript = TranscriptWriter(tmp_path, LINE, lambda _: None)
         transcript.add(ADA, caption("Good", 100, 1200, attribute=1))
         transcript.add(ADA, caption("Good morning", 100, 1300, attribute=2))
         transcript.close()
@@ -103,7 +103,7 @@ class TestTranscript:
             assert all(one.end == other.start for one, other in itertools.pairwise(words))
 
     def test_utterances_are_written_in_the_order_they_began(self, tmp_path):
-        transcript = Transcript(tmp_path, LINE, lambda _: None)
+        transcript = TranscriptWriter(tmp_path, LINE, lambda _: None)
         transcript.add(ADA, caption("second", 500))
         transcript.add(ZOE, caption("first", 100))
         transcript.close()
@@ -111,7 +111,7 @@ class TestTranscript:
 
     def test_updates_replace_and_a_delete_removes(self, tmp_path):
         told = []
-        transcript = Transcript(tmp_path, LINE, told.append)
+        transcript = TranscriptWriter(tmp_path, LINE, told.append)
         transcript.add(ADA, caption("god", attribute=1))
         transcript.add(ZOE, caption("hello", 50, attribute=0))
         transcript.add(ADA, caption("good morning", attribute=2))
@@ -131,7 +131,7 @@ class TestTranscript:
     def test_utterances_are_told_also_when_nothing_can_be_written(self, tmp_path):
         told = []
         (tmp_path / "file").write_text("where a directory is wanted")
-        transcript = Transcript(tmp_path / "file", LINE, told.append)
+        transcript = TranscriptWriter(tmp_path / "file", LINE, told.append)
         transcript.add(ADA, caption("hello"))
         transcript.close()
         assert len(told) == 1

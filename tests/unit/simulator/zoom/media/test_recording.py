@@ -16,12 +16,12 @@ from tests.property.media.recordings import Writer, tone
 from rtms_simulator.errors import MediaFileError
 from rtms_simulator.scenario import load
 from rtms_simulator.zoom.media import MediaSource, recording, sound_scan
-from rtms_simulator.zoom.media.recording import Recording, read_recording
+from rtms_simulator.zoom.media.recording import MediaFile, read_recording
 
 STAND_UP = load("stand-up")
 
 
-def remarks(read: Recording) -> list[tuple[str, float | None, str]]:
+def remarks(read: MediaFile) -> list[tuple[str, float | None, str]]:
     return [(remark.kind, remark.at_s, remark.what) for remark in read.remarks]
 
 
