@@ -61,7 +61,7 @@ def test_every_switch_belongs_to_a_point_and_has_a_label():
 
 def test_every_reason_the_fake_gives_is_listed():
     names = {machine.WRONG_SIGNATURE, machine.DISPLACED, machine.DELETED_MEANWHILE, machine.NOTHING_RECEIVED, machine.RECORDER_CRASHED}
-    names |= {machine.GOOGLE_MEET, machine.NOT_WRITTEN, machine.NO_TRANSCRIPT, "artifact_write_failed", "storage_full"}
+    names |= {machine.NOT_WRITTEN, machine.NO_TRANSCRIPT, "artifact_write_failed", "storage_full"}
     names |= {code for code, _ in NOT_REACHED.values()} | {f"zoom_rtms_{name}" for name in STATUS_NAMES.values()}
     for module in (ROOT / "simulator" / "rtms_simulator" / "recall").rglob("*.py"):
         names |= set(re.findall(r'"(zoom_rtms_[a-z_]*[a-z])"', module.read_text()))

@@ -37,13 +37,15 @@ _CLEAN_NAMES = 4096
 class TaskRecord:
     """One task and all that happened to it. `task` is the message as created, with its name filled in.
 
-    `ticket` is its valid place in the queue's line, None while it has none: it is under way, or has ended.
+    `due_at` is its schedule_time: when it is to be attempted or retried. `held_until`: until when a fault holds it back, which the task
+    does not show. `ticket` is its valid place in the queue's line, None while it has none: it is under way, or has ended.
     """
 
     task: tasks_v2.Task
     sequence: int
     created_at: float
     due_at: float
+    held_until: float = 0.0
     state: TaskState = "waiting"
     ticket: int | None = None
     running: int = 0
@@ -55,6 +57,11 @@ class TaskRecord:
     @property
     def name(self) -> str:
         return self.task.name
+
+    @property
+    def goes_at(self) -> float:
+        """When its turn comes, as far as limits allow."""
+        return max(self.due_at, self.held_until)
 
     @property
     def responses(self) -> int:
@@ -273,7 +280,7 @@ class Broker:
     def run_task(self, name: str) -> TaskRecord:
         """Send a task now, whatever its schedule, the queue's limits or a pause say."""
         record = self.task(name)
-        self._start(self.queue(name.rpartition("/tasks/")[0]), record)
+        self._start(self.queue(name.rpartition("/tasks/")[0]), record, forced=True)
         return record
 
     def tasks(self) -> list[TaskRecord]:
@@ -300,8 +307,11 @@ class Broker:
         if queue.paused or halted:
             return look_at
         while (head := self._next_due(queue)) is not None:
-            if head.due_at > now:
-                return _earlier(head.due_at, look_at)
+            if head.goes_at > now:
+                return _earlier(head.goes_at, look_at)
+            if (end := self._end_of(queue, head)) is not None:
+                self._finish(queue, head, end)
+                continue
             if queue.running >= limits.concurrent:
                 return look_at
             ready_at = queue.bucket.ready_at(now)
@@ -348,7 +358,7 @@ class Broker:
 
     def _put_off(self, queue: QueueRecord, record: TaskRecord, step: Step) -> None:
         record.delayed = True
-        record.due_at = self._clock.now() + step.number("seconds")
+        record.held_until = self._clock.now() + step.number("seconds")
         if step.word == "reorder":
             queue.held.append(record)
         self._line_up(queue, record)
@@ -358,7 +368,7 @@ class Broker:
         held, queue.held = queue.held, []
         for record in held:
             if record.state == "waiting" and record.ticket is not None:
-                record.due_at = self._clock.now()
+                record.held_until = 0.0
                 self._line_up(queue, record)
 
     def _next_due(self, queue: QueueRecord) -> TaskRecord | None:
@@ -377,7 +387,7 @@ class Broker:
             head = None if queue.paused or halted else self._next_due(queue)
             if (
                 head is not None
-                and head.due_at <= now
+                and head.goes_at <= now
                 and queue.bucket.ready_at(now) <= now
                 and queue.running < queue.bucket.limits.concurrent
             ):
@@ -386,20 +396,20 @@ class Broker:
 
     def _line_up(self, queue: QueueRecord, record: TaskRecord) -> None:
         record.ticket = next(self._sequence)
-        heapq.heappush(queue.line, (record.due_at, record.sequence, record.ticket, record))
+        heapq.heappush(queue.line, (record.goes_at, record.sequence, record.ticket, record))
         self._changed.set()
 
-    def _start(self, queue: QueueRecord, record: TaskRecord, step: Step = NO_FAULT) -> None:
+    def _start(self, queue: QueueRecord, record: TaskRecord, step: Step = NO_FAULT, *, forced: bool = False) -> None:
         earlier = [one for one in record.attempts if not one.duplicate]
         attempt = Attempt(number=len(earlier) + 1, scheduled_at=record.due_at, dispatched_at=self._clock.now())
         deadline = record.task.dispatch_deadline
         deadline_s = deadline.total_seconds() if deadline else DEFAULT_DEADLINE_S
         dispatch = Dispatch(record.task, attempt.scheduled_at, attempt.dispatched_at, earlier, deadline_s)
-        record.ticket, record.delayed = None, False
+        record.ticket, record.delayed, record.held_until = None, False, 0.0
         record.attempts.append(attempt)
         record.running += 1
         queue.running += 1
-        self._attempts.start(self._attempt(queue, record, attempt, dispatch, step))
+        self._attempts.start(self._attempt(queue, record, attempt, dispatch, step, forced=forced))
         for _ in range(int(step.number("copies")) if step.word == "duplicate" else 0):
             twin = Attempt(attempt.number, attempt.scheduled_at, attempt.dispatched_at, duplicate=True)
             record.attempts.append(twin)
@@ -422,7 +432,9 @@ class Broker:
         attempt.status, attempt.failure = outcome.status, outcome.failure
         return outcome
 
-    async def _attempt(self, queue: QueueRecord, record: TaskRecord, attempt: Attempt, dispatch: Dispatch, step: Step) -> None:
+    async def _attempt(
+        self, queue: QueueRecord, record: TaskRecord, attempt: Attempt, dispatch: Dispatch, step: Step, *, forced: bool
+    ) -> None:
         try:
             outcome = await self._deliver(dispatch, attempt) if step.word != STATUS else self._answered(attempt, int(step.number("status")))
         finally:
@@ -438,24 +450,34 @@ class Broker:
             queue.bucket.speed_up(self._clock.now())
             self._finish(queue, record, "done")
         else:
-            self._failed(queue, record, outcome)
+            # After RunTask, "the time that RunTask was called plus the retry delay"; else the delay follows the failure.
+            self._failed(queue, record, outcome, attempt.dispatched_at if forced else self._clock.now())
 
-    def _failed(self, queue: QueueRecord, record: TaskRecord, outcome: Outcome) -> None:
+    def _failed(self, queue: QueueRecord, record: TaskRecord, outcome: Outcome, delayed_from: float) -> None:
         now = self._clock.now()
         record.failures += 1
         if self._switches().system_throttling and outcome.status in THROTTLING_STATUSES:
             queue.bucket.slow_down(now)
-        retry = retry_of(queue.message)
-        if retry.exhausted(record.failures, now - record.attempts[0].dispatched_at, self._switches()):
-            self._finish(queue, record, "exhausted")
-        elif now - record.created_at >= RETENTION_S:
-            self._finish(queue, record, "expired")
-        else:
-            wait_s = retry.backoff_s(record.failures)
-            if self._switches().heed_retry_after and outcome.retry_after_s is not None:
-                wait_s = max(wait_s, outcome.retry_after_s)
-            record.due_at = now + wait_s
-            self._line_up(queue, record)
+        end = self._end_of(queue, record)
+        if end is not None:
+            self._finish(queue, record, end)
+            return
+        record.due_at = delayed_from + retry_of(queue.message).backoff_s(record.failures)
+        if self._switches().heed_retry_after and outcome.retry_after_s is not None:
+            record.due_at = max(record.due_at, now + outcome.retry_after_s)
+        self._line_up(queue, record)
+
+    def _end_of(self, queue: QueueRecord, record: TaskRecord) -> TaskState | None:
+        """The end of a task that is not attempted again: its retries are over, or it is too old. None: it is attempted.
+
+        Judged after a failure, and again when the next attempt is due: the retry duration may have passed meanwhile.
+        """
+        now = self._clock.now()
+        if record.failures:
+            since_first_s = now - record.attempts[0].dispatched_at
+            if retry_of(queue.message).exhausted(record.failures, since_first_s, self._switches()):
+                return "exhausted"
+        return "expired" if now - record.created_at >= RETENTION_S else None
 
     def _finish(self, queue: QueueRecord, record: TaskRecord, state: TaskState) -> None:
         record.state = state

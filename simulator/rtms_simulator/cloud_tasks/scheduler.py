@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 import httpx
@@ -27,8 +28,11 @@ class Run:
 class Scheduler:
     """POSTs an empty body to `url` each `every_s` seconds of the clock, with Cloud Scheduler's headers.
 
-    `invoker` adds a (fake) OIDC token for that account, with the URL as its audience. Like the real one it never runs two at once: a
-    run that lasts longer than the interval swallows the ones that would have begun meanwhile. `runs` keeps the latest ones.
+    The scheduled times are `every_s` apart from `start` on, whatever a run takes. Two runs are never under way at once: "a scheduled start
+    time will be delayed if the previous execution has not ended" (Job.schedule). Inferred: of several that are due meanwhile, one run is
+    made, for the latest. While the job is paused its times pass by, and none is made up for (inferred, as the reference does not say).
+
+    `invoker` adds a (fake) OIDC token for that account, with the URL as its audience. `runs` keeps the latest ones.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class Scheduler:
         self._transport = transport
         self._history = history
         self._task: asyncio.Task[None] | None = None
+        self.paused = False
+        """Settable: PauseJob and ResumeJob. A run that is under way is not ended by a pause."""
         self.runs: list[Run] = []
 
     async def start(self) -> None:
@@ -63,13 +69,18 @@ class Scheduler:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _run(self, due: float) -> None:
+    async def _run(self, began: float) -> None:
+        number = 1
         async with httpx.AsyncClient(transport=self._transport, trust_env=False) as client:
             while True:
-                due = max(due + self._every_s, self._clock.now())
+                due = began + number * self._every_s
                 await self._clock.sleep_until(due)
-                self.runs.append(await self._once(client, due))
-                del self.runs[: -self._history]
+                if not self.paused:
+                    self.runs.append(await self._once(client, due))
+                    del self.runs[: -self._history]
+                # The latest time that has come: times that passed while a run was under way are one delayed run.
+                latest = math.floor((self._clock.now() - began) / self._every_s)
+                number = max(number + 1, latest)
 
     async def _once(self, client: httpx.AsyncClient, due: float) -> Run:
         headers = {

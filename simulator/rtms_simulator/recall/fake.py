@@ -279,6 +279,10 @@ def _joining(video: VideoRequest, timings: Timings, ssl: ssl_module.SSLContext |
         clock: Clock, request: StreamRequest, config: RecordingConfig, directory: Path, on_event: Callable[[RecorderEvent], None]
     ) -> RunsRecording:
         # Late, because codecs are heavy and many users of the fake never record.
+        if request.is_space:
+            from rtms_simulator.recall.recorder.meet import MeetRecorder
+
+            return MeetRecorder(clock, request, config, directory, on_event)
         from rtms_simulator.recall.recorder.recorder import Recorder
 
         return Recorder(clock, request, replace(config, video=video), directory, on_event, ssl=ssl, timings=timings)

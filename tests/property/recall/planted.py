@@ -11,6 +11,9 @@ import sys
 from tests.property.zoom.planted import Planted, main
 
 WEBHOOKS = "tests/property/recall/test_webhooks_machine.py::TestWebhooksAgainstTheirDocuments"
+TASKS = "tests/property/cloud_tasks/test_tasks_machine.py::TestTasksAgainstTheReference"
+JOB = "tests/property/cloud_tasks/test_scheduler_machine.py::TestSchedulerAgainstTheReference"
+BROKER = "cloud_tasks/broker.py"
 SENDER = "recall/webhooks/sender.py"
 
 PLANTED: tuple[Planted, ...] = (
@@ -83,6 +86,69 @@ PLANTED: tuple[Planted, ...] = (
         "if now < at + ROTATION_S]",
         "if now <= at + ROTATION_S]",
         "tests/unit/simulator/recall/webhooks/test_sender.py::test_the_24_hours_of_a_replaced_secret_end_on_the_second",
+    ),
+    Planted(
+        "the ETA of a task is the moment it goes out",
+        "cloud_tasks/dispatch.py",
+        'f"{self.scheduled_at:.6f}"',
+        'f"{self.dispatched_at:.6f}"',
+        TASKS,
+    ),
+    Planted(
+        "a fault that holds a task back changes its schedule time",
+        BROKER,
+        'record.held_until = self._clock.now() + step.number("seconds")',
+        'record.due_at = self._clock.now() + step.number("seconds")',
+        TASKS,
+    ),
+    Planted(
+        "after a forced run the delay follows the failure, not the call",
+        BROKER,
+        "attempt.dispatched_at if forced else self._clock.now())",
+        "self._clock.now())",
+        TASKS,
+    ),
+    Planted(
+        "the retry duration may pass while a task waits for its next attempt",
+        BROKER,
+        "if (end := self._end_of(queue, head)) is not None:",
+        "if (end := None) is not None:",
+        TASKS,
+    ),
+    Planted(
+        "the retry duration counts from the creation",
+        BROKER,
+        "now - record.attempts[0].dispatched_at",
+        "now - record.created_at",
+        TASKS,
+    ),
+    Planted(
+        "a task that was never attempted never grows too old",
+        BROKER,
+        'return "expired" if now - record.created_at >= RETENTION_S else None',
+        'return "expired" if record.failures and now - record.created_at >= RETENTION_S else None',
+        TASKS,
+    ),
+    Planted(
+        "the times of a job move with each run that was late",
+        "cloud_tasks/scheduler.py",
+        "                number = max(number + 1, latest)\n",
+        "                began, number = (began, number + 1) if latest <= number else (self._clock.now(), 1)\n",
+        JOB,
+    ),
+    Planted(
+        "every time that passed is made up for, one run after the other",
+        "cloud_tasks/scheduler.py",
+        "number = max(number + 1, latest)",
+        "number = number + 1",
+        JOB,
+    ),
+    Planted(
+        "a job that is resumed runs at once",
+        "cloud_tasks/scheduler.py",
+        "                if not self.paused:\n",
+        "                while self.paused:\n                    await self._clock.sleep(1.0)\n                if True:\n",
+        JOB,
     ),
 )
 

@@ -132,7 +132,8 @@ def mdc_object(mdc: Mdc, recording: Recording | None, link: Link, switches: Reca
     }
     if switches.echo_zoom_rtms:
         fields["zoom_rtms"] = {key: value for key, value in rtms.items() if key != "signature"} if rtms else None
-        fields["google_meet_media_api"] = None
+        meet = mdc.body.get("google_meet_media_api")
+        fields["google_meet_media_api"] = {"space_name": meet["space_name"]} if meet else None
     if switches.status_changes:
         fields["status_changes"] = [
             {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from rtms_simulator.recall.http.schema import Anything, Choice, Flag, ListOf, MapOf, Need, Number, OneKey, Record, Text, Variant
+from rtms_simulator.recall.http.schema import Anything, Choice, Flag, ListOf, MapOf, Need, NotBeside, Number, OneKey, Record, Text, Variant
 from rtms_simulator.recall.recorder.values import LAYOUTS, SHARE_LAYOUTS
 
 METADATA = MapOf(Text(max_length=500, blank=True, nullable=True))
@@ -105,6 +105,14 @@ RECORDING_CONFIG = Record(
 )
 
 
+# Recall's page on the Meet Media API: no captions, which come from the platform. The text is inferred.
+NO_MEET_CAPTIONS = NotBeside(
+    "google_meet_media_api",
+    ("recording_config", "transcript", "provider", "meeting_captions"),
+    "Meeting captions are not available with `google_meet_media_api`.",
+)
+
+
 def create_body(*, signature_shape: bool = True) -> Record:
     """The body of POST meeting_direct_connect. `signature_shape`: the switch `signature_shape_check`."""
     return Record(
@@ -126,6 +134,7 @@ def create_body(*, signature_shape: bool = True) -> Record:
             "metadata": METADATA,
         },
         one_of=("zoom_rtms", "google_meet_media_api"),
+        needs=(NO_MEET_CAPTIONS,),
     )
 
 

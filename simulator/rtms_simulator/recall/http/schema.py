@@ -187,6 +187,11 @@ class Need:
         content = value.get(self.field)
         return content is not None if self.when is None else content == self.when
 
+    def problems(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.applies(value) or value.get(self.other) == self.value:
+            return {}
+        return {self.field: [f"This requires `{self.other}` to be {self.value!r}."]}
+
     def schema(self) -> dict[str, Any]:
         free = {"type": "null"} if self.when is None else {"not": {"const": self.when}}
         return {
@@ -198,13 +203,39 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class NotBeside:
+    """Where `field` is given and not null, nothing may stand at `path`; `text` says why."""
+
+    field: str
+    path: tuple[str, ...]
+    text: str
+
+    def problems(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        inner: Any = value
+        for name in self.path:
+            inner = inner.get(name) if isinstance(inner, dict) else None
+        if value.get(self.field) is None or inner is None:
+            return {}
+        errors: Any = [self.text]
+        for name in reversed(self.path):
+            errors = {name: errors}
+        return errors
+
+    def schema(self) -> dict[str, Any]:
+        without: Any = False
+        for name in reversed(self.path):
+            without = {"properties": {name: without}}
+        return {"anyOf": [{"properties": {self.field: {"type": "null"}}}, without]}
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """An object with known fields; unknown ones are refused, as Recall does since v1.11. `one_of`: exactly one of these is not null."""
 
     fields: Mapping[str, Type]
     required: frozenset[str] = frozenset()
     one_of: Sequence[str] = ()
-    needs: Sequence[Need] = ()
+    needs: Sequence[Need | NotBeside] = ()
     nullable: bool = False
 
     def problems(self, value: Any, where: RequestContext) -> Problems | None:
@@ -223,8 +254,7 @@ class Record:
         if not errors and self.one_of and sum(value.get(name) is not None for name in self.one_of) != 1:
             errors[NON_FIELD] = [f"Exactly one of {', '.join(f'`{name}`' for name in self.one_of)} must be given."]
         for need in () if errors else self.needs:
-            if need.applies(value) and value.get(need.other) != need.value:
-                errors[need.field] = [f"This requires `{need.other}` to be {need.value!r}."]
+            errors |= need.problems(value)
         return errors or None
 
     def schema(self) -> dict[str, Any]:

@@ -25,6 +25,15 @@ class StreamRequest:
     server_urls: str
     signature: str
 
+    @classmethod
+    def of_space(cls, space_name: str) -> StreamRequest:
+        """A Google Meet has no stream to join: its recorder is a labelled stub (meet.py), whatever the space."""
+        return cls(space_name, "", "", "")
+
+    @property
+    def is_space(self) -> bool:
+        return not self.server_urls
+
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:

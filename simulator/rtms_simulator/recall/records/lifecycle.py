@@ -103,7 +103,7 @@ class Lifecycle:
         if mode == "at_once":
             self._show(mdc)
         if rtms is None:
-            self._end_later(mdc, RecordingResult("failed", tables.GOOGLE_MEET))
+            self._record(mdc, StreamRequest.of_space(body["google_meet_media_api"]["space_name"]))
         elif not self._signature_fits(rtms):
             self._end_later(mdc, RecordingResult("failed", tables.WRONG_SIGNATURE), self._switches().signature_check_s)
         else:

@@ -60,7 +60,6 @@ DISPLACED = "zoom_rtms_stream_taken_over"
 DELETED_MEANWHILE = "recording_deleted"
 NOTHING_RECEIVED = "zoom_rtms_no_media"
 RECORDER_CRASHED = "internal_error"
-GOOGLE_MEET = "google_meet_media_api_not_simulated"
 NOT_WRITTEN = "artifact_not_written"
 NO_TRANSCRIPT = "no_speech_recorded"
 

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import hmac
+import io
 import json
 from dataclasses import replace
 
+import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -275,13 +277,48 @@ async def test_a_second_create_takes_a_live_stream_over(tmp_path, ends):
         assert await seen(b, other) == ("recording", "processing")
 
 
-async def test_a_google_meet_is_taken_and_then_said_not_to_be_simulated(tmp_path):
+async def test_a_google_meet_is_a_stub_that_echoes_its_body_and_yields_a_made_up_recording(tmp_path):
+    """With the recorder that users get, not one of a test's."""
+    config = {"metadata": {"mine": "1"}, "video_separate_mp4": {}, "video_mixed_layout": "gallery_view_v2", "audio_mixed_mp3": {}}
+    meet = {"google_meet_media_api": {"space_name": "spaces/a", "access_token": "a secret"}, "recording_config": config}
+    async with bench(tmp_path, recorder_factory=None) as b:
+        answers = [await b.client.post(MDC, json=meet) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [201, 201]
+        for answer in answers:
+            shown = answer.json()
+            assert (shown["google_meet_media_api"], shown["recording_config"], shown["zoom_rtms"]) == (
+                {"space_name": "spaces/a"},
+                config,
+                None,
+            )
+            assert "a secret" not in answer.text
+        await b.pass_time(5.0)
+        for answer in answers:
+            # A second space does not take the first one's place: there is no stream that they could share.
+            assert await seen(b, answer.json()) == ("done", "done")
+        recording = (await b.mdc(answers[0].json()))["recordings"][0]
+        shortcuts = recording["media_shortcuts"]
+        assert recording["metadata"] == {"mine": "1"}
+        assert shortcuts["meeting_metadata"]["data"] == {"title": None, "zoom": None}
+        video = (await b.download(shortcuts["video_mixed"]["data"]["download_url"])).content
+        with av.open(io.BytesIO(video), "r") as file:
+            assert len(list(file.decode(video=0))) >= 4
+            assert file.duration == pytest.approx(4_000_000, abs=400_000)
+        people = (await b.download(shortcuts["participant_events"]["data"]["participants_download_url"])).json()
+        assert [person["name"] for person in people] == ["Scripted guest 1", "Scripted guest 2"]
+
+
+async def test_a_google_meet_has_no_captions(tmp_path):
+    captions = {"transcript": {"provider": {"meeting_captions": {}}}}
+    meet = {"google_meet_media_api": {"space_name": "spaces/a", "access_token": "t"}}
     async with bench(tmp_path) as b:
-        answer = await b.client.post(MDC, json={"google_meet_media_api": {"space_name": "spaces/a", "access_token": "t"}})
-        assert answer.status_code == 201
-        assert "access_token" not in answer.text
-        await b.settle()
-        assert (await b.mdc(answer.json()))["status"]["sub_code"] == "google_meet_media_api_not_simulated"
+        refused = await b.client.post(MDC, json={**meet, "recording_config": captions})
+        assert refused.status_code == 400
+        (text,) = refused.json()["recording_config"]["transcript"]["provider"]["meeting_captions"]
+        assert "google_meet_media_api" in text
+        others = {"transcript": {"provider": {"recallai_streaming": {}}}}
+        assert (await b.client.post(MDC, json={**meet, "recording_config": others})).status_code == 201
+        assert (await b.client.post(MDC, json=body(recording_config=captions))).status_code == 201
 
 
 # ------------------------------------------------------------------------------------------------ keep and erase
