@@ -49,6 +49,8 @@ def gcs_server() -> Generator[str, None, None]:
 LONGEST_FIRST = (
     "tests/property/recall/test_openapi_conformance.py",
     "tests/chaos/test_chaos.py",
+    "tests/pulumi_engine/test_commands.py",
+    "tests/pulumi_engine/test_failures.py",
     "tests/infra/test_space.py",
     "tests/infra/test_zip.py",
     "tests/e2e/test_up.py",

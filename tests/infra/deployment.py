@@ -198,7 +198,7 @@ class Runner:
         self,
         world: World,
         config: Mapping[str, str],
-        action: Literal["up", "destroy", "refresh"] = "up",
+        action: Literal["preview", "up", "destroy", "refresh"] = "up",
         *,
         program: Path | None = None,
         failures: Sequence[Mapping[str, object]] = (),
@@ -218,7 +218,7 @@ class Runner:
             "objects": dict(objects or {}),
             "metric_delay_s": metric_delay_s,
         }
-        request = {"config": dict(config), "secrets": list(SECRET_NAMES), "stack": "prod", "preview": False}
+        request = {"config": dict(config), "secrets": list(SECRET_NAMES), "stack": "prod", "preview": action == "preview"}
         answer = self._ask({**request, "world": changes, "action": action}, program)
         steps = tuple(Step(step["verb"], step["name"], step["type"], step["how"], tuple(step["paths"])) for step in answer["steps"])
         deployment = _deployment(answer, config)

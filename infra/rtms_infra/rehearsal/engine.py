@@ -34,6 +34,7 @@ from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2, resource_pb2_grp
 from rtms_infra.rehearsal.cloud import PROJECT_NUMBER, Failure
 from rtms_infra.rehearsal.facts import FACTS
 from rtms_infra.rehearsal.outputs import COMPUTED
+from rtms_infra.rehearsal.plan import Plan
 from rtms_infra.rehearsal.provider import Failed, bare
 from rtms_infra.rehearsal.update import Refused, Registration, Update, World, destroy, refresh
 
@@ -50,7 +51,8 @@ def plain(value: Any) -> Any:
         if value.get(SIGNATURE) == SECRET:
             return {"$secret": plain(value["value"])}
         if value.get(SIGNATURE) == ASSET:
-            return {"$asset": hashlib.sha256(Path(value["path"]).read_bytes()).hexdigest()}
+            # Pulumi's own engine sends the hash, and in old values only that; the program sends the path.
+            return {"$asset": value.get("hash") or hashlib.sha256(Path(value["path"]).read_bytes()).hexdigest()}
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
@@ -111,7 +113,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             self.resources[urn] = entry
         answer = resource_pb2.RegisterResourceResponse(urn=urn)
         answer.object.CopyFrom(request.object)
-        if request.custom and not self.preview:
+        if request.custom and (self.update is not None or not self.preview):
             computed = self._outputs(request, entry, context)
             answer.id = computed.pop("id", f"{request.name}-id")
             answer.object.update(computed)
@@ -191,9 +193,10 @@ class Servers:
         """
         project = request["config"].get("gcp:project", "")
         world = self._world(request["world"]) if request.get("world") is not None else None
-        if world is not None and request.get("action", "up") != "up":
-            return self._without_program(world, request["action"], project)
-        update = Update(world, project) if world is not None else None
+        action = request.get("action", "up")
+        if world is not None and action in ("destroy", "refresh"):
+            return self._without_program(world, action, project)
+        update = (Plan if action == "preview" else Update)(world, project) if world is not None else None
         answer = self._served(request, project, update)
         if update is None:
             return answer

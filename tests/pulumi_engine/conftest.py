@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rtms_infra.rehearsal.cloud import Cloud
+from tests.pulumi_engine import binary
+from tests.pulumi_engine.stacks import EngineStack, engine_stack
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """The real engine, built on first use. Where it cannot be had the tests are skipped, and say why."""
+    try:
+        binary.root()
+    except binary.EngineMissing as error:
+        if binary.required():
+            pytest.fail(f"RTMSKIT_REQUIRE_PULUMI=1, and the engine is missing: {error}", pytrace=False)
+        pytest.skip(f"the Pulumi engine is missing: {error}")
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+@pytest.fixture
+def stack(engine: None, cloud: Cloud, tmp_path: Path) -> Iterator[EngineStack]:
+    with engine_stack(cloud, tmp_path / "stack") as made:
+        yield made
