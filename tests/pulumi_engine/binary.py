@@ -56,14 +56,13 @@ def _build(target: Path) -> None:
         )
     partial = target / "bin" / f"pulumi.{os.getpid()}"
     partial.parent.mkdir(parents=True, exist_ok=True)
-    built = subprocess.run(
-        [go, "build", "-ldflags", f"-s -w -X {VERSION_VARIABLE}={version()}", "-o", str(partial), PACKAGE],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_LIMIT_S,
-        check=False,
-    )
+    command = [go, "build", "-ldflags", f"-s -w -X {VERSION_VARIABLE}={version()}", "-o", str(partial), PACKAGE]
+    try:
+        built = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise EngineMissing(
+            f"`go build {PACKAGE}` took longer than {BUILD_LIMIT_S} s; what it has built is kept for the next try"
+        ) from None
     if built.returncode:
         raise EngineMissing(f"`go build {PACKAGE}` failed: {built.stderr[-2000:]}")
     # A rename is atomic, so a parallel test process never runs half a binary.

@@ -43,6 +43,13 @@ def test_a_failed_build_shows_what_go_said_and_leaves_nothing(nothing_here: Path
     assert not (binary.cache() / "bin" / "pulumi").exists()
 
 
+def test_a_build_without_end_is_ended(nothing_here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binary, "BUILD_LIMIT_S", 0.2)
+    _tool(nothing_here, "go", "while :; do :; done")
+    with pytest.raises(binary.EngineMissing, match=r"took longer than 0\.2 s; what it has built is kept"):
+        binary.root()
+
+
 def test_go_builds_the_version_of_the_lock_once(nothing_here: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     _tool(nothing_here, "go", f'echo "$@" >>{log}; while [ "$1" != -o ]; do shift; done; echo built >"$2"')
