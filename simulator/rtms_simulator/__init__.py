@@ -5,8 +5,8 @@ The names in `__all__` are the public face; they are imported when they are used
 
 from typing import TYPE_CHECKING
 
-from rtms_simulator.public_face import exported
-from rtms_simulator.version import __version__ as __version__
+from rtms_simulator.packaging.public_face import exported
+from rtms_simulator.packaging.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from rtms_simulator.clock import Clock

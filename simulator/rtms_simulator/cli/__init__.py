@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from rtms_simulator import extras
-from rtms_simulator.version import __version__
+from rtms_simulator.packaging import extras
+from rtms_simulator.packaging.version import __version__
 
 
 class Row(NamedTuple):

@@ -17,7 +17,6 @@ from typing import Literal
 import grpc
 from google.cloud import tasks_v2
 
-from rtms_simulator.background import BackgroundTasks, first_of
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.dispatch import Attempt, Dispatch, Outcome, Sender, succeeded
 from rtms_simulator.cloud_tasks.messages import limits_of, moment, queue_message, retry_message, retry_of
@@ -25,6 +24,7 @@ from rtms_simulator.cloud_tasks.rules import DEFAULT_DEADLINE_S, RETENTION_S, TH
 from rtms_simulator.errors import TaskRefusedError
 from rtms_simulator.faults import NO_FAULT, STATUS, ArmedFault, FaultBook, Step
 from rtms_simulator.faults.cloud_tasks import CREATE, DISPATCH, QUEUE
+from rtms_simulator.serving.background import BackgroundTasks, first_of
 
 TaskState = Literal["waiting", "done", "exhausted", "expired", "deleted", "purged", "lost"]
 """`waiting` is the only state of a live task; it may be `running` at the same time. The others are ends."""

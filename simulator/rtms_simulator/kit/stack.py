@@ -32,12 +32,12 @@ from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.kit.control.meetings import MeetingResource
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.kit.worker_client import Recordings
+from rtms_simulator.packaging.version import __version__
 from rtms_simulator.recall import Recall, WebhookEndpoint
 from rtms_simulator.recall.reach import proxy_environment
 from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.http_server import HttpServer
 from rtms_simulator.serving.processes import Port
-from rtms_simulator.version import __version__
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.rest import rest_routes
 

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FaultBook
 from rtms_simulator.faults.recall import FAMILIES, REQUEST, WEBHOOK
+from rtms_simulator.packaging.version import __version__
 from rtms_simulator.recall.http.api import Api, ApiIdentity
 from rtms_simulator.recall.http.download_host import DownloadHost
 from rtms_simulator.recall.http.downloads import LinkSigner
@@ -37,7 +38,6 @@ from rtms_simulator.recall.webhooks.sender import EVENTS, SigningSecret, Webhook
 from rtms_simulator.recall.webhooks.signing import make_secret
 from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.cuttable import Connections, CutError
-from rtms_simulator.version import __version__
 
 _log = logging.getLogger(__name__)
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")

@@ -1,1 +1,1 @@
-"""Serving and processes: HTTP servers on loopback, connections that a fault can cut, and child processes that end with their parent."""
+"""HTTP servers on loopback, connections that a fault can cut, child processes that end with their parent, background tasks."""

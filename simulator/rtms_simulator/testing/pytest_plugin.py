@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rtms_simulator import extras
+from rtms_simulator.packaging import extras
 
 if TYPE_CHECKING:
     from rtms_simulator.testing.sandbox import WebhookSandbox

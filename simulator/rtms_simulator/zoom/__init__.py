@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rtms_simulator.public_face import exported
+from rtms_simulator.packaging.public_face import exported
 
 if TYPE_CHECKING:
     from rtms_simulator.zoom.app import ZoomApp

@@ -82,11 +82,11 @@ def _directory(keep: bool) -> Generator[Path]:
 
 
 async def _play(play: ResolvedPlay, state_url: str, seed: int | None, directory: Path, logs: bool, *, quiet: bool) -> dict[str, Any]:
-    from rtms_simulator.background import first_of
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import RecordingLostError, WorkerError
     from rtms_simulator.kit import end_to_end
     from rtms_simulator.kit.stack import Plan, Stack, drawn_seed
+    from rtms_simulator.serving.background import first_of
 
     real_time = Clock()
     begun = real_time.now()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import (
     MeetingList,
@@ -24,6 +23,7 @@ from rtms_simulator.kit.control.switches import switched
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.rows import meeting_row
 from rtms_simulator.scenario import Action
+from rtms_simulator.serving.background import BackgroundTasks
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.meeting.actions import ACTIONS
 from rtms_simulator.zoom.meeting.app_stream import AppStream

@@ -38,8 +38,8 @@ from rtms_simulator.recall.http.request_body import DecodedBody, decode
 from rtms_simulator.recall.http.request_schemas import create_body
 from rtms_simulator.recall.http.resources import Resources
 from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.recall.timers import Timers
 from rtms_simulator.serving.cuttable import Connections
-from rtms_simulator.timers import Timers
 
 _log = logging.getLogger(__name__)
 REASON_HEADER = "x-rtmskit-reason"

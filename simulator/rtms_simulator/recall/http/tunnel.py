@@ -13,9 +13,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.http.proxy import ProxyRefusal, connect_refusal
+from rtms_simulator.serving.background import BackgroundTasks
 
 _METHOD = b"CONNECT "
 _LONGEST_HEAD = 16 * 1024

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rtms_simulator.background import first_of
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
     ArtifactFile,
@@ -22,6 +21,7 @@ from rtms_simulator.recall.recorder.values import (
     StreamRequest,
 )
 from rtms_simulator.recall.records.lifecycle import RecorderFactory
+from rtms_simulator.serving.background import first_of
 
 _FORMATS = {"video_mixed": "mp4", "audio_mixed": "mp3", "audio_separate": "mp3", "video_separate": "mp4"}
 

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
     FirstPacket,
@@ -35,8 +34,9 @@ from rtms_simulator.recall.records.new_recording import new_artifact, new_record
 from rtms_simulator.recall.records.retention import expires_at
 from rtms_simulator.recall.records.workspace import Artifact, Mdc, Progress, Recording, Status, Workspace
 from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.recall.timers import Timers
 from rtms_simulator.recall.webhooks.sender import Webhooks
-from rtms_simulator.timers import Timers
+from rtms_simulator.serving.background import BackgroundTasks
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import Participant, RecorderEvent
 from rtms_simulator.recall.records.changes import Changes
@@ -13,6 +12,7 @@ from rtms_simulator.recall.records.workspace import Mdc, RealtimeEndpoint, Recor
 from rtms_simulator.recall.switches import RecallSwitches
 from rtms_simulator.recall.webhooks.realtime import NEVER_SENT, RealtimeSender, live_participant
 from rtms_simulator.recall.webhooks.sender import Webhooks
+from rtms_simulator.serving.background import BackgroundTasks
 
 _log = logging.getLogger(__name__)
 

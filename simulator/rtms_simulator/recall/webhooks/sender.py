@@ -17,13 +17,13 @@ from typing import Any
 
 import httpx
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import NO_FAULT, FaultBook, Step
 from rtms_simulator.faults.recall import WEBHOOK
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
 from rtms_simulator.recall.webhooks.failure_run import FailureRun
 from rtms_simulator.recall.webhooks.signing import ROTATION_S, HeaderFamily, make_secret, secret_bytes, signature_headers
+from rtms_simulator.serving.background import BackgroundTasks
 
 # Eight attempts in all; each wait begins when the attempt before it failed. The first, "immediately", is the first attempt (Svix's docs).
 ATTEMPT_AFTER_S = (0.0, 5.0, 5 * 60.0, 30 * 60.0, 2 * 3600.0, 5 * 3600.0, 10 * 3600.0, 10 * 3600.0)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from websockets.frames import CloseCode
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
+from rtms_simulator.serving.background import BackgroundTasks
 from rtms_simulator.zoom.app import ZoomApp
 from rtms_simulator.zoom.event_socket.messages import (
     SocketRequest,

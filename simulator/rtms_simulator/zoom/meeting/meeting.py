@@ -12,11 +12,11 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import Fault, FaultBook, Step, parse_fault
 from rtms_simulator.faults.zoom import FAMILIES, STREAM
 from rtms_simulator.scenario import Action, Person, Scenario, to_ms
+from rtms_simulator.serving.background import BackgroundTasks
 from rtms_simulator.zoom.app import ZoomApp
 from rtms_simulator.zoom.meeting import ids
 from rtms_simulator.zoom.meeting.actions import act

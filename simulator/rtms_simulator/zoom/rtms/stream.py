@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.faults import FaultBook
+from rtms_simulator.serving.background import BackgroundTasks
 from rtms_simulator.zoom.media import MediaPacket
 from rtms_simulator.zoom.meeting.pauses import Pauses
 from rtms_simulator.zoom.meeting.timeline import MediaFlow, MeetingTimeline

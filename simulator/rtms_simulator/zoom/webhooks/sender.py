@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 import httpx
 
-from rtms_simulator.background import BackgroundTasks
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import TokenServiceError
 from rtms_simulator.faults import Fault, FaultBook, Step
 from rtms_simulator.faults.zoom import WEBHOOK
+from rtms_simulator.serving.background import BackgroundTasks
 from rtms_simulator.zoom.switches import DOCUMENTED, ZoomSwitches
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import BodyStyle, WebhookEvent

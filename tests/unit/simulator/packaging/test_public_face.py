@@ -11,7 +11,7 @@ import pytest
 
 import rtms_simulator
 
-PAGE = (Path(__file__).parents[3] / "docs/public-api.md").read_text()
+PAGE = (Path(__file__).parents[4] / "docs/public-api.md").read_text()
 
 
 def test_the_face_is_what_the_page_lists() -> None:

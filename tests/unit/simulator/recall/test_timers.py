@@ -3,7 +3,7 @@
 from tests.unit.simulator.recall.workbench import until
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.timers import Timers
+from rtms_simulator.recall.timers import Timers
 
 
 async def test_things_happen_in_the_order_of_their_moments_however_far_the_clock_jumps():

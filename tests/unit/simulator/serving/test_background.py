@@ -1,11 +1,11 @@
-"""`rtms_simulator.background`: tasks of an owner, and the first of several."""
+"""`rtms_simulator.serving.background`: tasks of an owner, and the first of several."""
 
 import asyncio
 import gc
 
 import pytest
 
-from rtms_simulator.background import BackgroundTasks, first_of
+from rtms_simulator.serving.background import BackgroundTasks, first_of
 
 
 async def never():
