@@ -16,7 +16,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from rtms_simulator.background import first_of
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
     Joined,
@@ -28,6 +27,7 @@ from rtms_simulator.recall.recorder.values import (
 )
 from rtms_simulator.recall.recorder.writer import RecordingWriter
 from rtms_simulator.recall.rtms.actions import Packet, ParticipantNotice
+from rtms_simulator.serving.background import first_of
 
 LASTS_S = 4.0
 STEP_MS = 100
