@@ -42,14 +42,12 @@ lint: $(VENV)/.test  ## Format, lint, types, import contracts, sizes and names, 
 	$(BIN)/python -m tests.lint
 	$(BIN)/bandit -q -ll -ii -r function simulator
 
-# Pages either print their generated parts (cog -P) or write them with cog.out.
+# A page names the part that is generated, <!--= NAME() =--> to <!--/-->; tests/docs/tables.py prints it.
 COG     ?= -r
-GENERATED = $(shell grep -rl --include="*.md" "\[\[\[cog" README.md docs)
-WRITING   = $(shell grep -l 'cog\.out' $(GENERATED) /dev/null)
+PAGES = $(shell grep -rl --include='*.md' '^<!--=' docs)
 
-docs: $(VENV)/.test  ## Write the generated parts of the docs anew (COG=--check only compares)
-	$(BIN)/cog $(COG) -P $(filter-out $(WRITING),$(GENERATED))
-	$(BIN)/cog $(COG) $(WRITING)
+docs: $(VENV)/.test  ## Write the generated parts of the docs again (COG=--check only compares)
+	$(BIN)/cog $(COG) -P -I . -p 'from tests.docs.tables import *' --markers='<!--= =--> <!--/-->' $(PAGES)
 	$(if $(filter -r,$(COG)),$(BIN)/python -m tests.infra.regenerate)
 
 # The documentation as a site, in an environment of its own. Building needs no network, nor does reading: the scripts that draw diagrams and

@@ -1,8 +1,6 @@
 """docs/cli.md says what the command line does, and nothing is left out."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import rtms_simulator.cli
@@ -10,11 +8,6 @@ from rtms_simulator.cli import COMMANDS
 from rtms_simulator.cli.play import outcome
 
 PAGE = Path(__file__).parents[2] / "docs/cli.md"
-
-
-def test_the_reference_is_what_the_commands_say():
-    done = subprocess.run([sys.executable, "-m", "cogapp", "--check", "-P", str(PAGE)], capture_output=True, text=True)
-    assert done.returncode == 0, f"docs/cli.md is out of date; `make docs` writes it anew\n{done.stdout}{done.stderr}"
 
 
 def test_every_command_has_a_section():

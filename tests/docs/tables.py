@@ -1,0 +1,162 @@
+"""The generated parts of the pages in docs/. A page says `<!--= NAME() =-->`, and `make docs` writes what NAME prints below it (cog)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rtms_relay import handoff
+from rtms_relay.handoff import answers, attempt, erasure, facts, retrieval
+from rtms_relay.settings import VARIABLES
+from rtms_simulator.cli import reference as cli
+from rtms_simulator.cli.service import ca
+from rtms_simulator.faults import reference as faults
+from rtms_simulator.kit.control import examples
+from rtms_simulator.kit.control import reference as control
+from rtms_simulator.recall.evidence import uncertain
+from rtms_simulator.recall.records.tables import INITIAL, TABLES
+from rtms_simulator.recall.rtms.codes import CUT_SHORT, STATUS_NAMES
+from rtms_simulator.recall.switches import switch_table
+from rtms_simulator.scenario import reference as scenario
+from rtms_simulator.zoom.switches import switch_markdown
+
+_PAUSES = {
+    "none": "none",
+    "backoff": "after 0.5 s, doubling to 8 s",
+    "refused": "after 5 s",
+    "busy": "after Retry-After, or 30 s",
+    "in_flight": "after 1 s",
+}
+
+# docs/configuration.md
+
+
+def settings() -> None:
+    rows = []
+    for variable in VARIABLES:
+        default = "required" if variable.required else f"`{variable.default}`" if variable.default else "empty"
+        name = f"`{variable.name}`" + (" (secret)" if variable.secret else "")
+        rows.append((name, ", ".join(variable.roles), default, f"{variable.meaning} Allowed: {variable.allowed}."))
+    _table(("variable", "read by", "default", "meaning"), rows)
+
+
+# docs/handoff.md
+
+
+def attempts() -> None:
+    _states(attempt.TRANSITIONS, "pending", attempt.TRIGGERS)
+
+
+def retrievals() -> None:
+    _states(retrieval.TRANSITIONS, "none", retrieval.TRIGGERS)
+
+
+def erasures() -> None:
+    _states(erasure.TRANSITIONS, "none", erasure.TRIGGERS)
+
+
+def recall_answers() -> None:
+    rows = []
+    for first, last, row in answers.RULES:
+        status = str(first) if first == last else f"{first}-{last}"
+        alert = ", ALERT" if row.alert else ""
+        rows.append((status, f"`{row.kind}`{alert}{': ' + row.cause if row.cause else ''}", _PAUSES[row.pause]))
+    rows += [(f"nothing: {failure}", f"`{row.kind}`: {row.cause}", _PAUSES[row.pause]) for failure, row in answers.NO_ANSWER.items()]
+    rows.append(("2xx without an id", f"`{answers.NO_ID.kind}`: {answers.NO_ID.cause}", _PAUSES[answers.NO_ID.pause]))
+    _table(("Recall answers", "means", "next try"), rows)
+
+
+def stop_reasons() -> None:
+    rows = [
+        (number, reason.name, f"ALERT `not_joined`: {reason.loss}" if reason.loss else "") for number, reason in facts.STOP_REASONS.items()
+    ]
+    _table(("stop_reason", "means", "on an accepted hand-off"), rows)
+
+
+# docs/recall-coverage.md
+
+
+def recall_switches() -> None:
+    rows = [(f"`{row['name']}`", f"`{row['default']}`", row["evidence"], row["point"], row["doc"]) for row in switch_table()]
+    _table(("switch", "default", "evidence", "point", "meaning"), rows)
+
+
+def recall_guesses() -> None:
+    rows = [(where, ", ".join(f"`{name}`" for name in names), label) for where, names, label in uncertain()]
+    _table(("where", "what", "evidence"), rows)
+
+
+def recall_states() -> None:
+    for kind, table in TABLES.items():
+        lines = [f"    {source} --> {target}: {fact}" for (source, fact), target in table.items()]
+        print(f"**{kind}**", "", "```mermaid", "stateDiagram-v2", f"    [*] --> {INITIAL[kind]}", *lines, "```", "", sep="\n")
+
+
+def recall_codes() -> None:
+    for reason, name in CUT_SHORT.items():
+        print(f"- stop reason {reason}: `{name}`")
+    for status, name in STATUS_NAMES.items():
+        print(f"- status {status}: `zoom_rtms_{name}`")
+
+
+# docs/cli.md, control-plane.md, faults.md, scenarios.md, switches.md, trust.md, zoom-coverage.md
+
+
+def commands() -> None:
+    print(cli.markdown())
+
+
+def control_operations() -> None:
+    print(control.operations_markdown())
+
+
+def fault_surfaces() -> None:
+    print(faults.surfaces_markdown())
+
+
+def fault_words() -> None:
+    print(faults.markdown())
+
+
+def scenarios() -> None:
+    print("\n" + scenario.library() + "\n")
+
+
+def scenario_keys() -> None:
+    print("\n" + scenario.keys() + "\n")
+
+
+def scenario_languages() -> None:
+    print(scenario.languages() + ".")
+
+
+def scenario_kinds() -> None:
+    print("\n" + scenario.kinds() + "\n")
+
+
+def switches() -> None:
+    print(control.switches_markdown())
+
+
+def switch_surfaces() -> None:
+    print(examples.surfaces_markdown())
+
+
+def trust_the_authority() -> None:
+    print("\n" + ca.markdown() + "\n")
+
+
+def zoom_switches() -> None:
+    print("\n" + switch_markdown() + "\n")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    print(f"| {' | '.join(head)} |")
+    print(f"| {' | '.join('---' for _ in head)} |")
+    for row in rows:
+        print(f"| {' | '.join(str(cell) for cell in row)} |")
+
+
+def _states(transitions: Mapping[Any, Any], initial: str, triggers: Mapping[Any, str]) -> None:
+    print("```mermaid", handoff.diagram(transitions, initial), "```", "", sep="\n")
+    _table(("trigger", "means"), [(f"`{trigger}`", meaning) for trigger, meaning in triggers.items()])
