@@ -1,4 +1,4 @@
-"""How many durable acks the webhook gives, and how soon while Recall hangs (design.md 10).
+"""How many durable acks the webhook gives, and how soon while Recall hangs.
 
     python -m tests.benchmarks.acks [--json] [--rounds 8] [--seconds 1.5]
 

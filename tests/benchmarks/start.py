@@ -1,4 +1,4 @@
-"""How long from the start of the webhook's process to its first signed ack (design.md 10).
+"""How long from the start of the webhook's process to its first signed ack.
 
     python -m tests.benchmarks.start [--json] [--rounds 8]
 

@@ -1,7 +1,7 @@
-"""The signing-oracle attack of design.md 6, against the real webhook process: a challenge cannot be used to forge a start.
+"""The signing-oracle attack of docs/threat-model.md, against the real webhook process: a challenge cannot be used to forge a start.
 
 The answer to a URL validation is HMAC(secret, plainToken), with the secret that signs requests over `v0:timestamp:body`. Whoever may
-choose plainToken could have any request signed. The quickstart's receiver (reference quickstart.md) falls to this; ours must not.
+choose plainToken could have any request signed. The quickstart's receiver falls to this; ours must not.
 """
 
 import hashlib

@@ -1,5 +1,5 @@
 """Rules that compare one part of a deployment with another: rights with what the code calls, the environment with the resources, each
-user with what it needs before. Written from design.md and the vendors' documents, not from the program: no golden file enters.
+user with what it needs before. Written from what is promised and from the vendors' documents, not from the program: no golden file enters.
 
 Each rule yields one sentence for each violation. `RULES` is all of them.
 """
@@ -312,7 +312,7 @@ def work_on_the_database_is_serial(deployment: Deployment) -> Iterator[str]:
 
 
 def queues_and_time_outs_fit_the_budgets(deployment: Deployment) -> Iterator[str]:
-    """design.md 6, Queues, and the function's own table of budgets."""
+    """The promised numbers of the queues, and the function's own table of budgets."""
     from rtms_relay import budgets
 
     config, numbers = config_of(deployment), numbers_of(deployment)

@@ -15,7 +15,7 @@ RECALL_RETRIEVALS_PER_SECOND = 300 / 60
 
 
 def fits(numbers: DeployedNumbers) -> None:
-    """design.md 6, Queues: every sentence about a number."""
+    """Every promise about a number of the queues."""
     worker, webhook = numbers.functions["worker"], numbers.functions["webhook"]
     assert set(numbers.queues) == {"handoffs", "handoffs-second", "facts", "retrievals"}
     for name in ("handoffs", "handoffs-second", "facts"):

@@ -143,7 +143,7 @@ WORDS = {
 
 
 def witnesses_are_there(deployment: Deployment) -> Iterator[str]:
-    """design.md 6, G1: queue depth, attempt delay, attempts that fail, acknowledged without seen for two minutes."""
+    """The witnesses of a lost start: queue depth, attempt delay, attempts that fail, acknowledged without seen for two minutes."""
     queries = dict(_conditions(deployment, "conditionPrometheusQueryLanguage"))
     for name, (events, duration) in EXPECTED_QUERIES.items():
         if name not in queries:

@@ -1,4 +1,4 @@
-"""A class name is used once in a package (design.md 4.5)."""
+"""A class name is used once in a package."""
 
 from __future__ import annotations
 

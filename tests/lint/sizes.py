@@ -1,4 +1,4 @@
-"""Functions of at most 40 lines and a cyclomatic complexity of at most 12 (design.md 4.5)."""
+"""Functions of at most 40 lines and a cyclomatic complexity of at most 12."""
 
 from __future__ import annotations
 

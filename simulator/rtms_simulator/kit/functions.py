@@ -19,7 +19,7 @@ KEPT_FROM_EACH = {
     "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET", "STATE_URL"),
     "worker": ("ZOOM_SECRET_TOKEN", "ZOOM_SECRET_TOKEN_PREVIOUS", "RECALL_WEBHOOK_SECRETS"),
 }
-"""What a role must never see (design.md 2), also when it stands in our own environment."""
+"""What a role must never see, also when it stands in our own environment."""
 
 KEPT_FROM_BOTH = (
     "RECALL_REGION",
@@ -56,7 +56,7 @@ def source() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What both functions are told, in the service's own words (design.md 7)."""
+    """What both functions are told, in the service's own words."""
 
     client_id: str
     client_secret: str

@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A ratio that is to be `at least` or `at most` so much, judged by its median over the rounds (design.md 10)."""
+    """A ratio that is to be `at least` or `at most` so much, judged by its median over the rounds."""
 
     name: str
     ratios: Sequence[float]

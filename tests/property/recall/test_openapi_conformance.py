@@ -193,9 +193,9 @@ def documented_otherwise(recall: Recall, response: Any, case: Any) -> list[Any]:
     """The check that this answer is excused from, having been held here to what Recall documents.
 
     `use_after_free` wants a 404 for what was deleted. Recall's recordings and artifacts have the status `deleted`, and their metadata
-    survives the media (reference A4, B6), so by default they can still be retrieved; that it is so after a DELETE, too, is inferred.
+    survives the media (docs/evidence/recall.md A4, B6), so by default they can still be retrieved; inferred: after a DELETE, too.
     `positive_data_acceptance` wants any body that fits the schema to be accepted. A command that comes at the wrong time is refused with
-    a 400 that has a code (reference B3).
+    a 400 that has a code (docs/evidence/recall.md B3).
     """
     answer: Any = response.json() if response.content else {}
     if response.status_code == 200 and answer.get("status", {}).get("code") == "deleted":

@@ -1,4 +1,4 @@
-"""Pre-signed download links as S3 gives them (reference B6): made, judged, never stored (pure).
+"""Pre-signed download links as S3 gives them (docs/evidence/recall.md B6): made, judged, never stored (pure).
 
 The path is S3's key; `Expires`, the security token and the path are signed. S3's answers to a bad link are inferred from S3 itself.
 """

@@ -1,4 +1,4 @@
-"""What stands before Recall's application: the firewall (reference B3) and the judgement of `Authorization` (B1). Pure."""
+"""What stands before Recall's application: the firewall and the judgement of `Authorization` (docs/evidence/recall.md B3, B1). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`Idempotency-Key` (reference B5): one hour per user and path, 409 while the first is in flight, the body is not compared (pure)."""
+"""`Idempotency-Key`: one hour per user and path, 409 while the first is in flight, the body is not compared (pure).
+
+Source: docs/evidence/recall.md B5.
+"""
 
 from __future__ import annotations
 

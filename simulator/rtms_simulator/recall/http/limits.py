@@ -1,4 +1,4 @@
-"""Sliding-window rate limits (reference B4): so many requests of one kind within the last 60 s (pure)."""
+"""Sliding-window rate limits (docs/evidence/recall.md B4): so many requests of one kind within the last 60 s (pure)."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def schema_name(kind: str) -> str:
 
 
 class Router:
-    """Finds the operation of a request. Both slash forms of a path are the same place, without a redirect (A1)."""
+    """Finds the operation of a request. Both slash forms of a path are the same place, without a redirect (docs/evidence/recall.md A1)."""
 
     def __init__(self, table: tuple[Operation, ...]) -> None:
         self.table = table

@@ -29,7 +29,7 @@ def link_to(artifact: Artifact, stem: str, link: Link) -> str | None:
 
 
 def artifact_data(artifact: Artifact, link: Link) -> dict[str, Any]:
-    """The `data` of an artifact, by its kind (A5)."""
+    """The `data` of an artifact, by its kind (docs/evidence/recall.md A5)."""
     kind = artifact.kind
     if kind == "participant_events":
         return {
@@ -81,7 +81,7 @@ def shortcuts(recording: Recording, link: Link) -> dict[str, Any]:
 
 
 def recording_embed(recording: Recording, link: Link) -> dict[str, Any]:
-    """A recording as it stands in an MDC's `recordings` (A4)."""
+    """A recording as it stands in an MDC's `recordings` (docs/evidence/recall.md A4)."""
     return {
         "id": recording.id,
         "created_at": api_time(recording.created_at),
@@ -95,7 +95,7 @@ def recording_embed(recording: Recording, link: Link) -> dict[str, Any]:
 
 
 def recording_object(recording: Recording, link: Link) -> dict[str, Any]:
-    """A recording as its own resource. Made without a bot or an upload, so both are null; no key names the MDC (A6)."""
+    """A recording as its own resource. Made without a bot or an upload, so both are null; no key names it (docs/evidence/recall.md A6)."""
     return {
         **recording_embed(recording, link),
         "realtime_endpoints": [reference(endpoint) for endpoint in recording.endpoints],
@@ -148,7 +148,7 @@ def mdc_object(mdc: Mdc, recording: Recording | None, link: Link, switches: Reca
 
 
 def parts_file(artifact: Artifact, link: Link) -> list[dict[str, Any]]:
-    """The file behind a separate artifact's link: one entry per participant's stretch, each with a link of its own (B7)."""
+    """The file behind a separate artifact's link: one entry per stretch, each with a link of its own (docs/evidence/recall.md B7)."""
     return [
         {
             "id": str(uuid.uuid5(uuid.UUID(artifact.id), part.path.name)),

@@ -1,4 +1,4 @@
-"""What Recall's create, PATCH and create_transcript accept (reference A2, A6, D), as tables (pure).
+"""What Recall's create, PATCH and create_transcript accept (docs/evidence/recall.md A2, A6, D), as tables (pure).
 
 Fields of Create Bot that Meeting Direct Connect does not list are left out, so they get the unknown-field 400 (inferred from B3).
 """
@@ -24,7 +24,7 @@ PARTICIPANT_EVENTS = tuple(
 )
 TRANSCRIPT_EVENTS = ("transcript.data", "transcript.partial_data", "transcript.provider_data")
 MEDIA_EVENTS = ("audio_mixed_raw.data", "audio_separate_raw.data", "video_separate_png.data", "video_separate_h264.data")
-# Which events a real-time endpoint of each type may ask for (C5), and what its URL looks like.
+# Which events a real-time endpoint of each type may ask for (docs/evidence/recall.md C5), and what its URL looks like.
 REALTIME_EVENTS = MappingProxyType(
     {
         "webhook": PARTICIPANT_EVENTS + TRANSCRIPT_EVENTS,

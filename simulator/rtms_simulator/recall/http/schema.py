@@ -1,4 +1,4 @@
-"""Small declarative types for request bodies: one table gives both the 400 texts (reference B3) and the OpenAPI schema (pure).
+"""Small declarative types for request bodies: one table gives the 400 texts (docs/evidence/recall.md B3) and the schema (pure).
 
 `problems(value, where)` returns None when the value fits, else what a Django REST Framework API answers: a list of sentences,
 or a map of field to problems, nested as the body nests. Texts labelled seen in B3 are the vendor's; the others are the

@@ -1,6 +1,6 @@
 """Audio: packets placed on the timeline, mixed, and written as raw samples or MP3.
 
-Everywhere signed 16 bit little-endian, 16 kHz, mono (Zoom's L16, which is not the RFC's big-endian: reference C.6), so one
+Everywhere signed 16 bit little-endian, 16 kHz, mono (Zoom's L16, which is not the RFC's big-endian: docs/evidence/zoom.md C6), so one
 millisecond is 16 samples and every timestamp falls on a sample. A gap in the packets is silence of exactly its length.
 """
 

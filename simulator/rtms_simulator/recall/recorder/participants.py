@@ -1,4 +1,4 @@
-"""Who was there, what they did, and who spoke when: three files in the form of Recall's downloads (reference B7).
+"""Who was there, what they did, and who spoke when: three files in the form of Recall's downloads (docs/evidence/recall.md B7).
 
 Speech is taken from Zoom's active-speaker changes: RTMS has no other word for it [inf].
 """

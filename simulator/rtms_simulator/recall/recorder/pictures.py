@@ -9,10 +9,10 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-# Zoom's resolution numbers (reference C.6) as the size of the recording; SD is 16:9 here, as a recording's canvas has to be something.
+# Zoom's resolution numbers (docs/evidence/zoom.md C6) as sizes; SD is 16:9 here, as a recording's canvas has to be something.
 SIZES = {1: (640, 360), 2: (1280, 720), 3: (1920, 1080), 4: (2560, 1440)}
 LARGEST_PICTURE = 4096 * 2304  # pixels; a picture that claims more is refused before memory is set aside for it
-LIVE_SIZE = (640, 360)  # of the PNGs of video_separate_png.data (reference C5)
+LIVE_SIZE = (640, 360)  # of the PNGs of video_separate_png.data (docs/evidence/recall.md C5)
 BLACK_LUMA, GREY_CHROMA = 16, 128
 
 Planes = npt.NDArray[np.uint8]

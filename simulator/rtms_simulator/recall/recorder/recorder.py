@@ -52,7 +52,7 @@ UNSENT_MESSAGES = 1000  # for a peer that sends but does not read; then answers 
 
 
 def media_request(config: RecordingConfig) -> dict[str, dict[str, int | bool]]:
-    """What to ask of Zoom (reference C.6): audio always as L16, 16 kHz, mono, per participant when separate files are wanted;
+    """What to ask of Zoom (docs/evidence/zoom.md C6): audio always as L16, 16 kHz, mono, per participant when separate files are wanted;
     pictures and captions only when something is made of them.
     """
     multi = bool(config.audio_separate) or config.live_audio_separate

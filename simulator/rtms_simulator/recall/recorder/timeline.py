@@ -23,5 +23,5 @@ class RecordingTime:
         return (self.within(moment_ms) - self.origin_ms) / 1000
 
     def json(self, moment_ms: int) -> dict[str, Any]:
-        """`{absolute, relative}` of the downloaded files (reference B7)."""
+        """`{absolute, relative}` of the downloaded files (docs/evidence/recall.md B7)."""
         return timestamp_json(self.within(moment_ms) / 1000, self.relative(moment_ms))

@@ -1,4 +1,4 @@
-"""The transcript: Zoom's captions in the form of Recall's download (reference B7), with a time for every word, and as they came.
+"""The transcript: Zoom's captions as Recall's download has them (docs/evidence/recall.md B7), with a time for every word.
 
 RTMS tells when an utterance began and ended, not its words; they share its time in proportion to their length [inf].
 """
@@ -15,7 +15,7 @@ from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.values import Participant, TranscriptUtterance, Word, iso, timestamp_json
 from rtms_simulator.recall.rtms.actions import Caption
 
-# Zoom's language numbers (reference C.6) as the language codes a transcript carries.
+# Zoom's language numbers (docs/evidence/zoom.md C6) as the language codes a transcript carries.
 LANGUAGE_CODES = {
     0: "ar",
     1: "bn",

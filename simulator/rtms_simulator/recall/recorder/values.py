@@ -115,7 +115,7 @@ class Participant:
     name: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The participant object of every downloaded file and real-time payload (reference B7). RTMS says nothing of the rest."""
+        """The participant object of every downloaded file (docs/evidence/recall.md B7). RTMS says nothing of the rest."""
         return {"id": self.id, "name": self.name, "is_host": None, "platform": None, "extra_data": None, "email": None}
 
 
@@ -125,7 +125,7 @@ def iso(at: float) -> str:
 
 
 def timestamp_json(at: float, relative: float) -> dict[str, Any]:
-    """`{absolute, relative}`: ISO time and seconds since the recording's start (reference B7)."""
+    """`{absolute, relative}`: ISO time and seconds since the recording's start (docs/evidence/recall.md B7)."""
     return {"absolute": iso(at), "relative": round(relative, 6)}
 
 
@@ -213,7 +213,7 @@ class VideoImage:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEnded:
-    """Nothing more will be reported; the artifacts are being completed. `stop_reason` is Zoom's number (reference C.9), if it gave one."""
+    """Nothing more will be reported; the artifacts are being completed. `stop_reason`: Zoom's number (docs/evidence/zoom.md C9), if any."""
 
     at: float
     stop_reason: int | None = None

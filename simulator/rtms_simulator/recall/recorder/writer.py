@@ -10,7 +10,7 @@ from rtms_simulator.recall.recorder.open_recording import OpenRecording, moment_
 from rtms_simulator.recall.recorder.values import ArtifactFile, RecorderEvent, RecordingConfig, StreamRequest
 from rtms_simulator.recall.rtms.actions import Caption, Packet, ParticipantNotice
 
-# Audio from before the join is delivered after the join, and video from before is not (reference B.2), so the first packet to come need
+# Audio from before the join comes after it, and video from before does not (docs/evidence/zoom.md B2), so the first packet to come need
 # not be the earliest: wait for audio before deciding when the recording began, but not for ever [inf].
 HOLD_MS = 2000
 HOLD_PACKETS = 256

@@ -1,7 +1,7 @@
 """The lives of the fake's objects as tables (pure).
 
 Each table maps (state, fact) to the next state; a pair that is not there changes nothing, because facts come late and twice.
-What a fact means: reference A3 (MDC), A4 (recording, artifact), C1 (real-time endpoint). MDC states are inferred: no list
+What a fact means: docs/evidence/recall.md A3 (MDC), A4 (recording, artifact), C1 (real-time endpoint). MDC states are inferred: no list
 of its status codes is public, so a client that decides on them is wrong, and `RecallSwitches.mdc_codes` can rename them.
 """
 
@@ -54,7 +54,7 @@ INITIAL: Mapping[str, str] = MappingProxyType(
     {"mdc": "connecting", "recording": "processing", "artifact": "processing", "realtime_endpoint": "running"}
 )
 
-# Names of the reasons this fake gives. All inferred: Recall publishes no sub_codes for MDC (reference A3) or recording.failed (C2).
+# Reasons that this fake gives. All inferred: no sub_codes for MDC or recording.failed are public (docs/evidence/recall.md A3, C2).
 WRONG_SIGNATURE = "zoom_rtms_invalid_signature"
 DISPLACED = "zoom_rtms_stream_taken_over"
 DELETED_MEANWHILE = "recording_deleted"

@@ -1,4 +1,4 @@
-"""The two forms in which Recall writes a moment (reference A4): `…Z` in API objects, `…+00:00` in webhook bodies."""
+"""The two forms in which Recall writes a moment (docs/evidence/recall.md A4): `…Z` in API objects, `…+00:00` in webhook bodies."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A client of Zoom's RTMS protocol without any I/O: values in, actions out.
 
-Written from Zoom's RTMS documentation (reference zoom-rtms.md B.2, C, D) as an independent reading of the wire; it shares
+Written from Zoom's RTMS documentation (docs/evidence/zoom.md B2, C, D) as an independent reading of the wire; it shares
 nothing with the simulator's Zoom, so that one misreading cannot hide in both.
 
 The owner calls `start`, `opened`, `message`, `closed`, `tick` and `leave` with the present time in seconds; each returns the

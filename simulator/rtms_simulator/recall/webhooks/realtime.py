@@ -1,4 +1,4 @@
-"""Real-time endpoints (reference C5): events of a running recording to a webhook or a WebSocket, in order, with their own retry rules.
+"""Real-time endpoints: events of a running recording to a webhook or a WebSocket, in order (docs/evidence/recall.md C5).
 
 A webhook event is tried again 60 times, one second apart; a WebSocket is reconnected 30 times, three seconds apart, per incident.
 Then the endpoint is `failed` and gets nothing more. Requests and upgrades are signed with the workspace secret.

@@ -1,4 +1,4 @@
-"""Webhooks out: who gets which event, signed how, tried again when (reference C1-C4).
+"""Webhooks out: who gets which event, signed how, tried again when (docs/evidence/recall.md C1-C4).
 
 First attempts to one endpoint go out in the order of their events, one after the other, so that a run is reproducible; Recall
 itself promises no order, and faults of `recall.webhook` (faults/recall.py) break it. Retries never hold back later messages.
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class SigningSecret:
-    """A secret and those it replaced; for 24 h after a rotation the old ones sign too (C3)."""
+    """A secret and those it replaced; for 24 h after a rotation the old ones sign too (docs/evidence/recall.md C3)."""
 
     current: str
     _replaced: list[tuple[float, str]] = field(default_factory=list)

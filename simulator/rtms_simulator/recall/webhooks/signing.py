@@ -1,4 +1,4 @@
-"""Recall's request signatures: Standard Webhooks, written from its rules (reference C3), verified in tests by others' code (pure)."""
+"""Recall's request signatures: Standard Webhooks, written from its rules (docs/evidence/recall.md C3, pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One live RTMS stream: the protocol's effects carried out on sockets, webhooks and media (reference C.4).
+"""One live RTMS stream: the protocol's effects carried out on sockets, webhooks and media (docs/evidence/zoom.md C4).
 
 The protocol decides, this moves bytes. What went over each socket is kept in a traffic log; what media was sent is counted and hashed.
 """

@@ -37,7 +37,7 @@ def test_help_works_everywhere(name):
 
 
 def test_help_is_quick():
-    """Under 150 ms (design.md 8); the median of five, and never more than twice a bare interpreter with click, however slow the machine."""
+    """Under 150 ms; the median of five, and never more than twice a bare interpreter with click, however slow the machine."""
 
     def median(argv):
         times = []

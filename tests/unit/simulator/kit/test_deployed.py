@@ -6,7 +6,7 @@ import pytest
 
 from rtms_simulator.kit.deployed import deployed
 
-# docs/handoff.md and design.md state these; they stand here as literals so that a change of the program is noticed by a person.
+# docs/handoff.md states these; they stand here as literals so that a change of the program is noticed by a person.
 
 
 def test_starts_have_a_queue_in_each_of_two_regions_and_are_never_given_up() -> None:

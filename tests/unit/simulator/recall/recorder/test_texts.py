@@ -1,4 +1,4 @@
-"""Transcript, participants, events and timeline in the form of Recall's downloads (reference B7)."""
+"""Transcript, participants, events and timeline in the form of Recall's downloads (docs/evidence/recall.md B7)."""
 
 import itertools
 import json

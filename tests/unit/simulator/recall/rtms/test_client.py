@@ -223,7 +223,7 @@ class TestJoining:
         )
 
     def test_a_close_instead_of_an_answer_is_a_refusal(self):
-        # What Zoom is reported to do with a bad signature (reference C.5).
+        # What Zoom is reported to do with a bad signature (docs/evidence/zoom.md C5).
         talk = Conversation()
         talk.start()
         talk.opened("signaling")

@@ -1,4 +1,4 @@
-"""Every parameter: its default, each value it may have, and the status that refuses the rest (reference C.5, C.6)."""
+"""Every parameter: its default, each value it may have, and the status that refuses the rest (docs/evidence/zoom.md C5, C6)."""
 
 from __future__ import annotations
 
