@@ -335,7 +335,7 @@ class Note(Strict, frozen=True, kw_only=True):
 
 
 class MeetingRow(Strict, frozen=True, kw_only=True):
-    """One meeting as it stands. `ended_ms` null: it is going on."""
+    """One meeting as it stands. `ended_ms` null: it is going on. `idle_faults`: those given to it that never acted or changed nothing."""
 
     id: int
     scenario: str
@@ -350,6 +350,7 @@ class MeetingRow(Strict, frozen=True, kw_only=True):
     streams: list[StreamRow]
     deliveries: list[DeliveryRow]
     timeline: list[Note]
+    idle_faults: list[str]
 
 
 class MeetingList(Strict, frozen=True, kw_only=True):

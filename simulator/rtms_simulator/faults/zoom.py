@@ -21,7 +21,7 @@ _SIGNED = {
 
 
 def _at(**settings: Setting) -> dict[str, Setting]:
-    return settings | {"at": duration(0, "when, after the meeting's start")}
+    return settings | {"at": duration(0, "when, after the meeting's start; before there is such a socket, as soon as there is one")}
 
 
 _RTMS_STATUS = Setting(SettingType.WHOLE, 3, "0 to 47", most=47)

@@ -63,6 +63,7 @@ def meeting_row(report: MeetingReport, links: Links) -> MeetingRow:
         ],
         deliveries=[zoom_row(delivery, links) for delivery in report.deliveries],
         timeline=[Note(ms=ms, what=what) for ms, what in report.timeline],
+        idle_faults=list(report.idle_faults),
     )
 
 

@@ -267,6 +267,8 @@ def _judge(meetings: Sequence[MeetingRow], described: dict[str, Any] | None) -> 
     if idle:
         event, fault = idle[0]
         raise Failed(f"the fault {fault!r} changed nothing of {event}", "choose another style (`rtmskit faults list`).")
+    if unused := [fault for row in meetings for fault in row.idle_faults]:
+        raise Failed(f"the fault {unused[0]!r} never acted, or changed nothing", "look at its target and moment (`rtmskit faults list`).")
     for row in meetings:
         started = [one for one in row.deliveries if one.event.endswith("rtms_started") and one.attempts]
         refused = next((one for one in started if one.outcome != "delivered"), None)

@@ -134,7 +134,7 @@ async def deliver(
     try:
         for text in faults:
             fault = parse_fault(text)
-            _fits(fault, event.name, body)
+            _fits(fault, event, body)
             book.add(fault)
     except FaultError as error:
         raise BadInput(f"--fault {error}", "`rtmskit faults list` shows them.") from None
@@ -155,18 +155,24 @@ async def deliver(
         await sender.aclose()
 
 
-def _fits(fault: Fault, event: str, body: bytes | None) -> None:
-    """Raises BadInput for a fault that one request cannot show: it needs time, a second request or a stream."""
+def _fits(fault: Fault, event: WebhookEvent, body: bytes | None) -> None:
+    """Raises BadInput for a fault that one request cannot show: it needs time, a second request or a stream, or changes no byte of it."""
+    from rtms_simulator.zoom.webhooks import events
+
     words = [step.word for step in fault.steps]
     if fault.family.prefix != "zoom.webhook" or not set(words) <= set(OF_ONE_REQUEST):
         raise BadInput(
             f"--fault {fault} means nothing for one event",
             f"write zoom.webhook.*: and one of {', '.join(OF_ONE_REQUEST)}; others go with a meeting.",
         )
-    if not fault.matches(fault.family.target(event)):
-        raise BadInput(f"--fault {fault} is for other events than {event}", "write zoom.webhook.* as its target.")
+    if not fault.matches(fault.family.target(event.name)):
+        raise BadInput(f"--fault {fault} is for other events than {event.name}", "write zoom.webhook.* as its target.")
     if "style" in words and body is not None:
         raise BadInput("--fault style writes the body another way, and --raw is sent as it is", "leave one of them out.")
+    styles = [step.text("style") for step in fault.steps if step.word == "style"]
+    if any(events.body(event, events.STYLES[style]) == events.body(event) for style in styles):
+        do = "choose another style (`rtmskit faults list`), or --set a field that it changes."
+        raise BadInput(f"--fault {fault} changes nothing of {event.name}", do)
 
 
 def _report(delivery: Delivery, secret: str, as_json: bool, dry_run: bool) -> None:

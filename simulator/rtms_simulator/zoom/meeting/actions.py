@@ -8,10 +8,10 @@ from typing import Protocol
 from rtms_simulator.faults import Fault, parse_fault
 from rtms_simulator.faults.zoom import STREAM
 from rtms_simulator.scenario import Action, Person, Scenario, to_ms
-from rtms_simulator.zoom.app import KINDS
 from rtms_simulator.zoom.meeting.app_stream import AppStream
 from rtms_simulator.zoom.meeting.roster import MeetingRoster, StreamEvent
-from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, MediaType, StopReason
+from rtms_simulator.zoom.meeting.stream_faults import WaitingStep, can_act, kinds_of
+from rtms_simulator.zoom.rtms.enums import StopReason
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
 from rtms_simulator.zoom.rtms.states import ProtocolEffect
 
@@ -34,6 +34,7 @@ class ActingMeeting(Protocol):
     def move_servers(self, stream: AppStream) -> None: ...
     def arm(self, fault: Fault) -> None: ...
     def note(self, what: str) -> None: ...
+    def postpone(self, waiting: WaitingStep) -> None: ...
 
 
 MeetingAction = Callable[[ActingMeeting, Action], Awaitable[None]]
@@ -101,7 +102,7 @@ async def _drop_signaling(meeting: ActingMeeting, action: Action) -> None:
 async def _drop_media(meeting: ActingMeeting, action: Action) -> None:
     await meeting.settled()
     media = str(action.data.get("media", "audio"))
-    kinds = MediaType(sum(MEDIA_KEYS)) if media == "all" else KINDS[media]
+    kinds = kinds_of(media)
     meeting.note(f"{media} socket dropped")
     meeting.each(lambda protocol, now: protocol.drop_media(kinds, now))
 
@@ -118,7 +119,7 @@ async def _silence(meeting: ActingMeeting, action: Action) -> None:
 
 
 async def _fault(meeting: ActingMeeting, action: Action) -> None:
-    """A fault of a stream acts at once; one of a delivery or a handshake waits for its moment."""
+    """A fault of a stream acts at once, or as soon as there is a socket to break; one of a delivery or a handshake waits for its moment."""
     fault = parse_fault(action.data["fault"])
     if fault.family is not STREAM:
         meeting.arm(fault)
@@ -126,7 +127,11 @@ async def _fault(meeting: ActingMeeting, action: Action) -> None:
     for step in fault.steps:
         kind = step.word.replace("-", "_")
         if kind in ACTIONS:
-            await act(meeting, Action(action.at_s, kind, data={"media": step.text("media")} if "media" in step.settings else {}))
+            inner = Action(action.at_s, kind, data={"media": step.text("media")} if "media" in step.settings else {})
+            if can_act(step, [stream.live for stream in meeting.living()]):
+                await act(meeting, inner)
+            else:
+                meeting.postpone(WaitingStep(fault, step, inner))
         elif step.word == "slow-close":
             for stream in meeting.living():
                 stream.live.slow_close_s = step.number("seconds")

@@ -23,6 +23,7 @@ from rtms_simulator.zoom.meeting.actions import act
 from rtms_simulator.zoom.meeting.app_stream import AppStream
 from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
 from rtms_simulator.zoom.meeting.roster import MeetingRoster, StreamEvent
+from rtms_simulator.zoom.meeting.stream_faults import WaitingStep, can_act, idle_faults
 from rtms_simulator.zoom.meeting.timeline import MeetingTimeline, Speed
 from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, MediaType, StopReason, StreamState
 from rtms_simulator.zoom.rtms.protocol import StreamProtocol
@@ -105,6 +106,7 @@ class Meeting:
         self._history: list[tuple[int, str]] = []
         self._first_event = True
         self._from_the_start: list[Step] = []
+        self._waiting: list[WaitingStep] = []
         self._actions = self._arm_first(_with_faults(scenario, plan.faults))
         self._reallows_left = sum(action.kind == "reallow" for action in self._actions)
         self._facts = meeting_events.MeetingFacts(
@@ -117,7 +119,7 @@ class Meeting:
             timeline=self.timeline,
             source=plan.source,
             epoch_ms=self.epoch_ms,
-            changed=self.timeline.moved,
+            changed=self._changed,
             subscribed=self._tell_what_is_true,
         )
 
@@ -172,6 +174,7 @@ class Meeting:
             streams=tuple(self._stream_report(stream) for stream in self.streams),
             deliveries=tuple(self.deliveries),
             timeline=tuple(self._history),
+            idle_faults=self._idle_faults(),
         )
 
     def _stream_report(self, stream: AppStream) -> StreamReport:
@@ -208,6 +211,23 @@ class Meeting:
             else:
                 self.arm(fault)
         return tuple(later)
+
+    def postpone(self, waiting: WaitingStep) -> None:
+        """Do it as soon as a stream has what it breaks."""
+        self._waiting.append(waiting)
+
+    def _changed(self) -> None:
+        self.timeline.moved()
+        streams = [stream.live for stream in self.living()]
+        for one in [one for one in self._waiting if can_act(one.step, streams)]:
+            self._waiting.remove(one)
+            self._tasks.start(act(self, one.action))
+
+    def _idle_faults(self) -> tuple[str, ...]:
+        """Of a meeting that is over, the faults that changed nothing."""
+        if self.ended_at is None:
+            return ()
+        return idle_faults(self.plan.faults, self.faults.listed(), self._waiting, [stream.live for stream in self.streams])
 
     def arm(self, fault: Fault) -> None:
         """One of Zoom's acts on this meeting alone, one of another vendor on what comes by first."""

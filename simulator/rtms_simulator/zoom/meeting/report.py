@@ -46,6 +46,8 @@ class MeetingReport:
     streams: tuple[StreamReport, ...]
     deliveries: tuple[Delivery, ...]
     timeline: tuple[tuple[int, str], ...]
+    idle_faults: tuple[str, ...] = ()
+    """Of the faults that it was given, those that never acted or changed nothing; empty until it is over."""
 
     @property
     def joined(self) -> bool:

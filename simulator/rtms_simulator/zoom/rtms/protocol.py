@@ -93,6 +93,8 @@ class StreamProtocol:
         self.started_at = now
         self.video = VideoSubscriptions()
         self.silent = False
+        self.kept_silent = 0
+        """Keep-alives that were due and not sent, as a fault wants it."""
         """A fault: no keep-alive is sent any more, and none is missed."""
         self._expected = sign(identity.client_id, identity.client_secret, identity.entity_id, identity.stream_id)
         self._sockets: dict[int, _Connection] = {}
@@ -441,6 +443,7 @@ class StreamProtocol:
             return self._keep_alive_lost(conn, socket, now)
         socket.keep_alive_at = now + self.switches.keep_alive_interval_s
         if self.silent:
+            self.kept_silent += 1
             return []
         socket.unanswered += 1
         socket.sequence += 1

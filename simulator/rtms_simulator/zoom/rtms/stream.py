@@ -103,6 +103,7 @@ class LiveStream:
         self.faults = faults
         """What is to go wrong with its handshakes."""
         self.slow_close_s = 0.0
+        self.closed_slowly = False
         """A fault: how long the sockets stay open after the end."""
         self.sent: dict[str, SentMedia] = {}
         self.traffic: list[TrafficLine] = []
@@ -239,6 +240,7 @@ class LiveStream:
         if code is None:
             socket.abort()
         elif self.slow_close_s and self.protocol.state is StreamState.TERMINATED:
+            self.closed_slowly = True
             self._tasks.start(self._close_slowly(socket, code))
         else:
             socket.close(code)

@@ -152,6 +152,14 @@ ROWS = (
         "_fits",
     ),
     Row(
+        "a style that changes nothing",
+        f"{SEND} --fault 'zoom.webhook.*: style escaped-unicode'",
+        2,
+        "changes nothing of meeting.rtms_started",
+        "choose another style",
+        "_fits",
+    ),
+    Row(
         "nobody listens",
         f"send meeting.rtms_started --webhook {{closed}} {SECRET}",
         3,
