@@ -52,9 +52,9 @@ class WorkerRoutes:
             [
                 ("POST", "/(?P<path>events|handoff|retrieve)", self._admitted(self._task)),
                 ("POST", "/sweep", self._admitted(self._sweep)),
-                ("GET", "/recordings", self._admitted(self._list)),
-                ("GET", "/recordings/(?P<key>[^/]+)", self._admitted(self._show)),
-                ("GET", "/recordings/(?P<key>[^/]+)/download", self._admitted(self._download)),
+                ("GET", "/recordings", self._admitted(_with_parameters(self._list, "limit", "cursor"))),
+                ("GET", "/recordings/(?P<key>[^/]+)", self._admitted(_with_parameters(self._show))),
+                ("GET", "/recordings/(?P<key>[^/]+)/download", self._admitted(_with_parameters(self._download, "artifact", "recording"))),
                 ("GET", "/health", self._health),
             ],
             clock=clock,
@@ -104,6 +104,19 @@ class WorkerRoutes:
 
     async def _health(self, request: Request, _: dict[str, str]) -> Done:
         return Done(as_json({"status": "ok", "role": "worker", "version": __version__, "code": self._code}), event=None)
+
+
+def _with_parameters(handler: Handler, *known: str) -> Handler:
+    """The handler, for requests with these query parameters and no others: a filter that is ignored gives a wrong answer. Raises BadRequest."""
+
+    async def checked(request: Request, parts: dict[str, str]) -> Done:
+        unknown = sorted(set(request.query_params.keys()) - set(known))
+        if unknown:
+            named = ", ".join(repr(name[:50]) for name in unknown[:5])
+            raise BadRequest(f"unknown query parameter: {named}; allowed: {', '.join(known) or 'none'}")
+        return await handler(request, parts)
+
+    return checked
 
 
 def _due_ms(request: Request) -> int | None:

@@ -340,6 +340,25 @@ def test_a_worker_outside_cloud_run_verifies_tokens_unless_only_this_machine_rea
 
 
 @pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/recordings?state=failed", "unknown query parameter: 'state'; allowed: limit, cursor"),
+        ("/recordings?Limit=5&cursors=1", "unknown query parameter: 'Limit', 'cursors'; allowed: limit, cursor"),
+        (f"/recordings/{KEY}?links=1", "unknown query parameter: 'links'; allowed: none"),
+        (f"/recordings/{KEY}/download?artefact=video_mixed", "unknown query parameter: 'artefact'; allowed: artifact, recording"),
+        ("/recordings?" + "x" * 5000, "unknown query parameter: '" + "x" * 50 + "'; allowed"),
+        ("/recordings?%0a=1", "unknown query parameter"),
+    ],
+)
+async def test_a_query_parameter_that_the_worker_does_not_know_is_refused_by_name(path: str, says: str) -> None:
+    bench = Bench()
+    async with client(bench, "worker") as http:
+        answer = await http.get(path)
+    assert (answer.status_code, says in answer.json()["reason"]) == (400, True), answer.text
+    assert "\n" not in answer.json()["reason"]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "content", "status"),
     [
         ("POST", "/sweep", b"[]", 400),
