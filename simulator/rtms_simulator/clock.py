@@ -23,6 +23,11 @@ FASTEST = 1_000_000
 LONGEST_STEP_S = 100 * 366 * 86_400
 """A century, in seconds."""
 
+CALL_PATIENCE_S = 5.0
+"""Real seconds that `run_ahead` gives calls that are under way, such as webhooks whose answer decides on a retry."""
+_TURNS = 25
+"""Turns of the loop in which woken tasks come to their next wait."""
+
 _END_S = 253_370_764_800.0  # the year 9999 begins, after which times could soon not be written any more
 _HANDS = f"`rate` (a number from 0 to {FASTEST:,}) and/or `advance` (seconds, a number from 0 to {LONGEST_STEP_S:,})"
 
@@ -45,8 +50,9 @@ class Clock:
     rate: float = 1.0
     _base: float = field(init=False)
     _mono: float = field(init=False)
-    _sleepers: list[tuple[float, int, asyncio.Future[None]]] = field(default_factory=list, init=False)
+    _sleepers: list[tuple[float, int, asyncio.Future[None], bool]] = field(default_factory=list, init=False)
     _count: itertools.count[int] = field(default_factory=itertools.count, init=False)
+    _calls: set[int] = field(default_factory=set, init=False)
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -66,13 +72,13 @@ class Clock:
         """Return when `seconds` of this clock have passed."""
         await self.sleep_until(self.now() + seconds)
 
-    async def sleep_until(self, when: float) -> None:
-        """Return when `now()` has reached `when`; always yields to the loop once."""
+    async def sleep_until(self, when: float, *, periodic: bool = False) -> None:
+        """Return when `now()` has reached `when`; always yields to the loop once. `periodic`: `run_ahead` does not stop there."""
         if when <= self.now():
             await asyncio.sleep(0)
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (when, next(self._count), future))
+        heapq.heappush(self._sleepers, (when, next(self._count), future, periodic))
         self._arm()
         await future
 
@@ -90,6 +96,45 @@ class Clock:
                 if not task.done():
                     task.cancel()
             await asyncio.gather(work, timer, return_exceptions=True)
+
+    async def answer_of(self, call: Awaitable[T], seconds: float) -> T:
+        """As `wait_for`, of work beyond this process: while it lasts, `run_ahead` gives it real time."""
+        number = next(self._count)
+        self._calls.add(number)
+        try:
+            return await self.wait_for(call, seconds)
+        finally:
+            self._calls.discard(number)
+
+    async def run_ahead(self, seconds: float) -> float:
+        """Let `seconds` pass at once and stop at each deadline on the way, so that what happens there can set the next one.
+
+        Returns the new time. Raises ValueError as `advance`.
+        """
+        target = self.now() + self._step(seconds)
+        waited_for: set[int] = set()
+        while True:
+            await self._settle(waited_for)
+            deadline = min((when for when, _, future, periodic in self._sleepers if not periodic and not future.done()), default=target)
+            if deadline >= target:
+                break
+            self._base += max(0.0, deadline - self.now())
+            self._wake()
+        self._base += max(0.0, target - self.now())
+        self._wake()
+        await self._settle(waited_for)
+        return self.now()
+
+    async def _settle(self, waited_for: set[int]) -> None:
+        """Let what has been woken go on until it waits again. A call that takes longer than `CALL_PATIENCE_S` is not waited for twice."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        give_up = time.monotonic() + CALL_PATIENCE_S
+        while (open_calls := self._calls - waited_for) and time.monotonic() < give_up:
+            await asyncio.sleep(0.002)
+            for _ in range(_TURNS if not open_calls <= self._calls else 0):
+                await asyncio.sleep(0)
+        waited_for |= self._calls
 
     def advance(self, seconds: float) -> float:
         """Jump forward and wake whoever's moment has come. Returns the new time.
@@ -119,6 +164,15 @@ class Clock:
         if "advance" in hands:
             self.advance(hands["advance"])
 
+    async def turn_ahead(self, *, rate: Any = None, advance: Any = None) -> None:
+        """As `turn`, with `run_ahead` for the step."""
+        hands = {name: value for name, value in (("rate", rate), ("advance", advance)) if value is not None}
+        if "advance" in hands:
+            self._step(hands["advance"])
+        self.turn(**{**hands, **({"advance": 0} if "advance" in hands else {})})
+        if "advance" in hands:
+            await self.run_ahead(hands["advance"])
+
     def freeze(self) -> None:
         self.set_rate(0.0)
 
@@ -127,7 +181,7 @@ class Clock:
         before = self.now()
         self._base, self._mono, self.rate = time.time(), time.monotonic(), 1.0
         moved = self._base - before
-        self._sleepers = [(when + moved, number, future) for when, number, future in self._sleepers]
+        self._sleepers = [(when + moved, number, future, periodic) for when, number, future, periodic in self._sleepers]
         self._arm()
 
     @property

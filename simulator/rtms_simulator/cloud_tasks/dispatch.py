@@ -124,7 +124,7 @@ class HttpSender:
             follow_redirects=False,
         )
         try:
-            response = await self._clock.wait_for(call, dispatch.deadline_s)
+            response = await self._clock.answer_of(call, dispatch.deadline_s)
         except TimeoutError:
             return Outcome(None, f"DEADLINE_EXCEEDED: no answer within {dispatch.deadline_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

@@ -74,7 +74,7 @@ class Scheduler:
         async with httpx.AsyncClient(transport=self._transport, trust_env=False) as client:
             while True:
                 due = began + number * self._every_s
-                await self._clock.sleep_until(due)
+                await self._clock.sleep_until(due, periodic=True)
                 if not self.paused:
                     self.runs.append(await self._once(client, due))
                     del self.runs[: -self._history]
@@ -93,7 +93,7 @@ class Scheduler:
             headers["Authorization"] = f"Bearer {identity_token(self._invoker, self._url, self._clock.now())}"
         call = client.post(self._url, headers=headers, timeout=None)  # the deadline is the clock's
         try:
-            response = await self._clock.wait_for(call, _DEADLINE_S)
+            response = await self._clock.answer_of(call, _DEADLINE_S)
         except TimeoutError:
             return Run(due, None, f"no answer within {_DEADLINE_S:g} s")
         except httpx.HTTPError as error:

@@ -147,7 +147,7 @@ class WebhookSandbox:
         """Let time pass for the fakes; what was due by then happens."""
 
         async def work() -> None:
-            self.stack.clock.advance(seconds)
+            await self.stack.clock.run_ahead(seconds)
 
         self._call(work())
 

@@ -53,11 +53,11 @@ def show(up_file: Path, as_json: bool) -> None:
 @of_up
 @as_json_option
 def advance(by: str, up_file: Path, as_json: bool) -> None:
-    """Jump forward BY seconds, or as 90s, 5m, 6h, 2d; what was due by then happens, in order."""
+    """Go forward BY seconds, or as 90s, 5m, 6h, 2d, with a stop at each deadline on the way: what is due there happens."""
     from rtms_simulator.clock import Clock
     from rtms_simulator.control.answers import ClockReading
 
-    reading = ask(find(up_file), "/clock", ClockReading, "POST", {"advance": seconds(by)})
+    reading = ask(find(up_file), "/clock", ClockReading, "POST", {"advance": seconds(by)}, timeout_s=None)
     _say(reading, as_json)
     ahead = reading.now - Clock().now()
     if ahead > TOLERATED_S:

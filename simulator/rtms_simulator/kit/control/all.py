@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator
 
@@ -51,13 +52,15 @@ def _whole(fakes: Fakes) -> list[ControlOperation]:
     async def clock(_call: Call) -> ClockReading:
         return reading(fakes.clock)
 
+    one_at_a_time = asyncio.Lock()
+
     async def set_clock(call: Call) -> ClockReading:
         change: ClockChange = call.body
         if change.rate is None and change.advance is None:
             raise impossible("give rate, advance or both")
-        hands = {name: value for name, value in (("rate", change.rate), ("advance", change.advance)) if value is not None}
         try:
-            fakes.clock.turn(**hands)
+            async with one_at_a_time:
+                await fakes.clock.turn_ahead(rate=change.rate, advance=change.advance)
         except ValueError as error:
             raise impossible(str(error)) from None
         return reading(fakes.clock)
@@ -73,7 +76,13 @@ def _whole(fakes: Fakes) -> list[ControlOperation]:
         ControlOperation("GET", "/state", "where everything stands, in numbers", state, FakesState),
         ControlOperation("GET", "/clock", "the fakes' time and its rate", clock, ClockReading),
         ControlOperation(
-            "POST", "/clock", "set the rate and/or jump forward", set_clock, ClockReading, body=ClockChange, refuses=IMPOSSIBLE
+            "POST",
+            "/clock",
+            "set the rate and/or go forward, with a stop at each deadline on the way",
+            set_clock,
+            ClockReading,
+            body=ClockChange,
+            refuses=IMPOSSIBLE,
         ),
         ControlOperation("POST", "/reset", "forget meetings, recordings, tasks, faults and switches", reset, ResetDone, body=ResetRequest),
         ControlOperation("GET", "/events", "server-sent events of all that happens", events, Happening, stream=True),

@@ -339,7 +339,7 @@ class Webhooks:
                 return answer.status_code
 
         try:
-            return await self._clock.wait_for(status(), timeout_s), None
+            return await self._clock.answer_of(status(), timeout_s), None
         except TimeoutError:
             return None, f"no answer within {timeout_s:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:

@@ -326,7 +326,7 @@ class WebhookSender:
             attempt.status, attempt.problem = NO_TOKEN, str(error)
             return attempt
         try:
-            response = await self._clock.wait_for(self._client.post(endpoint.url, content=body, headers=headers), self._deadline())
+            response = await self._clock.answer_of(self._client.post(endpoint.url, content=body, headers=headers), self._deadline())
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
             attempt.status = next(code for kind, code in INTERNAL_ERRORS.items() if isinstance(error, kind))
             attempt.problem = f"{type(error).__name__}: {error}"
@@ -355,7 +355,7 @@ class WebhookSender:
         headers = {"authorization": _basic(option.client_id, option.client_secret), "content-type": "application/x-www-form-urlencoded"}
         try:
             request = self._client.post(option.url, params={"grant_type": "client_credentials"}, headers=headers)
-            response = await self._clock.wait_for(request, self._deadline())
+            response = await self._clock.answer_of(request, self._deadline())
             token = response.json()["access_token"]
         except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
             raise TokenServiceError(f"no token from {option.url}: {type(error).__name__}: {error}") from None

@@ -62,6 +62,18 @@ async def test_the_clock_is_read_moved_and_set(stack, control):
     assert stack.clock.rate == 2
 
 
+@pytest.mark.parametrize("steps", [[86 * 60], [5 * 60, 20 * 60, 61 * 60], [43 * 60] * 2])
+async def test_zooms_retries_come_when_they_are_due_whatever_the_step(stack, control, steps):
+    stack.clock.freeze()
+    began = stack.clock.now()
+    sent = (await control.post("/deliveries", json={"event": "phone.rtms_stopped", "webhook_url": HOOK})).json()
+    for step in steps:
+        await control.post("/clock", json={"advance": step})
+    row = answers.decode((await control.get(f"/deliveries/{sent['id']}")).content, answers.DeliveryDetail).delivery
+    assert [round((attempt.at - began) / 60) for attempt in row.attempts] == [0, 5, 25, 85]
+    assert row.outcome == "failed"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
