@@ -107,7 +107,7 @@ class WorkerRoutes:
 
 
 def _with_parameters(handler: Handler, *known: str) -> Handler:
-    """The handler, for requests with these query parameters and no others: a filter that is ignored gives a wrong answer. Raises BadRequest."""
+    """The handler for requests with these query parameters and no others, as an ignored filter gives a wrong answer. Raises BadRequest."""
 
     async def checked(request: Request, parts: dict[str, str]) -> Done:
         unknown = sorted(set(request.query_params.keys()) - set(known))
