@@ -32,6 +32,7 @@ def operations(fakes: Fakes, meetings: MeetingResource) -> list[ControlOperation
     """All of them. `meetings` must be closed by its owner."""
     return [
         *_whole(fakes),
+        *_clock(fakes),
         *fault_operations(fakes.faults),
         *_switches(fakes),
         *meetings.operations(),
@@ -45,10 +46,7 @@ def reading(clock: Clock) -> ClockReading:
     return ClockReading(now=clock.now(), rate=clock.rate, next_deadline=clock.next_deadline)
 
 
-def _whole(fakes: Fakes) -> list[ControlOperation]:
-    async def state(_call: Call) -> FakesState:
-        return _state(fakes)
-
+def _clock(fakes: Fakes) -> list[ControlOperation]:
     async def clock(_call: Call) -> ClockReading:
         return reading(fakes.clock)
 
@@ -65,15 +63,7 @@ def _whole(fakes: Fakes) -> list[ControlOperation]:
             raise impossible(str(error)) from None
         return reading(fakes.clock)
 
-    async def reset(call: Call) -> ResetDone:
-        kept = fakes.reset(call.body.seed)
-        return ResetDone(records="forgotten" if (await kept if inspect.isawaitable(kept) else kept) else "kept")
-
-    async def events(_call: Call) -> AsyncIterator[Happening]:
-        return happenings(fakes, Clock())
-
     return [
-        ControlOperation("GET", "/state", "where everything stands, in numbers", state, FakesState),
         ControlOperation("GET", "/clock", "the fakes' time and its rate", clock, ClockReading),
         ControlOperation(
             "POST",
@@ -84,6 +74,22 @@ def _whole(fakes: Fakes) -> list[ControlOperation]:
             body=ClockChange,
             refuses=IMPOSSIBLE,
         ),
+    ]
+
+
+def _whole(fakes: Fakes) -> list[ControlOperation]:
+    async def state(_call: Call) -> FakesState:
+        return _state(fakes)
+
+    async def reset(call: Call) -> ResetDone:
+        kept = fakes.reset(call.body.seed)
+        return ResetDone(records="forgotten" if (await kept if inspect.isawaitable(kept) else kept) else "kept")
+
+    async def events(_call: Call) -> AsyncIterator[Happening]:
+        return happenings(fakes, Clock())
+
+    return [
+        ControlOperation("GET", "/state", "where everything stands, in numbers", state, FakesState),
         ControlOperation("POST", "/reset", "forget meetings, recordings, tasks, faults and switches", reset, ResetDone, body=ResetRequest),
         ControlOperation("GET", "/events", "server-sent events of all that happens", events, Happening, stream=True),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from rtms_simulator.faults import ArmedFault, Fault, Step
+from rtms_simulator.faults.zoom import STREAM
 from rtms_simulator.scenario import Action
 from rtms_simulator.zoom.app import KINDS
 from rtms_simulator.zoom.rtms.enums import MEDIA_KEYS, MediaType
@@ -52,10 +53,17 @@ def idle_faults(
     texts = {str(fault) for fault in given}
     idle = [str(one.fault) for one in armed if not one.used and str(one.fault) in texts]
     idle += [str(one.fault) for one in waiting]
-    for fault in given:
-        words = {step.word for step in fault.steps} if fault.family.prefix == "zoom.stream" else set()
-        if "keep-alive-silence" in words and not any(stream.protocol.kept_silent for stream in streams):
-            idle.append(str(fault))
-        if "slow-close" in words and not any(stream.closed_slowly for stream in streams):
-            idle.append(str(fault))
+    idle += [str(fault) for fault in given if _did_nothing(fault, streams)]
     return tuple(dict.fromkeys(idle))
+
+
+_ACTED: Mapping[str, Callable[[LiveStream], bool]] = {
+    "keep-alive-silence": lambda stream: stream.protocol.kept_silent > 0,
+    "slow-close": lambda stream: stream.closed_slowly,
+}
+"""Whether a step that lasts has shown on a stream."""
+
+
+def _did_nothing(fault: Fault, streams: Iterable[LiveStream]) -> bool:
+    lasting = [_ACTED[step.word] for step in fault.steps if step.word in _ACTED] if fault.family is STREAM else []
+    return any(not any(acted(stream) for stream in streams) for acted in lasting)

@@ -48,7 +48,7 @@ async def starts(scenario: Scenario, *faults: str) -> list[tuple[float, bytes, d
     clock = Clock(epoch=1_790_000_000.0, rate=0.0)
     came: list[tuple[float, bytes, dict[str, str]]] = []
     async with zoom_for(clock=clock) as (zoom, receiver):
-        answer = receiver.transport.handler
+        answer = receiver._answer
 
         async def keep(request: Any) -> Any:
             headers = {name: value for name, value in request.headers.items() if name.startswith("x-zm-")}
