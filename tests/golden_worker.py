@@ -15,12 +15,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, up(Path(folder), "--seed", "7") as running:
         assert rtmskit("meeting", "play", "--speed", "max", cwd=running.cwd).returncode == 0
         worker = running.described["worker_url"]
+        bearer = {"Authorization": f"Bearer {running.described['worker_token']}"}
         for _ in range(200):
-            page = httpx.get(f"{worker}/recordings").json()
+            page = httpx.get(f"{worker}/recordings", headers=bearer).json()
             if page["recordings"] and page["recordings"][0]["retrieval"] == "done":
                 break
-        one = httpx.get(f"{worker}/recordings/{page['recordings'][0]['id']}").json()
-        missing = httpx.get(f"{worker}/recordings/{'b' * 64}")
+        one = httpx.get(f"{worker}/recordings/{page['recordings'][0]['id']}", headers=bearer).json()
+        missing = httpx.get(f"{worker}/recordings/{'b' * 64}", headers=bearer)
         GOLDEN.parent.mkdir(exist_ok=True)
         answers = {"page": page, "one": one, "missing": {"status": missing.status_code, "body": missing.json()}}
         GOLDEN.write_text(json.dumps(answers, indent=1) + "\n")

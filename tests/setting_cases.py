@@ -57,6 +57,7 @@ TAKEN: dict[str, list[str]] = {
     "HANDOFF_QUEUES": [QUEUE, f"{QUEUE},{QUEUE}2", f"{QUEUE}, {QUEUE}2", "sqlite:///var/queue.sqlite", "sqlite:///a,b/c d.db"],
     "FACTS_QUEUE": [QUEUE, "sqlite:///q", "sqlite:////var/q.db", "sqlite:///a%20b.db"],
     "RETRIEVAL_QUEUE": [QUEUE, "sqlite:///q"],
+    "RUN_SECRET": [TOKEN],
     "RECORDS_KEEP_DAYS": ["7", "400", "36500"],
 }
 
@@ -193,6 +194,7 @@ REFUSED: dict[str, list[str]] = {
     "HANDOFF_QUEUES": [*_NO_QUEUES, f"{QUEUE},{QUEUE}", f"{QUEUE},{QUEUE}2,{QUEUE}3", f"{QUEUE},sqlite:///q"],
     "FACTS_QUEUE": [*_NO_QUEUES, f"{QUEUE},{QUEUE}2"],
     "RETRIEVAL_QUEUE": _NO_QUEUES,
+    "RUN_SECRET": _PASTED,
     "RECORDS_KEEP_DAYS": ["6", "36501", "4e2", "-7"],
 }
 

@@ -178,6 +178,11 @@ def service_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def on_loopback(url: str) -> bool:
+    """Whether only this machine reaches it."""
+    return bool(_LOOPBACK.fullmatch(urlsplit(url).hostname or ""))
+
+
 def recall_url(value: str) -> str:
     """The root of Recall's API: endpoints are appended to it."""
     root = service_url(value)

@@ -57,6 +57,7 @@ class Settings:
     tasks_endpoint: str = ""
     worker_url: str = ""
     tasks_invokers: Mapping[str, str] = field(default_factory=dict)
+    run_secret: str = field(default="", repr=False)
     deployment: str = "rtmskit"
     archive_url: ArchivePlace | None = None
     code_hash: str = ""
@@ -293,6 +294,15 @@ VARIABLES: tuple[Variable, ...] = (
         values.optional(values.invokers, {}),
     ),
     Variable(
+        "RUN_SECRET",
+        ("worker",),
+        "",
+        "8 to 512 characters, or empty",
+        "Opens a worker on loopback to the process that started it, which chose it for this run. Empty: callers need Google's tokens.",
+        values.optional(values.secret),
+        secret=True,
+    ),
+    Variable(
         "DEPLOYMENT",
         ("worker",),
         "rtmskit",
@@ -357,7 +367,7 @@ def load(environ: Mapping[str, str], role: Role) -> Settings:
     if role == "webhook" and not problems and read["zoom_secret_token"] == read["zoom_secret_token_previous"]:
         problems.append("ZOOM_SECRET_TOKEN_PREVIOUS is the same as ZOOM_SECRET_TOKEN; expected the former one, or empty")
     if not problems and role == "worker":
-        problems += _shared_files(read)
+        problems += _shared_files(read) + _open_to_others(read)
     if problems:
         raise SettingsError(problems)
     if role == "worker" and not read["recall_base_url"]:
@@ -371,4 +381,11 @@ def _shared_files(read: Mapping[str, Any]) -> list[str]:
     queues = (*read["handoff_queues"], read["facts_queue"], read["retrieval_queue"])
     if state.kind == "sqlite" and f"sqlite://{state.path}" in queues:
         return ["STATE_URL names the file of a queue; expected a file of its own for the records"]
+    return []
+
+
+def _open_to_others(read: Mapping[str, Any]) -> list[str]:
+    """A secret of the run is for one machine: on a network it would stand in each request."""
+    if read["run_secret"] and not values.on_loopback(read["worker_url"]):
+        return ["RUN_SECRET is set while WORKER_URL is not on loopback; expected none: callers of such a worker need Google's tokens"]
     return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from rtms_relay.callers import Gate
     from rtms_relay.intake import Intake
     from rtms_relay.worker import Worker
-
-
-_LOOPBACK = re.compile(r"http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/|$)")
 
 
 def preload(settings: Settings) -> None:
@@ -90,14 +86,12 @@ def archive(settings: Settings) -> Archive | None:
     return FileArchive(Path(place.path))
 
 
-def gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
-    """Who calls the worker: as the platform says on Cloud Run, elsewhere by tokens verified in full. None on a loopback address without
-    TASKS_INVOKERS: a worker that only this machine reaches."""
+def gate(settings: Settings, environ: Mapping[str, str]) -> Gate:
+    """Who calls the worker: as the platform says on Cloud Run; on loopback by the secret of the run, if there is one; else by tokens
+    verified in full."""
     from rtms_relay.adapters import identity
 
-    if not environ.get("K_SERVICE") and not settings.tasks_invokers and _LOOPBACK.match(settings.worker_url):
-        return None
-    return identity.gate(environ=environ, worker_url=settings.worker_url, clock=SystemClock())
+    return identity.gate(environ=environ, worker_url=settings.worker_url, clock=SystemClock(), run_secret=settings.run_secret)
 
 
 def intake(settings: Settings, log: JsonLog) -> Intake:

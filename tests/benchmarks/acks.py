@@ -133,7 +133,8 @@ async def service(*faults: str) -> AsyncGenerator[Service]:
         directory = running.enter_context(tempfile.TemporaryDirectory(prefix="rtmskit-acks-"))
         # As many calls at once as the queue allows, whoever hangs: httpx alone would stop at 100.
         transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None))
-        tasks = await running.enter_async_context(CloudTasks(clock, transport=transport))
+        opens = {f"http://{worker.host}:{worker.number}": servers.RUN_SECRET}
+        tasks = await running.enter_async_context(CloudTasks(clock, transport=transport, run_secrets=opens))
         recall = Recall(
             clock,
             api_key="recall-key",

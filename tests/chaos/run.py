@@ -42,6 +42,7 @@ TUNABLES = {"RECALL_TIMEOUT_S": "3", "RETRIEVAL_POLL_S": "3"}
 """A lease of 8 s, and a look for an unannounced recording every 3 s: what takes half an hour by default must fit into a test. All
 else is as deployed; the connect window is Zoom's 60 s of real time."""
 
+RUN_SECRET = "chaos-secret-of-the-run"
 RECALL_FAULTS = (
     "recall.create: 503 then ok",
     "recall.create: 503 done then ok",
@@ -160,12 +161,13 @@ class Chaos:
         for role in ROLES:
             port = self._ports[role] = Port(f"the {role}")
             running.callback(port.release)
-        self._tasks = CloudTasks(self.clock, seed=self.seed, retry=Retry(max_backoff_s=2.0))
+        worker = self._ports["worker"]
+        opens = {(await self._proxy(running, "Cloud Tasks to worker", (worker.host, worker.number))).url: RUN_SECRET}
+        self._tasks = CloudTasks(self.clock, seed=self.seed, retry=Retry(max_backoff_s=2.0), run_secrets=opens)
         await self._begin(running, self._tasks)
         webhook = self._ports["webhook"]
         for link in ("Zoom to webhook", "Recall to webhook"):
             await self._proxy(running, link, (webhook.host, webhook.number))
-        await self._proxy(running, "Cloud Tasks to worker", (self._ports["worker"].host, self._ports["worker"].number))
         await self._proxy(running, "function to Cloud Tasks", _address(self._tasks.endpoint))
         if self.emulator is not None:
             await self._proxy(running, "function to Firestore", _address(self.emulator))
@@ -198,6 +200,7 @@ class Chaos:
             queues=",".join(self._tasks.initial_queues),
             state_url=self.state_url,
             recording_config='{"video_mixed_mp4": {}}',
+            run_secret=RUN_SECRET,
         )
         inherited = environment(**TUNABLES)
         if self.emulator is not None:
@@ -205,7 +208,7 @@ class Chaos:
         self._environment = {role: wiring.environment(role, worker_url, inherited) for role in ROLES}
         running.push_async_callback(self._stop)
         await asyncio.gather(*(self._start_one(role) for role in ROLES))
-        await self._begin(running, Scheduler(self.clock, f"{worker_url}/sweep", every_s=2.0))
+        await self._begin(running, Scheduler(self.clock, f"{worker_url}/sweep", every_s=2.0, run_secret=RUN_SECRET))
 
     async def _begin(self, running: contextlib.AsyncExitStack, part: Any) -> None:
         running.push_async_callback(part.aclose)
@@ -309,7 +312,7 @@ class Chaos:
 
     def _secrets(self) -> list[str]:
         own = Secrets.of_seed(self.seed)
-        return [own.client_secret, own.secret_token, own.api_key, own.webhook_secret.removeprefix("whsec_")]
+        return [own.client_secret, own.secret_token, own.api_key, own.webhook_secret.removeprefix("whsec_"), RUN_SECRET]
 
     def _signatures(self) -> list[str]:
         """With its signature anybody could join a stream."""
@@ -322,11 +325,13 @@ class Chaos:
         # A connection of its own for each: one that has been idle may be closed by the server at the very moment it is used again.
         alone = httpx.Limits(max_keepalive_connections=0)
         url = f"http://{worker.host}:{worker.number}"
+        # Not the client's own header: the link's host must not get it.
+        opens = {"Authorization": f"Bearer {RUN_SECRET}"}
         async with httpx.AsyncClient(base_url=url, follow_redirects=True, trust_env=False, limits=alone) as client:
             for key, fields in rows.items():
                 if fields["retrieval"] != "done" or not any(one["status"] == "done" for one in fields["recordings"]):
                     continue
-                answer = await client.get(f"/recordings/{key}/download", timeout=20)
+                answer = await client.get(f"/recordings/{key}/download", headers=opens, timeout=20)
                 if answer.status_code == 200 and answer.content == content(fields["stream_id"]):
                     got += 1
                 else:

@@ -35,7 +35,7 @@ async def eventually(look, within_s: float = 40):
 
 
 async def row_of(stack: Stack, stream_id: str) -> HandOffRow | None:
-    client = Recordings(stack.worker_url)
+    client = Recordings(stack.worker_url, stack.run_secret)
     try:
         return next(iter([row async for row in client.every() if row.rtms_stream_id == stream_id]), None)
     finally:

@@ -20,6 +20,7 @@ KEYS = {
     "webhook_url",
     "recall_webhook_url",
     "worker_url",
+    "worker_token",
     "zoom",
     "recall",
     "cloud_tasks",
@@ -46,6 +47,16 @@ def functions_of(running) -> dict[str, set[int]]:
 def running(tmp_path_factory):
     with up(tmp_path_factory.mktemp("up")) as one:
         yield one
+
+
+@pytest.mark.parametrize("method_path", ["GET /recordings", "POST /events", "POST /retrieve", "POST /sweep"])
+def test_the_worker_takes_nothing_from_a_caller_without_the_secret_of_the_run(running, method_path):
+    method, path = method_path.split()
+    worker, token = running.described["worker_url"], running.described["worker_token"]
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"X-CloudTasks-QueueName": "handoffs"}, {"Authorization": token}):
+        refused = httpx.request(method, worker + path, headers=headers, json={} if method == "POST" else None)
+        assert (refused.status_code, refused.json()["error"]) == (401, "not_authentic"), headers
+    assert httpx.get(worker + "/recordings", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
 def test_it_prints_every_address_and_secret_and_all_of_them_answer(running):

@@ -31,6 +31,7 @@ from tests.infra.deployment import ROOT, Runner, configured
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("zip")]
 SECRET = "zip-secret-token"
+RUN_SECRET = "zip-secret-of-the-run"
 
 
 def free_port() -> int:
@@ -87,7 +88,12 @@ def stop(process: subprocess.Popen[bytes]) -> str:
 def environment(runner: Runner, tmp_path: Path) -> dict[str, dict[str, str]]:
     """What the Pulumi program gives each function, but for the addresses of the cloud."""
     deployment = runner.run(configured())
-    local = {"STATE_URL": f"sqlite:///{tmp_path}/state.db", "TASKS_INVOKERS": "", "ZOOM_SERVER_HOSTS": "*.zoom.us"}
+    local = {
+        "STATE_URL": f"sqlite:///{tmp_path}/state.db",
+        "TASKS_INVOKERS": "",
+        "RUN_SECRET": RUN_SECRET,
+        "ZOOM_SERVER_HOSTS": "*.zoom.us",
+    }
     secret = {"ZOOM_SECRET_TOKEN": SECRET, "ZOOM_CLIENT_SECRET": "zip-client-secret", "RECALL_API_KEY": "zip-api-key"}
     found = {}
     for role in ("webhook", "worker"):
@@ -144,7 +150,7 @@ async def test_the_archive_alone_makes_two_functions_that_receive_record_and_han
     queues = (*told["HANDOFF_QUEUES"].split(","), told["FACTS_QUEUE"], told["RETRIEVAL_QUEUE"])
     running: dict[str, subprocess.Popen[bytes]] = {}
     said: dict[str, str] = {}
-    async with CloudTasks(Clock(), queues=queues) as tasks:
+    async with CloudTasks(Clock(), queues=queues, run_secrets={urls["worker"]: RUN_SECRET}) as tasks:
         try:
             for role, variables in environment.items():
                 local = {"WORKER_URL": urls["worker"], "TASKS_ENDPOINT": tasks.endpoint, "RECALL_BASE_URL": recall}
@@ -172,7 +178,7 @@ async def test_the_archive_alone_makes_two_functions_that_receive_record_and_han
                 said[role] = stop(process)
     assert "start_acked" in said["webhook"]
     assert "handoff_accepted" in said["worker"]
-    assert not any(secret in output for secret in (SECRET, "zip-client-secret", "zip-api-key") for output in said.values())
+    assert not any(secret in output for secret in (SECRET, RUN_SECRET, "zip-client-secret", "zip-api-key") for output in said.values())
 
 
 async def examined(url: str) -> set[str]:
@@ -188,7 +194,7 @@ async def examined(url: str) -> set[str]:
 async def settled(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     """The one record, once it is no longer pending."""
     for _ in range(200):
-        answer = await client.get(url)
+        answer = await client.get(url, headers={"Authorization": f"Bearer {RUN_SECRET}"})
         rows = answer.json()["recordings"] if answer.status_code == 200 else []
         if rows and rows[0]["state"] != "pending":
             return rows[0]

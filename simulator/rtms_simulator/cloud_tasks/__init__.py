@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import grpc.aio
@@ -59,7 +59,8 @@ class CloudTasks:
     """The fake service: a gRPC server on `host:port` (0: a free port) and the engine behind it.
 
     `queues` are made at start with Cloud Tasks' defaults (or `retry` and `limits`). `transport` replaces the network to the workers,
-    e.g. by `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. Everything belongs to the loop of `start`.
+    e.g. by `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. `run_secrets`: see `HttpSender`.
+    Everything belongs to the loop of `start`.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class CloudTasks:
         transport: httpx.AsyncBaseTransport | None = None,
         history: int = 10_000,
         faults: FaultBook | None = None,
+        run_secrets: Mapping[str, str] | None = None,
     ) -> None:
         self._clock = clock
         self._host = host
@@ -85,6 +87,7 @@ class CloudTasks:
         self._limits = limits
         self.switches = switches or CloudTasksSwitches()
         """Settable; takes effect at the next look."""
+        self._run_secrets = run_secrets
         self._seed = seed
         self._transport = transport
         self._history = history
@@ -102,7 +105,7 @@ class CloudTasks:
         self._client = httpx.AsyncClient(transport=self._transport, trust_env=False, limits=unlimited)
         self._broker = Broker(
             self._clock,
-            HttpSender(self._clock, self._client),
+            HttpSender(self._clock, self._client, self._run_secrets),
             rng=random.Random(self._seed),  # a simulator's chance is to be repeatable
             switches=lambda: self.switches,
             faults=self.faults,

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -109,16 +109,18 @@ class HttpSender:
     [inf]: redirects are not followed; the reference says they "may be".
     """
 
-    def __init__(self, clock: Clock, client: httpx.AsyncClient) -> None:
+    def __init__(self, clock: Clock, client: httpx.AsyncClient, run_secrets: Mapping[str, str] | None = None) -> None:
+        """`run_secrets`: address of a worker on this machine -> the secret that opens it, sent with tasks that carry no token."""
         self._clock = clock
         self._client = client
+        self._run_secrets = run_secrets or {}
 
     async def send(self, dispatch: Dispatch) -> Outcome:
         request = dispatch.task.http_request
         call = self._client.request(
             tasks_v2.HttpMethod(request.http_method).name,
             request.url,
-            headers=dispatch.headers(),
+            headers=self._headers(dispatch),
             content=request.body or None,
             timeout=None,  # the deadline is the clock's
             follow_redirects=False,
@@ -131,6 +133,14 @@ class HttpSender:
             return Outcome(None, f"UNAVAILABLE: {type(error).__name__}: {error}")
         given = response.headers.get("Retry-After", "")
         return Outcome(response.status_code, retry_after_s=float(given) if given.isascii() and given.isdigit() else None)
+
+    def _headers(self, dispatch: Dispatch) -> dict[str, str]:
+        headers = dispatch.headers()
+        url = dispatch.task.http_request.url
+        secret = next((secret for worker, secret in self._run_secrets.items() if url.startswith(f"{worker}/")), "")
+        if secret and not any(name.lower() == "authorization" for name in headers):
+            headers["Authorization"] = f"Bearer {secret}"
+        return headers
 
 
 def succeeded(status: int | None) -> bool:

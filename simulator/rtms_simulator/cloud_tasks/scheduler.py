@@ -32,7 +32,8 @@ class Scheduler:
     time will be delayed if the previous execution has not ended" (Job.schedule). Inferred: of several that are due meanwhile, one run is
     made, for the latest. While the job is paused its times pass by, and none is made up for (inferred, as the reference does not say).
 
-    `invoker` adds a (fake) OIDC token for that account, with the URL as its audience. `runs` keeps the latest ones.
+    `invoker` adds a (fake) OIDC token for that account, with the URL as its audience; `run_secret` is what opens a
+    worker on this machine in its place. `runs` keeps the latest ones.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Scheduler:
         *,
         job: str = "projects/rtmskit-local/locations/local/jobs/sweep",
         invoker: str = "",
+        run_secret: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         history: int = 1000,
     ) -> None:
@@ -53,6 +55,7 @@ class Scheduler:
         self._every_s = every_s
         self._job = job
         self._invoker = invoker
+        self._run_secret = run_secret
         self._transport = transport
         self._history = history
         self._task: asyncio.Task[None] | None = None
@@ -91,6 +94,8 @@ class Scheduler:
         }
         if self._invoker:
             headers["Authorization"] = f"Bearer {identity_token(self._invoker, self._url, self._clock.now())}"
+        elif self._run_secret:
+            headers["Authorization"] = f"Bearer {self._run_secret}"
         call = client.post(self._url, headers=headers, timeout=None)  # the deadline is the clock's
         try:
             response = await self._clock.answer_of(call, _DEADLINE_S)

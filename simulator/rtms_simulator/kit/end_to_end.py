@@ -48,7 +48,7 @@ async def run(
     """
     with switched(stack.fakes, play.scenario.switches):
         [(scenario, source)] = play.meetings(stack.zoom.switches)
-    client = Recordings(stack.worker_url)
+    client = Recordings(stack.worker_url, stack.run_secret)
     try:
         # Whether the records can be read is better known before anybody meets.
         async for _ in client.every():

@@ -16,7 +16,7 @@ from rtms_simulator.errors import ChildEndedError, FunctionSourceError
 from rtms_simulator.serving.processes import Child, Port
 
 KEPT_FROM_EACH = {
-    "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET", "STATE_URL"),
+    "webhook": ("RECALL_API_KEY", "RECALL_RECORDING_CONFIG", "ZOOM_CLIENT_SECRET", "STATE_URL", "RUN_SECRET"),
     "worker": ("ZOOM_SECRET_TOKEN", "ZOOM_SECRET_TOKEN_PREVIOUS", "RECALL_WEBHOOK_SECRETS"),
 }
 """What a role must never see, also when it stands in our own environment."""
@@ -68,6 +68,8 @@ class Wiring:
     state_url: str
     queues: str = ",".join(LOCAL_QUEUES)
     """Four names, separated by commas: starts at home and in the second region, facts, retrievals."""
+    run_secret: str = ""
+    """What opens the worker; without it only Google's tokens do."""
     zoom_server_hosts: str = "localhost,127.0.0.1"
     recording_config: str = "{}"
     """JSON, as it is: the function judges it."""
@@ -91,6 +93,7 @@ class Wiring:
             "TASKS_ENDPOINT": self.tasks_endpoint,
             "TASKS_INVOKERS": "",
             "WORKER_URL": worker_url,
+            "RUN_SECRET": self.run_secret,
             "PYTHONUNBUFFERED": "1",
         }
         whole = {**inherited, **told}

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import secrets  # noqa: TID251  # the secret of the run must be unknown to everybody, also to who knows the seed
 import ssl
 import string
 from collections.abc import Callable, Mapping
@@ -138,6 +139,7 @@ class Stack:
         self.plan = plan
         self.secrets = Secrets.of_seed(plan.seed)
         self.control_token = plan.control_token
+        self.run_secret = secrets.token_urlsafe(24) if plan.function else ""
         self.clock = Clock()
         self.function: Function | None = None
         self._real_time = Clock()  # for child processes and sockets, which know nothing of a scaled or frozen clock
@@ -150,7 +152,7 @@ class Stack:
 
     async def start(self) -> None:
         """Raises PortTakenError, ChildEndedError (a function refused its settings, or crashed), StateUnusableError or TimeoutError."""
-        plan, secrets, ports = self.plan, self.secrets, self.plan.ports
+        plan, own, ports = self.plan, self.secrets, self.plan.ports
         for part in fields(ports):
             # Whoever asks for a taken port hears it before anything has been started.
             Port(f"the {part.name} server", number=getattr(ports, part.name)).release()
@@ -163,33 +165,34 @@ class Stack:
                 self._remove_state()
         self._authority = CertificateAuthority(plan.directory.resolve() / "tls")
         self._tls = Tls(self._authority) if plan.tls else None
-        app = ZoomApp(secrets.client_id, secrets.client_secret, secrets.secret_token)
+        app = ZoomApp(own.client_id, own.client_secret, own.secret_token)
         self.faults = FaultBook()
         self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls, faults=self.faults)
         await self._begin(self.zoom)
-        self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed, faults=self.faults)
+        opens = {self.worker_url: self.run_secret} if plan.function else {}
+        self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed, faults=self.faults, run_secrets=opens)
         await self._begin(self.tasks)
         self._first_switches = (self.zoom.switches, self.tasks.switches)
         self.recall = self._make_recall()
         await self._begin(self.recall)
         if plan.function:
             await self._start_function()
-            self._scheduler = Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S)
+            self._scheduler = Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S, run_secret=self.run_secret)
             await self._begin(self._scheduler)
         await self._begin_control()
 
     def _make_recall(self) -> Recall:
-        plan, secrets = self.plan, self.secrets
+        plan, own = self.plan, self.secrets
         return Recall(
             self.clock,
-            api_key=secrets.api_key,
+            api_key=own.api_key,
             seed=plan.seed,
             port=plan.ports.recall,
             data_dir=Path(self._running.enter_context(TemporaryDirectory(prefix="recall-", dir=plan.directory))),
             webhooks=[WebhookEndpoint(self.recall_webhook_url)] if self.recall_webhook_url else [],
-            workspace_secret=secrets.webhook_secret,
+            workspace_secret=own.webhook_secret,
             faults=self.faults,
-            zoom_client=(secrets.client_id, secrets.client_secret),
+            zoom_client=(own.client_id, own.client_secret),
             allow_local_urls="all" if plan.local_endpoints else "server_urls",
             authority=self._authority,
             ssl=ssl.create_default_context(cafile=str(self._tls.ca_file)) if self._tls else None,
@@ -275,6 +278,7 @@ class Stack:
             "webhook_url": self.webhook_url,
             "recall_webhook_url": self.recall_webhook_url,
             "worker_url": self.worker_url,
+            "worker_token": self.run_secret,
             "zoom": {
                 "server_url": self.zoom.server_urls()[0],
                 "rest_url": f"{self.control.url}/zoom",
@@ -319,6 +323,7 @@ class Stack:
             queues=",".join(self.tasks.initial_queues),
             state_url=self.state_url,
             recording_config=self.plan.recording_config,
+            run_secret=self.run_secret,
         )
         self.function = Function(wiring, self._ports["webhook"], self._ports["worker"], self._real_time, self._on_line)
         self._running.push_async_callback(self.function.aclose)
@@ -339,7 +344,7 @@ class Stack:
 
     async def _records_problem(self) -> str | None:
         """Why the worker cannot read its records, or None."""
-        records = Recordings(self.worker_url)
+        records = Recordings(self.worker_url, self.run_secret)
 
         async def first_page() -> None:
             async for _ in records.every():

@@ -18,6 +18,7 @@ from rtms_simulator.cloud_tasks import CloudTasks
 from rtms_simulator.kit.functions import Wiring, source
 from rtms_simulator.serving.processes import Child, Port
 
+RUN_SECRET = "benchmark-secret-of-the-run"
 SECRET_TOKEN = "benchmark-secret-token"
 NOWHERE = "http://127.0.0.1:9"
 WEBHOOK_SECRET = "whsec_YmVuY2htYXJrLWJlbmNobWFyay1iZW5jaA=="
@@ -101,6 +102,7 @@ def wiring(tasks: CloudTasks, state_url: str, recall_base_url: str = f"{NOWHERE}
         tasks_endpoint=tasks.endpoint,
         queues=",".join(tasks.initial_queues),
         state_url=state_url,
+        run_secret=RUN_SECRET,
     )
 
 

@@ -328,12 +328,16 @@ async def test_a_token_that_says_nothing_clear_opens_no_path_of_tasks() -> None:
     assert bench.untouched
 
 
-def test_a_worker_outside_cloud_run_verifies_tokens_unless_only_this_machine_reaches_it() -> None:
-    def kind(url: str, invokers: str = "", **environ: str) -> object:
-        return type(wiring.gate(settings.load(ENVIRON | {"WORKER_URL": url, "TASKS_INVOKERS": invokers}, "worker"), environ))
+def test_a_worker_outside_cloud_run_is_open_to_nobody_without_a_token_or_the_secret_of_the_run() -> None:
+    def kind(url: str, invokers: str = "", secret: str = "", **environ: str) -> object:
+        told = ENVIRON | {"WORKER_URL": url, "TASKS_INVOKERS": invokers, "RUN_SECRET": secret}
+        return type(wiring.gate(settings.load(told, "worker"), environ))
 
     names = ",".join(f"{path[1:]}={email}" for path, email in EMAILS.items())
-    assert kind("http://127.0.0.1:8080") is kind("http://localhost:8080") is type(None)
+    assert kind("http://127.0.0.1:8080") is kind("http://localhost:8080") is identity.TokenGate
+    for loopback in ("http://127.0.0.1:8080", "http://localhost", "http://[::1]:9", "http://127.1.2.3:1"):
+        assert kind(loopback, secret="s3cret-of-the-run") is kind(loopback, names, "s3cret-of-the-run") is identity.RunGate
+        assert kind(loopback, secret="s3cret-of-the-run", K_SERVICE="w") is identity.PlatformGate
     assert kind("http://127.0.0.1:8080", names) is identity.TokenGate
     assert kind("https://worker.example") is kind("https://worker.example", names) is identity.TokenGate
     assert kind("https://worker.example", names, K_SERVICE="w") is kind("http://127.0.0.1:1", K_SERVICE="w") is identity.PlatformGate

@@ -38,6 +38,7 @@ BAD = {
     "TASKS_ENDPOINT": "http://127.0.0.1:1",
     "WORKER_URL": "ftp://x",
     "TASKS_INVOKERS": "nobody",
+    "RUN_SECRET": "hidden\t",
     "DEPLOYMENT": "a b",
     "ARCHIVE_URL": "s3://bucket",
     "CODE_HASH": "0" * 63,
@@ -149,3 +150,9 @@ def test_the_records_are_in_no_file_of_a_queue(name: str, queue: str) -> None:
 def test_a_local_queue_is_named_by_its_path() -> None:
     loaded = settings.load(ENVIRON | {"HANDOFF_QUEUES": "sqlite:///a%20b,c.db", "FACTS_QUEUE": "sqlite:////q"}, "webhook")
     assert (loaded.handoff_queues, loaded.facts_queue) == (("sqlite:///a b,c.db",), "sqlite:///q")
+
+
+@pytest.mark.parametrize("url", ["https://worker.example", "https://127.0.0.1.example", "https://localhost.example:1"])
+def test_a_secret_of_the_run_is_for_a_worker_on_loopback_only(url: str) -> None:
+    with pytest.raises(SettingsError, match="RUN_SECRET is set while WORKER_URL is not on loopback"):
+        settings.load(ENVIRON | {"WORKER_URL": url, "RUN_SECRET": "s3cret-of-the-run"}, "worker")

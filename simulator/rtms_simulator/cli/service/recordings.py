@@ -151,7 +151,10 @@ def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[
         raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
     if worker and (endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), "")):
         raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
-    url = worker or find(up_file)["worker_url"]
+    url = worker
+    if not url:
+        described = find(up_file)
+        url, token = described["worker_url"], described.get("worker_token") or token
     if not url:
         raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker.")
 
