@@ -116,7 +116,7 @@ RESOLVE := --resolution $(if $(filter lowest,$(RESOLUTION)),lowest-direct,$(RESO
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(PIP) install uv
-	$(BIN)/uv pip install -q --python $(BIN)/python $(RESOLVE) -r pyproject.toml --extra simulator --extra infra --extra test --group dev
+	$(BIN)/uv pip install -q --python $(BIN)/python $(RESOLVE) -r pyproject.toml --extra simulator --extra tunnel --extra infra --extra test --group dev
 	$(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
@@ -130,7 +130,7 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 	--custom-compile-command "make lock"
 
 lock:  ## Resolve pyproject.toml into the hashed locks (needs uv; ARGS=--upgrade moves the pins)
-	$(COMPILE) $(ARGS) pyproject.toml --extra simulator --extra infra --group dev -o requirements/test.txt
+	$(COMPILE) $(ARGS) pyproject.toml --extra simulator --extra tunnel --extra infra --group dev -o requirements/test.txt
 	$(COMPILE) pyproject.toml --extra simulator --group checkout -c requirements/test.txt -o requirements/run.txt
 	$(COMPILE) --group site -o requirements/site.txt
 	$(COMPILE) requirements/function.in -c requirements/test.txt -o function/requirements.txt

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -103,8 +104,22 @@ async def serve(plan: DispatchPlan, run_secret: str, clock: Clock, log: Log, rea
         await asyncio.gather(Sweeps(posts, plan, clock, log).run(), *(queue.run() for queue in queues))
 
 
-def _ready() -> None:
-    sys.stdout.write("dispatching\n")
+async def _until_stopped(plan: DispatchPlan, run_secret: str, log: Log) -> None:
+    """Until SIGTERM, and then say what is left: ``waiting {"handoffs": 1}``."""
+    clock = SystemClock()
+    work = asyncio.ensure_future(serve(plan, run_secret, clock, log, lambda: _say("dispatching")))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        file = TaskFile(plan.file, clock, timeout_s=2.0)
+        _say(f"waiting {msgspec.json.encode(await file.count()).decode()}")
+        await file.close()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
@@ -115,15 +130,13 @@ def main() -> None:
         plan = msgspec.json.decode(os.environ.get(PLAN, "") or "null", type=DispatchPlan)
         held = locked(plan.file)
         with held:
-            asyncio.run(serve(plan, run_secret, SystemClock(), log, _ready))
+            asyncio.run(_until_stopped(plan, run_secret, log))
     except msgspec.MsgspecError as error:
         sys.stderr.write(f"rtmskit dispatcher: {PLAN} is unusable: {error}\n")
         raise SystemExit(UNUSABLE) from None
     except QueueUnavailable as error:
         sys.stderr.write(f"rtmskit dispatcher: {error}\n")
         raise SystemExit(UNUSABLE) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ COMMANDS: dict[str, Row] = {
     "switches": Row("rtms_simulator.cli.fakes.switches:switches", "Look at the switches of the fakes, and set them in a running `up`."),
     "clock": Row("rtms_simulator.cli.fakes.clock:clock", "Read, advance or freeze the clock of a running `up`."),
     "reset": Row("rtms_simulator.cli.fakes.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),
+    "serve": Row("rtms_simulator.cli.service.serve:serve", "Run the real service on this machine, for the real Zoom and Recall."),
     "zoom-app": Row("rtms_simulator.cli.service.zoom_app:zoom_app", "Show what to enter at Zoom, step by step.", extra=""),
     "ca": Row("rtms_simulator.cli.service.ca:ca", "Show the certificate authority of this folder, and how to trust it."),
     "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix.", extra=""),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import LOCAL_QUEUES
@@ -21,17 +22,11 @@ KEPT_FROM_EACH = {
 }
 """What a role must never see, also when it stands in our own environment."""
 
-KEPT_FROM_BOTH = (
-    "RECALL_REGION",
-    "FUNCTION_TARGET",
-    "FUNCTION_SOURCE",
-    "FUNCTION_SIGNATURE_TYPE",
-    "FUNCTION_USE_ASGI",
-    "HOST",
-    "PORT",
-    "DEBUG",
-)
-"""What would change where the functions are, or whose Recall they call."""
+WHERE_AND_HOW = ("FUNCTION_TARGET", "FUNCTION_SOURCE", "FUNCTION_SIGNATURE_TYPE", "FUNCTION_USE_ASGI", "HOST", "PORT", "DEBUG")
+"""What would change where the functions are, and how they are served."""
+
+KEPT_FROM_BOTH = ("RECALL_REGION", *WHERE_AND_HOW)
+"""What would change that, or whose Recall they call."""
 
 
 _LOOK_EVERY_S = 0.05
@@ -102,12 +97,16 @@ class Wiring:
         return {name: value for name, value in whole.items() if value != ""}
 
 
+class Wired(Protocol):
+    """Says what a role is told."""
+
+    def environment(self, role: str, worker_url: str, inherited: Mapping[str, str]) -> dict[str, str]: ...
+
+
 class Function:
     """Both processes. `start` returns when each has answered its `/health`."""
 
-    def __init__(
-        self, wiring: Wiring, webhook: Port, worker: Port, clock: Clock, on_line: Callable[[str, str], None] | None = None
-    ) -> None:
+    def __init__(self, wiring: Wired, webhook: Port, worker: Port, clock: Clock, on_line: Callable[[str, str], None] | None = None) -> None:
         """`clock` must run in real time. `on_line(role, line)` gets every line that a process writes."""
         self.wiring = wiring
         self.webhook_url = f"http://{webhook.host}:{webhook.number}"

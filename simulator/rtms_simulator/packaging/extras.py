@@ -6,6 +6,7 @@ import importlib.util
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "simulator": ("av", "grpc", "numpy", "PIL", "python_multipart", "starlette", "trustme", "uvicorn", "websockets"),
+    "tunnel": ("ngrok",),
     "infra": ("pulumi", "pulumi_gcp"),
     "test": ("hypothesis", "pytest"),
 }

@@ -35,6 +35,8 @@ SKEW_LIMIT_S = 5.0
 LAST_RETRY_S = 85 * 60
 """Zoom's last retry. Whether it carries a new timestamp is not documented [inf: it may not]."""
 CERTIFICATE_DAYS = 14
+OPENING_TRIES = 8
+OPENING_PAUSE_S = 2.0
 
 Status = Literal["ok", "warn", "fail", "skip"]
 
@@ -230,12 +232,17 @@ def _rank(times: Sequence[float], share: float) -> float:
     return times[max(0, math.ceil(share * len(times)) - 1)]
 
 
+def is_local(given: str) -> bool:
+    """Whether it is a URL of this machine."""
+    return is_url(given) and urlsplit(given).hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def endpoint(given: str) -> str:
     """The webhook's whole URL: a bare host gets rtmskit's path. Raises BadInput."""
     if not is_url(given):
         raise BadInput(f"{given!r} is not a URL", "write it with https://, as `pulumi stack output webhookUrl` shows it.")
     url = urlsplit(given)
-    if url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if url.scheme == "http" and not is_local(given):
         raise BadInput(f"{given!r} is not encrypted", "use https: Zoom accepts nothing else, and plain http is for this machine only.")
     return given.rstrip("/") + ZOOM_PATH if url.path in ("", "/") else given
 
@@ -269,6 +276,29 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None) -> 
             raise Nobody(f"{url} does not answer: {detail}", "check the address, and that the endpoint runs.") from error
 
 
+async def findings(url: str, secret_token: str, count: int) -> list[Finding]:
+    """What the doctor finds at an endpoint that has just been opened: it may take a while until a tunnel leads there."""
+    from rtms_simulator.clock import Clock
+
+    clock, problem = Clock(), ""
+    for _ in range(OPENING_TRIES):
+        try:
+            return await _examined(url, secret_token, count, None)
+        except Nobody as error:
+            problem = error.message
+        await clock.sleep(OPENING_PAUSE_S)
+    return [Finding("reachable", "fail", problem, "look at the tunnel, and whether it leads to the webhook's port.")]
+
+
+def show(findings: Sequence[Finding]) -> None:
+    """One line for each, and what to do below it."""
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        click.echo(f"{finding.status:<4}  {finding.check:<{width}}  {finding.found}")
+        if finding.do:
+            click.echo(f"{'':<4}  {'':<{width}}  -> {finding.do}")
+
+
 @click.command()
 @click.argument("url")
 @click.option(
@@ -286,15 +316,11 @@ def doctor(url: str, secret_token: str | None, count: int, ca: str | None, as_js
     secret_token = checked_secret("--secret-token", secret_token)
     if not secret_token:
         raise BadInput("--secret-token is missing", "pass the app's Secret Token, or set ZOOM_SECRET_TOKEN.")
-    findings = run(_examined(whole, secret_token, count, ca))
-    failed = any(finding.status == "fail" for finding in findings)
+    found = run(_examined(whole, secret_token, count, ca))
+    failed = any(finding.status == "fail" for finding in found)
     if as_json:
-        click.echo(json.dumps({"url": whole, "ok": not failed, "checks": [asdict(finding) for finding in findings]}))
+        click.echo(json.dumps({"url": whole, "ok": not failed, "checks": [asdict(finding) for finding in found]}))
     else:
-        width = max(len(finding.check) for finding in findings)
-        for finding in findings:
-            click.echo(f"{finding.status:<4}  {finding.check:<{width}}  {finding.found}")
-            if finding.do:
-                click.echo(f"{'':<4}  {'':<{width}}  -> {finding.do}")
+        show(found)
     if failed:
         raise click.exceptions.Exit(1)

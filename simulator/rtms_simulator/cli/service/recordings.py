@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -142,6 +143,23 @@ def download(
     click.echo(f"{done.path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
 
 
+def _running_here(up_file: Path) -> dict[str, Any]:
+    """The `up` that runs here, or the `serve` if that has no worker. Raises Nobody."""
+    from rtms_simulator.cli.service.serve import SERVE_FILE
+
+    try:
+        described = find(up_file)
+    except Nobody as nobody:
+        with contextlib.suppress(Nobody):
+            return find(up_file.with_name(SERVE_FILE.name))
+        raise nobody from None
+    if described["worker_url"]:
+        return described
+    with contextlib.suppress(Nobody):
+        return find(up_file.with_name(SERVE_FILE.name))
+    raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker, or start `rtmskit serve` beside it.")
+
+
 def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:
     from rtms_simulator.errors import LinkRefusedError, WorkerRefusedError, WorkerUnreachableError
     from rtms_simulator.kit.worker_client import Recordings
@@ -153,10 +171,8 @@ def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[
         raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
     url = worker
     if not url:
-        described = find(up_file)
+        described = _running_here(up_file)
         url, token = described["worker_url"], described.get("worker_token") or token
-    if not url:
-        raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker.")
 
     async def whole() -> None:
         import httpx

@@ -37,7 +37,11 @@ ACCOUNT_EVENTS = ("rtms.concurrency_near_limit", "rtms.concurrency_limited")
 """RTMS events of no single product. `app_deauthorized` is not chosen here: Zoom sends it to every app's deauthorization endpoint."""
 
 
-def base_url(given: str) -> str:
+INFERRED = frozenset({"rtms:read:rtms_interrupted"})
+"""Scopes that are inferred: not in the quickstart's list."""
+
+
+def base_url(given: str, option: str = "--webhook-url") -> str:
     """The webhook's address without a path. Raises BadInput for what Zoom would not accept (webhooks doc: public https FQDN)."""
     try:
         url = urlsplit(given)
@@ -54,9 +58,7 @@ def base_url(given: str) -> str:
     elif url.query or url.fragment:
         wrong = "an endpoint has no query and no fragment here"
     if wrong:
-        raise BadInput(
-            f"--webhook-url {given!r}: {wrong}", "give the `webhookUrl` that `pulumi stack output` shows, or your tunnel's address."
-        )
+        raise BadInput(f"{option} {given!r}: {wrong}", "give the `webhookUrl` that `pulumi stack output` shows, or your tunnel's address.")
     return f"https://{url.netloc}"
 
 
@@ -73,6 +75,7 @@ def described(webhook_url: str, products: Sequence[str]) -> dict[str, Any]:
             "events": [*events, *ACCOUNT_EVENTS],
         },
         "scopes": {heading: list(scopes) for heading, scopes in SCOPES.items()},
+        "inferred_scopes": sorted(INFERRED),
         "copy": [
             {
                 "value": "Client ID",
@@ -97,7 +100,7 @@ def described(webhook_url: str, products: Sequence[str]) -> dict[str, Any]:
 def steps(app: dict[str, Any]) -> list[tuple[str, list[str]]]:
     """(what to do, its particulars), in Zoom's order."""
     subscription = app["event_subscription"]
-    copied = {entry["value"]: entry["key"] for entry in app["copy"]}
+    copied = {entry["value"]: f"{entry['key']}  or  {entry['variable']}" for entry in app["copy"]}
     return [
         ("Bring the Zoom client up to date: old ones do not offer RTMS.", []),
         (f"At https://marketplace.zoom.us choose Develop, Build App, {app['app_type']}.", []),
@@ -121,7 +124,11 @@ def steps(app: dict[str, Any]) -> list[tuple[str, list[str]]]:
         ),
         (
             'Scopes: Add Scopes, search "RTMS", tick (and for webinars, sessions, calls what stands under their heading):',
-            [f"{heading}:  {scope}" for heading, scopes in app["scopes"].items() for scope in scopes],
+            [
+                f"{heading}:  {scope}{'  [inferred]' if scope in INFERRED else ''}"
+                for heading, scopes in app["scopes"].items()
+                for scope in scopes
+            ],
         ),
         ("Local Test: Add App Now, Allow. The page after it says so when it worked.", []),
         (
@@ -129,6 +136,14 @@ def steps(app: dict[str, Any]) -> list[tuple[str, list[str]]]:
             [app["auto_start_url"]],
         ),
     ]
+
+
+def show(app: dict[str, Any]) -> None:
+    """The steps, numbered, with their particulars below them."""
+    for number, (what, particulars) in enumerate(steps(app), 1):
+        click.echo(f"{number:2}. {what}")
+        for particular in particulars:
+            click.echo(f"      {particular}")
 
 
 @click.command("zoom-app")
@@ -143,9 +158,6 @@ def zoom_app(webhook_url: str | None, products: Sequence[str], as_json: bool) ->
 
         click.echo(json.dumps(app))
         return
-    for number, (what, particulars) in enumerate(steps(app), 1):
-        click.echo(f"{number:2}. {what}")
-        for particular in particulars:
-            click.echo(f"      {particular}")
+    show(app)
     if not webhook_url:
         click.echo(f"\n{PLACEHOLDER} is a placeholder: deploy first, or start a tunnel, and name it with --webhook-url.", err=True)

@@ -106,7 +106,7 @@ class ColdStore:
     def __init__(self, refusals: int) -> None:
         self.refusals = refusals
 
-    def __call__(self, _url: str) -> "ColdStore":
+    def __call__(self, _url: str, _token: str) -> "ColdStore":
         return self
 
     async def every(self):

@@ -1,0 +1,105 @@
+"""What `rtmskit serve` shows while it runs: the hand-offs, each change of one, and what is unfinished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from rtms_simulator.kit.local_service import LocalService
+    from rtms_simulator.kit.worker_answers import HandOffRow
+
+EVERY_S = 1.0
+ROWS = 20
+OPEN = ("pending", "awaiting", "forgetting")
+"""States of a hand-off, of its recording and of an erasure that are no ends."""
+
+
+def unfinished(row: HandOffRow) -> str:
+    """What is still to come of a hand-off; "" if nothing is."""
+    if row.state == "pending":
+        return "not yet accepted by Recall"
+    return {"awaiting": "its recording is awaited", "forgetting": "its recording is being deleted"}.get(row.retrieval, "")
+
+
+def words(row: HandOffRow) -> str:
+    """One line: when, which meeting, where it stands, why."""
+    when = datetime.fromtimestamp(row.created_at / 1000, UTC).astimezone().strftime("%H:%M:%S")
+    stands = row.state if row.retrieval == "none" else f"{row.state}, recording {row.retrieval}"
+    return f"{when}  {row.product} {row.entity_id or row.id[:12]}  {stands}{f': {row.cause}' if row.cause else ''}"
+
+
+class LiveView:
+    """Looks at the worker's list, and tells of what has changed."""
+
+    def __init__(self, service: LocalService, tell: Callable[..., Any]) -> None:
+        self._service = service
+        self._tell = tell
+        self._seen: dict[str, tuple[str, str, str]] = {}
+
+    async def follow(self, left: dict[str, str]) -> None:
+        """Keep `left` (id -> what is still to come) as it is at the worker. Never returns."""
+        from rich.console import Console
+        from rich.live import Live
+
+        from rtms_simulator.clock import Clock
+
+        clock = Clock()
+        console = Console(stderr=True)
+        live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        if live is not None:
+            live.start()
+        try:
+            while True:
+                rows = await self._rows()
+                if rows is not None:
+                    self._compare(rows, left)
+                    if live is not None:
+                        live.update(_table(rows), refresh=True)
+                await clock.sleep(EVERY_S)
+        finally:
+            if live is not None:
+                live.stop()
+
+    async def _rows(self) -> list[HandOffRow] | None:
+        """The newest hand-offs; None while the worker does not answer."""
+        from rtms_simulator.errors import WorkerError
+        from rtms_simulator.kit.worker_client import Recordings
+
+        client, rows = Recordings(self._service.worker_url, self._service.run_secret), []
+        try:
+            async for row in client.every():
+                rows.append(row)
+                if len(rows) == ROWS:
+                    break
+        except WorkerError:
+            return None
+        finally:
+            await client.aclose()
+        return rows
+
+    def _compare(self, rows: list[HandOffRow], left: dict[str, str]) -> None:
+        for row in reversed(rows):
+            now = (row.state, row.retrieval, row.cause)
+            if self._seen.get(row.id) != now:
+                self._seen[row.id] = now
+                self._tell("handoff", words(row), row=row)
+            if still := unfinished(row):
+                left[row.id] = still
+            else:
+                left.pop(row.id, None)
+
+
+def _table(rows: list[HandOffRow]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("meeting", "state", "recording", "outstanding"):
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, (row.entity_id or row.id[:12], row.state, row.retrieval, unfinished(row))))
+    return table

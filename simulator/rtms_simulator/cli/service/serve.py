@@ -1,0 +1,226 @@
+"""`rtmskit serve`: the real service on this machine, for the real Zoom and the real Recall."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtms_simulator.cli.fakes import running
+from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import log_line
+from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
+from rtms_simulator.cli.service.env_template import write_template
+from rtms_simulator.cli.starting import explained, writable
+
+if TYPE_CHECKING:
+    from rtms_simulator.errors import ChildEndedError
+    from rtms_simulator.kit.local_service import LocalService
+    from rtms_simulator.kit.tunnel import NgrokTunnel
+
+SERVE_FILE = Path(".rtmskit/serve.json")
+ENV_FILE = Path(".env")
+DOCTOR_CHALLENGES = 3
+
+
+@click.command()
+@click.option("--init", is_flag=True, help="Write a template of the file of variables, and end.")
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file of variables. The environment's own come first. Default: .env, if it is there.",
+)
+@click.option("--tunnel", metavar="ngrok|URL", default="", help="How Zoom gets here: ngrok, or the https address of a tunnel of your own.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="The webhook's port, for the tunnel. 0: a free one."
+)
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".rtmskit/serve"),
+    show_default=True,
+    help="For records and queues. The next start here goes on with what they hold.",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Show every log line of the functions, not only NOTICE and above.")
+@running.of_up
+@as_json_option
+def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: Path, verbose: bool, up_file: Path, as_json: bool) -> None:
+    """Run the real service on this machine, for the real Zoom and Recall.
+
+    Webhook and worker run as in the cloud, with a file of records and a durable queue in place of Google's. Only the webhook's port is
+    for the tunnel; the worker takes calls from this machine with the secret of the run. Credentials come from the environment or a file
+    of variables (--init writes one; with a running `up --no-function` it is filled in for that). Ctrl-C says what is unfinished, and
+    the next start goes on with it.
+    """
+    if init:
+        write_template(env_file or ENV_FILE, up_file)
+        return
+    from rtms_simulator.kit.local_service import LocalService, ServicePlan
+
+    environment = _environment(env_file)
+    public = _public(tunnel)
+    writable("--directory", directory, directory)
+    file = up_file.with_name(SERVE_FILE.name)
+    with contextlib.suppress(Nobody):
+        other = running.find(file)
+        raise BadInput(
+            f"an `rtmskit serve` is running here already (process {other['pid']}, {file})", "end it, or start this one elsewhere."
+        )
+    plan = ServicePlan(directory, environment, port)
+    said = Said(as_json, verbose)
+    service = LocalService(plan, on_line=said.line)
+    try:
+        with explained():
+            run(_serve(service, public, file, said))
+    finally:
+        said.left(service)
+
+
+def _environment(env_file: Path | None) -> Mapping[str, str]:
+    """The file's variables, and over them our own. Raises BadInput."""
+    from rtms_simulator.kit.env_file import EnvFileError, read_env_file
+
+    if env_file is None and not ENV_FILE.exists():
+        return dict(os.environ)
+    try:
+        named = read_env_file(env_file or ENV_FILE)
+    except EnvFileError as error:
+        raise BadInput(str(error), "mend it; `rtmskit serve --init` writes a template.") from None
+    return {**named, **{name: value for name, value in os.environ.items() if value}}
+
+
+def _public(tunnel: str) -> str:
+    """ "ngrok", or the address of a tunnel without a path, or "". Raises BadInput."""
+    from rtms_simulator.cli.service.doctor import is_local
+    from rtms_simulator.cli.service.zoom_app import base_url
+
+    if tunnel == "ngrok":
+        from rtms_simulator import extras
+
+        if lacking := extras.missing("tunnel"):
+            raise BadInput(f"--tunnel ngrok needs the extra `tunnel` (not installed: {', '.join(lacking)})", extras.advice("tunnel"))
+        return tunnel
+    if not tunnel or is_local(tunnel):
+        return tunnel.rstrip("/")
+    return base_url(tunnel, option="--tunnel")
+
+
+def _is_routine(line: str) -> bool:
+    """Whether a log line is of a severity below NOTICE. What is no line of the log is shown."""
+    try:
+        return json.loads(line).get("severity") in ("DEBUG", "INFO")
+    except (ValueError, AttributeError):
+        return False
+
+
+class Said:
+    """What the person, or the program with --json, gets to see."""
+
+    def __init__(self, as_json: bool, verbose: bool) -> None:
+        self.as_json = as_json
+        self._verbose = verbose
+        self.unfinished: dict[str, str] | None = None
+
+    def line(self, who: str, line: str) -> None:
+        if self._verbose or (self.unfinished is not None and not _is_routine(line)):
+            log_line(who, line)
+
+    def event(self, kind: str, what: str, **fields: Any) -> None:
+        """One thing that happened: a line of JSON on stdout, or words on stderr."""
+        from rtms_simulator.cli.output import say_json
+
+        if self.as_json:
+            say_json({"event": kind, "what": what, **fields})
+        else:
+            click.echo(what, err=True)
+
+    def ended(self, end: ChildEndedError) -> None:
+        last = f": {end.lines[-1]}" if end.lines else ""
+        self.event("child_ended", f"{end}; starting it again{last}", name=end.name)
+
+    def left(self, service: LocalService) -> None:
+        """What the next start goes on with."""
+        if self.unfinished is None:
+            return
+        tasks = {name: count for name, count in service.left.items() if count}
+        if not self.unfinished and not tasks:
+            self.event("stopped", "Nothing is unfinished.", handoffs=[], tasks={})
+            return
+        lines = [f"  {id_[:12]}  {what}" for id_, what in self.unfinished.items()]
+        lines += [f"  {count} waiting in the queue {name}" for name, count in tasks.items()]
+        what = "\n".join(["Unfinished; the next `rtmskit serve` here goes on with it:", *lines])
+        self.event("stopped", what, handoffs=list(self.unfinished), tasks=tasks)
+
+
+async def _serve(service: LocalService, public: str, file: Path, said: Said) -> None:
+    from rtms_simulator.cli.service.live_view import LiveView
+    from rtms_simulator.clock import Clock
+    from rtms_simulator.kit.tunnel import WatchedAddress
+
+    clock, tunnel = Clock(), None
+    view = LiveView(service, said.event)
+    try:
+        await service.start()
+        running.write(file, service.described())
+        if public == "ngrok":
+            tunnel = await _ngrok(service, clock, said)
+        url = tunnel.url if tunnel else public
+        await _introduce(service, url, said)
+        said.unfinished = {}
+        watched = WatchedAddress(lambda: tunnel.url if tunnel else public, clock)
+        told = lambda note: said.event(f"tunnel_{note.kind}", note.what, url=note.url)  # noqa: E731
+        async with asyncio.TaskGroup() as together:
+            together.create_task(service.keep(said.ended))
+            together.create_task(view.follow(said.unfinished))
+            if url:
+                together.create_task(watched.watch(told))
+            if tunnel:
+                together.create_task(tunnel.keep(told))
+    finally:
+        running.remove(file)
+        if tunnel:
+            await tunnel.aclose()
+        await service.aclose()
+
+
+async def _ngrok(service: LocalService, clock: Any, said: Said) -> NgrokTunnel:
+    from rtms_simulator.errors import ChildEndedError
+    from rtms_simulator.kit.tunnel import NgrokTunnel
+
+    environment = {name: value for name, value in service.plan.environment.items() if name == "NGROK_AUTHTOKEN" and value}
+    domain = service.plan.environment.get("NGROK_DOMAIN", "")
+    tunnel = NgrokTunnel(service.port, environment, clock, domain=domain, on_line=lambda who, line: said.line(who, line))
+    try:
+        await tunnel.start()
+    except ChildEndedError as error:
+        last = error.lines[-1] if error.lines else str(error)
+        raise BadInput(f"the tunnel cannot be opened: {last}", "set NGROK_AUTHTOKEN (and NGROK_DOMAIN for a static domain).") from None
+    return tunnel
+
+
+async def _introduce(service: LocalService, url: str, said: Said) -> None:
+    """Addresses, the doctor's findings, and what to enter at Zoom."""
+    from rtms_simulator.cli.output import say_json
+    from rtms_simulator.cli.service import doctor, zoom_app
+
+    described = service.described() | {"endpoint": f"{url or service.webhook_url}/zoom-webhook"}
+    findings = await doctor.findings(described["endpoint"], service.plan.environment.get("ZOOM_SECRET_TOKEN", ""), DOCTOR_CHALLENGES)
+    if said.as_json:
+        say_json({"event": "started", **described, "checks": findings})
+        return
+    click.echo(f"Zoom's events go to    {described['endpoint']}")
+    click.echo(f"Recall's events go to  {url or service.webhook_url}/recall-webhook")
+    click.echo(f"Records and queues     {service.plan.directory}\n")
+    doctor.show(findings)
+    if url.startswith("https://"):
+        click.echo("\nAt Zoom:")
+        zoom_app.show(zoom_app.described(url, list(zoom_app.FAMILIES)))
+    elif not url:
+        click.echo("\nZoom cannot reach this machine without a tunnel: start again with --tunnel ngrok, or --tunnel https://...", err=True)
+    click.echo("\nHold a meeting. `rtmskit recordings list` in another terminal shows what was recorded. Ctrl-C ends it.", err=True)
