@@ -198,7 +198,7 @@ def test_the_worker_takes_nothing_without_the_secret_of_the_run_and_the_webhook_
 def _tunnel_pid(service: Serve) -> int:
     def look() -> int:
         for pid in descendants(service.process.pid):
-            if b"rtms_simulator.kit.ngrok_tunnel" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            if b"rtms_simulator.kit.serve.ngrok_tunnel" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
                 return pid
         return 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rtms_simulator.kit.local_service import LocalService
+    from rtms_simulator.kit.serve.local_service import LocalService
     from rtms_simulator.kit.worker_answers import HandOffRow
 
 EVERY_S = 1.0

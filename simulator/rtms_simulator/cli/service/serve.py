@@ -21,8 +21,8 @@ from rtms_simulator.cli.starting import explained, writable
 
 if TYPE_CHECKING:
     from rtms_simulator.errors import ChildEndedError
-    from rtms_simulator.kit.local_service import LocalService
-    from rtms_simulator.kit.tunnel import NgrokTunnel
+    from rtms_simulator.kit.serve.local_service import LocalService
+    from rtms_simulator.kit.serve.tunnel import NgrokTunnel
 
 SERVE_FILE = Path(".rtmskit/serve.json")
 ENV_FILE = Path(".env")
@@ -61,7 +61,7 @@ def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: 
     if init:
         write_template(env_file or ENV_FILE, up_file)
         return
-    from rtms_simulator.kit.local_service import LocalService, ServicePlan
+    from rtms_simulator.kit.serve.local_service import LocalService, ServicePlan
 
     environment = _environment(env_file)
     public = _public(tunnel)
@@ -73,7 +73,7 @@ def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: 
             f"an `rtmskit serve` is running here already (process {other['pid']}, {file})", "end it, or start this one elsewhere."
         )
     plan = ServicePlan(directory, environment, port)
-    said = Said(as_json, verbose)
+    said = ServeOutput(as_json, verbose)
     service = LocalService(plan, on_line=said.line)
     try:
         with explained():
@@ -84,7 +84,7 @@ def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: 
 
 def _environment(env_file: Path | None) -> Mapping[str, str]:
     """The file's variables, and over them our own. Raises BadInput."""
-    from rtms_simulator.kit.env_file import EnvFileError, read_env_file
+    from rtms_simulator.kit.serve.env_file import EnvFileError, read_env_file
 
     if env_file is None and not ENV_FILE.exists():
         return dict(os.environ)
@@ -119,7 +119,7 @@ def _is_routine(line: str) -> bool:
         return False
 
 
-class Said:
+class ServeOutput:
     """What the person, or the program with --json, gets to see."""
 
     def __init__(self, as_json: bool, verbose: bool) -> None:
@@ -158,10 +158,10 @@ class Said:
         self.event("stopped", what, handoffs=list(self.unfinished), tasks=tasks)
 
 
-async def _serve(service: LocalService, public: str, file: Path, said: Said) -> None:
+async def _serve(service: LocalService, public: str, file: Path, said: ServeOutput) -> None:
     from rtms_simulator.cli.service.live_view import LiveView
     from rtms_simulator.clock import Clock
-    from rtms_simulator.kit.tunnel import WatchedAddress
+    from rtms_simulator.kit.serve.tunnel import WatchedAddress
 
     clock, tunnel = Clock(), None
     view = LiveView(service, said.event)
@@ -189,9 +189,9 @@ async def _serve(service: LocalService, public: str, file: Path, said: Said) -> 
         await service.aclose()
 
 
-async def _ngrok(service: LocalService, clock: Any, said: Said) -> NgrokTunnel:
+async def _ngrok(service: LocalService, clock: Any, said: ServeOutput) -> NgrokTunnel:
     from rtms_simulator.errors import ChildEndedError
-    from rtms_simulator.kit.tunnel import NgrokTunnel
+    from rtms_simulator.kit.serve.tunnel import NgrokTunnel
 
     environment = {name: value for name, value in service.plan.environment.items() if name == "NGROK_AUTHTOKEN" and value}
     domain = service.plan.environment.get("NGROK_DOMAIN", "")
@@ -204,7 +204,7 @@ async def _ngrok(service: LocalService, clock: Any, said: Said) -> NgrokTunnel:
     return tunnel
 
 
-async def _introduce(service: LocalService, url: str, said: Said) -> None:
+async def _introduce(service: LocalService, url: str, said: ServeOutput) -> None:
     """Addresses, the doctor's findings, and what to enter at Zoom."""
     from rtms_simulator.cli.output import say_json
     from rtms_simulator.cli.service import doctor, zoom_app

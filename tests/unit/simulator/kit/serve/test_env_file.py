@@ -1,4 +1,4 @@
-"""`rtms_simulator.kit.env_file`: what people and their tools write."""
+"""`rtms_simulator.kit.serve.env_file`: what people and their tools write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.kit.env_file import EnvFileError, read_env_file
+from rtms_simulator.kit.serve.env_file import EnvFileError, read_env_file
 
 KINDS = {
     "plain": (b"A=b\n", {"A": "b"}),

@@ -1,4 +1,4 @@
-"""The process of a tunnel through ngrok: ``python -m rtms_simulator.kit.ngrok_tunnel PORT [DOMAIN]``.
+"""The process of a tunnel through ngrok: ``python -m rtms_simulator.kit.serve.ngrok_tunnel PORT [DOMAIN]``.
 
 A process of its own, so that its end can be seen and mended. It prints ``url https://...`` when the tunnel is there, and ends when it
 is not. The token stands in NGROK_AUTHTOKEN (ngrok docs, "ngrok Python SDK").

@@ -54,7 +54,7 @@ class NgrokTunnel:
 
     async def start(self) -> None:
         """Returns with `url`. Raises ChildEndedError (code 2: something must be set) or TimeoutError."""
-        argv = [sys.executable, "-m", "rtms_simulator.kit.ngrok_tunnel", str(self._port), *([self._domain] if self._domain else [])]
+        argv = [sys.executable, "-m", "rtms_simulator.kit.serve.ngrok_tunnel", str(self._port), *([self._domain] if self._domain else [])]
         child = self._child = Child("tunnel", argv, self._environment, self._clock, self._on_line)
         await child.start()
         deadline = self._clock.now() + URL_WITHIN_S
