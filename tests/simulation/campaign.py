@@ -11,10 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.simulation.coverage import SOMETIMES, met
-from tests.simulation.relay_world import HOSTILE, run, secrets_in
+from tests.simulation.relay_world import run, secrets_in
 
 STREAMS = 24
 CHUNK = 8
+_SUMS = ("seeds", "deliveries", "simulated_ms", "steps", "starts", "lost", "late", "doubled", "foreign", "leaks")
 YEAR_MS = 365.25 * 86_400_000
 
 
@@ -28,18 +29,26 @@ class Figures:
     steps: int = 0
     starts: int = 0
     lost: int = 0
+    late: int = 0
     doubled: int = 0
+    foreign: int = 0
     leaks: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    promptness: Counter[str] = field(default_factory=Counter)
+    weathers: Counter[str] = field(default_factory=Counter)
+    outages: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
     broken: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, other: Figures) -> None:
-        for name in ("seeds", "deliveries", "simulated_ms", "steps", "starts", "lost", "doubled", "leaks"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.outcomes += other.outcomes
+        self.promptness += other.promptness
+        self.weathers += other.weathers
+        self.outages += other.outages
         self.faults += other.faults
         self.met += other.met
         self.broken += other.broken
@@ -56,14 +65,18 @@ class Figures:
             f"deliveries       {self.deliveries:,} ({self.deliveries / max(self.seconds, 1e-9):,.0f} per second)",
             f"awaits           {self.steps:,}",
             f"simulated years  {self.simulated_ms / YEAR_MS:,.1f}",
+            "weather          " + ", ".join(f"{name} {count:,}" for name, count in sorted(self.weathers.items())),
+            "outages          " + ", ".join(f"{name} {count:,}" for name, count in sorted(self.outages.items())),
             "faults injected  "
             + ", ".join(f"{name} {count:,}" for name, count in sorted(self.faults.items()) if not name.startswith("crash:")),
             f"crashes          {crashes:,} at {sum(name.startswith('crash:') for name in self.faults)} kinds of await",
             "hand-offs        " + ", ".join(f"{name} {count:,}" for name, count in self.outcomes.most_common()),
+            "acked starts     " + ", ".join(f"{name} {count:,}" for name, count in self.promptness.most_common()),
             f"rare states      {len(SOMETIMES) - len(self.unmet)} of {len(SOMETIMES)} met"
             + "".join(f"; never: {name}" for name in self.unmet),
             f"secrets leaked   {self.leaks}",
-            f"lost {self.lost}, doubled {self.doubled}, broken promises {len(self.broken)}",
+            f"broken promises  {len(self.broken)}",
+            f"lost {self.lost}, late without excuse {self.late}, doubled unmarked {self.doubled}, foreign touched {self.foreign}",
         ]
         return "\n".join(lines)
 
@@ -72,14 +85,19 @@ def play(seeds: Iterable[int]) -> Figures:
     """Play these seeds in this process."""
     figures = Figures()
     for seed in seeds:
-        finished = run(seed, streams=STREAMS, chances=HOSTILE)
+        finished = run(seed, streams=STREAMS)
         figures.seeds += 1
         figures.deliveries += finished.deliveries
         figures.simulated_ms += finished.simulated_ms
         figures.steps += finished.world.steps
         figures.starts += finished.verdict.starts
         figures.lost += finished.verdict.lost
+        figures.late += finished.verdict.late
         figures.doubled += finished.verdict.doubled
+        figures.foreign += finished.verdict.foreign
+        figures.promptness += finished.verdict.promptness
+        figures.weathers[finished.weather.kind] += 1
+        figures.outages.update(f"{outage.part} {outage.kind}" for outage in finished.weather.outages)
         figures.outcomes += finished.verdict.outcomes
         figures.faults.update(finished.world.injected)
         figures.met += met(finished)

@@ -20,12 +20,19 @@ REVOKED = 8
 
 @dataclass(slots=True)
 class Verdict:
-    """What a run amounted to, and every promise it broke."""
+    """What a run amounted to, and every promise it broke.
+
+    `lost`: acknowledged starts without an end. `late`: not handed on in time, without an excuse. `doubled`: hand-offs with two MDCs that
+    are not marked unsure. `foreign`: recordings of others that were deleted or adopted. `promptness`: acknowledged starts by their excuse.
+    """
 
     broken: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
+    promptness: Counter[str] = field(default_factory=Counter)
     lost: int = 0
+    late: int = 0
     doubled: int = 0
+    foreign: int = 0
     starts: int = 0
 
     def breaks(self, promise: str, what: str) -> None:
@@ -103,6 +110,7 @@ def judge(
             verdict.breaks("G5", f"hand-off {key[:8]} exists, but no authentic delivery asked for it")
         _is_justified(verdict, key, fields, made.get(key, []), refused.get(key, []), heard_start[stream], heard_stop.get(stream), revoked)
     _nothing_left(verdict, revoked, made, archive, kept)
+    _nothing_foreign(verdict, history, handoffs, made, archive)
     return verdict
 
 
@@ -185,3 +193,27 @@ def _nothing_left(
     for name in archive:
         if name.partition("/")[0] in keys:
             verdict.breaks("G8", f"archived {name} of a revoked stream is still there")
+
+
+def _nothing_foreign(
+    verdict: Verdict,
+    history: Sequence[Event],
+    handoffs: Mapping[str, Mapping[str, Any]],
+    made: Mapping[str, list[Event]],
+    archive: Iterable[str],
+) -> None:
+    """G8: what is not ours is neither deleted, nor taken for a recording of a hand-off, nor copied."""
+    for event in history:
+        if event.who == "recall" and event.what == "deleted foreign":
+            verdict.foreign += 1
+            verdict.breaks("G8", f"{event.facts['recording']}, which is another's, was deleted")
+    ours = {key: {f"rec-{event.facts['mdc']}" for event in events} for key, events in made.items()}
+    for key, fields in handoffs.items():
+        strange = {recording["id"] for recording in fields.get("recordings", ())} - ours.get(key, set())
+        if strange:
+            verdict.foreign += 1
+            verdict.breaks("G8", f"hand-off {key[:8]} has taken {sorted(strange)} for its own")
+    for name in archive:
+        if name.partition("/")[0] not in made:
+            verdict.foreign += 1
+            verdict.breaks("G8", f"archived {name} belongs to no hand-off of ours")

@@ -30,7 +30,7 @@ def _lease_broken(run: Run) -> bool:
 
 
 def _new_key_after_507(run: Run) -> bool:
-    refused = {event.facts["handoff"] for event in run.world.history if event.who == "recall" and event.facts.get("status") == 507}
+    refused = {event.facts["handoff"] for event in run.world.history if event.what == "refused" and event.facts["status"] == 507}
     return any(event.what == "made" and event.facts["handoff"] in refused for event in run.world.history if event.who == "recall")
 
 

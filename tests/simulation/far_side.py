@@ -12,58 +12,26 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-from zlib import crc32
+from typing import Any
 
-from rtms_relay.errors import AlreadyArchived, AlreadyExists, QueueUnavailable, RecallUnavailable, Stale, StoreUnavailable
-from rtms_relay.ports import Answer, Archived, Collection, Path, Stored, Write
-from tests.simulation.world import Crashed, Ground, Instance, Process, outcome_of, pause, sleep
+from rtms_relay.errors import AlreadyArchived, AlreadyExists, RecallUnavailable, Stale, StoreUnavailable
+from rtms_relay.ports import Answer, Archived, Collection, Stored, Write
+from tests.simulation.fleet import Fleet
+from tests.simulation.world import Crashed, Ground, Instance, outcome_of, pause, sleep
 
 SECRET_TOKEN = "zoom-secret-token-of-the-world"
 CLIENT_ID = "client-of-the-world"
 CLIENT_SECRET = "client-secret-of-the-world"
 RECALL_KEY = "recall-key-of-the-world"
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"recall webhook secret of the world").decode()
+STORE_TIMEOUT_MS = 2_000.0
+"""How long an adapter waits for the database."""
+FOREIGN = tuple({"id": f"foreign-{number}", "status": {"code": "done"}, "metadata": {"somebody": "else"}} for number in range(3))
+"""Recordings of the same workspace that have nothing to do with this service."""
 ZOOM_RETRIES_S = (300, 1200, 3600)
 """Zoom webhooks, retries: 5, then 20, then 60 minutes after the attempt before."""
-
-
-class Service(Protocol):
-    """The service under test, as the far side reaches it: a status for each request, from a given instance."""
-
-    def webhook(self, instance: Instance, path: str, headers: Mapping[str, str], body: bytes) -> Awaitable[int]: ...
-
-    def worker(self, instance: Instance, path: str, body: bytes) -> Awaitable[int]: ...
-
-
-@dataclass(slots=True)
-class Fleet:
-    """The instances of the service that requests are spread over. A request's name decides which one takes it."""
-
-    ground: Ground
-    service: Service
-    webhooks: list[Instance]
-    workers: list[Instance]
-
-    def webhook(self, name: str, path: str, headers: Mapping[str, str], body: bytes) -> Process:
-        instance = _one_of(self.webhooks, name)
-        return self.ground.spawn(f"{path} {name}", self._serve(lambda: self.service.webhook(instance, path, headers, body)), instance)
-
-    def worker(self, name: str, path: str, body: bytes) -> Process:
-        instance = _one_of(self.workers, name)
-        return self.ground.spawn(f"{path} {name}", self._serve(lambda: self.service.worker(instance, path, body)), instance)
-
-    async def _serve(self, work: Callable[[], Awaitable[int]]) -> int:
-        status = await work()
-        await pause("answer")  # the work is done, the answer is not out yet: the worst moment to crash
-        return status
-
-
-def _one_of(instances: list[Instance], name: str) -> Instance:
-    # By name, not in turn: an explorer then meets the same state whatever was asked before.
-    return instances[crc32(name.encode()) % len(instances)]
 
 
 class MemoryStore:
@@ -73,6 +41,7 @@ class MemoryStore:
         self.ground = ground
         self.documents: dict[str, dict[str, tuple[int, Mapping[str, Any]]]] = {"handoffs": {}, "streams": {}, "unusable": {}, "marks": {}}
         self.down_until = 0
+        self.hangs_until = 0
 
     async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
         return (await self.commit([Write(collection, key, fields)]))[0]
@@ -142,6 +111,9 @@ class MemoryStore:
             await sleep(self.ground.delay(500, 4000), "store slow")
         if self.ground.fault("store outage"):
             self.down_until = self.ground.now_ms + int(self.ground.delay(2_000, 120_000))
+        if self.ground.now_ms < self.hangs_until:
+            await sleep(STORE_TIMEOUT_MS, "store hangs")
+            raise StoreUnavailable(f"{label}: no answer within 2 s")
         if self.ground.now_ms < self.down_until or self.ground.fault("store unavailable"):
             raise StoreUnavailable(f"{label}: injected")
 
@@ -187,71 +159,6 @@ class MemoryArchive:
 
 
 @dataclass(slots=True)
-class TaskQueue:
-    """Cloud Tasks: at least once, unordered, tasks of one name are one, backoff between tries, `max_attempts` of them.
-
-    Only looks get lost (`label` "retrievals"): Cloud Tasks keeps what it has taken.
-    """
-
-    ground: Ground
-    fleet: Fleet
-    outside: Instance
-    label: str = "handoffs"
-    max_attempts: int = 1_000
-    min_backoff_ms: int = 1_000
-    max_backoff_ms: int = 60_000
-    names: set[str] = field(default_factory=set)
-    unnamed: Counter[str] = field(default_factory=Counter)
-
-    async def enqueue(self, path: Path, body: bytes, *, not_before_ms: int | None = None, name: str = "") -> bool:
-        await pause("queue.enqueue")
-        if self.ground.fault("queue unavailable"):
-            self.ground.heard("no queue")
-            raise QueueUnavailable("injected")
-        new = not name or name not in self.names
-        if new:
-            if name:
-                self.names.add(name)
-            if self.label == "retrievals" and self.ground.fault("task lost"):
-                self.ground.note("queue", "task lost", path=path, task=f"{crc32(body):08x}")
-            else:
-                self._start(path, body, not_before_ms)
-                if self.ground.fault("task duplicated"):
-                    self._start(path, body, not_before_ms)
-        if self.ground.fault("queue answer lost"):
-            raise QueueUnavailable("enqueued, but the answer got lost")
-        return new
-
-    async def close(self) -> None:
-        return None
-
-    def _start(self, path: str, body: bytes, not_before_ms: int | None) -> None:
-        name = f"{self.label}:{crc32(body):08x}"
-        self.unnamed[name] += 1
-        name = f"{name}#{self.unnamed[name]}"
-        self.ground.spawn(f"task {name}", self._dispatch(name, path, body, not_before_ms), self.outside)
-
-    async def _dispatch(self, name: str, path: str, body: bytes, not_before_ms: int | None) -> None:
-        if not_before_ms is not None and not_before_ms > self.ground.now_ms:
-            await sleep(not_before_ms - self.ground.now_ms, "task schedule")
-        if self.ground.fault("task late"):
-            await sleep(self.ground.delay(5_000, 120_000), "task late")
-        backoff = self.min_backoff_ms
-        for attempt in range(self.max_attempts):
-            try:
-                status = await outcome_of(self.fleet.worker(f"{name}.{attempt}", path, body), 600_000)
-            except (Crashed, TimeoutError):
-                status = 599
-            self.ground.heard(status)
-            if 200 <= status < 300:
-                return
-            if attempt + 1 < self.max_attempts:
-                await sleep(backoff, "task backoff")
-                backoff = min(backoff * 2, self.max_backoff_ms)
-        self.ground.note("queue", "task dropped", path=path, task=f"{crc32(body):08x}")
-
-
-@dataclass(slots=True)
 class Mdc:
     """A Meeting Direct Connect that the model really made."""
 
@@ -266,7 +173,7 @@ class Mdc:
 class RecallModel:
     """Recall's create, idempotency, recordings and webhooks. The server goes on when its caller crashes or gives up."""
 
-    def __init__(self, ground: Ground, fleet: Fleet, outside: Instance, timeout_ms: int = 10_000) -> None:
+    def __init__(self, ground: Ground, fleet: Fleet, outside: Instance, timeout_ms: int = 15_000) -> None:
         self.ground = ground
         self.fleet = fleet
         self.outside = outside
@@ -279,9 +186,16 @@ class RecallModel:
         self.calls: Counter[str] = Counter()
         self.webhooks = True
         self.records = True
+        self.out_until = 0
+        self.out_kind = ""
 
     async def create(self, body: bytes, idempotency_key: str) -> Answer:
-        return await self._call(f"recall.create {idempotency_key[-8:]}", self._create(body, idempotency_key))
+        began = self.ground.now_ms
+        answer = await self._call(f"recall.create {idempotency_key[-8:]}", self._create(body, idempotency_key))
+        rtms = json.loads(body)["zoom_rtms"]
+        facts = {"stream": rtms["rtms_stream_id"], "urls": rtms["server_urls"], "began": began}
+        self.ground.note("recall", "tried", status=answer.status, failure=answer.failure, **facts)
+        return answer
 
     async def retrieve(self, mdc_id: str) -> Answer:
         return await self._call(f"recall.retrieve {mdc_id}", self._retrieve(mdc_id))
@@ -308,7 +222,7 @@ class RecallModel:
 
     async def _call(self, label: str, work: Any) -> Answer:
         self.calls[label] += 1
-        if self.ground.fault("recall unreachable"):
+        if self._out("unreachable") or self.ground.fault("recall unreachable"):
             work.close()
             await pause("recall unreachable")
             return Answer(0, failure="unreachable")
@@ -349,10 +263,13 @@ class RecallModel:
             await sleep(self.ground.delay(5_000, 40_000), "recall hangs")
         return answer
 
+    def _out(self, kind: str) -> bool:
+        return self.out_kind == kind and self.ground.now_ms < self.out_until
+
     def _refusal(self) -> Answer | None:
-        if self.ground.fault("recall 503"):
+        if self._out("503") or self.ground.fault("recall 503"):
             return Answer(503, b"<html>busy</html>")
-        if self.ground.fault("recall 429"):
+        if self._out("429") or self.ground.fault("recall 429"):
             return Answer(429, b"", retry_after_s=2.0)
         if self.ground.fault("recall 507"):
             return Answer(507, b'{"code":"out_of_bots"}')
@@ -366,7 +283,8 @@ class RecallModel:
         number = len(self.mdcs) + 1
         mdc = Mdc(f"mdc-{number:06}", handoff, request["zoom_rtms"]["rtms_stream_id"], key, self.ground.now_ms)
         self.mdcs[mdc.id] = mdc
-        self.ground.note("recall", "made", handoff=handoff, mdc=mdc.id, key=key, stream=mdc.stream)
+        urls = request["zoom_rtms"]["server_urls"]
+        self.ground.note("recall", "made", handoff=handoff, mdc=mdc.id, key=key, stream=mdc.stream, urls=urls)
         if self.records:
             self.ground.spawn(f"life:{mdc.id}", self._live(mdc), self.outside)
         return Answer(201, json.dumps({"id": mdc.id, "status": {"code": "connecting"}, "recordings": []}).encode())
@@ -442,16 +360,22 @@ class RecallModel:
 
     async def _recordings(self, key: str, value: str) -> Answer:
         await pause("recall.reads")
+        ignored = self.ground.fault("filter ignored")
         found = [
             self._shown(recording)
             for mdc in self.mdcs.values()
             for recording in mdc.recordings
-            if recording["metadata"].get(key) == value and recording["id"] not in self.deleted
+            if (ignored or recording["metadata"].get(key) == value) and recording["id"] not in self.deleted
         ]
+        if ignored:
+            found += [self._shown(recording) for recording in FOREIGN]
         return Answer(200, json.dumps({"next": None, "previous": None, "results": found}).encode())
 
     async def _delete(self, recording_id: str) -> Answer:
         await pause("recall.deletes")
+        if any(recording["id"] == recording_id for recording in FOREIGN):
+            self.ground.note("recall", "deleted foreign", recording=recording_id)
+            return Answer(204)
         known = any(recording["id"] == recording_id for mdc in self.mdcs.values() for recording in mdc.recordings)
         if not known or recording_id in self.deleted:
             return Answer(404, b'{"code":"not_found"}')
@@ -538,7 +462,7 @@ class ZoomModel:
             try:
                 status = await outcome_of(self.fleet.webhook(name, "/zoom-webhook", headers, body), self.deadline_ms)
             except (Crashed, TimeoutError):
-                continue
+                status = 599
             self._note(event, status, authentic=event.authentic and not forged)
 
     async def _deliver(self, name: str, event: ZoomEvent, copy: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -15,6 +15,7 @@ from rtms_relay.intake import Intake
 from rtms_relay.ports import Job, QueueName
 from rtms_relay.settings import Settings
 from rtms_relay.worker import Worker
+from rtms_simulator.kit.deployed import Deployed, deployed
 from tests.simulation.checker import REVOKED, Verdict, judge, view
 from tests.simulation.far_side import (
     CLIENT_ID,
@@ -22,54 +23,22 @@ from tests.simulation.far_side import (
     RECALL_KEY,
     SECRET_TOKEN,
     WEBHOOK_SECRET,
-    Fleet,
     MemoryArchive,
     MemoryStore,
     RecallModel,
-    TaskQueue,
     ZoomEvent,
     ZoomModel,
 )
-from tests.simulation.world import Chances, Ground, Instance, Process, Trap, World, sleep
+from tests.simulation.fleet import Fleet, Pool
+from tests.simulation.promptness import judge_acks, judge_promptness
+from tests.simulation.queues import Region, TaskQueue
+from tests.simulation.weather import Outage, Weather, draw, schedule
+from tests.simulation.world import Ground, Instance, Process, Trap, World, sleep
 
 SECRETS = (SECRET_TOKEN, CLIENT_SECRET, RECALL_KEY, WEBHOOK_SECRET)
-MINUTE_MS = 60_000
+COPY_DEADLINE_S = 1800
+"""How long `retrievals` waits for an answer: one may copy a long recording."""
 HORIZON_MS = 20 * 86_400_000
-
-HOSTILE = Chances(
-    faults={
-        "store slow": 0.004,
-        "store outage": 0.0003,
-        "store unavailable": 0.01,
-        "store answer lost": 0.01,
-        "queue unavailable": 0.01,
-        "queue answer lost": 0.01,
-        "task lost": 0.02,
-        "task duplicated": 0.05,
-        "task late": 0.03,
-        "recall unreachable": 0.02,
-        "recall answer lost": 0.03,
-        "recall hangs": 0.03,
-        "recall works long": 0.03,
-        "recall 503": 0.05,
-        "recall 429": 0.03,
-        "recall 507": 0.03,
-        "recall 400": 0.003,
-        "recall 401": 0.003,
-        "recall webhook lost": 0.05,
-        "recall webhook doubled": 0.05,
-        "nothing recorded": 0.05,
-        "download cut": 0.02,
-        "ack lost": 0.02,
-        "retry re-stamped": 0.5,
-    },
-    delays={"recall.works": (20.0, 3_000.0), "zoom sends": (5.0, 2_000.0), "recall.webhook": (50.0, 5_000.0)},
-    crash_rate=0.002,
-)
-"""What a bad month looks like, all at once."""
-
-CALM = Chances()
-"""Nothing goes wrong; only the order of things is drawn."""
 
 
 def webhook_settings() -> Settings:
@@ -88,8 +57,6 @@ def worker_settings() -> Settings:
         zoom_client_secret=CLIENT_SECRET,
         recall_api_key=RECALL_KEY,
         recall_base_url="https://us-east-1.recall.ai/api/v1",
-        recall_timeout_s=10.0,
-        retrieval_give_up_s=7_200.0,
         worker_url="https://worker.example",
     )
 
@@ -185,10 +152,16 @@ class RelayService:
         self._intakes: dict[str, Intake] = {}
         self._workers: dict[str, Worker] = {}
 
-    def connect(self, fleet: Fleet, outside: Instance, max_attempts: int = 1_000) -> None:
-        """The four queues, which deliver to the fleet."""
+    def connect(self, fleet: Fleet, outside: Instance, max_attempts: int = -1, numbers: Deployed | None = None) -> None:
+        """The four queues, which deliver to the fleet; with the deployed `numbers`, at their rates."""
+        regions = {"home": Region("home"), "second": Region("second")}
         names: tuple[QueueName, ...] = ("handoffs", "handoffs-second", "facts", "retrievals")
-        self.queues = {name: TaskQueue(self.ground, fleet, outside, name, max_attempts) for name in names}
+        for name in names:
+            region = regions["second" if name == "handoffs-second" else "home"]
+            queue = self.queues[name] = TaskQueue(self.ground, fleet, outside, name, region=region, max_attempts=max_attempts)
+            if numbers is not None:
+                queue.numbers = numbers.queues[name]
+                queue.deadline_ms = 1000 * (COPY_DEADLINE_S if name == "retrievals" else numbers.dispatch_deadline_s)
 
     async def webhook(self, instance: Instance, path: str, headers: Mapping[str, str], body: bytes) -> int:
         intake = self._intakes.get(instance.name)
@@ -285,6 +258,7 @@ class Run:
 
     seed: int
     world: World
+    weather: Weather
     verdict: Verdict
     store: MemoryStore
     lines: Lines
@@ -296,58 +270,114 @@ class Run:
         return "\n".join(str(event) for event in self.world.history)
 
 
-def run(seed: int, *, streams: int = 12, chances: Chances = HOSTILE, plan_of: Plan | None = None, archive: bool = True) -> Run:
-    """Play one seed to its rest and judge it."""
-    world = World(seed, chances)
-    random = world.random
-    store = MemoryStore(world)
-    lines = Lines()
-    service = RelayService(world, store, Seeded(random), lines)
-    skews = [int(random.uniform(-2_000, 2_000)) for _ in range(4)]
-    fleet = Fleet(
-        world,
-        service,
-        [Instance("webhook-1", skews[0]), Instance("webhook-2", skews[1])],
-        [Instance("worker-1", skews[2]), Instance("worker-2", skews[3])],
-    )
-    outside = Instance("world")
-    service.connect(fleet, outside)
-    service.recall = RecallModel(world, fleet, outside)
-    service.archive = MemoryArchive(world) if archive else None
+@dataclass(slots=True)
+class Place:
+    """All models of one world, wired to the service at the deployed numbers."""
+
+    world: World
+    store: MemoryStore
+    lines: Lines
+    service: RelayService
+    fleet: Fleet
+    recall: RecallModel
+    zoom: ZoomModel
+    scheduler_off_until: int = 0
+
+    @classmethod
+    def build(cls, world: World, *, archive: bool, warm: tuple[int, int]) -> Place:
+        """`warm`: how many webhooks and workers there are at first."""
+        numbers = deployed()
+        store, lines, outside = MemoryStore(world), Lines(), Instance("world")
+        service = RelayService(world, store, Seeded(world.random), lines)
+        webhooks, workers = (
+            Pool.deployed(world, role, numbers.functions[role], count, lambda: int(world.random.uniform(-2_000, 2_000)))
+            for role, count in zip(("webhook", "worker"), warm, strict=True)
+        )
+        fleet = Fleet(world, service, webhooks, workers)
+        service.connect(fleet, outside, numbers=numbers)
+        service.recall = RecallModel(world, fleet, outside)
+        service.archive = MemoryArchive(world) if archive else None
+        return cls(world, store, lines, service, fleet, service.recall, ZoomModel(world, fleet, outside))
+
+    def begin(self, outage: Outage, until: int) -> None:
+        """One part is out from now on."""
+        self.world.note("outage", outage.part, kind=outage.kind, queue=outage.queue, until=until)
+        match outage.part:
+            case "store":
+                name = "down_until" if outage.kind == "away" else "hangs_until"
+                setattr(self.store, name, max(getattr(self.store, name), until))
+            case "home" | "second":
+                self._begin_at_queues(outage, until)
+            case "scheduler":
+                self.scheduler_off_until = max(self.scheduler_off_until, until)
+            case "recall":
+                self.recall.out_kind, self.recall.out_until = outage.kind, until
+            case "cloud run":
+                self.fleet.refusal, self.fleet.refused_until = int(outage.kind), until
+            case _:
+                raise ValueError(f"{outage.part} has crashes, no outages")
+
+    def _begin_at_queues(self, outage: Outage, until: int) -> None:
+        if outage.queue:
+            queue = next(queue for name, queue in self.service.queues.items() if name == outage.queue)
+            name = {"paused": "paused_until", "asleep": "asleep_until", "ramps up": "ramps_until"}[outage.kind]
+            setattr(queue, name, max(getattr(queue, name), until))
+            return
+        region = self.service.queues["handoffs" if outage.part == "home" else "handoffs-second"].region
+        name = f"{outage.kind}_until"
+        setattr(region, name, max(getattr(region, name), until))
+
+    def heal(self) -> None:
+        """From now on nothing fails."""
+        self.world.note("world", "healed")
+        self.world.chances = replace(self.world.chances, faults={}, crash_rate=0.0)
+
+    def play(self, start: int) -> None:
+        """Until nothing moves and nothing is due; Cloud Scheduler sweeps every minute in which there is something to sweep."""
+        every = int(deployed().sweep_every_s * 1000)
+        world, store = self.world, self.store
+        while world.now_ms - start < HORIZON_MS:
+            ahead = [at for at in (world.next_at, store.next_due()) if at is not None]
+            if not ahead:
+                return
+            tick = int(max(world.now_ms, min(ahead))) // every * every + every
+            world.run(until_ms=tick)
+            world.now_ms = max(world.now_ms, tick)
+            if store.due_now() and tick >= self.scheduler_off_until:
+                world.at(tick, lambda tick=tick: self.fleet.worker(f"at {tick}", "/sweep", b"{}"))
+
+
+def run(seed: int, *, streams: int = 12, weather: Weather | None = None, plan_of: Plan | None = None, archive: bool = True) -> Run:
+    """Play one seed to its rest and judge it. `weather`: instead of the seed's own."""
+    weather = weather or draw(seed)
+    world = World(seed, weather.chances)
+    place = Place.build(world, archive=archive, warm=(world.random.randint(1, 3), world.random.randint(1, 3)))
     # A generator of its own, so that a story's shortened plan leaves the world's draws alone.
     script = plan_of or plan(Random(f"plan {seed}"), world.now_ms, streams)
-    service.recall.ends = script.ends
-    zoom = ZoomModel(world, fleet, outside)
-    for event in script.events:
-        zoom.happen(event)
+    place.recall.ends = script.ends
     start = world.now_ms
-    _play(world, fleet, store, start)
-    verdict = judge(
-        world.history,
-        records(store),
-        archive=service.archive.objects if service.archive else (),
-        kept=_kept(service.recall),
-    )
+    schedule(weather, start, world.at, place.begin)
+    world.at(start + weather.heal_ms, place.heal)
+    for event in script.events:
+        place.zoom.happen(event)
+    place.play(start)
+    verdict = judged(place)
+    judge_promptness(verdict, world.history)
+    if weather.kind not in ("swarm", "webhook"):
+        judge_acks(verdict, world.history)
     world.close()
-    return Run(seed, world, verdict, store, lines, zoom.deliveries, world.now_ms - start)
+    return Run(seed, world, weather, verdict, place.store, place.lines, place.zoom.deliveries, world.now_ms - start)
+
+
+def judged(place: Place) -> Verdict:
+    """The verdict on a world that has come to rest, but for its times."""
+    archive = place.service.archive
+    return judge(place.world.history, records(place.store), archive=archive.objects if archive else (), kept=_kept(place.recall))
 
 
 def records(store: MemoryStore) -> dict[str, dict[str, Any]]:
     """What the checker reads of each hand-off, by key."""
     return {key: view(fields) for key, (_, fields) in store.documents["handoffs"].items()}
-
-
-def _play(world: World, fleet: Fleet, store: MemoryStore, start: int) -> None:
-    """Until nothing moves and nothing is due; Cloud Scheduler sweeps every minute in which there is something to sweep."""
-    while world.now_ms - start < HORIZON_MS:
-        ahead = [at for at in (world.next_at, store.next_due()) if at is not None]
-        if not ahead:
-            return
-        tick = int(max(world.now_ms, min(ahead))) // MINUTE_MS * MINUTE_MS + MINUTE_MS
-        world.run(until_ms=tick)
-        world.now_ms = max(world.now_ms, tick)
-        if store.due_now():
-            world.at(tick, lambda tick=tick: fleet.worker(f"at {tick}", "/sweep", b"{}"))
 
 
 def _kept(recall: RecallModel) -> Sequence[str]:

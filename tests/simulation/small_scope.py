@@ -14,7 +14,8 @@ import msgspec
 
 from tests.simulation.checker import judge
 from tests.simulation.explorer import Branch, Explorer, Findings
-from tests.simulation.far_side import Fleet, MemoryStore, RecallModel, ZoomEvent, ZoomModel
+from tests.simulation.far_side import MemoryStore, RecallModel, ZoomEvent, ZoomModel
+from tests.simulation.fleet import Fleet
 from tests.simulation.relay_world import RelayService, records
 from tests.simulation.world import Event, Instance
 
@@ -82,7 +83,7 @@ class StreamScene:
         branch = self.branch
         self.store = MemoryStore(branch)
         service = RelayService(branch, self.store, StillToken(branch), lambda *_, **__: None)
-        fleet = Fleet(branch, service, [Instance("webhook-1"), Instance("webhook-2")], [Instance("worker-1"), Instance("worker-2")])
+        fleet = Fleet.of_two(branch, service)
         outside = Instance("world")
         service.connect(fleet, outside, max_attempts=3)
         del service.queues["handoffs-second"]  # the copy is the same task once more, which a scene of its own has

@@ -16,7 +16,8 @@ from random import Random
 from typing import Any
 
 from tests.simulation.far_side import SECRET_TOKEN, ZoomEvent, sign
-from tests.simulation.relay_world import HOSTILE, Plan, Run, plan, run
+from tests.simulation.relay_world import Plan, Run, plan, run
+from tests.simulation.weather import Outage, Weather, draw
 from tests.simulation.world import Chances
 
 START_MS = 1_700_000_000_000
@@ -30,28 +31,28 @@ class Story:
 
     seed: int
     plan: Plan
-    chances: Chances
+    weather: Weather
     broken: tuple[str, ...]
     told: str
 
 
 def replay(story: Story) -> Run:
     """Play a story again."""
-    return run(story.seed, plan_of=story.plan, chances=story.chances)
+    return run(story.seed, plan_of=story.plan, weather=story.weather)
 
 
-def shortest(seed: int, *, streams: int = 24, chances: Chances = HOSTILE, budget_s: float = 60.0) -> Story:
+def shortest(seed: int, *, streams: int = 24, budget_s: float = 60.0) -> Story:
     """The smallest failing run found around a failing seed within the budget. Raises ValueError if the seed does not fail."""
     script = plan(Random(f"plan {seed}"), START_MS, streams)
-    best = _fails(seed, script, chances)
+    best = _fails(seed, script, draw(seed))
     if best is None:
         raise ValueError(f"seed {seed} breaks no promise")
     until = time.monotonic() + budget_s
     shrunk = True
     while shrunk and time.monotonic() < until:
         shrunk = False
-        for smaller_plan, smaller_chances in _smaller(best):
-            found = next((story for k in range(TRIES) if (story := _fails(best.seed + k, smaller_plan, smaller_chances)) is not None), None)
+        for smaller_plan, smaller_weather in _smaller(best):
+            found = next((story for k in range(TRIES) if (story := _fails(best.seed + k, smaller_plan, smaller_weather)) is not None), None)
             if found is not None:
                 best, shrunk = found, True
                 break
@@ -60,27 +61,37 @@ def shortest(seed: int, *, streams: int = 24, chances: Chances = HOSTILE, budget
     return best
 
 
-def _fails(seed: int, script: Plan, chances: Chances) -> Story | None:
-    finished = run(seed, plan_of=script, chances=chances)
+def _fails(seed: int, script: Plan, weather: Weather) -> Story | None:
+    finished = run(seed, plan_of=script, weather=weather)
     if not finished.verdict.broken:
         return None
-    return Story(seed, script, chances, tuple(finished.verdict.broken), finished.story())
+    return Story(seed, script, weather, tuple(finished.verdict.broken), finished.story())
 
 
-def _smaller(story: Story) -> Iterator[tuple[Plan, Chances]]:
-    events, ends, chances = story.plan.events, story.plan.ends, story.chances
+def _smaller(story: Story) -> Iterator[tuple[Plan, Weather]]:
+    events, ends, weather = story.plan.events, story.plan.ends, story.weather
     streams = sorted({event.stream for event in events})
     if len(streams) > 1:
         for stream in streams:
-            yield Plan([event for event in events if event.stream == stream], ends), chances
-    for fault in chances.faults:
-        yield story.plan, dataclasses.replace(chances, faults={name: rate for name, rate in chances.faults.items() if name != fault})
-    if chances.crash_rate:
-        yield story.plan, dataclasses.replace(chances, crash_rate=0.0)
+            yield Plan([event for event in events if event.stream == stream], ends), weather
+    for milder in _milder(weather):
+        yield story.plan, milder
     for index, event in enumerate(events):
-        yield Plan([*events[:index], *events[index + 1 :]], ends), chances
+        yield Plan([*events[:index], *events[index + 1 :]], ends), weather
         for plainer in _plainer(event):
-            yield Plan([*events[:index], plainer, *events[index + 1 :]], ends), chances
+            yield Plan([*events[:index], plainer, *events[index + 1 :]], ends), weather
+
+
+def _milder(weather: Weather) -> Iterator[Weather]:
+    """Without one of its faults, its crashes, one of its outages."""
+    chances = weather.chances
+    for fault in chances.faults:
+        fewer = {name: rate for name, rate in chances.faults.items() if name != fault}
+        yield dataclasses.replace(weather, chances=dataclasses.replace(chances, faults=fewer))
+    if chances.crash_rate:
+        yield dataclasses.replace(weather, chances=dataclasses.replace(chances, crash_rate=0.0))
+    for outage in weather.outages:
+        yield dataclasses.replace(weather, outages=tuple(other for other in weather.outages if other is not outage))
 
 
 def _plainer(event: ZoomEvent) -> Iterator[ZoomEvent]:
@@ -101,11 +112,7 @@ def write(story: Story, path: Path) -> None:
     document = {
         "seed": story.seed,
         "broken": list(story.broken),
-        "chances": {
-            "faults": dict(story.chances.faults),
-            "delays": {label: list(delay) for label, delay in story.chances.delays.items()},
-            "crash_rate": story.chances.crash_rate,
-        },
+        "weather": dataclasses.asdict(story.weather),
         "ends": story.plan.ends,
         "events": [{**dataclasses.asdict(event), "body": event.body.decode()} for event in story.plan.events],
         "requests": [_request(event) for event in sorted(story.plan.events, key=lambda event: event.event_ts)],
@@ -123,15 +130,16 @@ def _request(event: ZoomEvent) -> dict[str, Any]:
 def read(path: Path) -> Story:
     """Load what `write` saved."""
     document = json.loads(path.read_text(encoding="utf-8"))
-    chances = document["chances"]
+    weather = document["weather"]
+    chances = weather.pop("chances")
+    chances["delays"] = {label: (low, high) for label, (low, high) in chances["delays"].items()}
+    for name in ("default_delay", "crash_of"):
+        chances[name] = tuple(chances[name])
+    outages = tuple(Outage(**outage) for outage in weather.pop("outages"))
     return Story(
         seed=document["seed"],
         plan=Plan([ZoomEvent(**{**event, "body": event["body"].encode()}) for event in document["events"]], document["ends"]),
-        chances=Chances(
-            faults=chances["faults"],
-            delays={label: (low, high) for label, (low, high) in chances["delays"].items()},
-            crash_rate=chances["crash_rate"],
-        ),
+        weather=Weather(**weather, chances=Chances(**chances), outages=outages),
         broken=tuple(document["broken"]),
         told="\n".join(document["told"]),
     )

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 40
 HUNTERS = {
     "simulation": f"from tests.simulation.campaign import play; sys.exit(3 if any(play([seed]).broken for seed in range({SEEDS})) else 0)",
+    "rush": "from tests.simulation.rush import rush; sys.exit(3 if rush().verdict.broken else 0)",
     "small scope": """
 from tests.simulation.explorer import Violation
 from tests.simulation.small_scope import SCENES, explore
@@ -26,6 +27,7 @@ except Violation:
 }
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     function = tmp_path / "function"
@@ -55,7 +57,7 @@ def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
             bug.hunter,
         ]
         caught = 1
-    found = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=110, check=False)
+    found = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert found.returncode == caught, f"{bug.name}: not caught by {bug.hunter}\n{found.stdout[-2000:]}{found.stderr[-2000:]}"
 
 

@@ -114,6 +114,7 @@ class Ground(Protocol):
         ...
 
 
+_NO_FACTS: Mapping[str, Any] = {}
 _pauses: dict[str, Trap] = {}
 
 
@@ -148,12 +149,16 @@ async def outcome_of(process: Process, timeout_ms: float | None = None) -> Any:
 
 @dataclass(slots=True)
 class Chances:
-    """How often things go wrong and how long they take. Rates are probabilities per occasion; 0 switches a fault off."""
+    """How often things go wrong and how long they take. Rates are probabilities per occasion; 0 switches a fault off.
+
+    `crash_of`: which instances crash, by how their names begin.
+    """
 
     faults: Mapping[str, float] = field(default_factory=dict)
     delays: Mapping[str, Delay] = field(default_factory=dict)
     default_delay: Delay = (0.2, 8.0)
     crash_rate: float = 0.0
+    crash_of: tuple[str, ...] = ("webhook", "worker")
 
 
 class World:
@@ -188,6 +193,7 @@ class World:
         rate = self.chances.faults.get(label, 0.0)
         if rate and self.random.random() < rate:
             self.injected[label] = self.injected.get(label, 0) + 1
+            self.history.append(Event(self.now_ms, "fault", label, _NO_FACTS))
             return True
         return False
 
@@ -257,7 +263,7 @@ class World:
             self._leave(process, ("raised", error))
             return
         chances = self.chances
-        if chances.crash_rate and process.instance.name != "world" and self.random.random() < chances.crash_rate:
+        if chances.crash_rate and process.instance.name.startswith(chances.crash_of) and self.random.random() < chances.crash_rate:
             label = f"crash:{trap.label}"
             self.injected[label] = self.injected.get(label, 0) + 1
             self.crash(process.instance)

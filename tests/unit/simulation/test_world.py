@@ -14,7 +14,7 @@ async def steps(world: World, name: str, count: int) -> int:
 
 
 def play(seed: int, crash_rate: float = 0.0) -> list[str]:
-    world = World(seed, Chances(crash_rate=crash_rate))
+    world = World(seed, Chances(crash_rate=crash_rate, crash_of=("a", "b", "c")))
     for name in ("a", "b", "c"):
         world.spawn(name, steps(world, name, 5), Instance(name))
     world.run()
