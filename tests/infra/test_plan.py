@@ -33,3 +33,9 @@ def test_a_preview_refuses_what_protection_forbids(runner: Runner) -> None:
     planned = runner.act(world, configured(databaseLocation="nam5"), "preview")
     assert planned.of("refuse") == {"database"}
     assert "protected" in " ".join(planned.errors)
+
+
+def test_a_preview_shows_everything_that_protection_forbids(runner: Runner) -> None:
+    world = runner.act(EMPTY, configured())
+    planned = runner.act(world, {**configured(), "gcp:project": "another-project"}, "preview")
+    assert planned.of("refuse") == {"database", "archive", "queue-handoffs", "queue-handoffs-second", "queue-facts", "queue-retrievals"}

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from rtms_infra.rehearsal.cloud import Cloud
+from tests.infra.deployment import Runner, warm
 from tests.pulumi_engine import binary
 from tests.pulumi_engine.stacks import EngineStack, engine_stack
 
@@ -30,3 +31,11 @@ def cloud() -> Cloud:
 def stack(engine: None, cloud: Cloud, tmp_path: Path) -> Iterator[EngineStack]:
     with engine_stack(cloud, tmp_path / "stack") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def runner() -> Generator[Runner]:
+    """The in-process engine, warm."""
+    warm().start()
+    yield warm()
+    warm().close()

@@ -48,6 +48,8 @@ class EngineStack:
     def __init__(self, stack: automation.Stack, folder: Path) -> None:
         self._stack = stack
         self.folder = folder
+        self.refused: frozenset[str] = frozenset()
+        """Names of what protection held in the last command."""
 
     def set(self, config: Mapping[str, str]) -> None:
         """Replace the stack's configuration. Keys are full (`rtmskit:name`, `gcp:project`); those of `SECRET_NAMES` are set as secrets.
@@ -63,27 +65,36 @@ class EngineStack:
         file.write_text(yaml.safe_dump(written))
 
     def preview(self) -> list[Step]:
-        steps = _Steps()
-        self._stack.preview(on_event=steps)
-        return steps.steps
+        with self._watched() as watch:
+            self._stack.preview(on_event=watch)
+        return watch.steps
 
     def up(self) -> list[Step]:
-        steps = _Steps()
-        self._stack.up(on_event=steps)
-        return steps.steps
+        with self._watched() as watch:
+            self._stack.up(on_event=watch)
+        return watch.steps
 
     def refresh(self) -> list[Step]:
-        steps = _Steps()
-        self._stack.refresh(on_event=steps)
-        return steps.steps
+        with self._watched() as watch:
+            self._stack.refresh(on_event=watch)
+        return watch.steps
 
     def destroy(self, *, unplanned: bool = False) -> list[Step]:
         """`pulumi destroy`: planned first, which is where protection refuses it. `unplanned`: with `--skip-preview`."""
-        steps = _Steps()
         if not unplanned:
-            self._stack.destroy(preview_only=True)
-        self._stack.destroy(on_event=steps)
-        return steps.steps
+            with self._watched() as watch:
+                self._stack.destroy(preview_only=True, on_event=watch)
+        with self._watched() as watch:
+            self._stack.destroy(on_event=watch)
+        return watch.steps
+
+    @contextmanager
+    def _watched(self) -> Generator[_Watch]:
+        watch = _Watch()
+        try:
+            yield watch
+        finally:
+            self.refused = frozenset(watch.refused)
 
     def outputs(self) -> dict[str, Any]:
         return {name: output.value for name, output in self._stack.outputs().items()}
@@ -97,26 +108,37 @@ def _typed(text: str) -> Any:
     return json.loads(text) if text.startswith("[") else text
 
 
-class _Steps:
-    """Collects the steps of one run from the engine's events."""
+class _Watch:
+    """Collects the steps of one command from the engine's events, and what it refused."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self.refused: set[str] = set()
 
     def __call__(self, event: events.EngineEvent) -> None:
-        planned = event.resource_pre_event
+        planned, said = event.resource_pre_event, event.diagnostic_event
         if planned is not None:
             data = planned.metadata
             self.steps.append(Step(str(getattr(data.op, "value", data.op)), data.urn, data.type, tuple(data.diffs or ())))
+        if said is not None and said.urn and said.severity == "error" and "protect" in said.message:
+            self.refused.add(said.urn.rpartition("::")[2])
 
 
 def changes(steps: list[Step]) -> dict[str, str]:
-    """Name of each resource of Google's that is not left as it is -> `create`, `update`, `replace` or `delete`."""
+    """Name of each resource of Google's that does not stay as it is ->
+    `create`, `update`, `delete`, `replace, old first`, `replace, new first`."""
     done: dict[str, str] = {}
     for step in steps:
-        if step.type.startswith("gcp:") and step.operation not in ("same", "refresh", "read"):
-            done[step.name] = "replace" if "replace" in step.operation else step.operation
+        if not step.type.startswith("gcp:") or step.operation in ("same", "refresh", "read", "replace"):
+            continue
+        if step.operation in REPLACING:
+            done.setdefault(step.name, REPLACING[step.operation])  # the first of the two steps shows the order
+        else:
+            done[step.name] = step.operation
     return done
+
+
+REPLACING = {"delete-replaced": "replace, old first", "create-replacement": "replace, new first"}
 
 
 def _copy(folder: Path) -> Path:

@@ -6,32 +6,10 @@ import pytest
 from pulumi.automation.errors import CommandError
 
 from rtms_infra.rehearsal.cloud import Cloud
-from tests.infra.deployment import EXAMPLES, SECRETS, configured, example
-from tests.pulumi_engine.stacks import EngineStack, changes
+from tests.infra.deployment import SECRETS, configured
+from tests.pulumi_engine.stacks import EngineStack
 
 pytestmark = pytest.mark.timeout(600)
-
-WEEKS_S = 40 * 86_400
-"""Longer than Google blocks any name."""
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_preview_up_second_up_refresh_destroy_and_up_again(stack: EngineStack, cloud: Cloud, name: str) -> None:
-    stack.set(example(name))
-    planned = changes(stack.preview())
-    assert set(planned.values()) == {"create"}
-    assert cloud.resources == {}, "a preview must create nothing"
-    assert changes(stack.up()) == planned
-    assert changes(stack.up()) == {}
-    assert changes(stack.refresh()) == {}
-    assert changes(stack.preview()) == {}
-    stack.set({**example(name), "rtmskit:protect": "false"})
-    stack.up()
-    stack.destroy()
-    cloud.pass_time(WEEKS_S)
-    # The Workload Identity pool is never deleted, so it stands in the way of its id: docs/tear-down.md names this key as the way back.
-    stack.set({**example(name), "rtmskit:githubPool": "github-2"})
-    assert set(changes(stack.up())) == set(planned)
 
 
 def test_a_destroy_of_a_protected_stack_is_refused_as_a_whole(stack: EngineStack, cloud: Cloud) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rtms_infra.rehearsal.normal import stored
 from rtms_infra.rehearsal.provider import Provider, State, short
-from rtms_infra.rehearsal.update import Update, World
+from rtms_infra.rehearsal.update import Registration, Step, Update, World
 
 NOT_YET = ""
 """The id of what does not exist; Pulumi's SDK takes it, and every missing output, for unknown during a preview."""
@@ -35,3 +35,8 @@ class Plan(Update):
     def __init__(self, world: World, project: str) -> None:
         super().__init__(world, project)
         self.provider = Planning(world.cloud, project)
+
+    def _refuse(self, registration: Registration, sentence: str) -> None:
+        """A preview goes on after what protection forbids, so that it shows all of it."""
+        self.steps.append(Step("refuse", registration.name, registration.type, sentence))
+        self.errors.append(f"{registration.name}: {sentence}")

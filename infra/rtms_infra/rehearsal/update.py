@@ -135,18 +135,21 @@ class Update:
 
     def _replace(self, new: Registration, old: Held, paths: tuple[str, ...], old_first: bool) -> State:
         if old.registration.protect and new.protect:
-            raise Refused(f"{new.name} is protected: it cannot be replaced because of {', '.join(paths)}")
+            self._refuse(new, f"{new.name} is protected: it cannot be replaced because of {', '.join(paths)}")
         if not old_first:
             self._old.append(self.world.held.pop(new.urn))
             return self._create(new, "replace", "new first", paths)
         dependents = self._replaced_with(new.urn)
         for held in dependents:
             if held.registration.protect:
-                raise Refused(f"{held.registration.name} is protected, and would be deleted with {new.name}")
+                self._refuse(held.registration, f"{held.registration.name} is protected, and would be deleted with {new.name}")
         for held in [*reversed(dependents), old]:
             self._delete(held)
             self._gone.add(held.registration.urn)
         return self._create(new, "replace", "old first", paths)
+
+    def _refuse(self, registration: Registration, sentence: str) -> None:
+        raise Refused(sentence)
 
     def _replaced_with(self, urn: str) -> list[Held]:
         """Everything that depends on it through a property whose change replaces, near or far, in the order of registration."""

@@ -1,0 +1,131 @@
+"""What each command of Pulumi does to each example stack, asked of both engines in the same words.
+
+docs/plans.md prints what the in-process engine says; test_plans.py and test_keys.py hold Pulumi's own engine against it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pulumi.automation.errors import CommandError
+
+from rtms_infra.rehearsal.cloud import Cloud
+from tests.infra.deployment import EMPTY, Runner, World, example
+from tests.pulumi_engine.stacks import EngineStack, changes
+
+Verb = Literal["preview", "up", "refresh", "destroy"]
+WEEKS_S = 40 * 86_400
+"""Longer than Google blocks any name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`changes`: name -> what is done with it, in the words of `stacks.changes`. `refused`: what protection holds, then nothing else."""
+
+    changes: Mapping[str, str] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        if self.refused:
+            return "refused: " + ", ".join(f"`{name}`" for name in sorted(self.refused))
+        counts = Counter(self.changes.values())
+        return ", ".join(f"{counts[verb]} {word}" for verb, word in WORDS.items() if counts[verb]) or "nothing"
+
+
+WORDS = {
+    "create": "created",
+    "update": "updated",
+    "replace, old first": "replaced (old first)",
+    "replace, new first": "replaced (new first)",
+    "delete": "deleted",
+}
+
+
+class Engine(Protocol):
+    """One stack in one engine."""
+
+    def does(self, verb: Verb, config: Mapping[str, str]) -> Plan: ...
+
+    def waits(self, seconds: float) -> None: ...
+
+
+class PulumisOwn:
+    """The real engine."""
+
+    def __init__(self, stack: EngineStack, cloud: Cloud) -> None:
+        self._stack, self._cloud = stack, cloud
+
+    def does(self, verb: Verb, config: Mapping[str, str]) -> Plan:
+        self._stack.set(config)
+        try:
+            return Plan(changes(getattr(self._stack, verb)()))
+        except CommandError:
+            if not self._stack.refused:
+                raise
+            return Plan(refused=self._stack.refused)
+
+    def waits(self, seconds: float) -> None:
+        self._cloud.pass_time(seconds)
+
+
+class InProcess:
+    """The engine of tests/infra. `world` is what was done so far."""
+
+    def __init__(self, runner: Runner, world: World = EMPTY) -> None:
+        self._runner, self.world = runner, world
+        self._waited_s = 0.0
+
+    def does(self, verb: Verb, config: Mapping[str, str]) -> Plan:
+        after = self._runner.act(self.world, config, verb, pass_time=self._waited_s)
+        if refused := frozenset(after.of("refuse")):
+            return Plan(refused=refused)
+        if verb == "refresh":
+            return Plan(dict.fromkeys(after.errors, "update"))
+        assert after.errors == (), after.errors
+        if verb != "preview":
+            self.world, self._waited_s = after, 0.0
+        done = [step for step in after.steps if step.type.startswith("gcp:") and step.verb != "same"]
+        words = {"forget": "delete", "replace": "replace, "}
+        # What is only forgotten is a deletion in Pulumi's words: what Google keeps of it is the provider's business.
+        return Plan({step.name: words.get(step.verb, step.verb) + (step.how if step.verb == "replace" else "") for step in done})
+
+    def waits(self, seconds: float) -> None:
+        self._waited_s += seconds
+
+
+def first(engine: Engine, name: str) -> Iterator[tuple[str, Plan]]:
+    """The commands of a first day: each with what it plans or does."""
+    config = example(name)
+    yield "`preview`", engine.does("preview", config)
+    yield "`up`", engine.does("up", config)
+    yield "`preview` again", engine.does("preview", config)
+    yield "`up` again", engine.does("up", config)
+    yield "`refresh`", engine.does("refresh", config)
+
+
+def last(engine: Engine, name: str) -> Iterator[tuple[str, Plan]]:
+    """The commands of the last one, and of another beginning."""
+    config = example(name)
+    if config.get("rtmskit:protect") != "false":
+        yield "`destroy`", engine.does("destroy", config)
+    unprotected = {**config, "rtmskit:protect": "false"}
+    yield "`up` with `protect: false`", engine.does("up", unprotected)
+    yield "`destroy` after it", engine.does("destroy", unprotected)
+    engine.waits(WEEKS_S)
+    # The Workload Identity pool is never deleted, so it stands in the way of its id: docs/tear-down.md names this key as the way back.
+    yield "`up` 40 days later", engine.does("up", {**config, "rtmskit:githubPool": "github-2"})
+
+
+def table(runner: Runner, names: tuple[str, ...]) -> str:
+    """Markdown: a row for each command, a column for each stack."""
+    columns: dict[str, dict[str, Plan]] = {}
+    for name in names:
+        engine = InProcess(runner)
+        columns[name] = {**dict(first(engine, name)), **dict(last(engine, name))}
+    labels = list(max(columns.values(), key=len))
+    rows = [f"| {label} | " + " | ".join(str(columns[name].get(label, "")) for name in names) + " |" for label in labels]
+    head = "| command | " + " | ".join(f"`{name}`" for name in names) + " |"
+    return "\n".join([head, "| --- |" + " --- |" * len(names), *rows])
