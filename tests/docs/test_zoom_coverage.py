@@ -75,7 +75,34 @@ def test_every_row_names_code_and_a_test() -> None:
     headings = set(re.findall(r"^## (.+)$", PAGE, re.MULTILINE)) - {"The life of a stream", "What is inferred"}
     every = [row for heading in headings for row in rows(heading)]
     assert len(every) > 20
-    assert [row for row in every if not (re.search(r"\.py:\w+`", row[2]) and re.search(r"tests/.+::test_", row[3]))] == []
+    assert [row for row in every if not (re.search(r"\.py:\w+`", row[2]) and re.search(r"tests/.+::[tT]est_?\w", row[3]))] == []
+
+
+LABELS = {"documented", "documented, in part", "sample", "inferred", "unknown"}
+NOVEMBER = (
+    *("V2 is released", "`event_code`", "SRT", "encryption", "several individual video", "transcript rewind", "TLS 1.2", "event reference"),
+    *("Contact Center", "CONSUMER_ANSWERED", "Phone", "refusal reasons", "second signaling", "`server_urls`", "event WebSocket"),
+    *("plain meeting events", "chat groups", "chat metadata", "content_type"),
+)
+
+
+def test_every_fact_of_november_2026_has_its_row_and_evidence() -> None:
+    found = rows("November 2026")
+    assert len(found) == len(NOVEMBER)
+    for row, words in zip(found, NOVEMBER, strict=True):
+        assert words in row[0]
+        evidence, _, more = row[1].partition("; ")
+        assert evidence in LABELS, row
+        assert not more or {label for label in LABELS if f"*{label}*" in more}, row
+
+
+def test_the_pages_cited_are_the_new_ones() -> None:
+    texts = [*CODE.glob("zoom/**/*.py"), ROOT / "docs/evidence/zoom.md", ROOT / "docs/zoom-coverage.md"]
+    cited = "\n".join(path.read_text() for path in texts).lower()
+    for page in ("universal events", "session events", "contact center events"):
+        assert page in cited
+    assert '"event reference"' not in cited
+    assert "rtms event reference" not in cited
 
 
 def test_the_diagram_is_the_table() -> None:

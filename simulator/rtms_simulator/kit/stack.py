@@ -163,7 +163,7 @@ class Stack:
                 self._running.callback(port.release)
             if plan.own_state:
                 self._remove_state()
-        self._authority = CertificateAuthority(plan.directory.resolve() / "tls")
+        self._authority = CertificateAuthority.of_folder(plan.directory)
         self._tls = Tls(self._authority) if plan.tls else None
         app = ZoomApp(own.client_id, own.client_secret, own.secret_token)
         self.faults = FaultBook()

@@ -38,8 +38,13 @@ class CertificateAuthority:
             _write(self.ca_file, pem)
             _write(self.bundle_file, _public_authorities() + b"\n" + pem)
 
+    @classmethod
+    def of_folder(cls, directory: Path) -> CertificateAuthority:
+        """The authority of a working folder (`.rtmskit`), the same for every command that serves TLS there (`up`, `meeting play`, ...)."""
+        return cls(directory.resolve() / "tls")
+
     def context_for(self, *names: str) -> ssl.SSLContext:
-        """What a server needs to be `names` (DNS names, also `*.example.com`), over TLS 1.2 or later."""
+        """What a server needs to be `names` (DNS names, also `*.example.com`, or IP addresses), over TLS 1.2 or later."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._authority.issue_cert(*names).configure_cert(context)

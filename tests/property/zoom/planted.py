@@ -18,6 +18,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "simulator/rtms_simulator"
 EXACT = "tests/property/zoom/test_exactness.py::test_media_is_exact_to_the_packet"
+MACHINE = "tests/property/zoom/test_stream_machine.py::TestStream"
 UNIT = "tests/unit/simulator/zoom"
 PROTOCOL = f"{UNIT}/rtms/test_protocol.py::"
 ROSTER = f"{UNIT}/meeting/test_roster.py::"
@@ -37,6 +38,20 @@ class Planted(NamedTuple):
 
 
 PLANTED: tuple[Planted, ...] = (
+    Planted(
+        "a change of the clock's rate forgets what has passed since the last one",
+        "clock.py",
+        "        self._base += (mono - self._mono) * self.rate\n",
+        "",
+        MACHINE,
+    ),
+    Planted(
+        "pictures come twice after their socket broke and came back in the same moment",
+        "zoom/rtms/stream.py",
+        "self._resume_ms.get((kind, user_id), 0)",
+        "0 if kind is MediaType.VIDEO else self._resume_ms.get((kind, user_id), 0)",
+        MACHINE,
+    ),
     Planted(
         "packets overtake the stop that comes before them",
         "zoom/meeting/timeline.py",
@@ -229,7 +244,7 @@ def outcome(planted: Planted, killer: str) -> int:
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
         file = copy / planted.file
         file.write_text(file.read_text().replace(planted.before, planted.after, 1))
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "--timeout", "60", killer]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "--timeout", "900", killer]
         environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
         run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         # A test that is stopped by its time limit has seen nothing, though pytest's exit code is that of a failure.

@@ -38,8 +38,11 @@ ADA = Person(1, "Ada", "host")
 DURATION_S = 12.0
 
 
+@dataclass(frozen=True)
 class GridMedia:
     """A packet each step of its kind; its data says when it is."""
+
+    duration_s: float = DURATION_S
 
     def packets(
         self, media_type: int, params: Mapping[str, Any], *, start_ms: int = 0, user_id: int | None = None
@@ -47,7 +50,7 @@ class GridMedia:
         kind = {1: "audio", 2: "video", 8: "transcript"}[int(media_type)]
         step = STEP_MS[kind]
         first = start_ms // step if kind == "audio" else -(-start_ms // step)
-        for number in range(first, int(DURATION_S * 1000) // step):
+        for number in range(first, int(self.duration_s * 1000) // step):
             at_ms = number * step
             extra = {"start_time": at_ms, "end_time": at_ms, "language": 9, "attribute": 1}
             yield MediaPacket(at_ms, media_type, 1, "Ada", str(at_ms).encode(), step, extra)

@@ -180,7 +180,7 @@ def _own_zoom(
     request: PlayRequest, credentials: tuple[str, str, str], settings: Sequence[str], *, tls: bool, port: int
 ) -> tuple[Zoom, ResolvedPlay]:
     """A Zoom that is not started yet, and what it will play. Raises BadInput."""
-    from rtms_simulator.cli.service.ca import DEFAULT_FOLDER, folder_of
+    from rtms_simulator.cli.service.ca import DEFAULT_FOLDER
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import InputError, PortTakenError
     from rtms_simulator.kit.control.switches import by_vendor, changed
@@ -194,7 +194,7 @@ def _own_zoom(
     try:
         resolved = resolve(request)
         Port("the RTMS server", number=port).release()
-        authority = Tls(CertificateAuthority(folder_of(DEFAULT_FOLDER))) if tls else None
+        authority = Tls(CertificateAuthority.of_folder(DEFAULT_FOLDER)) if tls else None
         # The receiver may remember the streams of an earlier play, so ids must be new unless a seed was given.
         seed = drawn_seed(clock) if request.seed is None else resolved.scenario.seed
         zoom = Zoom(clock, ZoomApp(*credentials), seed=seed, port=port, tls=authority)

@@ -49,11 +49,6 @@ CLIENTS: tuple[Trust, ...] = (
 )
 
 
-def folder_of(directory: Path) -> Path:
-    """Where the authority of that folder is kept: `up` and `meeting play` use the same."""
-    return directory.resolve() / "tls"
-
-
 _DIRECTORY = click.option(
     "--directory", type=click.Path(path_type=Path), default=DEFAULT_FOLDER, show_default=True, help="As of `up` and `meeting play`."
 )
@@ -71,7 +66,7 @@ def path(directory: Path, as_json: bool) -> None:
     """Print the file of the authority; it is made if there is none yet."""
     from rtms_simulator.serving.authority import CertificateAuthority
 
-    authority = CertificateAuthority(folder_of(directory))
+    authority = CertificateAuthority.of_folder(directory)
     if as_json:
         say_json({"ca_file": str(authority.ca_file), "bundle_file": str(authority.bundle_file)})
     else:
@@ -85,7 +80,7 @@ def help_(directory: Path, as_json: bool) -> None:
     """Say how each client is told to trust it: the variable, or the command."""
     from rtms_simulator.serving.authority import CertificateAuthority
 
-    authority = CertificateAuthority(folder_of(directory))
+    authority = CertificateAuthority.of_folder(directory)
     rows = [
         {"client": one.client, "how": _filled(one.how, authority), "note": _filled(one.note, authority)} for one in CLIENTS
     ]  # fmt: skip

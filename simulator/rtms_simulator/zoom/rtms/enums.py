@@ -1,4 +1,5 @@
-"""Zoom's numbers and their names: every enumeration of the RTMS protocol (Zoom "RTMS data types" and "event reference").
+"""Zoom's numbers and their names: every enumeration of the RTMS protocol (Zoom "RTMS data types", "Universal events",
+"Session events" and "Contact Center events").
 
 Each class is one table of the documentation. Names are Zoom's own; numbers are what travels.
 """

@@ -1,4 +1,4 @@
-"""The first message of every RTMS socket: reading it, and the signature in it (Zoom "work with streams", RTMS event reference).
+"""The first message of every RTMS socket: reading it, and the signature in it (Zoom "work with streams", RTMS "Universal events").
 
 Pure. A client's message is arbitrary bytes; whatever is wrong with it becomes a status code, never an exception that escapes.
 """

@@ -1,4 +1,4 @@
-"""Media packets as RTMS messages 14 to 18, encoded by hand because they are nearly all of the traffic (RTMS event reference, C.3).
+"""Media packets as RTMS messages 14 to 18, encoded by hand because they are nearly all of the traffic (RTMS "Universal events", C.3).
 
 Pure. Nothing in a packet but its timestamp depends on when a meeting takes place, so the parts around it are made once per packet.
 """

@@ -72,3 +72,20 @@ def test_two_that_begin_together_use_one(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert set(made) == {(tmp_path / "ca.pem").read_text()}
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(tmp_path: Path) -> None:
+    authority = CertificateAuthority.of_folder(tmp_path)
+    server = authority.context_for("localhost")
+    assert server.minimum_version is ssl.TLSVersion.TLSv1_2
+    client = ssl.create_default_context(cafile=str(authority.ca_file))
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert handshake(server, client, "localhost") == "TLSv1.2"
+
+
+def test_an_address_can_be_served_beside_a_name(tmp_path: Path) -> None:
+    authority = CertificateAuthority.of_folder(tmp_path)
+    assert authority.ca_file == tmp_path / "tls/ca.pem"
+    client = ssl.create_default_context(cafile=str(CertificateAuthority.of_folder(tmp_path).ca_file))
+    server = authority.context_for("localhost", "127.0.0.1")
+    assert handshake(server, client, "localhost") == handshake(server, client, "127.0.0.1") == "TLSv1.3"
