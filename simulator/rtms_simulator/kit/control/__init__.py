@@ -1,5 +1,4 @@
-"""The control plane of a stack: what `control` serves, said of the fakes that run. Its face is `operations`."""
+"""The control plane of a stack: what `control` serves, said of the fakes that run. Its face is `all.operations`.
 
-from rtms_simulator.kit.control.all import Fakes, operations
-
-__all__ = ["Fakes", "operations"]
+Nothing is imported here: `kit.scenarios` needs its table of switches, and the operations need `kit.scenarios`.
+"""

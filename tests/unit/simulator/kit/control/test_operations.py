@@ -11,7 +11,7 @@ import standardwebhooks
 from tests.unit.simulator.recall.workbench import body
 
 from rtms_simulator.control import answers
-from rtms_simulator.kit.control import operations
+from rtms_simulator.kit.control.all import operations
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.kit.control.meetings import MeetingResource
 
