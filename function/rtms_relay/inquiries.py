@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from rtms_relay import recall
 from rtms_relay.errors import BadRequest, NotFound, RecallUnavailable
 from rtms_relay.handoff.record import HandOff
-from rtms_relay.recall import Link
+from rtms_relay.recall import Link, View
 from rtms_relay.recordings import Recordings, Unanswered
 from rtms_relay.records import Records
 
@@ -67,15 +68,7 @@ class Inquiries:
         if artifact is not None and artifact not in recall.LINKS:
             raise BadRequest(f"artifact must be one of {', '.join(recall.LINKS)}")
         handoff = await self._known(key)
-        if handoff.erasure.on:
-            raise NotFound("the stream was revoked and its recording deleted")
-        if not _may_have(handoff):
-            reason = f" ({handoff.attempt.reason})" if handoff.attempt.reason else ""
-            raise NotFound(f"no recording: the hand-off is {handoff.attempt.state}{reason}")
-        try:
-            views = (await self._recordings.seen(handoff)).ours
-        except Unanswered as failure:
-            raise RecallUnavailable(str(failure)) from None
+        views = await self._views(handoff)
         names = (artifact,) if artifact else ("video_mixed", "audio_mixed")
         for name in names:
             for view in views:
@@ -83,6 +76,18 @@ class Inquiries:
                     return view.links[name]
         statuses = ", ".join(sorted({view.recording.status for view in views})) or handoff.retrieval.reason or "none were made yet"
         raise NotFound(f"no {' or '.join(names)} to download; recordings: {statuses}")
+
+    async def _views(self, handoff: HandOff) -> Sequence[View]:
+        """Our recordings as Recall shows them now. Raises `NotFound` if there cannot be one, `RecallUnavailable`."""
+        if handoff.erasure.on:
+            raise NotFound("the stream was revoked and its recording deleted")
+        if not _may_have(handoff):
+            reason = f" ({handoff.attempt.reason})" if handoff.attempt.reason else ""
+            raise NotFound(f"no recording: the hand-off is {handoff.attempt.state}{reason}")
+        try:
+            return (await self._recordings.seen(handoff)).ours
+        except Unanswered as failure:
+            raise RecallUnavailable(str(failure)) from None
 
     async def _known(self, key: str) -> HandOff:
         handoff = await self._records.handoff(key) if _KEY.fullmatch(key) else None

@@ -6,7 +6,7 @@ the stream can no longer be joined: an error answer never saves a start, since Z
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from rtms_relay.errors import NotAuthentic, QueueUnavailable
 from rtms_relay.handoff.keys import stream_key
 from rtms_relay.handoff.retrieval import FINAL
 from rtms_relay.logs import redact
-from rtms_relay.ports import Clock, Jobs, Log, QueueName, Queues, Severity
+from rtms_relay.ports import Clock, Job, Jobs, Log, QueueName, Queues, Severity
 from rtms_relay.replies import Reply
 from rtms_relay.settings import Settings
 from rtms_relay.tolerant import Unusable
@@ -102,18 +102,22 @@ class Intake:
         if "handoffs-second" in self._queues:
             copies.append(("handoffs-second", "second", now + budgets.SECOND_REGION_DELAY_MS))
         running = [self._jobs.start(self._copy(queue, start, copy, at, patience_ms), f"enqueue {queue}") for queue, copy, at in copies]
-        open_ = list(running)
-        while open_ and not any(job.done() and job.result() for job in running):
-            await self._jobs.any_done(open_)
-            open_ = [job for job in running if not job.done()]
-        if open_:
-            await some_done(self._jobs, self._clock, budgets.ACK_SLACK_MS / 1000, open_, "the other queue")
+        await self._first_taken(running)
         taken = [queue for (queue, _, _), job in zip(copies, running, strict=True) if job.done() and job.result()]
         if not taken:
             raise QueueUnavailable("no hand-off queue took the start")
         notes = self._notes(event, "enqueued") | {"queues": taken}
         self._log("NOTICE", "start_acked", **notes)
         return Reply({"status": "enqueued", "stream": notes["stream"]}, notes)
+
+    async def _first_taken(self, running: Sequence[Job[bool]]) -> None:
+        """Return once a queue took its copy and the other one had a moment more, or when none did."""
+        open_ = list(running)
+        while open_ and not any(job.done() and job.result() for job in running):
+            await self._jobs.any_done(open_)
+            open_ = [job for job in running if not job.done()]
+        if open_:
+            await some_done(self._jobs, self._clock, budgets.ACK_SLACK_MS / 1000, open_, "the other queue")
 
     async def _copy(self, queue: QueueName, start: tasks.Start, copy: tasks.Copy, at: int | None, patience_ms: float) -> bool:
         """Whether a queue took its copy in the end."""

@@ -205,16 +205,7 @@ def verify_webhook(secrets: Sequence[str], headers: Iterable[tuple[str, str]], b
     Both header families count, `webhook-*` (workspace secret) and `svix-*` (per-endpoint secret), any of the secrets, and any
     of the signatures, of which there are several during rotation.
     """
-    named: dict[str, list[str]] = {}
-    for name, value in headers:
-        named.setdefault(name.lower(), []).append(value)
-    family = next((f for f in ("webhook", "svix") if f"{f}-signature" in named), None)
-    if family is None:
-        raise NotAuthentic("the headers webhook-id, webhook-timestamp and webhook-signature (or svix-*) are required")
-    wanted = [named.get(f"{family}-{part}", []) for part in ("id", "timestamp", "signature")]
-    if any(len(values) != 1 for values in wanted):
-        raise NotAuthentic(f"{family}-id, {family}-timestamp and {family}-signature must come once each")
-    message_id, timestamp, signatures = (values[0] for values in wanted)
+    family, (message_id, timestamp, signatures) = _signature_headers(headers)
     if not _MESSAGE_ID.fullmatch(message_id) or not _TIMESTAMP.fullmatch(timestamp):
         raise NotAuthentic(f"{family}-id or {family}-timestamp is malformed")
     if abs(now_ms - int(timestamp) * 1000) > WEBHOOK_TOLERANCE_S * 1000:  # costs nothing, so it comes before the signature
@@ -225,6 +216,20 @@ def verify_webhook(secrets: Sequence[str], headers: Iterable[tuple[str, str]], b
     if not any(matches):
         raise NotAuthentic(f"{family}-signature does not match the body", hint="is its secret in RECALL_WEBHOOK_SECRETS?")
     return message_id
+
+
+def _signature_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, list[str]]:
+    """The family, and its id, timestamp and signatures."""
+    named: dict[str, list[str]] = {}
+    for name, value in headers:
+        named.setdefault(name.lower(), []).append(value)
+    family = next((f for f in ("webhook", "svix") if f"{f}-signature" in named), None)
+    if family is None:
+        raise NotAuthentic("the headers webhook-id, webhook-timestamp and webhook-signature (or svix-*) are required")
+    wanted = [named.get(f"{family}-{part}", []) for part in ("id", "timestamp", "signature")]
+    if any(len(values) != 1 for values in wanted):
+        raise NotAuthentic(f"{family}-id, {family}-timestamp and {family}-signature must come once each")
+    return family, [values[0] for values in wanted]
 
 
 def parse_webhook(body: bytes) -> RecallEvent | Unusable:

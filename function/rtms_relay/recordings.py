@@ -179,14 +179,18 @@ class Recordings:
                 raise Unanswered(answer)
         if everywhere or (mdc_id is None and not handoff.retrieval.recordings):
             shown.sort_out(await self._with_metadata(handoff.key), (handoff.key,))
-        for known in handoff.retrieval.recordings:
-            if known.id not in shown.ours and known.id not in shown.foreign and known.status != "deleted":
-                # One that was read before was listed by our own MDC, or had our metadata.
-                shown.sort_out([await self._known(known, handoff.key)], (None, handoff.key) if known.read else (handoff.key,))
+        await self._add_known(handoff, shown)
         if shown.foreign:
             what = "Recall showed recordings that are not ours; they are left alone"
             self._log("ALERT", "foreign_recordings", count=len(shown.foreign), what=what, **ids(handoff))
         return Seen(tuple(shown.ours.values()), tuple(sorted(shown.foreign)), mdc_status)
+
+    async def _add_known(self, handoff: HandOff, shown: _Sorted) -> None:
+        """Read those known by id that no list has shown."""
+        for known in handoff.retrieval.recordings:
+            if known.id not in shown.ours and known.id not in shown.foreign and known.status != "deleted":
+                # One that was read before was listed by our own MDC, or had our metadata.
+                shown.sort_out([await self._known(known, handoff.key)], (None, handoff.key) if known.read else (handoff.key,))
 
     async def _with_metadata(self, key: str) -> list[View]:
         views: list[View] = []

@@ -84,11 +84,7 @@ class Records:
         for number in range(_TRIES):
             stored = await self._get("streams", initial.key)
             facts: Facts = initial if stored is None else _read(stored, documents.read_facts)
-            versions: dict[str, str] = {}
-            before: dict[str, HandOff] = {}
-            for key in keys(facts):
-                if (document := await self._get("handoffs", key)) is not None:
-                    before[key], versions[key] = _read(document, documents.read_handoff), document.version
+            before, versions = await self._handoffs(keys(facts))
             change = decide(facts, before)
             writes = (
                 [self._write(change.facts, None if stored is None else stored.version)] if stored is None or change.facts != facts else []
@@ -99,6 +95,15 @@ class Records:
                 return Changed(change.facts, tuple((before.get(key), after) for key, after in change.handoffs.items()), change.result)
             await self._spread(number)
         raise StoreUnavailable(f"streams/{initial.key} changes faster than it can be written")
+
+    async def _handoffs(self, keys: Iterable[str]) -> tuple[dict[str, HandOff], dict[str, str]]:
+        """Those of the hand-offs that there are, and their versions."""
+        versions: dict[str, str] = {}
+        before: dict[str, HandOff] = {}
+        for key in keys:
+            if (document := await self._get("handoffs", key)) is not None:
+                before[key], versions[key] = _read(document, documents.read_handoff), document.version
+        return before, versions
 
     async def due(self, now: int, limit: int) -> list[HandOff]:
         """Hand-offs whose `due_at` has come. A record that cannot be read is logged and left out."""

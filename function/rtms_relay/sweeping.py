@@ -5,7 +5,7 @@ Once a day it sends one harmless task through every queue, since a queue that no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rtms_relay import budgets, tasks
@@ -53,7 +53,15 @@ class Sweep:
         working = [
             self._jobs.start(self._finish(handoff, began + budgets.SWEEP_BUDGET_MS), f"sweep {handoff.key[:8]}") for handoff in pending
         ]
-        overdue = [handoff for handoff in due if handoff.look_at is not None and handoff.look_at <= now]
+        enqueued, looked = await self._look_at_all([one for one in due if one.look_at is not None and one.look_at <= now], now, began)
+        await all_done(self._jobs, working)
+        await (self._probes.send(now) if probe else self._probes.check(now))
+        counts = {"due": len(due), "handoffs": len(pending), "enqueued": enqueued, "looked": looked}
+        self._log("WARNING" if looked or pending else "INFO", "sweep", **counts)
+        return counts
+
+    async def _look_at_all(self, overdue: Iterable[HandOff], now: int, began: float) -> tuple[int, int]:
+        """How many looks were enqueued, and how many made here: no more than a sweep has time for."""
         looked = 0
         enqueued = 0
         for handoff in overdue:
@@ -62,11 +70,7 @@ class Sweep:
             elif looked < budgets.SWEEP_LOOKS and self._clock.monotonic_ms() - began < budgets.SWEEP_BUDGET_MS:
                 looked += 1
                 await self._look(handoff)
-        await all_done(self._jobs, working)
-        await (self._probes.send(now) if probe else self._probes.check(now))
-        counts = {"due": len(due), "handoffs": len(pending), "enqueued": enqueued, "looked": looked}
-        self._log("WARNING" if looked or pending else "INFO", "sweep", **counts)
-        return counts
+        return enqueued, looked
 
     async def _finish(self, handoff: HandOff, until_ms: float) -> None:
         try:

@@ -171,6 +171,20 @@ def verify(secrets: Sequence[str], headers: Iterable[tuple[str, str]], body: byt
 
     Nothing of the body is looked at. Comparison is constant-time; every secret is tried, whichever matches.
     """
+    signature, timestamp = _signature_headers(headers)
+    if not _TIMESTAMP.fullmatch(timestamp):
+        raise NotAuthentic(f"{TIMESTAMP_HEADER} is not a number of seconds")
+    if abs(now_ms - int(timestamp) * 1000) > window_s * 1000:  # costs nothing, so it comes before the signature
+        raise NotAuthentic(f"{TIMESTAMP_HEADER} is too far from the time here", hint=f"over {window_s:g} s; is a clock wrong?")
+    given = signature.encode("utf-8", "replace")
+    usable = [secret for secret in secrets if secret]
+    matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in usable]
+    if True not in matches:
+        raise NotAuthentic(f"{SIGNATURE_HEADER} does not match the body", hint="is ZOOM_SECRET_TOKEN the app's?")
+    return usable[matches.index(True)]
+
+
+def _signature_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
     wanted = [(name.lower(), value) for name, value in headers]
     signatures = [value for name, value in wanted if name == SIGNATURE_HEADER]
     timestamps = [value for name, value in wanted if name == TIMESTAMP_HEADER]
@@ -178,17 +192,7 @@ def verify(secrets: Sequence[str], headers: Iterable[tuple[str, str]], body: byt
         raise NotAuthentic(f"the headers {SIGNATURE_HEADER} and {TIMESTAMP_HEADER} are required")
     if len(signatures) > 1 or len(timestamps) > 1:
         raise NotAuthentic(f"{SIGNATURE_HEADER} and {TIMESTAMP_HEADER} may come only once each")
-    timestamp = timestamps[0]
-    if not _TIMESTAMP.fullmatch(timestamp):
-        raise NotAuthentic(f"{TIMESTAMP_HEADER} is not a number of seconds")
-    if abs(now_ms - int(timestamp) * 1000) > window_s * 1000:  # costs nothing, so it comes before the signature
-        raise NotAuthentic(f"{TIMESTAMP_HEADER} is too far from the time here", hint=f"over {window_s:g} s; is a clock wrong?")
-    given = signatures[0].encode("utf-8", "replace")
-    usable = [secret for secret in secrets if secret]
-    matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in usable]
-    if True not in matches:
-        raise NotAuthentic(f"{SIGNATURE_HEADER} does not match the body", hint="is ZOOM_SECRET_TOKEN the app's?")
-    return usable[matches.index(True)]
+    return signatures[0], timestamps[0]
 
 
 def challenge_answer(secret: str, plain_token: str) -> dict[str, str]:
@@ -221,13 +225,9 @@ def parse(body: bytes, *, signed_at_ms: int | None = None) -> Event:
     without a usable event_ts gets `signed_at_ms`.
     """
     try:
-        envelope = _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        try:
-            whole = tolerant.decode(body)
-        except ValueError as error:
-            return tolerant.unusable(body, "", str(error))
-        envelope = _Envelope(**{name: _dict(whole).get(name) for name in ("event", "event_ts", "payload")})
+        envelope = _envelope(body)
+    except ValueError as error:
+        return tolerant.unusable(body, "", str(error))
     name = envelope.event
     if not isinstance(name, str) or not name:
         return tolerant.unusable(body, "", "event is not the name of an event")
@@ -245,6 +245,15 @@ def parse(body: bytes, *, signed_at_ms: int | None = None) -> Event:
         return _rtms(name, _Fields(payload), envelope.event_ts, signed_at_ms)
     except ValueError as error:
         return tolerant.unusable(body, name, str(error))
+
+
+def _envelope(body: bytes) -> _Envelope:
+    """Its three fields. Raises ValueError for what cannot be read even tolerantly."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        whole = tolerant.decode(body)
+        return _Envelope(**{name: _dict(whole).get(name) for name in ("event", "event_ts", "payload")})
 
 
 def _rtms(name: str, fields: _Fields, given_ts: Any, signed_at_ms: int | None) -> Event:

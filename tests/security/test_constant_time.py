@@ -16,6 +16,7 @@ ALLOWED = {
     # What is compared is whether something verified, or whether a header is there; nothing that an attacker could narrow down.
     "True not in matches",
     "name == SIGNATURE_HEADER",
+    "'x-zm-signature' in request.headers",
     "f'{f}-signature' in named",
     "name.lower() in (SIGNATURE_HEADER, TIMESTAMP_HEADER)",
     # Settings, once, at the start of the process.

@@ -123,6 +123,11 @@ def settle(attempt: Attempt, situation: Situation, now: int, rules: Rules) -> At
     if situation.revoked or over:
         why = "the stream was revoked" if situation.revoked else f"the stream ended before it was handed on ({situation.stop or 'stopped'})"
         return move(attempt, "stopped", now, why)
+    return _with_the_time(attempt, now, end, rules)
+
+
+def _with_the_time(attempt: Attempt, now: int, end: int, rules: Rules) -> Attempt:
+    """Bring the state in line with the time: a start first seen after its window is tried once, then the window is past."""
     if attempt.state == "pending" and attempt.tries == 0 and now >= end and not attempt.late and now < attempt.start_ts + budgets.LATE_MS:
         attempt = replace(attempt, late=True)
     if _spent(attempt, now, end):

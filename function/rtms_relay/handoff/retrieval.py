@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from rtms_relay import budgets
 from rtms_relay.budgets import Rules
-from rtms_relay.ports import Recording
+from rtms_relay.ports import Artifact, Recording
 
 State = Literal["none", "awaiting", "done", "partial", "none_made", "failed"]
 Trigger = Literal["posted", "announced", "complete", "incomplete", "nothing_made", "all_failed"]
@@ -142,14 +142,22 @@ def judge(retrieval: Retrieval, late: bool, cause: str) -> tuple[Trigger, str] |
     open_ += [recording.id for recording in retrieval.recordings if recording.status == "done" and not recording.read]
     if open_ and not late:
         return None
-    failures = sorted({_failure(name, artifact.sub_code) for name, artifact in artifacts if artifact.status == "failed"})
     if "done" in codes:
-        missing = failures + (["given up waiting for the rest"] if open_ else []) + (["a recording failed"] if "failed" in codes else [])
-        return ("incomplete", "; ".join(missing)) if missing else ("complete", "")
+        return _some_done(codes, artifacts, gave_up=bool(open_))
+    return _none_done(retrieval, codes, cause, gave_up=bool(open_))
+
+
+def _some_done(codes: Sequence[str], artifacts: Iterable[tuple[str, Artifact]], *, gave_up: bool) -> tuple[Trigger, str]:
+    failures = sorted({_failure(name, artifact.sub_code) for name, artifact in artifacts if artifact.status == "failed"})
+    missing = failures + (["given up waiting for the rest"] if gave_up else []) + (["a recording failed"] if "failed" in codes else [])
+    return ("incomplete", "; ".join(missing)) if missing else ("complete", "")
+
+
+def _none_done(retrieval: Retrieval, codes: Sequence[str], cause: str, *, gave_up: bool) -> tuple[Trigger, str]:
     if "failed" in codes:
         sub_codes = sorted({recording.sub_code for recording in retrieval.recordings if recording.sub_code})
         return "all_failed", _caused("the recording failed" + (f": {', '.join(sub_codes)}" if sub_codes else ""), cause)
-    return ("all_failed", _caused("the recording never ended", cause)) if open_ else ("complete", "deleted at Recall")
+    return ("all_failed", _caused("the recording never ended", cause)) if gave_up else ("complete", "deleted at Recall")
 
 
 def _failure(name: str, sub_code: str | None) -> str:
