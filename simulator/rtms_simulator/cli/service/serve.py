@@ -38,7 +38,13 @@ DOCTOR_CHALLENGES = 3
 )
 @click.option("--tunnel", metavar="ngrok|URL", default="", help="How Zoom gets here: ngrok, or the https address of a tunnel of your own.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="The webhook's port, for the tunnel. 0: a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    envvar="RTMSKIT_SERVE_PORT",
+    show_default=True,
+    show_envvar=True,
+    help="The webhook's port, for the tunnel. 0: a free one.",
 )
 @click.option(
     "--directory",
@@ -69,9 +75,7 @@ def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: 
     file = up_file.with_name(SERVE_FILE.name)
     with contextlib.suppress(Nobody):
         other = running.find(file)
-        raise BadInput(
-            f"an `rtmskit serve` is running here already (process {other['pid']}, {file})", "end it, or start this one elsewhere."
-        )
+        raise BadInput(f"an `rtmskit serve` is running here already (process {other['pid']}, {file})", "end it first.")
     plan = ServicePlan(directory, environment, port)
     said = ServeOutput(as_json, verbose)
     service = LocalService(plan, on_line=said.line)
@@ -101,7 +105,7 @@ def _public(tunnel: str) -> str:
     from rtms_simulator.cli.service.zoom_app import base_url
 
     if tunnel == "ngrok":
-        from rtms_simulator import extras
+        from rtms_simulator.packaging import extras
 
         if lacking := extras.missing("tunnel"):
             raise BadInput(f"--tunnel ngrok needs the extra `tunnel` (not installed: {', '.join(lacking)})", extras.advice("tunnel"))

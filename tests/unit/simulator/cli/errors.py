@@ -56,7 +56,22 @@ ROWS = (
         "name one with --webhook",
         "receiver",
     ),
-    Row("the `up` has no worker", "recordings list --up {bare}", 3, "this `up` runs no worker", "name one with --worker", "_with_worker"),
+    Row("the `up` has no worker", "recordings list --up {bare}", 3, "this `up` runs no worker", "name one with --worker", "_running_here"),
+    # --- serve
+    Row("a file that is there", "serve --init --env-file {text}", 2, "is there already", "name another with --env-file", "write_template"),
+    Row("no place for a file", "serve --init --env-file {text}/env", 2, "cannot be written", "name another", "write_template"),
+    Row("no variables", "serve --env-file {junk}x", 2, "cannot be read", "`rtmskit serve --init` writes a template", "_environment"),
+    Row("a tunnel that Zoom refuses", "serve --tunnel http://x.example", 2, "--tunnel 'http://x.example'", "your tunnel's", "base_url"),
+    Row(
+        "no ngrok",
+        "serve --tunnel ngrok",
+        2,
+        "--tunnel ngrok needs the extra `tunnel`",
+        "pip install 'rtmskit[tunnel]'",
+        "_public",
+        packages=(("ngrok", ""),),
+    ),
+    Row("a `serve` runs here", "serve --up {serving}", 2, "is running here already", "end it first", "serve"),
     # --- receivers and secrets
     Row("no scheme", f"send meeting.rtms_started --webhook localhost:80 {SECRET}", 2, "is not a URL", "http:// or https://", "receiver"),
     Row("no secret", "send meeting.rtms_started --webhook {receiver}", 2, "--secret-token is missing", "ZOOM_SECRET_TOKEN", "receiver"),

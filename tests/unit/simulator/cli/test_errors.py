@@ -38,6 +38,7 @@ ELSEWHERE = {
     "_judge": "play/test_meeting.py",
     "_play": "e2e/test_demo.py: needs a stack that loses a recording",
     "_play_here": "not here: a file that changes between its check and the meeting",
+    "_ngrok": "e2e/test_serve.py",
     "demo": "e2e/test_demo.py, but for what the rows provoke",
     "explained": "the test below",
 }
@@ -120,6 +121,9 @@ class Place:
         self.file("project/Pulumi", b"mine", ".yaml")
         (self.folder / "bare").mkdir()
         self.names |= {"project": str(self.folder / "project"), "bare_install": str(self.folder / "bare")}
+        (self.folder / "serving").mkdir()
+        self.file("serving/serve", json.dumps({"pid": os.getpid()}).encode(), ".json")
+        self.names["serving"] = str(self.folder / "serving/up.json")
         self.file("junk", b"junk", ".json")
         self.file("text", b"{}", ".txt")
         self.file("page", b"<html><body>Sign in</body></html>", ".mp4")
