@@ -69,6 +69,10 @@ class RecallAccount:
     webhook_secrets: Secret | None
     recording_config: str
     entity_field: str
+    base_url: str
+    timeout_s: int
+    poll_s: int
+    give_up_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +192,19 @@ def _problem(name: str, found: str, allowed: str, fix: str) -> str:
 def _shown(key: Key, raw: str) -> str:
     if key.secret:
         return f"a secret of {len(raw)} characters (not shown)" if raw else "nothing"
-    return repr(raw) if raw else "nothing"
+    return ascii(raw if len(raw) <= MAX_SHOWN else raw[:MAX_SHOWN] + "...") if raw else "nothing"
+
+
+_INTEGER = re.compile(r"-?[0-9]{1,12}")
+MAX_SHOWN = 200
 
 
 def _typed(key: Key, raw: str) -> Any:
-    """Text -> value of the key's kind. Raises ValueError."""
+    """Text -> value of the key's kind. Raises ValueError, KeyError or RecursionError."""
+    raw.encode()  # half a character pair cannot be sent anywhere
     if key.kind == "integer":
+        if not _INTEGER.fullmatch(raw):  # int() also takes underscores, blanks and the digits of other scripts
+            raise ValueError("not an integer")
         return int(raw)
     if key.kind == "boolean":
         return {"true": True, "false": False}[raw]
@@ -201,6 +212,7 @@ def _typed(key: Key, raw: str) -> Any:
         items = json.loads(raw)
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise ValueError("not an array of strings")
+        "".join(items).encode()
         return tuple(items)
     return raw
 
@@ -220,13 +232,15 @@ def _read(values: Mapping[str, str], secret_names: Collection[str], problems: li
             problems.append(_problem(key.full_name, "a value stored as plain text", "a secret: " + key.allowed, key.fix()))
         try:
             value = _typed(key, raw)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, RecursionError):
             problems.append(_problem(key.full_name, _shown(key, raw), f"{key.kind}: {key.allowed}", key.fix()))
             continue
-        if key.check(value):
+        reason = key.refusal(value)
+        if reason is None:
             found[key.name] = value
         else:
-            problems.append(_problem(key.full_name, _shown(key, raw), key.allowed, key.fix()))
+            because = f": {reason[:MAX_SHOWN]}" if reason else ""  # a reason may quote a part of the text
+            problems.append(_problem(key.full_name, _shown(key, raw) + because, key.allowed, key.fix()))
     return found
 
 
@@ -436,6 +450,10 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
             _secret(found["recallWebhookSecrets"]),
             found["recallRecordingConfig"],
             found["recallEntityField"],
+            found["recallBaseUrl"],
+            found["recallTimeoutSeconds"],
+            found["retrievalPollSeconds"],
+            found["retrievalGiveUpSeconds"],
         ),
         runtime=found["runtime"],
         redeploy=found["redeploy"],

@@ -6,12 +6,12 @@ against it. Pure data.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rtms_infra.function_settings import BY_VARIABLE, refusal
 from rtms_infra.numbers import (
     RETRIEVALS_PER_SECOND,
     WEBHOOK_CONCURRENCY,
@@ -35,7 +35,10 @@ REQUIRED = object()
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One configuration key: `allowed` is the sentence for people, `check` the same as code."""
+    """One configuration key: `allowed` is the sentence for people, `check` the same as code.
+
+    `variable`: the one of the functions that it fills; then the functions' own check decides.
+    """
 
     name: str
     kind: Literal["string", "integer", "boolean", "array"]
@@ -45,6 +48,13 @@ class Key:
     example: str
     check: Callable[[Any], bool] = lambda value: True
     secret: bool = False
+    variable: str = ""
+
+    def refusal(self, value: Any) -> str | None:
+        """Why the key cannot have this value, without the value; empty if `allowed` says all. None if it can."""
+        if self.variable:
+            return refusal(self.variable, str(value))
+        return None if self.check(value) else ""
 
     @property
     def full_name(self) -> str:
@@ -71,18 +81,19 @@ def _one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: value in values
 
 
-def _json_object_or_empty(value: str) -> bool:
-    if not value:
-        return True
-    try:
-        return isinstance(json.loads(value), dict)
-    except ValueError:
-        return False
+def _setting(name: str, variable: str, meaning: str, example: str = "", *, default: Any = None, whole: bool = False, more: str = "") -> Key:
+    """A key that fills one variable of the functions. Type, limits and secrecy are that variable's; so is the default unless given.
+
+    `whole`: the key is an integer, the variable takes fractions as well.
+    """
+    there = BY_VARIABLE[variable]
+    if default is None:
+        default = REQUIRED if there.default is None else int(there.default) if whole else there.default
+    allowed = f"{'whole ' if whole else ''}{there.allowed}{more}"
+    return Key(name, "integer" if whole else "string", default, allowed, meaning, example, secret=there.secret, variable=variable)
 
 
 _MEMBER = r"(user|group|serviceAccount):[^@\s]+@[^@\s]+|(principal|principalSet)://\S+"
-_HOST_PATTERN = r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+"
-_VISIBLE = r"[\x21-\x7e]{8,512}"
 
 _NEXT_TO_RECALL = ", ".join(f"{google} for {recall}" for recall, google in PAIRED.items())
 
@@ -140,131 +151,89 @@ KEYS: tuple[Key, ...] = (
         "true",
     ),
     # Zoom
-    Key(
-        "zoomClientId",
-        "string",
-        REQUIRED,
-        "the Client ID of your Zoom app: letters, digits, `_` and `-`",
-        "Client ID of the Zoom app. Part of the RTMS signature.",
-        "AbCdEfGhIjKlMnOpQrStUv",
-        _matches(r"[A-Za-z0-9_-]{4,64}"),
-    ),
-    Key(
-        "zoomSecretToken",
-        "string",
-        REQUIRED,
-        "the Secret Token of your Zoom app: 8-512 visible ASCII characters",
-        "Secret Token of the Zoom app: verifies each webhook. The webhook alone can read it.",
-        "",
-        _matches(_VISIBLE),
-        secret=True,
-    ),
-    Key(
+    _setting("zoomClientId", "ZOOM_CLIENT_ID", "Client ID of the Zoom app. Part of the RTMS signature.", "AbCdEfGhIjKlMnOpQrStUv"),
+    _setting("zoomSecretToken", "ZOOM_SECRET_TOKEN", "Secret Token of the Zoom app: verifies each webhook. The webhook alone can read it."),
+    _setting(
         "zoomSecretTokenPrevious",
-        "string",
-        "",
-        "empty, or the Secret Token before the last rotation; not the current one",
+        "ZOOM_SECRET_TOKEN_PREVIOUS",
         "The former Secret Token, accepted as well while Zoom changes over.",
-        "",
-        lambda value: not value or re.fullmatch(_VISIBLE, value) is not None,
-        secret=True,
+        more="; not the current one",
     ),
-    Key(
+    _setting(
         "zoomClientSecret",
-        "string",
-        REQUIRED,
-        "the Client Secret of your Zoom app: 8-512 visible ASCII characters; not the Secret Token",
+        "ZOOM_CLIENT_SECRET",
         "Client Secret of the Zoom app: signs the RTMS handshake. The worker alone can read it.",
-        "",
-        _matches(_VISIBLE),
-        secret=True,
+        more="; not the Secret Token",
     ),
-    Key(
+    _setting(
         "zoomServerHosts",
-        "string",
+        "ZOOM_SERVER_HOSTS",
+        "RTMS servers that a stream may be on. A start that names another host is refused, since the stream's signature would go there. "
+        "Zoom for Government: `*.zoomgov.com`.",
         "*.zoom.us",
-        "host names or `*.domain`, separated by commas",
-        "RTMS servers that a stream may be on. A start that names another host is refused, since the stream's signature would go there.",
-        "*.zoom.us",
-        lambda value: all(re.fullmatch(_HOST_PATTERN, host.strip()) for host in value.split(",")),
     ),
-    Key(
+    _setting(
         "zoomSignatureWindowSeconds",
-        "integer",
-        5700,
-        "60-86400",
+        "ZOOM_SIGNATURE_WINDOW_S",
         "How old a webhook's timestamp may be. 95 minutes, because Zoom tries again after 5, 25 and 85 minutes "
         "and may keep the first timestamp [inf].",
         "5700",
-        _between(60, 86400),
+        whole=True,
     ),
-    Key(
+    _setting(
         "zoomConnectWindowSeconds",
-        "integer",
-        60,
-        "10-1800",
+        "ZOOM_CONNECT_WINDOW_S",
         "How long after `rtms_started` a stream can still be joined. Zoom: 60 seconds. Sets the webhook's time-out, too.",
         "60",
-        _between(10, 1800),
+        whole=True,
     ),
-    Key(
+    _setting(
         "zoomOnDeauthorized",
-        "string",
-        "audit",
-        "audit or alert",
+        "ZOOM_ON_DEAUTHORIZED",
         "How an account's removal of the app is logged: as a NOTICE (an app with many accounts) or as an ALERT (your own account only).",
         "audit",
-        _one_of("audit", "alert"),
     ),
     # Recall
-    Key(
+    _setting(
         "recallRegion",
-        "string",
-        REQUIRED,
-        f"one of: {', '.join(PAIRED)}",
+        "RECALL_REGION",
         "The region your Recall.ai account and key belong to. Changing it changes where the worker calls, and nothing else.",
         "us-east-1",
-        _one_of(*PAIRED),
+        default=REQUIRED,
     ),
-    Key(
-        "recallApiKey",
-        "string",
-        REQUIRED,
-        "the API key of your Recall.ai workspace: 8-512 visible ASCII characters",
-        "Recall.ai API key. The worker alone can read it.",
-        "",
-        _matches(_VISIBLE),
-        secret=True,
+    _setting("recallApiKey", "RECALL_API_KEY", "Recall.ai API key. The worker alone can read it."),
+    _setting(
+        "recallBaseUrl",
+        "RECALL_BASE_URL",
+        "Where Recall's API is, if the worker must reach it through a proxy of yours. Empty: the address of `recallRegion`.",
+        "https://recall-proxy.example.com/api/v1",
     ),
-    Key(
+    _setting(
+        "recallTimeoutSeconds",
+        "RECALL_TIMEOUT_S",
+        "How long one call to Recall may take. A start that meets a slow Recall has fewer tries with a longer one.",
+        "15",
+        whole=True,
+    ),
+    _setting(
         "recallWebhookSecrets",
-        "string",
-        "",
-        "empty, or one or more `whsec_...`, separated by commas",
+        "RECALL_WEBHOOK_SECRETS",
         "Secrets that sign Recall's webhooks (Recall dashboard); two during a rotation. "
-        "Empty: Recall's webhooks are refused, and recordings are found by polling only.",
-        "",
-        lambda value: all(re.fullmatch(r"whsec_[A-Za-z0-9+/=_-]{8,256}", secret.strip()) for secret in value.split(",")),
-        secret=True,
+        "Empty: Recall's webhooks are refused, and recordings are found by polling only. Removed, secret and versions are gone at once.",
     ),
-    Key(
+    _setting(
         "recallRecordingConfig",
-        "string",
-        "",
-        "empty, or a JSON object as Recall's Create Bot takes for `recording_config`",
-        "What Recall records. Empty: the function's own default.",
+        "RECALL_RECORDING_CONFIG",
+        "What Recall records. Empty: the functions' own default.",
         """'{"video_mixed_mp4": {}}'""",
-        _json_object_or_empty,
+        default="",
     ),
-    Key(
+    _setting(
         "recallEntityField",
-        "string",
-        "meeting_uuid",
-        "meeting_uuid or own",
+        "RECALL_ENTITY_FIELD",
         "[inf] The field of `zoom_rtms` that carries the id of a webinar, session, engagement or call. Recall documents meeting_uuid only; "
         "`own` sends webinar_uuid, session_id, engagement_id, call_id.",
         "meeting_uuid",
-        _one_of("meeting_uuid", "own"),
     ),
     # Functions
     Key(
@@ -368,15 +337,27 @@ KEYS: tuple[Key, ...] = (
         "4",
         _between(1, 500),
     ),
+    _setting(
+        "retrievalPollSeconds",
+        "RETRIEVAL_POLL_S",
+        "The longest pause between two looks for a recording that no webhook of Recall's announced.",
+        "1800",
+        whole=True,
+    ),
+    _setting(
+        "retrievalGiveUpSeconds",
+        "RETRIEVAL_GIVE_UP_S",
+        "How long after a stream's end its recording is waited for.",
+        "86400",
+        whole=True,
+    ),
     # State
-    Key(
+    _setting(
         "recordsKeepDays",
-        "integer",
-        400,
-        "7-36500",
-        "Days that a stream's records are kept after the last thing that happened to it; then Firestore removes them.",
+        "RECORDS_KEEP_DAYS",
+        "How long a stream's records are kept after the last thing that happened to it; then Firestore removes them.",
         "400",
-        _between(7, 36500),
+        whole=True,
     ),
     Key(
         "backupDays",

@@ -24,7 +24,7 @@ OUTPUTS = {
     "zoomRedirectUrl": 'At Zoom, Basic Information, "OAuth Redirect URL".',
     "recallWebhookUrl": "At Recall, Webhooks, Add Endpoint; tick every recording.* event and each artifact's *.done and *.failed.",
     "nextSteps": "What to do now, in order.",
-    "codeHash": "SHA-256 of the deployed code; both functions name it in /health, and the doctor compares.",
+    "codeHash": "SHA-256 of the deployed code; both functions name it in /health, and `rtmskit doctor --code` compares.",
     "dashboardUrl": "The dashboard.",
     "queues": "The Cloud Tasks queues: starts at home, starts in the second region, facts, retrievals.",
     "stateUrl": "The database, as STATE_URL.",
@@ -77,7 +77,7 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
         "zoomEventUrl": pulumi.Output.concat(webhook_url, "/zoom-webhook"),
         "zoomRedirectUrl": pulumi.Output.concat(webhook_url, "/oauth-callback/zoom"),
         "recallWebhookUrl": pulumi.Output.concat(webhook_url, "/recall-webhook"),
-        "nextSteps": webhook_url.apply(lambda url: _next_steps(url, config)),
+        "nextSteps": webhook_url.apply(lambda url: _next_steps(url, config, source.hash)),
         "dashboardUrl": observability.dashboard.id.apply(
             lambda path: f"https://console.cloud.google.com/monitoring/dashboards/builder/{path.split('/')[-1]}?project={place.project}"
         ),
@@ -112,10 +112,15 @@ def _environment(
         "DEPLOYMENT": f"{config.place.project}/{config.place.name}",
         "RECALL_ENTITY_FIELD": config.recall.entity_field,
         "RECALL_REGION": config.recall.region,
+        "RECALL_TIMEOUT_S": str(config.recall.timeout_s),
         "RECORDS_KEEP_DAYS": str(config.records_keep_days),
+        "RETRIEVAL_GIVE_UP_S": str(config.recall.give_up_s),
+        "RETRIEVAL_POLL_S": str(config.recall.poll_s),
         "STATE_URL": state.url,
         "ZOOM_CLIENT_ID": config.zoom.client_id,
     }
+    if config.recall.base_url:
+        worker["RECALL_BASE_URL"] = config.recall.base_url
     if config.recall.recording_config:
         worker["RECALL_RECORDING_CONFIG"] = config.recall.recording_config
     if config.archive.on:
@@ -123,10 +128,10 @@ def _environment(
     return {"webhook": both | webhook, "worker": both | worker}
 
 
-def _next_steps(url: str, config: Config) -> list[str]:
+def _next_steps(url: str, config: Config, code: str) -> list[str]:
     steps = [] if config.alerts.channels else [NOBODY]
     steps += [
-        f"rtmskit doctor {url}",
+        f"rtmskit doctor {url} --code {code}",
         f"rtmskit zoom-app --webhook-url {url} (prints what to enter at Zoom)",
         f"At Recall, add the webhook endpoint {url}/recall-webhook and tick its recording events",
     ]

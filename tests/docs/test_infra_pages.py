@@ -25,7 +25,13 @@ def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
     assert {kind for kind, _ in blocks(page)} <= {LOCAL, CLOUD, "yaml"}
     for kind, lines in blocks(page):
         if kind == "yaml":
-            assert set(yaml.safe_load("\n".join(lines))) == {"permissions", "steps"}
+            assert set(yaml.safe_load("\n".join(lines))) == {
+                "name",
+                True,
+                "concurrency",
+                "permissions",
+                "jobs",
+            }  # YAML 1.1 reads `on` as true
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "deploy"], ids=lambda page: page.stem)

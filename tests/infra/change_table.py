@@ -18,7 +18,9 @@ OTHER: Mapping[str, object] = {
     "zoomClientId": "ZyXwVuTsRqPo", "zoomSecretToken": "zoom-secret-token-9", "zoomSecretTokenPrevious": "zoom-secret-token-8",
     "zoomClientSecret": "zoom-client-secret-9", "zoomServerHosts": "*.zoomgov.com", "zoomSignatureWindowSeconds": 600,
     "zoomConnectWindowSeconds": 90, "zoomOnDeauthorized": "alert", "recallRegion": "us-east-1", "recallApiKey": "recall-api-key-999",
-    "recallWebhookSecrets": None, "recallRecordingConfig": None, "recallEntityField": "own", "runtime": "python312", "cpu": "2",
+    "recallWebhookSecrets": None, "recallRecordingConfig": None, "recallEntityField": "own",
+    "recallBaseUrl": "https://recall-proxy.example.com/api/v1", "recallTimeoutSeconds": 10, "retrievalPollSeconds": 600,
+    "retrievalGiveUpSeconds": 7200, "runtime": "python312", "cpu": "2",
     "memory": "1Gi", "webhookMinInstances": 3, "webhookMaxInstances": 30, "webhookConcurrency": 50, "workerMinInstances": 2,
     "workerMaxInstances": 12, "workerConcurrency": 50, "redeploy": "again", "retrievalsPerSecond": 3, "recordsKeepDays": 30,
     "backupDays": 0, "archive": False, "archiveColdAfterDays": 10, "archiveDeleteAfterDays": 300, "publicWebhook": False,
@@ -117,6 +119,7 @@ def cells(row: Change) -> tuple[str, ...]:
     for name, how in row.replaced.items():
         orders.setdefault(how, set()).add(name)
     replaced = "; ".join(f"{how}: {_names(names)}" for how, names in sorted(orders.items()))
-    gone = _names(row.deleted) + (f"; kept at Google: {_names(row.forgotten)}" if row.forgotten else "")
+    kept = f"kept at Google: {_names(row.forgotten)}" if row.forgotten else ""
+    gone = "; ".join(filter(None, (_names(row.deleted), kept)))
     notes = "a grant is missing for a moment" if row.gaps else ""
     return f"`{row.label}`", _names(row.updated | row.created), replaced, gone, notes

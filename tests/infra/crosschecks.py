@@ -200,10 +200,15 @@ def _expected_environment(deployment: Deployment, role: str) -> dict[str, str]:
         "DEPLOYMENT": f"{place.project}/{place.name}",
         "RECALL_ENTITY_FIELD": config.recall.entity_field,
         "RECALL_REGION": config.recall.region,
+        "RECALL_TIMEOUT_S": str(config.recall.timeout_s),
         "RECORDS_KEEP_DAYS": str(config.records_keep_days),
+        "RETRIEVAL_GIVE_UP_S": str(config.recall.give_up_s),
+        "RETRIEVAL_POLL_S": str(config.recall.poll_s),
         "STATE_URL": f"firestore://{place.project}/{place.name}",
         "ZOOM_CLIENT_ID": config.zoom.client_id,
     }
+    if config.recall.base_url:
+        own["RECALL_BASE_URL"] = config.recall.base_url
     if config.recall.recording_config:
         own["RECALL_RECORDING_CONFIG"] = config.recall.recording_config
     if config.archive.on:

@@ -255,7 +255,7 @@ class Runner:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._process.stdin.close()
-            self._process.wait(10)
+            self._process.wait(60)  # it ends as soon as its input does; a busy machine takes its time
             self._process.stdout.close()
             self._process = None
         if self._copy is not None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from rtms_infra.identity import RECORD_PERMISSIONS
 from rtms_infra.keys import KEYS, REQUIRED, Key
 from rtms_infra.regions import PAIRED, REGIONS
 from rtms_infra.stack import OUTPUTS
+from tests.infra.change_table import Change, cells, changes
 from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Deployment, Runner, configured, example, numbers_of
+from tests.infra.planted import MISTAKES
 from tests.infra.purposes import costs, purposes
 
 COMMAND = "python -m tests.infra.regenerate"
@@ -197,6 +200,21 @@ def price_table() -> str:
     return _table(("price", "$", "per", "free a month", "how sure"), rows)
 
 
+def mistake_table() -> str:
+    """Every planted mistake, and the rule that is there for it."""
+    rows = [(mistake.kind, mistake.what, f"`{mistake.file}`", mistake.rule.replace("_", " ")) for mistake in MISTAKES]
+    return _table(("kind", "mistake", "planted in", "caught by the rule"), rows)
+
+
+CHANGES = DOCS / "changes.md"
+
+
+def changes_page(rows: Mapping[str, Change]) -> str:
+    """docs/changes.md, with what a change of each key does on the `production` example."""
+    table = _table(("key", "updated or created", "replaced", "deleted", "note"), [cells(row) for row in rows.values()])
+    return with_blocks(CHANGES.read_text(), {"changes": table})
+
+
 def component_costs() -> str:
     return _table(("component", "costs"), [(component.rsplit(":", 1)[-1], text) for component, text in costs().items()])
 
@@ -206,6 +224,7 @@ def blocks(runner: Runner) -> dict[str, dict[str, str]]:
     return {
         "configuration-infra.md": {"keys": configuration_table(), "regions": region_table(), "outputs": output_table()},
         "permissions.md": {"grants": permission_table(runner.run(example("production"))), "resources": resource_table()},
+        "infra-tests.md": {"mistakes": mistake_table()},
         "costs.md": {"bill": cost_table(), "prices": price_table(), "components": component_costs()},
     }
 
@@ -244,10 +263,13 @@ def generated(runner: Runner) -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write what has changed."""
+    """Write what has changed. With the argument `changes` the page of changes as well: a plan for each key takes a minute or two."""
     runner = Runner()
     try:
-        for path, text in generated(runner).items():
+        files = generated(runner)
+        if "changes" in sys.argv[1:]:
+            files[CHANGES] = changes_page(changes(runner, "production"))
+        for path, text in files.items():
             if not path.exists() or path.read_text() != text:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)

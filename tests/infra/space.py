@@ -41,7 +41,16 @@ AXES: Mapping[str, tuple[dict[str, Any], ...]] = {
             "workerConcurrency": 80,
         },
     ),
-    "queue": ({}, {"retrievalsPerSecond": 500}),
+    "queue": (
+        {},
+        {
+            "retrievalsPerSecond": 500,
+            "retrievalPollSeconds": 60,
+            "retrievalGiveUpSeconds": 3600,
+            "recallTimeoutSeconds": 50,
+            "recallBaseUrl": "https://recall-proxy.example.com/api/v1",
+        },
+    ),
     "backups": ({}, {"backupDays": 0, "recordsKeepDays": 30}),
     "archive": ({}, {"archive": True}, {"archive": True, "archiveColdAfterDays": 0, "archiveDeleteAfterDays": 90}),
     "access": (

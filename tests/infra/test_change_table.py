@@ -9,8 +9,10 @@ import pytest
 from rtms_infra.keys import BY_NAME, KEYS
 from tests.infra.change_table import OTHER, Change, changes
 from tests.infra.deployment import ROOT, Runner
+from tests.infra.regenerate import CHANGES, COMMAND, changes_page
 
-pytestmark = pytest.mark.xdist_group("infra-worlds")
+# A plan for each key: half a minute on an idle machine, twenty times that on a busy one, and the first test waits for all of them.
+pytestmark = [pytest.mark.xdist_group("infra-worlds"), pytest.mark.timeout(1200)]
 
 HEAVY = {"name", "region", "secondRegion", "databaseLocation"}
 """Keys whose change moves state or a function."""
@@ -43,6 +45,10 @@ def test_what_moves_state_or_functions_says_so_and_is_refused_while_protected(pr
 def test_the_upgrade_page_names_exactly_these(production: dict[str, Change]) -> None:
     line = next(line for line in (ROOT / "docs" / "upgrade.md").read_text().splitlines() if line.startswith("| any setting but"))
     assert set(re.findall(r"`([\w:]+)`", line.split("|")[1])) == {name for name, row in production.items() if row.heavy}
+
+
+def test_the_page_of_changes_is_what_the_plans_say(production: dict[str, Change]) -> None:
+    assert CHANGES.read_text() == changes_page(production), f"{COMMAND} changes"
 
 
 def test_no_change_takes_a_grant_away_for_a_moment(production: dict[str, Change]) -> None:

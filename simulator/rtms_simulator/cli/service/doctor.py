@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
@@ -64,11 +65,21 @@ class Reply:
     tls: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What `pulumi stack output` says of a deployment. `code`: the hash of its code; `worker`: the worker's URL; `token`: opens it."""
+
+    code: str = ""
+    worker: str = ""
+    token: str = ""
+
+
 class Patient:
     """The endpoint under examination."""
 
-    def __init__(self, client: httpx.AsyncClient, clock: Clock, url: str, secret_token: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, clock: Clock, url: str, secret_token: str, deployed: Deployment | None = None) -> None:
         self._client = client
+        self.deployed = deployed or Deployment()
         self._clock = clock
         self._asked = 0
         self.url = url
@@ -93,6 +104,10 @@ class Patient:
     async def get(self, path: str) -> Reply:
         return await self._timed("GET", self.url.removesuffix(ZOOM_PATH) + path, {}, b"")
 
+    async def worker_health(self) -> Reply:
+        headers = {"authorization": f"Bearer {self.deployed.token}"} if self.deployed.token else {}
+        return await self._timed("GET", self.deployed.worker.rstrip("/") + "/health", headers, b"")
+
     async def challenge(self) -> tuple[str, Reply]:
         """A proper challenge: (plain token, reply)."""
         token = self.token()
@@ -112,7 +127,12 @@ async def examine(patient: Patient, count: int) -> list[Finding]:
     """All checks, in order. Raises httpx.TransportError if nobody answers."""
     token, first = await patient.challenge()
     findings = [_tls(patient, first), _challenge(patient, token, first)]
-    findings.append(await _health(patient))
+    health = await patient.get("/health")
+    findings.append(_health(health))
+    if patient.deployed.code:
+        findings.append(_code("code", health, patient.deployed.code))
+    if patient.deployed.worker:
+        findings += await _worker(patient)
     notice = body(concurrency_near_limit(2000, 1700, patient.now_ms()))
     findings.append(
         _refused("wrong signature", await patient.send(notice, secret=patient.secret_token[::-1] + "x"), "a request with a wrong signature")
@@ -158,8 +178,7 @@ def _challenge(patient: Patient, token: str, reply: Reply) -> Finding:
     return Finding("challenge", "fail", answer.problem, do)
 
 
-async def _health(patient: Patient) -> Finding:
-    reply = await patient.get("/health")
+def _health(reply: Reply) -> Finding:
     try:
         told = json.loads(reply.content)
         version, status = told["version"], told["status"]
@@ -168,6 +187,36 @@ async def _health(patient: Patient) -> Finding:
     if reply.status != 200 or status != "ok":
         return Finding("version", "fail", f"version {version}, status {status!r} ({reply.status})", "look at the endpoint's log.")
     return Finding("version", "ok", f"rtmskit {version}, healthy")
+
+
+def _code(check: str, reply: Reply, deployed: str) -> Finding:
+    """Whether what answers is what was deployed. After a failed build the former code runs on, and nothing else says so."""
+    try:
+        told = json.loads(reply.content)["code"]
+    except (ValueError, KeyError, TypeError):
+        return Finding(check, "skip", f"/health names no code (status {reply.status})")
+    if told == deployed:
+        return Finding(check, "ok", f"runs what was deployed ({deployed[:12]})")
+    runs = str(told)[:12] or "code without a hash"
+    found = f"runs {runs}, deployed was {deployed[:12]}: its last build failed, or another checkout was deployed"
+    return Finding(check, "fail", found, 'pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up: builds both functions again.')
+
+
+async def _worker(patient: Patient) -> list[Finding]:
+    import httpx
+
+    deployed = patient.deployed.code
+    try:
+        reply = await patient.worker_health()
+    except httpx.TransportError as error:
+        found = f"{patient.deployed.worker} does not answer: {error or type(error).__name__}"
+        return [Finding("worker", "fail", found, "check the address: pulumi stack output workerUrl.")]
+    if reply.status in (401, 403, 404):
+        do = "name yourself in workerCallers (docs/deploy.md) and pass a fresh --token; without callers only Google's queues get in."
+        return [Finding("worker", "warn", f"may not be asked from here ({reply.status})", do)]
+    if reply.status != 200:
+        return [Finding("worker", "fail", f"/health was answered with {reply.status}", "look at the worker's log.")]
+    return [Finding("worker", "ok", "answers"), *([_code("worker code", reply, deployed)] if deployed else [])]
 
 
 def _refused(check: str, reply: Reply, what: str) -> Finding:
@@ -247,7 +296,16 @@ def endpoint(given: str) -> str:
     return given.rstrip("/") + ZOOM_PATH if url.path in ("", "/") else given
 
 
-async def _examined(url: str, secret_token: str, count: int, ca: str | None) -> list[Finding]:
+def _deployed(code: str, worker: str, token: str) -> Deployment:
+    """Raises BadInput."""
+    if code and not re.fullmatch(r"[0-9a-f]{64}", code):
+        raise BadInput(f"--code {code[:80]!r} is not a hash", "copy the 64 digits that `pulumi stack output codeHash` shows.")
+    if worker:
+        endpoint(worker)  # https, or this machine: the token must not travel in the clear
+    return Deployment(code, worker, checked_secret("--token", token))
+
+
+async def _examined(url: str, secret_token: str, count: int, ca: str | None, deployed: Deployment) -> list[Finding]:
     import ssl
 
     import httpx
@@ -263,7 +321,7 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None) -> 
         ) from None
     async with httpx.AsyncClient(timeout=10, verify=verify, follow_redirects=False) as client:
         try:
-            return await examine(Patient(client, clock, url, secret_token), count)
+            return await examine(Patient(client, clock, url, secret_token, deployed), count)
         except httpx.InvalidURL as error:
             raise BadInput(f"{url!r} is not a URL: {error}", "look at its host name.") from None
         except httpx.TransportError as error:
@@ -306,8 +364,11 @@ def show(findings: Sequence[Finding]) -> None:
 )
 @click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="Challenges to measure the latency with.")
 @click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="PEM file of a CA to trust instead of the public ones.")
+@click.option("--code", metavar="HASH", default="", help="Hash of the deployed code, to compare: pulumi stack output codeHash.")
+@click.option("--worker", metavar="URL", default="", help="The worker's URL, to compare its code as well.")
+@click.option("--token", envvar="RTMSKIT_TOKEN", show_envvar=True, default="", help="Identity token that opens the worker.")
 @as_json_option
-def doctor(url: str, secret_token: str | None, count: int, ca: str | None, as_json: bool) -> None:
+def doctor(url: str, secret_token: str | None, count: int, ca: str | None, code: str, worker: str, token: str, as_json: bool) -> None:
     """Check an endpoint, deployed or local, and say what to fix.
 
     URL is the webhook's address; without a path, /zoom-webhook is added. Nothing that is sent can start a recording.
@@ -316,7 +377,7 @@ def doctor(url: str, secret_token: str | None, count: int, ca: str | None, as_js
     secret_token = checked_secret("--secret-token", secret_token)
     if not secret_token:
         raise BadInput("--secret-token is missing", "pass the app's Secret Token, or set ZOOM_SECRET_TOKEN.")
-    found = run(_examined(whole, secret_token, count, ca))
+    found = run(_examined(whole, secret_token, count, ca, _deployed(code, worker, token)))
     failed = any(finding.status == "fail" for finding in found)
     if as_json:
         click.echo(json.dumps({"url": whole, "ok": not failed, "checks": [asdict(finding) for finding in found]}))

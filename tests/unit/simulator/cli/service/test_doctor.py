@@ -141,6 +141,81 @@ def test_each_illness_is_found_and_told_how_to_cure(examined, illness, check, st
     assert code == (1 if status == "fail" else 0)
 
 
+DEPLOYED, FORMER = "d" * 64, "f" * 64
+
+
+def health(code):
+    return {"status": "ok", "role": "webhook", "version": "1.2.3", "code": code}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "found", "do"),
+    [
+        (DEPLOYED, "ok", "runs what was deployed", ""),
+        (FORMER, "fail", "its last build failed", "rtmskit:redeploy"),
+        ("", "fail", "code without a hash", "rtmskit:redeploy"),
+    ],
+)
+def test_code_that_was_not_deployed_is_found(examined, code, status, found, do):
+    exit_code, findings, _ = examined("--code", DEPLOYED, health=health(code))
+    assert findings["code"]["status"] == status
+    assert found in findings["code"]["found"]
+    assert do in findings["code"]["do"]
+    assert exit_code == (1 if status == "fail" else 0)
+
+
+def test_an_endpoint_that_names_no_code_is_not_blamed(examined):
+    exit_code, findings, _ = examined("--code", DEPLOYED)
+    assert findings["code"]["status"] == "skip"
+    assert exit_code == 0
+
+
+@pytest.fixture
+def worker():
+    """A worker that shows itself to one token; its URL. `code` is what it runs."""
+
+    class Worker(Webhook):
+        code, seen = FORMER, []
+
+        def do_GET(self):
+            allowed = self.headers.get("authorization") == "Bearer t0ken-of-mine"
+            self.reply(200 if allowed else 403, health(self.code) if allowed else {})
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Worker)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", Worker
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_workers_code_is_compared_as_well(examined, worker):
+    url, there = worker
+    asked = ("--code", DEPLOYED, "--worker", url, "--token", "t0ken-of-mine")
+    exit_code, findings, _ = examined(*asked, health=health(DEPLOYED))
+    assert (exit_code, findings["code"]["status"], findings["worker code"]["status"]) == (1, "ok", "fail")
+    there.code = DEPLOYED
+    exit_code, findings, _ = examined(*asked, health=health(DEPLOYED))
+    assert (exit_code, findings["worker"]["status"], findings["worker code"]["status"]) == (0, "ok", "ok")
+
+
+def test_a_worker_that_lets_nobody_in_is_a_warning_with_the_way_in(examined, worker):
+    exit_code, findings, _ = examined("--worker", worker[0])
+    assert (exit_code, findings["worker"]["status"]) == (0, "warn")
+    assert "workerCallers" in findings["worker"]["do"]
+    exit_code, findings, _ = examined("--worker", "http://127.0.0.1:9")
+    assert (exit_code, findings["worker"]["status"]) == (1, "fail")
+    assert "does not answer" in findings["worker"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"), [(["--code", "latest"], "not a hash"), (["--worker", "http://worker.example.com"], "not encrypted")]
+)
+def test_what_pulumi_does_not_say_is_refused(arguments, why):
+    done = CliRunner().invoke(doctor, ["https://rtms.example.com", "--secret-token", SECRET, *arguments])
+    assert done.exit_code == 2
+    assert why in done.stderr
+
+
 def test_slow_answers_are_measured_against_zooms_limit(examined, monkeypatch):
     monkeypatch.setattr(module, "ACK_LIMIT_S", 0.2)
     code, findings, _ = examined(delay_s=0.25)
