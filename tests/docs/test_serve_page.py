@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -33,53 +32,67 @@ def test_both_pages_say_the_same_in_at_most_six_commands() -> None:
     assert len(block(README)) <= 6
 
 
-def test_what_is_installed_is_there_to_be_installed() -> None:
+@pytest.mark.parametrize("page", [README, PAGE], ids=["README", "serve"])
+def test_what_is_installed_is_there_to_be_installed(page: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for page in (README, PAGE):
-        for line in page.read_text().splitlines():
-            if line.startswith("pip install 'rtmskit["):
-                name, _, extras = shlex.split(line)[2].rstrip("]").partition("[")
-                assert name == project["name"]
-                assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    asked = {shlex.split(line)[2] for line in page.read_text().splitlines() if line.startswith("pip install 'rtmskit[")}
+    extras = {extra for text in asked for extra in text.removeprefix("rtmskit[").removesuffix("]").split(",")}
+    assert {"simulator"} <= extras <= set(project["optional-dependencies"])
+
+
+class Shell:
+    """A folder, and the programs that were started in its background."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._behind: list[subprocess.Popen[bytes]] = []
+        program = folder / "bin"
+        program.mkdir()
+        (program / "rtmskit").write_text(f"#!{sys.executable}\nfrom rtms_simulator.cli import main\nmain()\n")
+        (program / "rtmskit").chmod(0o755)
+        self.port = str(free_port())
+        self._told = environment(PATH=f"{program}{os.pathsep}{os.environ['PATH']}", RTMSKIT_SERVE_PORT=self.port)
+
+    def run(self, line: str) -> str:
+        """What a line of the page prints, with a free port in place of 8080. One that ends in & goes on behind, until it can be found."""
+        command = line.replace("8080", self.port)
+        if not line.endswith("&"):
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=self.folder, env=self._told, capture_output=True, text=True, timeout=180, check=False
+            )
+            assert done.returncode == 0, f"{line}: {done.stderr}"
+            return done.stdout
+        name = line.split()[1]
+        with (self.folder / f"{name}.log").open("w") as log:
+            behind = ["bash", "-c", f"exec {command.removesuffix('&')}"]
+            self._behind.append(subprocess.Popen(behind, cwd=self.folder, env=self._told, stdout=log, stderr=log, start_new_session=True))
+        until((self.folder / f".rtmskit/{name}.json").exists, f"`{line}` answers", 120)
+        return ""
+
+    def close(self) -> None:
+        for process in reversed(self._behind):
+            below = descendants(process.pid)
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
+                process.wait()
+                for left in alive(below):
+                    os.kill(left, signal.SIGKILL)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Generator[Path]:
-    """An empty one. What was left running in the background ends with it."""
-    yield tmp_path
-    for name in ("serve", "up"):
-        file = tmp_path / f".rtmskit/{name}.json"
-        if file.exists():
-            pid = json.loads(file.read_text())["pid"]
-            below = {pid} | descendants(pid)
-            os.kill(pid, signal.SIGTERM)
-            for left in alive(below, within_s=30):
-                os.kill(left, signal.SIGKILL)
+def shell(tmp_path: Path) -> Generator[Shell]:
+    one = Shell(tmp_path)
+    yield one
+    one.close()
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.xdist_group("serve page")
-def test_the_commands_lead_to_a_recording(folder: Path) -> None:
-    port = str(free_port())
-    program = folder / "bin"
-    program.mkdir()
-    (program / "rtmskit").write_text(f"#!{sys.executable}\nfrom rtms_simulator.cli import main\nmain()\n")
-    (program / "rtmskit").chmod(0o755)
-    told = environment(PATH=f"{program}{os.pathsep}{os.environ['PATH']}", RTMSKIT_SERVE_PORT=port)
-    shown = ""
+def test_the_commands_lead_to_a_recording(shell: Shell) -> None:
     [install, *commands] = block(README)
     assert install.startswith("pip install ")
-    for line in commands:
-        behind = line.endswith("&")
-        command = ["bash", "-c", line.removesuffix("&").replace("8080", port).strip()]
-        if behind:
-            log = (folder / f"{len(shown)}{line.split()[1]}.log").open("w")
-            with log:
-                subprocess.Popen(["bash", "-c", f"exec {command[2]}"], cwd=folder, env=told, stdout=log, stderr=log, start_new_session=True)
-            file = folder / f".rtmskit/{line.split()[1]}.json"
-            until(file.exists, f"`{line}` answers", 120)
-        else:
-            done = subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, timeout=180, check=False)
-            assert done.returncode == 0, f"{line}: {done.stderr}"
-            shown = done.stdout
-    assert "accepted" in shown
+    shown = [shell.run(line) for line in commands]
+    assert "accepted" in shown[-1]
