@@ -341,7 +341,7 @@ async def findings(url: str, secret_token: str, count: int) -> list[Finding]:
     clock, problem = Clock(), ""
     for _ in range(OPENING_TRIES):
         try:
-            return await _examined(url, secret_token, count, None)
+            return await _examined(url, secret_token, count, None, Deployment())
         except Nobody as error:
             problem = error.message
         await clock.sleep(OPENING_PAUSE_S)
