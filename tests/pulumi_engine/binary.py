@@ -64,7 +64,7 @@ def _build(target: Path) -> None:
             f"`go build {PACKAGE}` took longer than {BUILD_LIMIT_S} s; what it has built is kept for the next try"
         ) from None
     if built.returncode:
-        raise EngineMissing(f"`go build {PACKAGE}` failed: {built.stderr[-2000:]}")
+        raise EngineMissing(f"`go build {PACKAGE}` failed with exit code {built.returncode}: {built.stderr[-2000:]}")
     # A rename is atomic, so a parallel test process never runs half a binary.
     partial.replace(target / "bin" / "pulumi")
 

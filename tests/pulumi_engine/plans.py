@@ -5,15 +5,17 @@ docs/plans.md prints what the in-process engine says; test_plans.py and test_key
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pulumi.automation.errors import CommandError
 
+from rtms_infra.keys import BY_NAME
 from rtms_infra.rehearsal.cloud import Cloud
-from tests.infra.deployment import EMPTY, Runner, World, example
+from tests.infra.deployment import EMPTY, Runner, Step, World, example
 from tests.pulumi_engine.stacks import EngineStack, changes
 
 Verb = Literal["preview", "up", "refresh", "destroy"]
@@ -23,10 +25,13 @@ WEEKS_S = 40 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`changes`: name -> what is done with it, in the words of `stacks.changes`. `refused`: what protection holds, then nothing else."""
+    """`changes`: name -> what is done with it, in the words of `stacks.changes`. `refused`: what protection holds, then nothing else.
+
+    `named`: the keys that the program names when it refuses the configuration."""
 
     changes: Mapping[str, str] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         if self.refused:
@@ -42,6 +47,13 @@ WORDS = {
     "replace, new first": "replaced (new first)",
     "delete": "deleted",
 }
+
+
+BAD_CONFIGURATION = "; nothing was changed."
+
+
+def _named(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"rtmskit:(\w+)", text)) & BY_NAME.keys()
 
 
 class Engine(Protocol):
@@ -62,7 +74,9 @@ class PulumisOwn:
         self._stack.set(config)
         try:
             return Plan(changes(getattr(self._stack, verb)()))
-        except CommandError:
+        except CommandError as error:
+            if BAD_CONFIGURATION in str(error):
+                return Plan(named=_named(str(error)))
             if not self._stack.refused:
                 raise
             return Plan(refused=self._stack.refused)
@@ -82,18 +96,25 @@ class InProcess:
         after = self._runner.act(self.world, config, verb, pass_time=self._waited_s)
         if refused := frozenset(after.of("refuse")):
             return Plan(refused=refused)
+        if any(BAD_CONFIGURATION in error for error in after.errors):
+            return Plan(named=_named(" ".join(after.errors)))
         if verb == "refresh":
             return Plan(dict.fromkeys(after.errors, "update"))
         assert after.errors == (), after.errors
         if verb != "preview":
             self.world, self._waited_s = after, 0.0
         done = [step for step in after.steps if step.type.startswith("gcp:") and step.verb != "same"]
-        words = {"forget": "delete", "replace": "replace, "}
-        # What is only forgotten is a deletion in Pulumi's words: what Google keeps of it is the provider's business.
-        return Plan({step.name: words.get(step.verb, step.verb) + (step.how if step.verb == "replace" else "") for step in done})
+        return Plan(_in_pulumis_words(done))
 
     def waits(self, seconds: float) -> None:
         self._waited_s += seconds
+
+
+def _in_pulumis_words(steps: Sequence[Step]) -> dict[str, str]:
+    """What is only forgotten is a deletion to Pulumi: what Google keeps of it is the provider's business."""
+    words = {step.name: "delete" if step.verb == "forget" else step.verb for step in steps}
+    # The old one of a replacement that is kept at Google is forgotten, too.
+    return words | {step.name: f"replace, {step.how}" for step in steps if step.verb == "replace"}
 
 
 def first(engine: Engine, name: str) -> Iterator[tuple[str, Plan]]:
