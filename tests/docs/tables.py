@@ -150,6 +150,17 @@ def zoom_switches() -> None:
     print("\n" + switch_markdown() + "\n")
 
 
+# docs/plans.md
+
+
+def plans() -> None:
+    from tests.infra.deployment import EXAMPLES, warm
+    from tests.pulumi_engine.plans import table
+
+    print(table(warm(), EXAMPLES))
+    warm().close()
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     print(f"| {' | '.join(head)} |")
     print(f"| {' | '.join('---' for _ in head)} |")
