@@ -14,6 +14,7 @@ WEBHOOKS = "tests/property/recall/test_webhooks_machine.py::TestWebhooksAgainstT
 TASKS = "tests/property/cloud_tasks/test_tasks_machine.py::TestTasksAgainstTheReference"
 JOB = "tests/property/cloud_tasks/test_scheduler_machine.py::TestSchedulerAgainstTheReference"
 BROKER = "cloud_tasks/broker.py"
+UNIT = "tests/unit/simulator/recall/webhooks/test_sender.py::"
 SENDER = "recall/webhooks/sender.py"
 
 PLANTED: tuple[Planted, ...] = (
@@ -22,14 +23,14 @@ PLANTED: tuple[Planted, ...] = (
         SENDER,
         "            endpoint.failures.ended()\n        elif",
         "        elif",
-        WEBHOOKS,
+        f"{UNIT}test_one_success_breaks_the_run_of_failures",
     ),
     Planted(
         "a failure counts from its beginning, before a success that came meanwhile",
         SENDER,
         "endpoint.failures.failed(ended)",
         "endpoint.failures.failed(now)",
-        WEBHOOKS,
+        f"{UNIT}test_a_failure_counts_when_it_ends",
     ),
     Planted(
         "one bad hour begins the five days",
@@ -50,7 +51,7 @@ PLANTED: tuple[Planted, ...] = (
         SENDER,
         "                if not endpoint.enabled:\n                    _not_sent(message)\n                    continue\n",
         "",
-        WEBHOOKS,
+        f"{UNIT}test_what_waits_in_line_when_an_endpoint_is_disabled_is_not_sent",
     ),
     Planted(
         "a message that was sent again by hand and arrived is retried",

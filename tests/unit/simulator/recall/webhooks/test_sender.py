@@ -229,6 +229,51 @@ async def test_five_days_of_failure_disable_an_endpoint_and_recovering_sends_the
         assert len(b.receiver.got) == so_far + recovered
 
 
+async def test_one_success_breaks_the_run_of_failures(tmp_path):
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
+        for status in (500, 500, 500, 200, 500, 500, 500, 500):
+            b.receiver.answer = lambda _, status=status: status
+            await b.create()
+            await b.pass_time(86_400)
+        assert b.recall.webhooks.endpoints[0].enabled
+
+
+async def test_a_failure_counts_when_it_ends(tmp_path):
+    """It began before a success and ended after it: the run of failures begins with its end, and only from there count the 12 hours."""
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
+        answers: dict[str, list[int | None]] = {}
+        scripts: list[list[int | None]] = [[500, 200], [None]]
+
+        def answer(received: Received) -> int | None:
+            script = answers.setdefault(received.headers["webhook-id"], scripts.pop(0) if scripts else [])
+            return script.pop(0) if script else 500
+
+        b.receiver.answer = answer
+        await b.create()  # fails at 0 s, arrives at 5 s
+        await b.pass_time(1)
+        await b.create()  # from 1 s to 16 s there is no answer
+        await b.pass_time(43_206 - 1)
+        await b.create()  # 12 hours after that attempt began, not after it ended
+        await b.pass_time(475_210 - 43_206)
+        await b.create()
+        await b.settle()
+        assert b.recall.webhooks.endpoints[0].enabled
+
+
+async def test_what_waits_in_line_when_an_endpoint_is_disabled_is_not_sent(tmp_path):
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
+        b.receiver.answer = lambda _: 500
+        await b.create()
+        await b.pass_time(6 * 86_400)
+        so_far = len(b.receiver.got)
+        for number in range(3):
+            b.recall.webhooks.emit("recording.done", {"number": number})
+        await b.settle()
+        assert not b.recall.webhooks.endpoints[0].enabled
+        assert len(b.receiver.got) == so_far + 1
+        assert [message.state for message in b.recall.webhooks.messages][-2:] == ["disabled", "disabled"]
+
+
 async def test_a_removed_endpoint_is_not_tried_again(tmp_path):
     async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
         b.receiver.answer = lambda _: 500
