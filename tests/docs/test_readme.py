@@ -54,6 +54,21 @@ def test_each_rtmskit_command_can_be_called_like_that(arguments, monkeypatch):
     assert done.exit_code == 0, done.output
 
 
+def there(words: str) -> bool:
+    """Whether `rtmskit WORDS` names a command."""
+    name, _, rest = words.partition(" ")
+    command = cli.get_command(click.Context(cli), name)
+    if not rest or not isinstance(command, click.Group):
+        return command is not None
+    return command.get_command(click.Context(command), rest) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_rtmskit_command_in_a_sentence_is_there(page):
+    named = re.findall(r"`rtmskit ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", page.read_text())
+    assert [words for words in named if not there(words)] == []
+
+
 @pytest.mark.parametrize("arguments", cases("make"))
 def test_each_make_target_is_there(arguments):
     assert {word for word in arguments if "=" not in word and not word.startswith("-")} <= TARGETS
