@@ -16,7 +16,7 @@ ARGS   ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs bench simulate chaos mutants odd-files audit soak lock clean
+.PHONY: help demo up test lint docs site bench simulate chaos mutants odd-files audit soak lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,20 @@ docs: $(VENV)/.test  ## Write the generated parts of the docs anew (COG=--check 
 	$(BIN)/cog $(COG) -P $(filter-out $(WRITING),$(GENERATED))
 	$(BIN)/cog $(COG) $(WRITING)
 	$(if $(filter -r,$(COG)),$(BIN)/python -m tests.infra.regenerate)
+
+# The documentation as a site, in an environment of its own. Building needs no network, nor does reading: the scripts that draw diagrams and
+# search pages that no server serves come from npm, held to requirements/site-npm.sha512.
+SITE = .venv-site
+
+site: $(SITE)/.done  ## Build the documentation as a site in site/ (offline, with search)
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs -q build
+
+$(SITE)/.done: requirements/site.txt requirements/site-npm.sha512
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip --disable-pip-version-check -q install --no-deps --require-hashes -r requirements/site.txt
+	cd $(SITE) && npm pack --silent mermaid@11.17.2 iframe-worker@1.0.4 >/dev/null && sha512sum --quiet -c ../requirements/site-npm.sha512
+	cd $(SITE) && tar xzOf mermaid-*.tgz package/dist/mermaid.min.js >mermaid.js && tar xzOf iframe-worker-*.tgz package/shim/index.js >shim.js && rm *.tgz
+	@touch $@
 
 # --- on demand, never part of `make test` ------------------------------------------------------------------------------
 
@@ -119,9 +133,10 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 lock:  ## Resolve pyproject.toml into the hashed locks (needs uv; ARGS=--upgrade moves the pins)
 	$(COMPILE) $(ARGS) pyproject.toml --extra simulator --extra infra --group dev -o requirements/test.txt
 	$(COMPILE) pyproject.toml --extra simulator --group checkout -c requirements/test.txt -o requirements/run.txt
+	$(COMPILE) --group site -o requirements/site.txt
 	$(COMPILE) requirements/function.in -c requirements/test.txt -o function/requirements.txt
 	$(COMPILE) infra/requirements.in -c requirements/test.txt -o infra/requirements.txt
 
 clean:  ## Remove the environment and everything generated
-	rm -rf .venv .venv-lowest .venv-highest $(VENV) .rtmskit dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lowest .venv-highest $(SITE) $(VENV) .rtmskit dist build site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
