@@ -12,6 +12,8 @@ DOCS = ROOT / "docs"
 @pytest.fixture(scope="module")
 def hooks():
     spec = importlib.util.spec_from_file_location("site_hooks", DOCS / "site" / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
