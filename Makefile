@@ -43,7 +43,7 @@ lint: $(VENV)/.test  ## Format, lint, types, import contracts, security
 
 # Pages either print their generated parts (cog -P) or write them with cog.out.
 COG     ?= -r
-GENERATED = $(shell grep -l '\[\[\[cog' README.md docs/*.md)
+GENERATED = $(shell grep -rl --include="*.md" "\[\[\[cog" README.md docs)
 WRITING   = $(shell grep -l 'cog\.out' $(GENERATED) /dev/null)
 
 docs: $(VENV)/.test  ## Write the generated parts of the docs anew (COG=--check only compares)
