@@ -1,0 +1,41 @@
+""".github and the release page: what they name is there."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def steps(workflow: Path) -> list[dict]:
+    return [step for job in yaml.safe_load(workflow.read_text())["jobs"].values() for step in job["steps"]]
+
+
+def test_every_file_of_github_is_yaml():
+    files = list((ROOT / ".github").rglob("*.yml"))
+    assert {file.name for file in files} >= {"ci.yml", "versions.yml", "dependabot.yml", "bug.yml"}
+    assert [file.name for file in files if not isinstance(yaml.safe_load(file.read_text()), dict)] == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_make_target_that_a_workflow_runs_is_there(workflow):
+    targets = [step["run"].split()[1] for step in steps(workflow) if step.get("run", "").startswith("make ")]
+    assert targets
+    assert set(targets) <= TARGETS
+
+
+def test_ci_runs_every_python_that_the_package_names_and_the_next_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [kind.rpartition(" ")[2] for kind in project["classifiers"] if re.search(r":: 3\.\d+$", kind)]
+    matrix = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert matrix[: len(named)] == named == ["3.11", "3.12", "3.13"]
+    assert matrix[len(named) :] in ([], ["3.14"])
+
+
+def test_workflows_may_read_the_repository_and_nothing_else():
+    assert [yaml.safe_load(workflow.read_text())["permissions"] for workflow in WORKFLOWS] == [{"contents": "read"}] * len(WORKFLOWS)
