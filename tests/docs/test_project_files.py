@@ -46,3 +46,10 @@ def test_the_newest_version_of_the_changelog_is_the_packages():
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", headings[1])
+
+
+def test_every_page_that_an_issue_form_names_is_there():
+    forms = "".join(form.read_text() for form in (ROOT / ".github").rglob("*.*"))
+    pages = re.findall(r"`(docs/[\w/-]+\.md)`", forms)
+    assert pages
+    assert [page for page in pages if not (ROOT / page).exists()] == []

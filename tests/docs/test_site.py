@@ -1,4 +1,4 @@
-"""docs/README.md is the one list of pages: the site's navigation comes from it. (`make site` itself is a step of `.ci/run`.)"""
+"""docs/README.md is the one list of pages: the site's navigation comes from it. (`.github/workflows/ci.yml` builds the site.)"""
 
 import importlib.util
 from pathlib import Path

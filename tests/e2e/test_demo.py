@@ -3,7 +3,9 @@
 import array
 import hashlib
 import json
+import re
 import sys
+from pathlib import Path
 
 import av
 import pytest
@@ -15,6 +17,8 @@ from rtms_simulator.zoom.media import MediaSource
 
 # One worker for this file: what all its tests share is made once.
 pytestmark = pytest.mark.xdist_group("demo")
+
+README = Path(__file__).parents[2] / "README.md"
 
 ORDERS = (("started", "acked"), ("started", "accepted", "downloaded"), ("started", "joined", "stopped", "recorded", "downloaded"))
 """What comes before what. Recall may join before the relay has noted that it was accepted, and the task may run before Zoom has the ack."""
@@ -118,6 +122,20 @@ def test_for_people_it_shows_the_way_as_it_goes_a_table_at_the_end_and_leaves_no
     assert "the worker had handed it on: Recall accepted" in done.stdout
     assert "meeting.rtms_started answered 200" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def kinds(text):
+    """The lines of a run without what differs from run to run: ids, hashes, numbers and how wide the columns are."""
+    plain = re.sub(r"[0-9a-f]{8,}[0-9a-f-]*|[\w+/]+==", "ID", text)
+    return {" ".join(re.sub(r"[\d.,]*\d", "N", line).split()) for line in plain.splitlines()} - {""}
+
+
+def test_the_readme_shows_what_a_run_prints(tmp_path):
+    [shown] = re.findall(r"^```text\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    done = rtmskit("demo", cwd=tmp_path, timeout=110)
+    assert done.returncode == 0, done.stderr
+    assert kinds(shown) - kinds(done.stderr + done.stdout) == set()
+    assert kinds(done.stdout) - kinds(shown) == set()  # on stderr a slow machine says what it waits for, too
 
 
 def test_a_state_url_that_the_functions_refuse_is_explained(tmp_path):

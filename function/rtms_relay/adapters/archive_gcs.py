@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -29,6 +30,11 @@ _CHUNK = 4 << 20
 _THREADS = 4
 _REQUEST_S = 60.0
 """Time-out of one HTTP request. What may pass is tried again by the client, from the chunk that failed."""
+
+
+_NO_METADATA = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
+"""The client (seen in 3.17.1) reads the bucket's metadata for its traces in a thread of its own: that needs storage.buckets.get, which the
+account does not have, and the thread may open a connection after `close`. This variable is the client's own way to switch it off."""
 
 
 class GcsArchive:
@@ -86,6 +92,7 @@ class GcsArchive:
         if self._client is None:
             from google.cloud.storage import Client
 
+            os.environ.setdefault(_NO_METADATA, "true")
             self._client = Client()
         return self._client.bucket(self._bucket).blob(name, chunk_size=_CHUNK)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +113,20 @@ async def test_a_bucket_that_is_not_there_is_an_error_that_names_it(archive: Gcs
         await nowhere.put("h1/a", one(b"data"), content_type="video/mp4")
     assert await nowhere.find("h1/a") is None
     await nowhere.close()
+
+
+async def test_nothing_is_asked_but_what_was_meant(archive: GcsArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client would also read the bucket's metadata, in a thread of its own: the account may not, and a thread may outlive close()."""
+    monkeypatch.delenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", raising=False)
+    read: list[str] = []
+    monkeypatch.setattr(storage.Client, "get_bucket", lambda _self, name, **_: read.append(name))
+    before = set(threading.enumerate())
+    await archive.put("h1/a", one(b"data"), content_type="video/mp4")
+    await archive.delete("h1/")
+    for thread in set(threading.enumerate()) - before:
+        if not thread.name.startswith("gcs-archive"):
+            thread.join(10)
+    assert read == []
 
 
 async def test_an_error_says_its_kind_and_not_its_text(archive: GcsArchive, monkeypatch: pytest.MonkeyPatch) -> None:
