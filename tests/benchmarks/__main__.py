@@ -8,6 +8,7 @@ import sys
 BENCHMARKS = {
     "acks": "tests.benchmarks.acks",
     "start": "tests.benchmarks.start",
+    "rush": "tests.benchmarks.rush",
     "rtms": "tests.benchmarks.rtms_streams",
 }
 """Name to module; each has `main(argv)`."""
