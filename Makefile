@@ -16,7 +16,7 @@ ARGS   ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs site bench simulate chaos mutants odd-files audit soak lock clean
+.PHONY: help demo up test lint docs site bench simulate chaos mutants odd-files engine audit soak lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ mutants: $(VENV)/.test  ## Break the relay's cores line by line and count who no
 
 odd-files: $(VENV)/.test  ## Read 100,000 damaged transcripts and 5,000 damaged recordings: nothing raises, nothing vanishes
 	$(BIN)/python -m tests.property.media $(ARGS)
+
+engine: $(VENV)/.test  ## Change every key alone on every example stack, in Pulumi's own engine and in the tests' one
+	RTMSKIT_REQUIRE_PULUMI=1 $(BIN)/pytest -m long tests/pulumi_engine $(ARGS)
 
 audit: $(VENV)/.test  ## Hold the pins against the advisories kept here, and say how old those are
 	$(BIN)/python -m tests.security.audit $(ARGS)
