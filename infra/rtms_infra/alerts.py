@@ -86,6 +86,7 @@ class Policy:
 
 
 NOT_PAGED: Mapping[str, str] = {
+    "dispatch": "only the local queues of `rtmskit serve` print it, on the terminal in front of somebody; deployed queues are Google's",
     "error": "a single one is repeated by its queue; many of them are the policy `errors`",
     "library": "as `error`: counted, and many of them are the policy `errors`",
 }

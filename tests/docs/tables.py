@@ -154,11 +154,14 @@ def zoom_switches() -> None:
 
 
 def plans() -> None:
-    from tests.infra.deployment import EXAMPLES, warm
+    from tests.infra.deployment import EXAMPLES, Runner
     from tests.pulumi_engine.plans import table
 
-    print(table(warm(), EXAMPLES))
-    warm().close()
+    runner = Runner()  # not the one of the process, which a fixture may hold
+    try:
+        print(table(runner, EXAMPLES))
+    finally:
+        runner.close()
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -116,7 +116,7 @@ def test_it_says_whose_it_is_and_that_anybody_may_use_it(wheel):
     assert told["Author"] == "The rtmskit authors"
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert b"Apache License" in licence
-    assert set(told.get_all("Provides-Extra") or []) == {"simulator", "infra", "test"}
+    assert set(told.get_all("Provides-Extra") or []) == {"simulator", "tunnel", "infra", "test"}
 
 
 def test_its_code_is_used_and_its_command_starts(installed, tmp_path):

@@ -21,12 +21,16 @@ from rtms_relay.errors import NotAuthentic
 
 URL = "https://worker.example"
 EMAIL = "tasks-events@p.iam.gserviceaccount.com"
-NOW = int(time.time())  # google-auth reads the machine's clock
+
+
+def now() -> int:
+    """Seconds since the epoch: google-auth reads the machine's clock, and a suite may run for longer than a token lives."""
+    return int(time.time())
 
 
 class Clock:
     def __init__(self) -> None:
-        self.ms = NOW * 1000
+        self.ms = now() * 1000
 
     def now_ms(self) -> int:
         return self.ms
@@ -51,15 +55,17 @@ class Signer:
         )
 
     def token(self, key_id: str | None = "k1", **changed: Any) -> str:
+        """A token with other claims; `iat` and `exp` are seconds from now."""
         claims = {
             "iss": "https://accounts.google.com",
             "aud": URL,
             "email": EMAIL,
             "email_verified": True,
-            "iat": NOW - 5,
-            "exp": NOW + 600,
+            "iat": now() - 5,
+            "exp": now() + 600,
         }
-        return jwt.encode(crypt.RSASigner.from_string(self.pem, key_id), {**claims, **changed}).decode()
+        moved = {name: now() + value if name in ("iat", "exp") else value for name, value in changed.items()}
+        return jwt.encode(crypt.RSASigner.from_string(self.pem, key_id), {**claims, **moved}).decode()
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +96,8 @@ async def test_a_token_of_googles_is_an_identity(google: Signer) -> None:
 
 
 FLAWS: dict[str, dict[str, Any]] = {
-    "expired": {"exp": NOW - 10, "iat": NOW - 20},
-    "of the future": {"iat": NOW + 1000, "exp": NOW + 2000},
+    "expired": {"exp": -10, "iat": -20},
+    "of the future": {"iat": 1000, "exp": 2000},
     "another audience": {"aud": "https://other.example"},
     "an audience that begins like it": {"aud": URL + ".evil.example"},
     "another issuer": {"iss": "https://accounts.google.com.evil.example"},
