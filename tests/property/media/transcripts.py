@@ -197,7 +197,19 @@ def transcript(seed: int) -> tuple[str, bytes, str]:
     if seed % 2:
         for _ in range(chance.randint(1, 5)):
             text = chance.choice(MUTATIONS)(chance, text) or "\n"
-    return text, encoded(chance, text), chance.choice((".vtt", ".srt", ".txt"))
+    data, suffix = encoded(chance, text), chance.choice((".vtt", ".srt", ".txt"))
+    if seed % 2 and chance.random() < 0.1:
+        # Another program's file behind it, in whatever that program writes.
+        other = Maker(chance).captions(".")
+        text, data = f"{text}\n{other}", data + "\n".encode(_encoding_of(data)) + encoded(chance, other)
+    return text, data, suffix
+
+
+def _encoding_of(data: bytes) -> str:
+    """Of what `encoded` gives, as far as an end of line needs it."""
+    if data[:2] == b"\xff\xfe" or data[1:2] == b"\0":
+        return "utf-16-le"
+    return "utf-16-be" if data[:1] == b"\0" else "utf-8"
 
 
 def words(text: str) -> Counter[str]:

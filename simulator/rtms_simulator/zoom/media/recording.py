@@ -77,7 +77,8 @@ def read_recording(path: Path, *, strict: bool = False) -> MediaFile:
         do = "give it to --transcript." if suffix in (".vtt", ".srt", ".txt") else "export or convert it to a supported kind."
         raise MediaFileError(path, f"files of the kind {suffix or 'without a suffix'} are not supported", MEDIA_SUFFIXES, do)
     if not path.is_file():
-        raise MediaFileError(path, "there is no such file", MEDIA_SUFFIXES, "look at the name: it is read from this directory.")
+        problem = "it is a directory" if path.is_dir() else "there is no such file"
+        raise MediaFileError(path, problem, MEDIA_SUFFIXES, "look at the name: it is read from this directory.")
     try:
         status = path.stat()
         recording = _read(path, status.st_size, status.st_mtime_ns)
@@ -102,9 +103,10 @@ def _read(path: Path, size: int, _changed: int) -> MediaFile:
                 raise _undecodable(path, size, laid_out, error) from None
             what = f"another recording begins at byte {extent.offset:,} and cannot be decoded"
             reader.remarks.append(Remark("lost", what, at_s=reader.at_s))
-    if laid_out.missing_bytes and not any(remark.lost_s for remark in reader.remarks):
+    if laid_out.missing_bytes and (not reader.sound_s or not any(remark.lost_s for remark in reader.remarks)):
         what = f"the file is cut: {laid_out.missing_bytes:,} bytes are missing at its end"
-        reader.remarks.append(Remark("lost", what, at_s=reader.at_s, lost_s=laid_out.missing_s))
+        lost_s = 0.0 if any(remark.lost_s for remark in reader.remarks) else laid_out.missing_s
+        reader.remarks.append(Remark("lost", what, at_s=reader.at_s, lost_s=lost_s))
     if laid_out.trailing_bytes:
         what = f"{laid_out.trailing_bytes:,} bytes behind the recording are no part of it"
         reader.remarks.append(Remark("note", what, at_s=reader.at_s))
@@ -159,17 +161,21 @@ class _Reader:
         return chosen
 
     def _first_with_sound(self, tracks: list[_Stream], extent: Range | None, size: int) -> SoundScan | None:
-        """The first track that is not silent, or the first that can be decoded at all."""
-        silent: SoundScan | None = None
+        """The first track that is not silent, or the first that can be decoded at all. If none can, the sound is told as lost once."""
+        chosen: SoundScan | None = None
+        broken: list[_Stream] = []
         for stream in tracks:
             scan = scan_sound(self.path, extent, stream.index, size)
             if not scan.formats:
-                self._say("lost", f"track {stream.index} ({stream.codec}) holds no sound that can be decoded")
-            elif not scan.silent:
-                return scan
-            else:
-                silent = silent or scan
-        return silent
+                broken.append(stream)
+            elif chosen is None or not scan.silent:
+                chosen = scan
+            if chosen is not None and not chosen.silent:
+                break
+        for stream in broken:
+            lost_s = stream.seconds if chosen is None and stream is broken[0] else 0.0
+            self._say("lost", f"track {stream.index} ({stream.codec}) holds no sound that can be decoded", lost_s)
+        return chosen
 
     def _pictures(self, streams: list[_Stream], extent: Range | None) -> tuple[int | None, float]:
         """(the stream that is shown, its length in seconds)."""
@@ -187,8 +193,8 @@ class _Reader:
             self._say("lost", f"track {stream.index} ({stream.codec}) holds no picture that can be decoded")
         return None, 0.0
 
-    def _say(self, kind: Literal["lost", "note"], what: str) -> None:
-        self.remarks.append(Remark(kind, what, at_s=self.at_s or None))
+    def _say(self, kind: Literal["lost", "note"], what: str, lost_s: float = 0.0) -> None:
+        self.remarks.append(Remark(kind, what, at_s=self.at_s or None, lost_s=lost_s))
 
     def recording(self) -> MediaFile:
         """All parts together, at most as long as a meeting."""
@@ -210,7 +216,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """What a container says of one of its streams."""
+    """What a container says of one of its streams; `seconds` is 0 where it does not say."""
 
     index: int
     kind: str
@@ -219,6 +225,7 @@ class _Stream:
     default: bool
     name: str
     cover: bool
+    seconds: float
 
     @classmethod
     def of(cls, stream: Stream) -> _Stream:
@@ -234,7 +241,7 @@ class _Stream:
         named = " ".join(part for part in (name, "" if language == "und" else language) if part)
         codec = codec_name(stream)
         kind = "cover" if cover else stream.type if context is not None else "unknown"
-        return cls(stream.index, kind, codec, details, bool(stream.disposition & Disposition.default), named, cover)
+        return cls(stream.index, kind, codec, details, bool(stream.disposition & Disposition.default), named, cover, _seconds(stream))
 
     @property
     def shown(self) -> str:
@@ -243,6 +250,10 @@ class _Stream:
     @property
     def called(self) -> str:
         return f"{self.codec}, {self.name}" if self.name else self.codec
+
+
+def _seconds(stream: Stream) -> float:
+    return float((stream.duration or 0) * (stream.time_base or 0))
 
 
 def _in_order(streams: list[_Stream], kind: str) -> list[_Stream]:

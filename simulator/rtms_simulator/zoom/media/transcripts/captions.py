@@ -58,6 +58,8 @@ class Captions:
         if not line or line.isspace():
             self._end_block()
             return
+        if self._open is not None and self._open.payload and line.strip() == SIGNATURE:
+            self._end_block()  # a second file, joined to the first without a blank line
         times = timing(line) if ">" in line or "\u2192" in line else None
         if times is not None:
             self._begin(number, line, times)

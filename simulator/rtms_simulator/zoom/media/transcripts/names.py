@@ -43,6 +43,18 @@ _OPENERS = _words("""
 """)
 """What people begin a remark with. Nobody is called so, and a list beats a guess for them."""
 
+_SENTENCE_WORDS = _words("""
+    is are was were am isn't aren't wasn't be been has had have did does do don't didn't will would can could should must may might
+    i we you he she it they me us him them my our your his her their its this that these those there here what why how when where who
+    which not no if because about than but so then just only also get got said say says tell told know think want need
+    ist sind war waren bin wird hat habe haben ich wir sie er es das dass mein unser nicht kein auch wie was warum wenn weil noch nur
+    est sont était suis je nous vous il elle ils que qui pas c'est mon notre es son fue era soy que no mi nuestro está porque
+""")
+"""Words in small letters that sentences have behind their beginning, and names do not."""
+_SENTENCE_LETTERS = re.compile("[的了们這这那我你您她嗎吗呢]|です|ます|こと|もの|それ|これ")
+_COLON = re.compile(":|\uff1a")
+_LONGEST_CJK = 12
+
 Form = Literal["never", "sentence", "name"]
 
 
@@ -63,30 +75,35 @@ def same_person(name: str) -> str:
 
 
 def head_of(line: str) -> tuple[str, str] | None:
-    """(what stands before the first colon that a space or the end follows, what comes after it)."""
-    at = line.find(":", 0, _LONGEST)
-    while at >= 0:
-        if at + 1 == len(line) or line[at + 1].isspace():
+    """(what stands before the first colon that a space or the end follows, what comes after it). A wide colon needs no space."""
+    for match in _COLON.finditer(line, 0, _LONGEST):
+        at = match.start()
+        if at + 1 == len(line) or line[at + 1].isspace() or match[0] != ":":
             name = clean_name(line[:at])
             return (name, line[at + 1 :].strip()) if name else None
-        at = line.find(":", at + 1, _LONGEST)
     return None
 
 
 def form_of(name: str) -> Form:
     """Whether a head can be a name by how it is written: only with evidence of its own if it reads like the beginning of a sentence."""
-    bare = name.strip("*_#-\u2013\u2014\u2022> ").lower()
-    if "://" in name or _CLOCK.search(name) or bare in _OPENERS:
-        return "never"
-    if not any(letter.isalnum() or unicodedata.category(letter) == "So" for letter in name):
-        return "never"
-    if _SENTENCE_MARK.search(name):
-        return "sentence"
     words = _BRACKETS.sub(" ", name).replace("\u2019s ", "'s ").split()
-    plain = [word for word in words if _is_plain(word)]
-    if len(words) > 1 and plain:
+    if _is_no_name(name, words):
+        return "never"
+    if _SENTENCE_MARK.search(name) or (len(words) == 1 and _is_long_without_spaces(name)):
         return "sentence"
-    return "name"
+    return "sentence" if len(words) > 1 and any(map(_is_plain, words)) else "name"
+
+
+def _is_no_name(name: str, words: Sequence[str]) -> bool:
+    bare = name.strip("*_#-\u2013\u2014\u2022> ").lower()
+    if "://" in name or _CLOCK.search(name) or bare in _OPENERS or any(word in _SENTENCE_WORDS for word in words[1:]):
+        return True
+    return not any(letter.isalnum() or unicodedata.category(letter) == "So" for letter in name)
+
+
+def _is_long_without_spaces(name: str) -> bool:
+    """Whether it is more than a name in a writing that has no spaces, such as Chinese and Japanese."""
+    return len(name) > 4 and (_SENTENCE_LETTERS.search(name) is not None or (len(name) > _LONGEST_CJK and name[0] >= "\u3040"))
 
 
 def _is_plain(word: str) -> bool:

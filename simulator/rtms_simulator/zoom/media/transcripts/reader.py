@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,8 @@ TRANSCRIPT_SUFFIXES = (".vtt", ".srt", ".txt")
 LARGEST = 8 * 2**20
 """Bytes. The longest meeting has about 2 MB of text."""
 
+_CHANGE = re.compile("\\s*(?:[-\u2010-\u2015]\\s+|[>\uff1e]{1,3}\\s*)")
+
 _FORM_OF = {".vtt": "WebVTT", ".srt": "SubRip", ".txt": "Zoom captions"}
 
 
@@ -40,7 +43,8 @@ def read_transcript(path: Path, known: Iterable[str] = (), *, strict: bool = Fal
         raise MediaFileError(path, f"files of the kind {suffix or 'without a suffix'} are not supported", TRANSCRIPT_SUFFIXES, do)
     if not path.is_file():
         do = "look at the name: it is read from this directory."
-        raise MediaFileError(path, "there is no such file", TRANSCRIPT_SUFFIXES, do)
+        problem = "it is a directory" if path.is_dir() else "there is no such file"
+        raise MediaFileError(path, problem, TRANSCRIPT_SUFFIXES, do)
     try:
         status = path.stat()
         transcript = _read_once(path, status.st_size, status.st_mtime_ns, tuple(known))
@@ -83,7 +87,7 @@ def _words(file: BinaryIO) -> int:
 def parse(data: bytes, suffix: str, known: Sequence[str] = ()) -> Transcript:
     """A file's bytes as a transcript, perhaps one without cues. Never fails. `suffix` only decides what is said about the form."""
     lines, remarks = text_lines(data)
-    form, cues, more = _read(lines, known)
+    form, cues, more = _read(lines, known, suffix)
     remarks += more
     expected = _FORM_OF.get(suffix, form)
     if cues and form != expected and not (suffix == ".txt" and form == "timed lines"):
@@ -96,12 +100,12 @@ def parse(data: bytes, suffix: str, known: Sequence[str] = ()) -> Transcript:
     return Transcript(form, tuple(cues), tuple(remarks))
 
 
-def _read(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cue], list[Remark]]:
+def _read(lines: Sequence[str], known: Sequence[str], suffix: str) -> tuple[str, list[Cue], list[Remark]]:
     opening = next((line.lstrip() for line in lines if line.strip()), "")
     if opening.startswith(SIGNATURE):
         captions = Captions(lines)
         return "WebVTT", _spoken(captions, known), captions.remarks
-    return _text_form(lines, known) or _unsigned(lines, known)
+    return _text_form(lines, known) or _unsigned(lines, known, suffix)
 
 
 def _text_form(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cue], list[Remark]] | None:
@@ -118,11 +122,11 @@ def _text_form(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cu
     return None
 
 
-def _unsigned(lines: Sequence[str], known: Sequence[str]) -> tuple[str, list[Cue], list[Remark]]:
-    """SubRip, or WebVTT without its first line."""
+def _unsigned(lines: Sequence[str], known: Sequence[str], suffix: str) -> tuple[str, list[Cue], list[Remark]]:
+    """SubRip (which has a comma in its times, or at least its suffix), or WebVTT without its first line."""
     captions = Captions(lines)
     cues = _spoken(captions, known)
-    if any("," in lines[one.line - 1].partition("-->")[0] for one in captions.captions[:3]):
+    if any("," in lines[one.line - 1].partition("-->")[0] for one in captions.captions[:3]) or (suffix == ".srt" and captions.captions):
         return "SubRip", cues, captions.remarks
     if cues:
         captions.remarks.append(Remark("repaired", "the line WEBVTT at the beginning is missing", line=1))
@@ -134,6 +138,7 @@ def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
     spans = _spans(captions.captions)
     texts = ["\n".join([line for _number, line in caption.payload]) for caption in captions.captions]
     parts = [voices(fitting(text, caption.line, captions.remarks)) for caption, text in zip(captions.captions, texts, strict=True)]
+    _take_marks_off(captions, parts)
     speakers = _speakers(captions.captions, parts, known)
     cues: list[Cue] = []
     for caption, said, (start, end) in zip(captions.captions, parts, spans, strict=True):
@@ -143,6 +148,21 @@ def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
                 captions.remarks.append(Remark("note", "a speaker without words", line=caption.line, lost_text=name or ""))
         cues += _shared(caption.line, start, end, [turn for turn in turns if turn[1]])
     return cues
+
+
+def _take_marks_off(captions: Captions, parts: Sequence[list[Voice]]) -> None:
+    """Take the marks that say that another person speaks (`- Ada: words`, `>> Ada: words`) off the names behind them."""
+    taken: list[tuple[int, str]] = []
+    for caption, said in zip(captions.captions, parts, strict=True):
+        for voice in said:
+            for place, line in enumerate(voice.lines):
+                mark = _CHANGE.match(line)
+                if mark and not voice.tagged and _begins_with_name(line[mark.end() :]):
+                    taken.append((caption.line, mark[0]))
+                    voice.lines[place] = line[mark.end() :]
+    if taken:
+        what = "marks of a change of speaker before names"
+        captions.remarks.append(Remark("note", what, line=taken[0][0], lost_text=" ".join(mark for _line, mark in taken)))
 
 
 def _speakers(captions: Sequence[CaptionBlock], parts: Sequence[list[Voice]], known: Sequence[str]) -> Speakers:

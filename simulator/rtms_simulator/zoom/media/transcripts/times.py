@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,4}):(\d{1,2})(?:[.,:;](\d+))?")
+_TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,4}):(\d{1,2})(?:[.,:;\u066b\u066c](\d+))?")
 _ARROWS = ("-->", "--&gt;", "->", "\u2013>", "\u2014>", "\u2192")
 _SETTING = re.compile(
     r"(?:line|position|size):-?[\d.]+%?(?:,[a-z-]+)?|align:(?:start|center|middle|end|left|right)|vertical:(?:rl|lr)|region:\S+|[XY][12]:\d+"
@@ -18,8 +19,12 @@ DAY_MS = 86_400_000
 HALF_DAY_MS = DAY_MS // 2
 
 MARKER = r"(?:[AaPp]\.?\s?[Mm]\.?|上午|下午|午前|午後|오전|오후)"
-CLOCK = rf"(?:(?P<before>{MARKER})\s?)?(?P<h>\d{{1,3}}):(?P<m>\d\d)(?::(?P<s>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s?(?P<after>{MARKER}))?"
-"""A moment in a text file, as a part of a regular expression."""
+DATE = r"(?P<date>\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})(?:T|,?\s+)"
+CLOCK = (
+    rf"(?:{DATE})?(?:(?P<before>{MARKER})\s?)?"
+    rf"(?P<h>\d{{1,3}}):(?P<m>\d\d)(?::(?P<s>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s?(?P<after>{MARKER}))?"
+)
+"""A moment in a text file, perhaps with its date, as a part of a regular expression."""
 
 
 class Timing(NamedTuple):
@@ -32,7 +37,7 @@ class Timing(NamedTuple):
 
 
 class TimeCode(NamedTuple):
-    """A moment of a text file in ms, and whether it was written with AM or PM."""
+    """A moment of a text file in ms, and whether it was written as one on the wall: with AM, PM or a date."""
 
     ms: int
     marked: bool
@@ -85,16 +90,25 @@ def _ms(match: re.Match[str] | None) -> int | None:
 
 
 def clock(match: re.Match[str]) -> TimeCode:
-    """The moment in a match of CLOCK. Two numbers are minutes and seconds, unless AM or PM makes them hours and minutes."""
+    """The moment in a match of CLOCK. Two numbers are minutes and seconds, unless AM, PM or a date makes them hours and minutes."""
     marker = match["before"] or match["after"]
     first, second = int(match["h"]), int(match["m"])
-    if marker is None:
+    if marker is None and match["date"] is None:
         if match["s"] is None:
             return TimeCode(first * 60_000 + second * 1000, marked=False)
         return TimeCode(first * 3_600_000 + second * 60_000 + int(match["s"]) * 1000 + fraction_ms(match["fraction"]), marked=False)
-    afternoon = marker[0] in "Pp" or marker in ("下午", "午後", "오후")
-    hours = first % 12 + 12 * afternoon if first <= 12 else first
+    afternoon = marker is not None and (marker[0] in "Pp" or marker in ("下午", "午後", "오후"))
+    hours = first % 12 + 12 * afternoon if marker is not None and first <= 12 else first
+    hours += 24 * _day(match["date"])
     return TimeCode(hours * 3_600_000 + second * 60_000 + int(match["s"] or 0) * 1000 + fraction_ms(match["fraction"]), marked=True)
+
+
+def _day(date: str | None) -> int:
+    """The number of a day; 0 where nobody can tell the day from the month, so that the clock runs on from line to line."""
+    try:
+        return dt.date.fromisoformat(date).toordinal() if date else 0
+    except ValueError:
+        return 0
 
 
 def run_on(moments: Sequence[TimeCode]) -> list[int]:

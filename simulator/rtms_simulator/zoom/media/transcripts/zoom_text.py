@@ -16,7 +16,7 @@ _ALONE = re.compile(rf"\s*\[(?P<who>.+)\]\s+{CLOCK}\s*")
 _WITH_WORDS = re.compile(rf"\s*\[(?P<who>.+?)\]\s+{CLOCK}(?P<words>\s.*|)")
 _NAME_FIRST = re.compile(rf"\s*(?P<who>\S.*?)\s+[\[(]?{CLOCK}[\])]?\s*")
 _TIME_FIRST = re.compile(rf"\s*[\[(]?{CLOCK}[\])]?(?:[ \t]+|$)(?P<words>.*)")
-_CHAT = re.compile(r"From\s+(?P<who>.+?)\s+to\s+[^:]+:\s?(?P<words>.*)", re.IGNORECASE)
+_CHAT = re.compile(r"\s*From\s+(?P<who>.+?)(?:\s+to\s+[^:]+|\s+):(?:\s(?P<words>.*))?", re.IGNORECASE)
 _LAST_ROOM_MS = 60_000
 
 
@@ -110,7 +110,7 @@ def _name_speakers(said: list[Said], known: Sequence[str], remarks: list[Remark]
     for one in said:
         one.drop_blank()
         if match := _CHAT.fullmatch(one.words[0]):
-            one.speaker, one.words[0] = match["who"], match["words"]
+            one.speaker, one.words[0] = match["who"].strip(), match["words"] or ""
     if any(one.speaker for one in said):
         remarks.append(Remark("note", "a saved chat; its messages are spoken", line=said[0].line))
     unnamed = [one for one in said if one.words[0] and not one.speaker]
@@ -124,18 +124,26 @@ def _cues(said: list[Said], remarks: list[Remark]) -> list[Cue]:
     """There are no ends: a line lasts as long as it takes to say, at most until the next one; lines of one moment share the time."""
     spoken: list[tuple[int, Said, str]] = []
     for start, one in zip(run_on([one.moment for one in said]), said, strict=True):
-        words = fitting("\n".join(one.words), one.line, remarks)
-        spoken.append((start, one, " ".join(words.split())))
+        words = " ".join(fitting("\n".join(one.words), one.line, remarks).split())
+        if words:
+            spoken.append((start, one, words))
+        elif one.speaker:
+            remarks.append(Remark("note", "a speaker without words", line=one.line, lost_text=one.speaker))
     cues: list[Cue] = []
     spoken.sort(key=lambda entry: entry[0])
     groups = [(start, list(group)) for start, group in itertools.groupby(spoken, key=lambda entry: entry[0])]
     for number, (start, group) in enumerate(groups):
         room = groups[number + 1][0] - start if number + 1 < len(groups) else _LAST_ROOM_MS
-        share = max(1, room // len(group))
-        for place, (_start, one, words) in enumerate(group):
-            if words:
-                begin = start + place * share
-                cues.append(Cue(begin, begin + min(share, time_to_say(words)), one.speaker, words, one.line))
-            elif one.speaker:
-                remarks.append(Remark("note", "a speaker without words", line=one.line, lost_text=one.speaker))
+        begin = start
+        for length, (_start, one, words) in zip(_lengths(room, [words for _at, _one, words in group]), group, strict=True):
+            cues.append(Cue(begin, begin + length, one.speaker, words, one.line))
+            begin += length
     return cues
+
+
+def _lengths(room: int, texts: Sequence[str]) -> list[int]:
+    """How long each of the lines of one moment lasts, one after the other: each its share where there is not enough time."""
+    needed = [time_to_say(words) for words in texts]
+    if sum(needed) <= room:
+        return needed
+    return [min(max(1, room // len(texts)), need) for need in needed]

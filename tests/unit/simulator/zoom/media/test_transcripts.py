@@ -1,9 +1,12 @@
 """Transcripts as people have them: what is a speaker, what is a sentence, when it is said, and what of it is lost."""
 
+# ruff: noqa: RUF001  # letters of many writings
+
 import time
 
 import pytest
 
+from rtms_simulator.errors import MediaFileError
 from rtms_simulator.scenario import LONGEST_S, load
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.media.transcripts import Transcript, parse, read_transcript
@@ -300,3 +303,119 @@ def test_an_hour_is_read_in_a_tenth_of_a_second():
         assert len(read(text).cues) == 1200
         times.append(time.process_time() - began)
     assert min(times) < 0.1
+
+
+# --- more files of the same kinds
+
+
+@pytest.mark.parametrize("second", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("first", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_files_of_two_encodings_one_behind_the_other_are_both_read(first, second):
+    text = cues_of("Zoë: naïve \U0001f642", "山田: こんにちは世界")
+    joined = text.encode(first) + text.replace("Zoë", "Ève").encode(second)
+    assert said(joined) == [("Zoë", "naïve \U0001f642"), ("Ève", "naïve \U0001f642"), *[("山田", "こんにちは世界")] * 2]
+    encodings = [encoding.removesuffix("-sig").removesuffix("-le") for encoding in (first, second)]
+    told = [remark for remark in read(joined).remarks if "files were joined" in remark.what]
+    assert [remark.line for remark in told] == ([] if encodings[0] == encodings[1] else [9])
+
+
+def test_files_joined_without_an_end_of_line_lose_nothing():
+    text = cues_of("Ada: one", "Zoë: deux")
+    for first in ("utf-8", "utf-16-le", "utf-16-be"):
+        for second in ("utf-8-sig", "utf-16"):
+            joined = text.strip().encode(first) + text.encode(second)
+            assert sorted(said(joined), key=str) == [*[("Ada", "one")] * 2, ("Zoë", "deux"), ("Zoë", "deuxWEBVTT")], (first, second)
+
+
+def test_text_without_a_mark_in_utf_32_and_with_other_line_ends_is_read():
+    assert said(cues_of("Zoë: x").encode("utf-32-be")) == said(cues_of("Zoë: x").encode("utf-32-le")) == [("Zoë", "x")]
+    assert said(cues_of("Ada: x", "Ada: y").replace("\n", "\u2028")) == [("Ada", "x"), ("Ada", "y")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_zeros_where_a_file_was_not_written_to_its_end_are_no_speech(encoding):
+    zeros = read((cues_of("Ada: one", "Ada: two") + "\0" * 4096).encode(encoding))
+    assert [cue.text for cue in zeros.cues] == ["one", "two"]
+    assert [(remark.kind, remark.line, remark.lost_words) for remark in zeros.remarks if remark.kind != "note"] == [("lost", 9, 1)]
+    assert said(cues_of("Ada: one").strip() + "\0" * 9) == [("Ada", "one")]
+
+
+def test_a_date_before_a_time_is_no_name_and_counts_the_days():
+    two_days = "[Ada] 2026-11-29 08:00:00\nx\n\n[Grace Hopper] 2026-11-29 21:30\ny\n\n[Ada] 2026-11-30 00:00:01\nz\n"
+    assert said(two_days, ".txt") == [("Ada", "x"), ("Grace Hopper", "y"), ("Ada", "z")]
+    assert starts(two_days) == [0, 48_600_000, 57_601_000]
+    assert starts("[A] 29/11/2026, 11:59:58 PM\nx\n\n[B] 30/11/2026, 12:00:02 AM\ny\n") == [0, 4000]
+
+
+def test_a_saved_chat_is_spoken_by_those_who_wrote():
+    old = (
+        "14:00:03\t From Ada Lovelace : hello all\n14:00:09\t From Grace to Everyone : hi\n"
+        "14:00:12\t From Grace to Ada(Direct Message) : psst\n"
+    )
+    new = "2026-11-29 14:00:03 From Ada Lovelace to Everyone:\n\thello all\n2026-11-29 14:00:09 From Grace to Everyone:\n\thi\n"
+    assert said(old, ".txt") == [("Ada Lovelace", "hello all"), ("Grace", "hi"), ("Grace", "psst")]
+    assert said(new, ".txt") == [("Ada Lovelace", "hello all"), ("Grace", "hi")]
+
+
+@pytest.mark.parametrize("mark", ["- ", "\u2013 ", ">> ", ">>", "\uff1e\uff1e"])
+def test_a_mark_of_a_change_of_speaker_is_no_part_of_a_name(mark):
+    text = cues_of(f"{mark}Ada: hi\n{mark}Grace: yo", f"{mark}Ada: bye", f"{mark}so it is")
+    assert said(text)[:3] == [("Ada", "hi"), ("Grace", "yo"), ("Ada", "bye")]
+    assert said(text)[3] == (None, f"{mark}so it is")
+    assert [remark.lost_words for remark in read(text).remarks] == [3]
+
+
+def test_a_wide_colon_needs_no_space():
+    assert said(cues_of("山田：こんにちは", "鈴木：はい", "山田：では")) == [("山田", "こんにちは"), ("鈴木", "はい"), ("山田", "では")]
+    assert said(cues_of("山田：好", "我们有三个问题：一", "山田：好"))[1] == (None, "我们有三个问题：一")
+
+
+@pytest.mark.parametrize("sentence", ["The point is: yes", "What I mean is: no", "Das Problem ist: Tee", "Le problème est: thé"])
+def test_a_sentence_that_is_said_twice_is_still_one(sentence):
+    text = cues_of(sentence, "Ada: ok", sentence, "Grace: hm", "Ada: fine", "Grace: well")
+    assert [speaker for speaker, _ in said(text)] == [None, "Ada", None, "Grace", "Ada", "Grace"]
+
+
+def test_a_name_in_small_letters_is_one_when_it_comes_again():
+    assert said(cues_of("ada lovelace: hi", "grace hopper: yo", "ada lovelace: bye", "grace hopper: ok"))[0] == ("ada lovelace", "hi")
+
+
+def test_lines_of_one_moment_follow_each_other():
+    assert starts("[A] 00:00:01\nx\n\n[A] 00:00:01\ny\n\n[B] 00:00:01\nz\n") == [1000, 2000, 3000]
+    assert starts("[A] 00:00:01\nx\n\n[B] 00:00:01\ny\n\n[B] 00:00:02\nz\n") == [1000, 1500, 2000]
+
+
+def test_subrip_with_points_is_subrip():
+    srt = "1\n00:00:01.000 --> 00:00:02.000\nAda: x\n"
+    assert (read(srt, ".srt").form, read(srt, ".srt").remarks) == ("SubRip", ())
+    arabic = "١\n٠٠:٠٠:٠١٬٥٠٠ --> ٠٠:٠٠:٠٢٬٠٠٠\nأحمد: مرحبا\n\n٢\n٠٠:٠٠:٠٣٬٠٠٠ --> ٠٠:٠٠:٠٤٬٠٠٠\nأحمد: نعم\n"
+    assert [(cue.start_ms, cue.speaker, cue.text) for cue in read(arabic, ".srt").cues] == [(1500, "أحمد", "مرحبا"), (3000, "أحمد", "نعم")]
+
+
+PAGES = {
+    b"\xef\xbb\xbf\n <HTML lang=en><body>Sign in": "a web page",
+    "<!DOCTYPE html><p>Sign in".encode("utf-16"): "a web page",
+    "<!DOCTYPE html><p>Sign in".encode("utf-16-le"): "a web page",
+    b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C">': "a web page",
+    b"<!-- saved from url -->\n<title>Sign in</title>": "a web page",
+    b'<?xml version="1.0"?><tt xmlns="http://www.w3.org/ns/ttml"><p>': "captions in TTML",
+    b"\xff\xfe": "it is empty",
+    b"\xef\xbb\xbf\n\n": "it is empty",
+}
+
+
+@pytest.mark.parametrize("content", PAGES)
+@pytest.mark.parametrize("suffix", [".vtt", ".srt", ".txt"])
+def test_a_page_saved_as_a_transcript_is_called_one(tmp_path, content, suffix):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(MediaFileError) as refused:
+        read_transcript(path)
+    assert PAGES[content] in str(refused.value)
+    assert refused.value.do
+
+
+def test_a_directory_is_called_one(tmp_path):
+    (tmp_path / "x.vtt").mkdir()
+    with pytest.raises(MediaFileError, match="it is a directory"):
+        read_transcript(tmp_path / "x.vtt")
