@@ -37,6 +37,8 @@ class LivePictures:
         self._time = time
         self._report = report
         self._sources: dict[tuple[Kind, int], _Source] = {}
+        # Of those that went off: before this moment a picture would be one too many.
+        self._not_before: dict[tuple[Kind, int], int] = {}
 
     def add(self, kind: Kind, participant: Participant, frame: av.VideoFrame, moment_ms: int) -> None:
         """Take a frame. A second one of the same moment replaces the first, unless that was reported already."""
@@ -45,7 +47,9 @@ class LivePictures:
         if source is not None:
             # Up to this moment it was the frame before that was seen.
             self._report_until(kind, source, min(moment_ms - 1, source.since_ms + HOLD_MS[kind]))
-        due = moment_ms if source is None or moment_ms > source.since_ms + HOLD_MS[kind] else source.due_ms
+        due = source.due_ms if source is not None else self._not_before.pop(key, moment_ms)
+        if source is None or moment_ms > source.since_ms + HOLD_MS[kind]:
+            due = max(due, moment_ms)
         source = self._sources[key] = _Source(participant, frame, moment_ms, due)
         self._report_until(kind, source, moment_ms)
 
@@ -54,6 +58,7 @@ class LivePictures:
         for key in [key for key in self._sources if key[0] == kind and user_id in (None, key[1])]:
             source = self._sources.pop(key)
             self._report_until(kind, source, min(moment_ms - 1, source.since_ms + HOLD_MS[kind]))
+            self._not_before[key] = source.due_ms
 
     def _report_until(self, kind: Kind, source: _Source, moment_ms: int) -> None:
         while source.due_ms <= moment_ms:
