@@ -30,6 +30,7 @@ from tests.benchmarks.rig.report import Budget, Figure, Report, quantile, ratios
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
+from rtms_simulator.kit.deployed import local_queues
 from rtms_simulator.kit.functions import Function
 from rtms_simulator.recall import Recall
 from rtms_simulator.recall.recorder.scripted import Story, scripted
@@ -134,7 +135,7 @@ async def service(*faults: str) -> AsyncGenerator[Service]:
         # As many calls at once as the queue allows, whoever hangs: httpx alone would stop at 100.
         transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None))
         opens = {f"http://{worker.host}:{worker.number}": servers.RUN_SECRET}
-        tasks = await running.enter_async_context(CloudTasks(clock, transport=transport, run_secrets=opens))
+        tasks = await running.enter_async_context(CloudTasks(clock, queues=local_queues(), transport=transport, run_secrets=opens))
         recall = Recall(
             clock,
             api_key="recall-key",

@@ -29,7 +29,7 @@ from tests.benchmarks.rig.report import Budget, Figure, Report, quantile
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
-from rtms_simulator.kit.deployed import deployed
+from rtms_simulator.kit.deployed import deployed, local_queues
 from rtms_simulator.kit.functions import Function
 from rtms_simulator.recall import Recall, WebhookEndpoint
 from rtms_simulator.recall.recorder.scripted import ScriptedRecorder, Story
@@ -109,7 +109,7 @@ async def service() -> AsyncGenerator[Service]:
             running.callback(port.release)
         directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="rtmskit-rush-")))
         worker_url, webhook_url = (f"http://{port.host}:{port.number}" for port in (worker, webhook))
-        tasks = await running.enter_async_context(CloudTasks(clock, run_secrets={worker_url: servers.RUN_SECRET}))
+        tasks = await running.enter_async_context(CloudTasks(clock, queues=local_queues(), run_secrets={worker_url: servers.RUN_SECRET}))
         recall = Recall(
             clock,
             api_key="recall-key",

@@ -20,7 +20,8 @@ import httpx
 
 from rtms_relay.ports import Store
 from rtms_simulator.clock import Clock
-from rtms_simulator.cloud_tasks import CloudTasks, Retry, Scheduler
+from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
+from rtms_simulator.kit.deployed import deployed, local_queues
 from rtms_simulator.kit.functions import Wiring, source
 from rtms_simulator.kit.stack import Secrets
 from rtms_simulator.recall import Recall, WebhookEndpoint, scripted
@@ -35,8 +36,9 @@ from tests.security.leaks import leaks
 from tests.simulation.checker import Verdict, view
 
 ROLES = ("webhook", "worker")
-REST_S = 90.0
-"""How long after the last kill and the last spell everything may take to come to rest."""
+REST_S = 300.0
+"""How long after the last kill and the last spell everything may take to come to rest. A task that failed often waits for a minute or two
+at the deployed back-off, and the sweep comes once a minute."""
 
 TUNABLES = {"RECALL_TIMEOUT_S": "3", "RETRIEVAL_POLL_S": "3"}
 """A lease of 8 s, and a look for an unannounced recording every 3 s: what takes half an hour by default must fit into a test. All
@@ -60,9 +62,9 @@ TASK_FAULTS = (
     "tasks.dispatch.*: duplicate",
     "tasks.dispatch.*: cut",
     "tasks.dispatch.*: late 1s",
-    # Only looks: Cloud Tasks may delay a task that it has taken, and does not lose it (docs/evidence/google.md A1).
-    "tasks.dispatch.retrievals: lost",
 )
+"""None is lost: Cloud Tasks delays a task that it has taken, and does not lose it (docs/evidence/google.md A1). The sweep puts a look
+that was lost all the same on its queue again after ten minutes, which the simulated world plays (tests/simulation)."""
 EVENTS = frozenset({"recording.processing", "recording.done", "recording.failed", "recording.deleted"})
 
 
@@ -163,7 +165,7 @@ class Chaos:
             running.callback(port.release)
         worker = self._ports["worker"]
         opens = {(await self._proxy(running, "Cloud Tasks to worker", (worker.host, worker.number))).url: RUN_SECRET}
-        self._tasks = CloudTasks(self.clock, seed=self.seed, retry=Retry(max_backoff_s=2.0), run_secrets=opens)
+        self._tasks = CloudTasks(self.clock, queues=local_queues(), seed=self.seed, run_secrets=opens)
         await self._begin(running, self._tasks)
         webhook = self._ports["webhook"]
         for link in ("Zoom to webhook", "Recall to webhook"):
@@ -208,7 +210,7 @@ class Chaos:
         self._environment = {role: wiring.environment(role, worker_url, inherited) for role in ROLES}
         running.push_async_callback(self._stop)
         await asyncio.gather(*(self._start_one(role) for role in ROLES))
-        await self._begin(running, Scheduler(self.clock, f"{worker_url}/sweep", every_s=2.0, run_secret=RUN_SECRET))
+        await self._begin(running, Scheduler(self.clock, f"{worker_url}/sweep", every_s=deployed().sweep_every_s, run_secret=RUN_SECRET))
 
     async def _begin(self, running: contextlib.AsyncExitStack, part: Any) -> None:
         running.push_async_callback(part.aclose)

@@ -16,7 +16,7 @@ from rtms_relay.adapters.local_queue import LocalQueue, TaskFile
 from rtms_relay.adapters.system import AsyncioJobs
 from rtms_relay.ports import Queue, QueueName
 from rtms_simulator.clock import Clock
-from rtms_simulator.cloud_tasks import CloudTasks, Limits, Retry
+from rtms_simulator.cloud_tasks import CloudTasks
 from rtms_simulator.kit.deployed import DeployedQueue, deployed
 
 EPOCH = 1_700_000_000.0
@@ -82,9 +82,8 @@ class FakeCloudTasks:
     async def start(self) -> None:
         await self._tasks.start()
         for name in deployed().queues:
-            numbers = _numbers(name)  # ty: ignore[invalid-argument-type]
-            retry = Retry(numbers.max_attempts, numbers.max_retry_s, numbers.min_backoff_s, numbers.max_backoff_s, numbers.max_doublings)
-            self._tasks.create_queue(_full(name), retry=retry, limits=Limits(numbers.per_second, numbers.concurrent))
+            numbers = deployed().queues[name].numbers
+            self._tasks.create_queue(_full(name), retry=numbers.retry, limits=numbers.limits)
 
     def open(self, name: QueueName = "handoffs") -> Queue:
         return self._client(_full(name))

@@ -24,7 +24,7 @@ from google.cloud import tasks_v2
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.broker import Broker, TaskRecord
 from rtms_simulator.cloud_tasks.dispatch import Attempt, HttpSender, identity_token
-from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches, Limits, Retry
+from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches, Limits, QueueNumbers, Retry
 from rtms_simulator.cloud_tasks.scheduler import Run, Scheduler
 from rtms_simulator.cloud_tasks.server import Service, add_to
 from rtms_simulator.faults import FaultBook
@@ -37,6 +37,7 @@ __all__ = [
     "CloudTasks",
     "CloudTasksSwitches",
     "Limits",
+    "QueueNumbers",
     "Retry",
     "Run",
     "Scheduler",
@@ -58,8 +59,9 @@ LOCAL_QUEUES = (
 class CloudTasks:
     """The fake service: a gRPC server on `host:port` (0: a free port) and the engine behind it.
 
-    `queues` are made at start with Cloud Tasks' defaults (or `retry` and `limits`). `transport` replaces the network to the workers,
-    e.g. by `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. `run_secrets`: see `HttpSender`.
+    `queues` are made at start: full names, each with its numbers; names alone get Cloud Tasks' defaults (or `retry` and `limits`).
+    `kit.deployed.local_queues()` has the deployed ones. `transport` replaces the network to the workers, e.g. by
+    `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. `run_secrets`: see `HttpSender`.
     Everything belongs to the loop of `start`.
     """
 
@@ -69,7 +71,7 @@ class CloudTasks:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        queues: Iterable[str] = LOCAL_QUEUES,
+        queues: Iterable[str] | Mapping[str, QueueNumbers] = LOCAL_QUEUES,
         retry: Retry | None = None,
         limits: Limits | None = None,
         switches: CloudTasksSwitches | None = None,
@@ -82,9 +84,8 @@ class CloudTasks:
         self._clock = clock
         self._host = host
         self._port = port
-        self._initial = tuple(queues)
-        self._retry = retry
-        self._limits = limits
+        alike = QueueNumbers(retry or Retry(), limits or Limits())
+        self._initial = dict(queues) if isinstance(queues, Mapping) else dict.fromkeys(queues, alike)
         self.switches = switches or CloudTasksSwitches()
         """Settable; takes effect at the next look."""
         self._run_secrets = run_secrets
@@ -149,12 +150,12 @@ class CloudTasks:
     @property
     def queue(self) -> str:
         """The full name of the first initial queue."""
-        return self._initial[0]
+        return next(iter(self._initial))
 
     @property
     def initial_queues(self) -> tuple[str, ...]:
         """The full names of the initial queues."""
-        return self._initial
+        return tuple(self._initial)
 
     def create_queue(self, name: str, *, retry: Retry | None = None, limits: Limits | None = None) -> None:
         """Make a queue without the API. Raises TaskRefusedError as the API. `retry` is taken as given, fractions included."""
@@ -181,8 +182,8 @@ class CloudTasks:
         self._make_initial_queues()
 
     def _make_initial_queues(self) -> None:
-        for name in self._initial:
-            self.create_queue(name, retry=self._retry, limits=self._limits)
+        for name, numbers in self._initial.items():
+            self.create_queue(name, retry=numbers.retry, limits=numbers.limits)
 
     def _running(self) -> Broker:
         if self._broker is None:

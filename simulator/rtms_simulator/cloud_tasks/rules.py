@@ -100,6 +100,14 @@ class Retry:
         return attempts_over and duration_over
 
 
+@dataclass(frozen=True, slots=True)
+class QueueNumbers:
+    """What one queue is configured with; the defaults are those of a queue made without any."""
+
+    retry: Retry = Retry()
+    limits: Limits = Limits()
+
+
 @dataclass(slots=True)
 class Bucket:
     """A token bucket: one token for each dispatch, refilled at the queue's rate times `share` (system throttling)."""

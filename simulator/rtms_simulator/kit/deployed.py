@@ -12,6 +12,8 @@ from importlib.resources import files
 
 import msgspec
 
+from rtms_simulator.cloud_tasks import LOCAL_QUEUES, Limits, QueueNumbers, Retry
+
 
 class DeployedQueue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One Cloud Tasks queue. Times are seconds; `max_attempts` -1 and `max_retry_s` 0: a task is never given up."""
@@ -24,6 +26,12 @@ class DeployedQueue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     min_backoff_s: float
     max_backoff_s: float
     max_doublings: int
+
+    @property
+    def numbers(self) -> QueueNumbers:
+        """The same for the fake Cloud Tasks."""
+        retry = Retry(self.max_attempts, self.max_retry_s, self.min_backoff_s, self.max_backoff_s, self.max_doublings)
+        return QueueNumbers(retry, Limits(self.per_second, self.concurrent))
 
 
 class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,3 +69,10 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def deployed() -> Deployed:
     """The numbers of the least configuration."""
     return msgspec.json.decode(files("rtms_simulator").joinpath("kit/deployed.json").read_bytes(), type=Deployed)
+
+
+def local_queues() -> dict[str, QueueNumbers]:
+    """The queues of this machine (`LOCAL_QUEUES`), each with the numbers of the deployed one."""
+    queues = deployed().queues
+    names = ("handoffs", "handoffs-second", "facts", "retrievals")
+    return {full: queues[name].numbers for full, name in zip(LOCAL_QUEUES, names, strict=True)}

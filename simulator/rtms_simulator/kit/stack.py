@@ -31,6 +31,7 @@ from rtms_simulator.faults import FaultBook
 from rtms_simulator.kit.control.all import operations
 from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.kit.control.meetings import MeetingResource
+from rtms_simulator.kit.deployed import deployed, local_queues
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.kit.worker_client import Recordings
 from rtms_simulator.packaging.version import __version__
@@ -41,8 +42,6 @@ from rtms_simulator.serving.http_server import HttpServer
 from rtms_simulator.serving.processes import Port
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
 from rtms_simulator.zoom.rest import rest_routes
-
-SWEEP_EVERY_S = 60.0
 
 RECORDING_CONFIG: Mapping[str, Any] = {
     "video_mixed_mp4": {},
@@ -170,14 +169,16 @@ class Stack:
         self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls, faults=self.faults)
         await self._begin(self.zoom)
         opens = {self.worker_url: self.run_secret} if plan.function else {}
-        self.tasks = CloudTasks(self.clock, port=ports.tasks, seed=plan.seed, faults=self.faults, run_secrets=opens)
+        self.tasks = CloudTasks(self.clock, port=ports.tasks, queues=local_queues(), seed=plan.seed, faults=self.faults, run_secrets=opens)
         await self._begin(self.tasks)
         self._first_switches = (self.zoom.switches, self.tasks.switches)
         self.recall = self._make_recall()
         await self._begin(self.recall)
         if plan.function:
             await self._start_function()
-            self._scheduler = Scheduler(self.clock, f"{self.worker_url}/sweep", every_s=SWEEP_EVERY_S, run_secret=self.run_secret)
+            self._scheduler = Scheduler(
+                self.clock, f"{self.worker_url}/sweep", every_s=deployed().sweep_every_s, run_secret=self.run_secret
+            )
             await self._begin(self._scheduler)
         await self._begin_control()
 
