@@ -83,6 +83,9 @@ def changed(config: Mapping[str, str], key: str) -> dict[str, str]:
 
 def change(runner: Runner, before: World, label: str, config: Mapping[str, str]) -> Change:
     world = runner.act(before, config)
+    if world.of("refuse"):
+        # What `up` refuses it refuses while it plans, all of it at once; carried out, it would end at the first, whichever came first.
+        world = runner.act(before, config, "preview")
     return Change(
         label,
         frozenset(world.of("update")),
