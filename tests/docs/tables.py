@@ -164,6 +164,16 @@ def plans() -> None:
         runner.close()
 
 
+# docs/architecture.md
+
+
+def imports_of(package: str) -> None:
+    from tests.docs.import_graph import USED_EVERYWHERE, picture
+
+    left_out = ", ".join(f"`{name}`" for name in sorted(USED_EVERYWHERE[package]))
+    print("", picture(package), "", f"Left out, because most others import them: {left_out}.", "", sep="\n")
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     print(f"| {' | '.join(head)} |")
     print(f"| {' | '.join('---' for _ in head)} |")
