@@ -167,7 +167,19 @@ def plans() -> None:
 # docs/architecture.md
 
 
-def imports_of(package: str) -> None:
+def relay_imports() -> None:
+    _imports_of("rtms_relay")
+
+
+def simulator_imports() -> None:
+    _imports_of("rtms_simulator")
+
+
+def infra_imports() -> None:
+    _imports_of("rtms_infra")
+
+
+def _imports_of(package: str) -> None:
     from tests.docs.import_graph import USED_EVERYWHERE, picture
 
     left_out = ", ".join(f"`{name}`" for name in sorted(USED_EVERYWHERE[package]))
