@@ -16,7 +16,7 @@ ARGS   ?=
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint docs site bench simulate chaos mutants odd-files engine audit soak lock clean
+.PHONY: help demo up rehearse test lint docs site bench simulate chaos mutants odd-files engine audit soak lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ demo: $(VENV)/.run  ## Play one whole meeting on local fakes, download its recor
 
 up: $(VENV)/.run  ## Start every fake and both functions, and keep them running
 	@$(BIN)/rtmskit up $(ARGS)
+
+rehearse: $(VENV)/.test  ## Run the Pulumi program on this machine and put it through every drill (ARGS="--drill meeting" picks)
+	@$(BIN)/rtmskit rehearse $(ARGS)
 
 # --- prove -----------------------------------------------------------------------------------------------------------
 

@@ -153,6 +153,25 @@ def zoom_switches() -> None:
 # docs/plans.md
 
 
+def rehearsal_drills() -> None:
+    """Every drill of `rtmskit rehearse`."""
+    from rtms_simulator.cli.rehearse.drill import drills
+
+    rows = [
+        (f"`{name}`", drill.happens, ", ".join(f"`{alert}` {at:g} s" for alert, at in drill.fires.items()) or "none")
+        for name, drill in drills().items()
+    ]
+    _table(("drill", "what happens", "alerts that must fire, and within what time"), rows)
+
+
+def rehearsal_meanings() -> None:
+    """What each resource type is in a rehearsal, or why it is nothing there."""
+    from rtms_infra.rehearsal.registered import MEANINGS, WITHOUT
+
+    rows = [(f"`{kind}`", meaning) for kind, (_, meaning) in MEANINGS.items()]
+    _table(("resource type", "in a rehearsal"), [*rows, *((f"`{kind}`", f"nothing: {why}") for kind, why in WITHOUT.items())])
+
+
 def plans() -> None:
     from tests.infra.deployment import EXAMPLES, Runner
     from tests.pulumi_engine.plans import table

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+
+from rtms_infra.rehearsal.session import EngineSession
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "infra"
@@ -170,7 +169,7 @@ class Runner:
     """
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+        self._session = EngineSession(ROOT)
         self._known: dict[str, Deployment] = {}
         self._copy: tempfile.TemporaryDirectory[str] | None = None
 
@@ -228,36 +227,17 @@ class Runner:
 
     def start(self) -> None:
         """Start the engine's process, if there is none. A fixture of the session does, so that no test seems to have left it behind."""
-        if self._process is None:
-            command = [sys.executable, "-m", "rtms_infra.rehearsal.engine"]
-            # Each program's server goes away under its client, on purpose; and an edit within a second must not meet old bytecode.
-            quiet = {**os.environ, "GRPC_VERBOSITY": "ERROR", "PYTHONDONTWRITEBYTECODE": "1"}
-            self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._session.start()
 
     def _ask(self, request: dict[str, Any], program: Path | None) -> dict[str, Any]:
-        self.start()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         if self._copy is None:
             self._copy = tempfile.TemporaryDirectory(prefix="rtmskit-infra-")
             copy_program(Path(self._copy.name))
         request["program"] = str(program or Path(self._copy.name) / "infra")
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, "the engine has died; its traceback is above"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return self._session.ask(request)
 
     def close(self) -> None:
-        if self._process is not None:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._process.stdin.close()
-            self._process.wait(60)  # it ends as soon as its input does; a busy machine takes its time
-            self._process.stdout.close()
-            self._process = None
+        self._session.close()
         if self._copy is not None:
             self._copy.cleanup()
             self._copy = None

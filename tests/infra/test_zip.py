@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rtms_infra.rehearsal import environments
 from rtms_infra.source import archive
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
@@ -46,12 +47,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("zip")
     with zipfile.ZipFile(io.BytesIO(archive(ROOT / "function"))) as opened:
         opened.extractall(folder / "source")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    pip = [str(folder / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    result = subprocess.run(
-        [*pip, "--require-hashes", "-r", str(folder / "source/requirements.txt")], cwd=folder, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
+    environments.build(folder / "source/requirements.txt", folder / "venv")
     return folder
 
 

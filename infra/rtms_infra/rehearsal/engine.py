@@ -22,6 +22,7 @@ import runpy
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,17 @@ def plain(value: Any) -> Any:
     return value
 
 
+def asset_paths(value: Any) -> Iterator[str]:
+    """The paths of the files in a wire value."""
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == ASSET and value.get("path"):
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from asset_paths(item)
+
+
 def _id(kind: str, computed: dict[str, Any], inputs: dict[str, Any], project: str) -> str:
     """The id that the provider would give; grants are named by what they grant."""
     if "id" in computed:
@@ -79,6 +91,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self.project, self.stack, self.cloud_project, self.preview, self.update = project, stack, cloud_project, preview, update
         self.resources: dict[str, dict[str, Any]] = {}
         self.outputs: dict[str, Any] = {}
+        self.assets: dict[str, str] = {}
+        """SHA-256 of a file that was registered -> its path."""
         self._lock = threading.Lock()
 
     def GetDeploymentInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -90,7 +104,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
 
     def RegisterResource(self, request: Any, context: grpc.ServicerContext) -> Any:
         urn = self._urn(request)
-        inputs = plain(json_format.MessageToDict(request.object))
+        sent = json_format.MessageToDict(request.object)
+        inputs = plain(sent)
+        self.assets |= {hashlib.sha256(Path(path).read_bytes()).hexdigest(): path for path in asset_paths(sent)}
         entry = {
             "urn": urn,
             "type": request.type,
@@ -234,7 +250,7 @@ class Servers:
         }
 
     def _without_program(self, world: World, action: str, project: str) -> dict[str, Any]:
-        nothing: dict[str, Any] = {"resources": [], "outputs": {}, "error": "", "log": []}
+        nothing: dict[str, Any] = {"resources": [], "outputs": {}, "error": "", "log": [], "assets": {}}
         if action == "destroy":
             return {**nothing, **self._kept(world, destroy(world, project))}
         found = refresh(world, project)
@@ -256,7 +272,7 @@ class Servers:
             server.stop(None).wait()
         stack = next((o for urn, o in monitor.outputs.items() if "::pulumi:pulumi:Stack::" in urn), {})
         resources = [monitor.resources[urn] for urn in sorted(monitor.resources)]
-        return {"resources": resources, "outputs": stack, "error": error, "log": engine.lines}
+        return {"resources": resources, "outputs": stack, "error": error, "log": engine.lines, "assets": monitor.assets}
 
     def _program(self, request: dict[str, Any], address: str) -> str:
         for name in [name for name in sys.modules if name.partition(".")[0] == "rtms_infra"]:

@@ -57,6 +57,7 @@ COMMANDS: dict[str, Row] = {
     "completion": Row(
         "rtms_simulator.cli.completion:completion", "Print the script that completes commands and values in a shell.", extra=""
     ),
+    "rehearse": Row("rtms_simulator.cli.rehearse.command:rehearse", "Run the Pulumi program on this machine, and drills against it."),
     "infra": Row("rtms_simulator.cli.service.infra:infra", "Write the Pulumi project that deploys the functions.", extra=""),
 }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grpc.aio
@@ -23,7 +23,7 @@ from google.cloud import tasks_v2
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks.broker import Broker, TaskRecord
-from rtms_simulator.cloud_tasks.dispatch import Attempt, HttpSender, identity_token
+from rtms_simulator.cloud_tasks.dispatch import Attempt, HttpSender, identity_token, token_claims
 from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches, Limits, QueueNumbers, Retry
 from rtms_simulator.cloud_tasks.scheduler import Run, Scheduler
 from rtms_simulator.cloud_tasks.server import Service, add_to
@@ -42,6 +42,7 @@ __all__ = [
     "Run",
     "Scheduler",
     "identity_token",
+    "token_claims",
 ]
 
 DEFAULT_QUEUE = "projects/rtmskit-local/locations/local/queues/handoffs"
@@ -62,6 +63,7 @@ class CloudTasks:
     `queues` are made at start: full names, each with its numbers; names alone get Cloud Tasks' defaults (or `retry` and `limits`).
     `kit.deployed.local_queues()` has the deployed ones. `transport` replaces the network to the workers, e.g. by
     `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. `run_secrets`: see `HttpSender`.
+    `on_attempt(full name of the task, attempt)` hears of each attempt that has ended.
     Everything belongs to the loop of `start`.
     """
 
@@ -80,6 +82,7 @@ class CloudTasks:
         history: int = 10_000,
         faults: FaultBook | None = None,
         run_secrets: Mapping[str, str] | None = None,
+        on_attempt: Callable[[str, Attempt], None] = lambda _task, _attempt: None,
     ) -> None:
         self._clock = clock
         self._host = host
@@ -89,6 +92,7 @@ class CloudTasks:
         self.switches = switches or CloudTasksSwitches()
         """Settable; takes effect at the next look."""
         self._run_secrets = run_secrets
+        self._on_attempt = on_attempt
         self._seed = seed
         self._transport = transport
         self._history = history
@@ -111,6 +115,7 @@ class CloudTasks:
             switches=lambda: self.switches,
             faults=self.faults,
             history=self._history,
+            on_attempt=self._on_attempt,
         )
         self._make_initial_queues()
         # Without this option two servers could share one port, and each would get some of the tasks.
@@ -171,6 +176,10 @@ class CloudTasks:
     def queues(self) -> list[str]:
         """The full names of the queues that there are."""
         return [queue.name for queue in self._running().queues()]
+
+    def depths(self) -> dict[str, int]:
+        """Full name of each queue -> how many tasks it holds."""
+        return {queue.name: len(queue.tasks) for queue in self._running().queues()}
 
     async def settled(self) -> None:
         """Wait until no attempt is under way and none is due at the clock's present time."""

@@ -109,8 +109,11 @@ class Broker:
         switches: Callable[[], CloudTasksSwitches],
         faults: FaultBook,
         history: int,
+        on_attempt: Callable[[str, Attempt], None] = lambda _task, _attempt: None,
     ) -> None:
+        """`on_attempt(full name of the task, attempt)` hears of each attempt that has ended."""
         self._clock = clock
+        self._on_attempt = on_attempt
         self._sender = sender
         self._rng = rng
         self._switches = switches
@@ -444,6 +447,7 @@ class Broker:
         if step.word == "cut":
             outcome = Outcome(None, "the answer was lost (fault)")
             attempt.status, attempt.failure = outcome.status, outcome.failure
+        self._on_attempt(record.name, attempt)
         if record.state != "waiting":  # deleted, purged, or done by another attempt meanwhile
             return
         if succeeded(outcome.status):

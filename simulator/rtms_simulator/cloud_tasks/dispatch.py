@@ -148,6 +148,18 @@ def succeeded(status: int | None) -> bool:
     return status is not None and 200 <= status <= 299
 
 
+def token_claims(token: str, now: float) -> dict[str, Any] | None:
+    """The claims of a token that `identity_token` made and that has not expired, as Google checks one of its own; None for any other."""
+    signed, _, signature = token.rpartition(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "==="))
+    except ValueError:
+        return None
+    if not hmac.compare_digest(signature.encode(), _signature(signed).encode()) or not isinstance(claims, dict):
+        return None
+    return claims if now < claims["exp"] else None
+
+
 def identity_token(email: str, audience: str, now: float) -> str:
     """An OIDC token in the shape of Google's, but **not** Google's: HS256 with a public key, and a claim and key id that say so."""
     header = {"alg": "HS256", "kid": "rtmskit-fake", "typ": "JWT"}
@@ -163,8 +175,11 @@ def identity_token(email: str, audience: str, now: float) -> str:
         "sub": str(int(hashlib.sha256(email.encode()).hexdigest()[:16], 16)),
     }
     signed = f"{_segment(header)}.{_segment(claims)}"
-    signature = base64.urlsafe_b64encode(hmac.new(_TOKEN_KEY, signed.encode(), hashlib.sha256).digest()).rstrip(b"=").decode()
-    return f"{signed}.{signature}"
+    return f"{signed}.{_signature(signed)}"
+
+
+def _signature(signed: str) -> str:
+    return base64.urlsafe_b64encode(hmac.new(_TOKEN_KEY, signed.encode(), hashlib.sha256).digest()).rstrip(b"=").decode()
 
 
 def _segment(value: dict[str, Any]) -> str:

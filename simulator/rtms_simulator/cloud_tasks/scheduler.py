@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -25,8 +26,19 @@ class Run:
     failure: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What a job sends. `audience`: of its token, by default the URL. `deadline_s`: how long the answer may take."""
+
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    audience: str = ""
+    deadline_s: float = _DEADLINE_S
+
+
 class Scheduler:
-    """POSTs an empty body to `url` each `every_s` seconds of the clock, with Cloud Scheduler's headers.
+    """POSTs an empty body (or `request`) to `url` each `every_s` seconds of the clock, with Cloud Scheduler's headers.
 
     The scheduled times are `every_s` apart from `start` on, whatever a run takes. Two runs are never under way at once: "a scheduled start
     time will be delayed if the previous execution has not ended" (Job.schedule). Inferred: of several that are due meanwhile, one run is
@@ -47,7 +59,10 @@ class Scheduler:
         run_secret: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         history: int = 1000,
+        request: JobRequest | None = None,
+        first_after_s: float | None = None,
     ) -> None:
+        """`first_after_s`: how long after `start` the first run is due; by default `every_s`."""
         if every_s <= 0:
             raise ValueError(f"every_s is positive, found {every_s}")
         self._clock = clock
@@ -58,13 +73,15 @@ class Scheduler:
         self._run_secret = run_secret
         self._transport = transport
         self._history = history
+        self._request = request or JobRequest()
+        self._first_after_s = every_s if first_after_s is None else first_after_s
         self._task: asyncio.Task[None] | None = None
         self.paused = False
         """Settable: PauseJob and ResumeJob. A run that is under way is not ended by a pause."""
         self.runs: list[Run] = []
 
     async def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(self._clock.now()))
+        self._task = asyncio.get_running_loop().create_task(self._run(self._clock.now() + self._first_after_s - self._every_s))
 
     async def aclose(self) -> None:
         task, self._task = self._task, None
@@ -86,21 +103,23 @@ class Scheduler:
                 number = max(number + 1, latest)
 
     async def _once(self, client: httpx.AsyncClient, due: float) -> Run:
+        own = self._request
         headers = {
+            **own.headers,
             "User-Agent": "Google-Cloud-Scheduler",
             "X-CloudScheduler": "true",
             "X-CloudScheduler-JobName": self._job.rpartition("/")[2],
             "X-CloudScheduler-ScheduleTime": moment(due).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
         if self._invoker:
-            headers["Authorization"] = f"Bearer {identity_token(self._invoker, self._url, self._clock.now())}"
+            headers["Authorization"] = f"Bearer {identity_token(self._invoker, own.audience or self._url, self._clock.now())}"
         elif self._run_secret:
             headers["Authorization"] = f"Bearer {self._run_secret}"
-        call = client.post(self._url, headers=headers, timeout=None)  # the deadline is the clock's
+        call = client.request(own.method, self._url, headers=headers, content=own.body, timeout=None)  # the deadline is the clock's
         try:
-            response = await self._clock.answer_of(call, _DEADLINE_S)
+            response = await self._clock.answer_of(call, own.deadline_s)
         except TimeoutError:
-            return Run(due, None, f"no answer within {_DEADLINE_S:g} s")
+            return Run(due, None, f"no answer within {own.deadline_s:g} s")
         except httpx.HTTPError as error:
             return Run(due, None, f"{type(error).__name__}: {error}")
         return Run(due, response.status_code)

@@ -337,4 +337,16 @@ ROWS = (
         "_root",
         packages=(("rtms_infra", "{bare_install}"),),
     ),
+    # --- the rehearsal
+    Row("no such drill", "rehearse --drill nope", 2, "there is no drill 'nope'", "choose of: meeting", "_chosen"),
+    Row("no stack's settings", "rehearse {text}", 2, "has no mapping `config`", "infra/stacks/minimal.yaml", "_rehearse"),
+    Row(
+        "no Pulumi",
+        "rehearse",
+        2,
+        "not installed: pulumi",
+        "pip install 'rtmskit[infra]'",
+        "rehearse",
+        packages=(("pulumi", ""),),
+    ),
 )

@@ -40,6 +40,8 @@ ELSEWHERE = {
     "_play_here": "not here: a file that changes between its check and the meeting",
     "_ngrok": "e2e/test_serve.py",
     "demo": "e2e/test_demo.py, but for what the rows provoke",
+    "_rehearse": "e2e/test_rehearse.py: settings that the program refuses",
+    "rehearse": "e2e/test_rehearse.py: a drill that fails",
     "explained": "the test below",
 }
 """Functions of which some errors are provoked by another test."""

@@ -1,0 +1,71 @@
+"""Python environments for the deployed source: made from its own hashed requirements, and kept by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+_PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)(?:\s*;\s*(?P<marker>[^\\]+))?")
+
+
+class RequirementsRefused(Exception):
+    """The requirements cannot be installed. The message is pip's."""
+
+
+def cache() -> Path:
+    """Where environments are kept."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "rtmskit" / "environments"
+
+
+def interpreter(requirements: Path, *, into: Path | None = None) -> Path:
+    """A Python with exactly these requirements: the running one if it has them all, else one from the cache, made there if need be.
+
+    Raises `RequirementsRefused`.
+    """
+    if not unsatisfied(requirements.read_text()):
+        return Path(sys.executable)
+    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:24]
+    place = (into or cache()) / digest
+    if not (place / "bin" / "python").exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        build(requirements, place)
+    return place / "bin" / "python"
+
+
+def build(requirements: Path, place: Path) -> None:
+    """A clean environment at `place`, made from the requirements alone. Raises `RequirementsRefused`, and leaves nothing then."""
+    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)  # noqa: S603  # this interpreter, a path of ours
+    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*pip, "--require-hashes", "-r", str(requirements.resolve())]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  # as above
+    if result.returncode != 0:
+        shutil.rmtree(place, ignore_errors=True)
+        raise RequirementsRefused(result.stderr.strip() or result.stdout.strip())
+
+
+def unsatisfied(text: str) -> list[str]:
+    """Of the pinned requirements in a lock, those that the running interpreter does not have in that very version."""
+    from packaging.markers import Marker
+    from packaging.version import Version
+
+    lacking = []
+    for line in text.splitlines():
+        match = _PIN.match(line)
+        if match is None or (match["marker"] and not Marker(match["marker"].strip()).evaluate()):
+            continue
+        try:
+            installed = metadata.version(match["name"])
+        except metadata.PackageNotFoundError:
+            installed = ""
+        if not installed or Version(installed) != Version(match["version"]):
+            lacking.append(f"{match['name']}=={match['version']}")
+    return lacking

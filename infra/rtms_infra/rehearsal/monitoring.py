@@ -1,0 +1,255 @@
+"""A Cloud Monitoring of what happens on this machine: counters of log lines, platform metrics, alert policies. Pure: times are given.
+
+Alerts on a line notify at once, and again for the same labels after the registered period. The others are evaluated each minute, and
+notify when their condition has held for its `duration`. What a policy asks beyond the used part of Google's languages is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtms_infra.rehearsal.logfilter import FilterError, entry, matches
+from rtms_infra.rehearsal.promql import Query
+from rtms_infra.rehearsal.registered import AlertPolicy, Channel, MatchedLog, Metric, Registered, Threshold, seconds
+
+KEPT_S = 90_000.0
+"""How long points are kept: the longest window of a query is a day."""
+
+EVALUATED_EVERY_S = 60.0
+_EXTRACT = re.compile(r"EXTRACT\(([\w.]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One notification. `policy`: the alert's short name; `told`: who would get it (nobody if no channel is registered)."""
+
+    at: float
+    policy: str
+    title: str
+    severity: str
+    told: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        who = ", ".join(self.told) or "nobody (no channel is configured)"
+        return f"would page {who}: {self.title} [{self.severity}] ({self.why})"
+
+
+@dataclass
+class Series:
+    """One time series: (seconds, value), oldest first."""
+
+    points: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def add(self, at: float, value: float) -> None:
+        self.points.append((at, value))
+        while self.points and self.points[0][0] < at - KEPT_S:
+            self.points.popleft()
+
+    def within(self, start: float, end: float) -> list[float]:
+        """Values after `start` and up to `end`."""
+        return [value for at, value in self.points if start < at <= end]
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One policy and what is remembered of it: since when its condition holds, and when which labels were told of."""
+
+    policy: AlertPolicy
+    since: float | None = None
+    firing: bool = False
+    told_at: dict[tuple[str, ...], float] = field(default_factory=dict)
+
+
+class Monitoring:
+    """Raises `FilterError` or `promql.QueryError` at once for a filter or query that it cannot read."""
+
+    def __init__(self, registered: Registered) -> None:
+        self._watched = {
+            name.removeprefix("alert-"): _Watched(policy) for name, policy in registered.of(AlertPolicy).items() if policy.enabled
+        }
+        channels = registered.of(Channel)
+        self._channels = {registered.computed(name)["name"]: channel.shown for name, channel in channels.items()}
+        self._counters = registered.of(Metric)
+        self._counted: dict[str, dict[tuple[tuple[str, str], ...], Series]] = {metric.name: {} for metric in self._counters.values()}
+        self._series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
+        self._queries: dict[str, Query] = {}
+        self.pages: list[Page] = []
+        self._check()
+
+    def _check(self) -> None:
+        """Everything is read once before anything happens: an unreadable filter is not found out by silence."""
+        nothing = entry({}, "")
+        for metric in self._counters.values():
+            matches(metric.filter, nothing)
+        for name, watched in self._watched.items():
+            for condition in watched.policy.conditions:
+                if condition.condition_matched_log is not None:
+                    matches(condition.condition_matched_log.filter, nothing)
+                elif condition.condition_threshold is not None:
+                    _check_threshold(condition.condition_threshold)
+                elif condition.condition_prometheus_query_language is not None:
+                    self._queries[name] = Query(condition.condition_prometheus_query_language.query)
+                else:
+                    raise FilterError(f"the alert {name} has a condition of an unknown kind: {condition.display_name}")
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        return tuple(self._watched)
+
+    # What happened
+
+    def line(self, at: float, service: str, printed: Mapping[str, Any]) -> None:
+        """A JSON line that a function printed."""
+        log_entry = entry(printed, service)
+        for metric in self._counters.values():
+            if matches(metric.filter, log_entry):
+                labels = tuple(sorted(_labels(metric.label_extractors, log_entry).items()))
+                self._counted[metric.name].setdefault(labels, Series()).add(at, 1.0)
+        for name, watched in self._watched.items():
+            for condition in watched.policy.conditions:
+                matched = condition.condition_matched_log
+                if matched is not None and matches(matched.filter, log_entry):
+                    self._on_line(at, name, watched, matched, log_entry)
+
+    def point(self, at: float, metric: str, resource: str, labels: Mapping[str, str], own: Mapping[str, str], value: float) -> None:
+        """A value of a platform metric. `labels` are of the `resource` type, `own` of the metric."""
+        described = {"resource.type": resource, **{f"resource.labels.{name}": text for name, text in labels.items()}}
+        described |= {f"metric.labels.{name}": text for name, text in own.items()}
+        self._series.setdefault((metric, tuple(sorted(described.items()))), Series()).add(at, value)
+
+    # Evaluation
+
+    def evaluate(self, at: float) -> None:
+        """Look at every policy that is not about a line."""
+        for name, watched in self._watched.items():
+            for condition in watched.policy.conditions:
+                if condition.condition_threshold is not None:
+                    duration = seconds(condition.condition_threshold.duration)
+                    self._judge(at, name, watched, duration, self._threshold(condition.condition_threshold, at))
+                elif condition.condition_prometheus_query_language is not None:
+                    duration = seconds(condition.condition_prometheus_query_language.duration)
+                    value = self._queries[name].value(lambda *selector: self._increase(at, *selector))
+                    self._judge(at, name, watched, duration, None if value is None else f"{value:g}")
+
+    def _judge(self, at: float, name: str, watched: _Watched, duration: float, why: str | None) -> None:
+        """`why`: what the condition found, None while it does not hold."""
+        if why is None:
+            watched.since, watched.firing = None, False
+            return
+        watched.since = at if watched.since is None else watched.since
+        if not watched.firing and at - watched.since >= duration:
+            watched.firing = True
+            self._page(at, name, watched, f"it held for {duration:.0f} s: {why}" if duration else why)
+
+    def _on_line(self, at: float, name: str, watched: _Watched, matched: MatchedLog, log_entry: Mapping[str, Any]) -> None:
+        limit = watched.policy.alert_strategy.notification_rate_limit
+        labels = tuple(_labels(matched.label_extractors, log_entry).values())
+        last = watched.told_at.get(labels)
+        if last is not None and limit is not None and at - last < seconds(limit.period):
+            return
+        watched.told_at[labels] = at
+        payload = log_entry["jsonPayload"]
+        self._page(at, name, watched, f"the line {payload.get('message') or payload.get('event')}")
+
+    def _page(self, at: float, name: str, watched: _Watched, why: str) -> None:
+        policy = watched.policy
+        told = tuple(self._channels.get(channel, channel) for channel in policy.notification_channels)
+        self.pages.append(Page(at, name, policy.display_name, policy.severity, told, why))
+
+    def _increase(self, at: float, metric: str, labels: Mapping[str, str], window_s: float) -> float | None:
+        """How much a counter grew in the window; None while it has no point there."""
+        for name, by_labels in self._counted.items():
+            if f"logging_googleapis_com:user_{name}".replace("-", "_") == metric:
+                wanted = {label: text for label, text in labels.items() if label != "monitored_resource"}
+                points = [
+                    value
+                    for key, series in by_labels.items()
+                    if wanted.items() <= dict(key).items()
+                    for value in series.within(at - window_s, at)
+                ]
+                return sum(points) if points else None
+        return None
+
+    def _threshold(self, threshold: Threshold, at: float) -> str | None:
+        [aggregation] = threshold.aggregations
+        start = at - seconds(aggregation.alignment_period)
+        aligned = [
+            value
+            for key, series in self._series.items()
+            if _selected(threshold.filter, key)
+            and (value := ALIGNERS[aggregation.per_series_aligner](series.within(start, at), series)) is not None
+        ]
+        if not aligned:
+            return None
+        value = REDUCERS[aggregation.cross_series_reducer](aligned)
+        return f"{value:g} > {threshold.threshold_value:g}" if value > threshold.threshold_value else None
+
+
+def _percentile(share: float) -> Any:
+    def aligned(values: list[float], _series: Series) -> float | None:
+        return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] if values else None
+
+    return aligned
+
+
+ALIGNERS: Mapping[str, Any] = {
+    "ALIGN_DELTA": lambda values, _series: sum(values) if values else None,
+    "ALIGN_MAX": lambda values, _series: max(values) if values else None,
+    "ALIGN_PERCENTILE_95": _percentile(0.95),
+    "ALIGN_PERCENTILE_99": _percentile(0.99),
+    "ALIGN_NEXT_OLDER": lambda _values, series: series.points[-1][1] if series.points else None,
+}
+REDUCERS: Mapping[str, Any] = {
+    "REDUCE_SUM": sum,
+    "REDUCE_MAX": max,
+    "REDUCE_COUNT_FALSE": lambda values: sum(not value for value in values),
+}
+
+
+def _check_threshold(threshold: Threshold) -> None:
+    if threshold.comparison != "COMPARISON_GT" or len(threshold.aggregations) != 1:
+        raise FilterError(f"only one aggregation and COMPARISON_GT are read, found {threshold.comparison} in {threshold.filter!r}")
+    [aggregation] = threshold.aggregations
+    if aggregation.per_series_aligner not in ALIGNERS or aggregation.cross_series_reducer not in REDUCERS:
+        raise FilterError(f"{aggregation.per_series_aligner} with {aggregation.cross_series_reducer} is not read here")
+    _selected(threshold.filter, ("", ()))
+
+
+def _selected(text: str, key: tuple[str, tuple[tuple[str, str], ...]]) -> bool:
+    """Whether a time series is one that the filter names."""
+    metric, described = key
+    tree: dict[str, Any] = {"metric": {"type": metric}}
+    for path, value in described:
+        *above, last = path.split(".")
+        place = tree
+        for part in above:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return matches(text, tree)
+
+
+def _labels(extractors: Mapping[str, str], log_entry: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for label, text in extractors.items():
+        match = _EXTRACT.fullmatch(text)
+        if match is None:
+            raise FilterError(f"the label {label} is taken by {text!r}, which is not read here")
+        found[label] = _text(_at(log_entry, match[1]))
+    return found
+
+
+def _at(log_entry: Mapping[str, Any], path: str) -> Any:
+    value: Any = log_entry
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,114 @@
+"""Who may do what, by the registered grants alone: roles, conditions, and the time that a grant takes to be in force.
+
+Sources: Google's pages of each service's roles for `ROLES`; IAM docs, "Access change propagation": typically 2 minutes, up to 7 or more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rtms_infra.rehearsal.registered import CustomRole, Member, Registered
+
+ROLES: Mapping[str, frozenset[str]] = {
+    "roles/run.invoker": frozenset({"run.routes.invoke"}),
+    "roles/cloudtasks.enqueuer": frozenset({"cloudtasks.tasks.create"}),
+    "roles/iam.serviceAccountUser": frozenset({"iam.serviceAccounts.actAs"}),
+    "roles/secretmanager.secretAccessor": frozenset({"secretmanager.versions.access"}),
+    "roles/datastore.user": frozenset(
+        {f"datastore.entities.{verb}" for verb in ("create", "get", "list", "update", "delete")},
+    ),
+}
+"""Predefined role -> those of its permissions that something on this machine needs. Any other role gives nothing here."""
+
+ALL_USERS = "allUsers"
+
+_TERM = re.compile(r"""\s*resource\.name\s*(?:==\s*"([^"]*)"|\.startsWith\(\s*"([^"]*)"\s*\))\s*""")
+
+
+class ConditionError(Exception):
+    """A condition beyond the used part of its language."""
+
+
+def holds(expression: str, resource: str) -> bool:
+    """Whether an IAM condition admits a resource. Only `resource.name == "..."`, `.startsWith("...")`, joined by `||` or by `&&`.
+
+    Raises `ConditionError` for anything else.
+    """
+    if "||" in expression and "&&" in expression:
+        raise ConditionError(f"cannot read the condition {expression!r}: || and && together")
+    joined, join = ("&&", all) if "&&" in expression else ("||", any)
+    results = []
+    for term in expression.split(joined):
+        match = _TERM.fullmatch(term)
+        if match is None:
+            raise ConditionError(f"cannot read {term.strip()!r} in the condition {expression!r}")
+        equal, prefix = match[1], match[2]
+        results.append(resource == equal if equal is not None else resource.startswith(prefix))
+    return join(results)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One grant: `name` is its Pulumi name, `on` what it is on; `permissions` is empty for a role that means nothing here."""
+
+    name: str
+    on: str
+    role: str
+    member: str
+    permissions: frozenset[str]
+    condition: str
+
+
+class Rights:
+    """The registered grants. `now`: seconds; a grant is in force `propagation_s` after the deployment (or after it was given again)."""
+
+    def __init__(self, registered: Registered, now: Callable[[], float], propagation_s: float = 0.0) -> None:
+        self._now, self._propagation_s = now, propagation_s
+        roles = dict(ROLES)
+        for custom in registered.of(CustomRole).values():
+            roles[f"projects/{custom.project}/roles/{custom.role_id}"] = frozenset(custom.permissions)
+        self.all = tuple(_rights(registered, roles))
+        self._since = dict.fromkeys((right.name for right in self.all), now())
+
+    def allows(self, member: str, permission: str, resource: str) -> bool:
+        """`member`: `serviceAccount:...`, or `allUsers`. `resource`: its full name, `projects/...`. Raises `ConditionError`."""
+        return any(self._gives(right, member, permission, resource) for right in self.all)
+
+    def take(self, name: str) -> None:
+        """Take a grant away at once. Raises KeyError if no grant has this Pulumi name."""
+        del self._since[name]
+
+    def give(self, name: str) -> None:
+        """Give it again."""
+        self._since[name] = self._now()
+
+    def _gives(self, right: Right, member: str, permission: str, resource: str) -> bool:
+        since = self._since.get(right.name)
+        if since is None or self._now() < since + self._propagation_s or permission not in right.permissions:
+            return False
+        if right.member not in (member, ALL_USERS):
+            return False
+        within = resource == right.on or resource.startswith(f"{right.on}/")
+        return within and (not right.condition or holds(right.condition, resource))
+
+
+def _rights(registered: Registered, roles: Mapping[str, frozenset[str]]) -> Iterator[Right]:
+    for name, (kind, member) in registered.members().items():
+        condition = member.condition.expression if member.condition else ""
+        on = _on(kind, member, registered.project)
+        yield Right(name, on, member.role, member.member, roles.get(member.role, frozenset()), condition)
+
+
+def _on(kind: str, member: Member, project: str) -> str:
+    """The full name of what a grant is on."""
+    project = member.project or project
+    place = f"projects/{project}/locations/{member.location}"
+    return {
+        "ServiceIamMember": f"{place}/services/{member.name}",
+        "QueueIamMember": f"{place}/queues/{member.name}",
+        "SecretIamMember": f"projects/{project}/secrets/{member.secret_id.rpartition('/')[2]}",
+        "BucketIAMMember": f"projects/_/buckets/{member.bucket}",
+        "RepositoryIamMember": f"{place}/repositories/{member.repository}",
+    }.get(kind.rpartition(":")[2], member.service_account_id or f"projects/{project}")

@@ -1,0 +1,1 @@
+"""What `pulumi` does while meetings go on."""

@@ -1,0 +1,1 @@
+"""Something is away, stalls or fails."""

@@ -1,0 +1,1 @@
+"""Secrets and grants that are wrong, or change."""

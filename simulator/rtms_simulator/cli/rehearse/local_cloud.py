@@ -1,0 +1,324 @@
+"""A cloud on loopback, made of what the program registered, with both vendors beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from rtms_infra.rehearsal.registered import Database, Field, Function, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
+from rtms_infra.rehearsal.rights import Rights
+from rtms_simulator.cli.rehearse import schedule
+from rtms_simulator.cli.rehearse.api_guard import ApiGuard
+from rtms_simulator.cli.rehearse.front import Front, InternalNetwork
+from rtms_simulator.cli.rehearse.judges import Decisions, FirestoreJudge, TasksJudge
+from rtms_simulator.cli.rehearse.program import MADE_UP, Loaded
+from rtms_simulator.cli.rehearse.services import FunctionProcess
+from rtms_simulator.cli.rehearse.watch import Watch
+from rtms_simulator.clock import Clock
+from rtms_simulator.cloud_tasks import CloudTasks, Limits, Retry, Scheduler
+from rtms_simulator.cloud_tasks.scheduler import JobRequest
+from rtms_simulator.errors import WorkerError
+from rtms_simulator.faults import FaultBook
+from rtms_simulator.kit.worker_client import Recordings
+from rtms_simulator.recall import Recall, WebhookEndpoint
+from rtms_simulator.serving.authority import CertificateAuthority
+from rtms_simulator.serving.http_server import HttpServer
+from rtms_simulator.zoom import Zoom, ZoomApp
+
+LOOK_EVERY_S = 0.5
+
+
+class NotMaterialised(Exception):
+    """What is registered cannot be made on this machine. The message says what and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vendors:
+    """What Zoom and Recall know. The program's own secrets are the same unless a drill says otherwise."""
+
+    secret_token: str = MADE_UP["zoomSecretToken"]
+    client_secret: str = MADE_UP["zoomClientSecret"]
+    api_key: str = MADE_UP["recallApiKey"]
+    webhook_secret: str = MADE_UP["recallWebhookSecrets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a cloud is made with. `emulator`: `host:port` of a Firestore emulator, empty where there is none: then records are in SQLite,
+    and no permission or index of theirs is checked. `propagation_s`: how long a grant takes to be in force."""
+
+    folder: Path
+    emulator: str = ""
+    propagation_s: float = 0.0
+    seed: int = 0
+    vendors: Vendors = field(default_factory=Vendors)
+
+
+class LocalCloud:
+    """`start` returns when both functions answer. Two clocks: `clock` is Google's (queues, schedule, grants, monitoring) and can be moved
+    ahead by `pass_time`; `vendors_clock` is Zoom's and Recall's and runs in real time, as the functions do."""
+
+    def __init__(self, loaded: Loaded, around: Surroundings, on_line: Callable[[str, str], None] | None = None) -> None:
+        self.loaded, self.around = loaded, around
+        self.registered: Registered = loaded.registered
+        self.clock, self.vendors_clock, self._real_time = Clock(), Clock(), Clock()
+        self.rights = Rights(self.registered, self.clock.now, around.propagation_s)
+        self.decisions = Decisions(self.rights)
+        self.watch = Watch(self.registered, self.clock, self._uptime)
+        self.faults = FaultBook()
+        self.functions = self.registered.of(Function)
+        self.services: dict[str, FunctionProcess] = {}
+        self.fronts: dict[str, Front] = {}
+        self.doors: dict[str, HttpServer] = {}
+        self.guards: dict[tuple[str, str], ApiGuard] = {}
+        self.schedulers: dict[str, Scheduler] = {}
+        self._on_line = on_line
+        self._looking = asyncio.Lock()
+        self._running = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Raises `NotDeployed`, `NotMaterialised`, ChildEndedError or TimeoutError; `aclose` is due then, too."""
+        self.around.folder.mkdir(parents=True, exist_ok=True)
+        await self._begin_fronts()
+        await self._begin_vendors()
+        await self._begin_tasks()
+        await self._begin_guards()
+        # The functions end before what they talk to.
+        self._running.push_async_callback(self._stop_services)
+        await asyncio.gather(*(self.start_service(role) for role in self.services))
+        await self._look_into_records(self.services["worker"].url)
+        await self._begin_schedules()
+        looking = asyncio.create_task(self._look())
+        self._running.push_async_callback(_cancelled, looking)
+
+    async def aclose(self) -> None:
+        await self._running.aclose()
+
+    async def start_service(self, role: str) -> None:
+        await self.services[role].start(self._local_variables(role))
+
+    async def _look_into_records(self, url: str) -> None:
+        """The worker opens its store at the first request, and an emulator's first answer takes longer than Firestore's ever does."""
+        records = Recordings(url)
+        try:
+            async for _ in records.every():
+                break
+        except WorkerError as error:
+            self.decisions.note(f"the worker cannot read its records: {error}")
+        finally:
+            await records.aclose()
+
+    async def redeploy(self, loaded: Loaded) -> None:
+        """Update both functions, the worker first, as `up` does it: the new instance answers before traffic moves to it, and the old one
+        is asked to end afterwards."""
+        functions = loaded.registered.of(Function)
+        for role in ("worker", "webhook"):
+            function = functions[role]
+            fresh = FunctionProcess(loaded, function, self.decisions, self.around.folder / "sources", self._line_of(function))
+            self._running.push_async_callback(fresh.aclose)
+            await fresh.start(self._local_variables(role))
+            if role == "worker":
+                await self._look_into_records(fresh.url)
+            former, self.services[role] = self.services[role], fresh
+            self.fronts[role].serve(function, fresh.address)
+            await former.stop()
+        self.loaded, self.registered, self.functions = loaded, loaded.registered, functions
+
+    async def _stop_services(self) -> None:
+        await asyncio.gather(*(service.stop() for service in self.services.values()))
+
+    def role(self, role: str) -> Function:
+        return self.functions[role]
+
+    @property
+    def webhook_url(self) -> str:
+        """Where Zoom sends its events: the door of the webhook."""
+        return f"{self.doors['webhook'].url}/zoom-webhook"
+
+    async def pass_time(self, duration_s: float) -> None:
+        """Let Google's clock run ahead, a minute at a time, with everything that is due on the way, and look at the alerts each minute."""
+        left = duration_s
+        while left > 0:
+            step = min(left, 60.0)
+            await self.clock.run_ahead(step)
+            await self.look()
+            left -= step
+
+    async def look(self) -> None:
+        async with self._looking:
+            await self.watch.look(self.tasks.depths())
+
+    # Parts
+
+    async def _begin_fronts(self) -> None:
+        unpacked = self.around.folder / "sources"
+        for role in ("webhook", "worker"):
+            if role not in self.functions:
+                raise NotMaterialised(f"no function `{role}` is registered")
+            function = self.functions[role]
+            service = FunctionProcess(self.loaded, function, self.decisions, unpacked, self._line_of(function))
+            self._running.push_async_callback(service.aclose)
+            self.services[role] = service
+            front = Front(function, self._hosts(role), self.decisions, self.clock, service.address, self._answered(function))
+            self._running.push_async_callback(front.aclose)
+            self.fronts[role] = front
+            self.doors[role] = door = HttpServer(front, purpose=f"the {role}'s door")
+            await self._begin(door)
+
+    async def _begin_vendors(self) -> None:
+        own = self.around.vendors
+        worker = self.role("worker").service_config.environment_variables
+        app = ZoomApp(worker.get("ZOOM_CLIENT_ID", ""), own.client_secret, own.secret_token)
+        self.zoom = Zoom(self.vendors_clock, app, seed=self.around.seed, faults=self.faults)
+        await self._begin(self.zoom)
+        place = self._running.enter_context(TemporaryDirectory(prefix="recall-", dir=self.around.folder))
+        self.recall = Recall(
+            self.vendors_clock,
+            api_key=own.api_key,
+            region=worker.get("RECALL_REGION", "us-east-1"),
+            seed=self.around.seed,
+            data_dir=Path(place),
+            webhooks=[WebhookEndpoint(f"{self.doors['webhook'].url}/recall-webhook")],
+            workspace_secret=own.webhook_secret,
+            faults=self.faults,
+            zoom_client=None,
+            allow_local_urls="server_urls",
+            authority=CertificateAuthority.of_folder(self.around.folder),
+        )
+        await self._begin(self.recall)
+
+    async def _begin_tasks(self) -> None:
+        network = InternalNetwork(lambda: tuple(self.fronts.values()))
+        self.tasks = CloudTasks(
+            self.clock, queues=(), seed=self.around.seed, faults=self.faults, transport=network, on_attempt=self.watch.attempt
+        )
+        await self._begin(self.tasks)
+        for queue in self.registered.of(Queue).values():
+            self.tasks.create_queue(queue.path, retry=_retry(queue), limits=_limits(queue))
+
+    async def _begin_guards(self) -> None:
+        fields = tuple(self.registered.of(Field).values())
+        for role, function in self.functions.items():
+            account = function.service_config.service_account_email
+            self.guards["tasks", role] = ApiGuard(self.tasks.endpoint, TasksJudge(account, self.decisions))
+            if self.around.emulator:
+                self.guards["firestore", role] = ApiGuard(self.around.emulator, FirestoreJudge(account, self.decisions, fields))
+        for guard in self.guards.values():
+            await self._begin(guard)
+
+    async def _begin_schedules(self) -> None:
+        network = InternalNetwork(lambda: tuple(self.fronts.values()))
+        for name, job in self.registered.of(Job).items():
+            target = job.http_target
+            token = target.oidc_token or OidcToken(service_account_email="")
+            period, first = schedule.every(job.schedule, job.time_zone, self.clock.now())
+            self.schedulers[name] = scheduler = Scheduler(
+                self.clock,
+                target.uri,
+                period,
+                job=job.path,
+                invoker=token.service_account_email,
+                transport=network,
+                first_after_s=first,
+                request=JobRequest(
+                    target.http_method,
+                    target.headers,
+                    base64.b64decode(target.body),
+                    token.audience,
+                    seconds(job.attempt_deadline),
+                ),
+            )
+            await self._begin(scheduler)
+
+    def _local_variables(self, role: str) -> dict[str, str]:
+        """What must be another than registered, because it is on this machine: the only differences from the deployment."""
+        local = {"TASKS_ENDPOINT": self.guards["tasks", role].endpoint, "ZOOM_SERVER_HOSTS": "localhost,127.0.0.1"}
+        if role == "worker":
+            local["RECALL_BASE_URL"] = self.recall.base_url
+            if self.around.emulator:
+                local["FIRESTORE_EMULATOR_HOST"] = self.guards["firestore", role].endpoint
+            else:
+                local["STATE_URL"] = f"sqlite://{(self.around.folder / 'state.sqlite').resolve()}"
+        return local
+
+    def _hosts(self, role: str) -> tuple[str, ...]:
+        """The names of a service: Cloud Run's two forms of address."""
+        function = self.functions[role]
+        number = next(iter(self._project_numbers()), "123456789012")
+        uri = self.registered.computed(role)["serviceConfig"]["uri"]
+        return f"{function.name}-{number}.{function.location}.run.app", uri.removeprefix("https://")
+
+    def _project_numbers(self) -> list[str]:
+        buckets = [entry.name for entry in self.registered.entries if entry.type == "gcp:storage/bucket:Bucket"]
+        return [str(self.registered.computed(name)["projectNumber"]) for name in buckets]
+
+    async def clear_records(self) -> None:
+        """Empty the registered databases of the emulator, so that one drill does not see the records of another."""
+        if not self.around.emulator:
+            return
+        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
+            for database in self.registered.of(Database).values():
+                answer = await client.delete(f"http://{self.around.emulator}/emulator/v1/{database.path}/documents")
+                answer.raise_for_status()
+
+    def _line_of(self, function: Function) -> Callable[[str, str], None]:
+        def heard(role: str, text: str) -> None:
+            self.watch.line(function.name, text)
+            if self._on_line is not None:
+                self._on_line(role, text)
+
+        return heard
+
+    def _answered(self, function: Function) -> Callable[[int, float], None]:
+        return lambda status, took_s: self.watch.request(function.name, status, took_s)
+
+    async def _uptime(self, check: UptimeCheck) -> bool:
+        """One uptime check. It comes from the internet, to the host that is registered."""
+        host = check.monitored_resource.labels.get("host", "")
+        front = next((one for one in self.fronts.values() if host in one.hosts), None)
+        if front is None:
+            return False
+        try:
+            call = front.answer("GET", check.http_check.path, [], b"", internal=False)
+            answer = await self._real_time.wait_for(call, seconds(check.timeout))
+        except TimeoutError:
+            return False
+        return 200 <= answer.status < 300
+
+    async def _look(self) -> None:
+        while True:
+            await self._real_time.sleep(LOOK_EVERY_S)
+            await self.look()
+
+    async def _begin(self, part: Any) -> None:
+        self._running.push_async_callback(part.aclose)
+        await part.start()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _retry(queue: Queue) -> Retry:
+    config = queue.retry_config
+    return Retry(
+        max_attempts=config.max_attempts,
+        max_duration_s=seconds(config.max_retry_duration),
+        min_backoff_s=seconds(config.min_backoff),
+        max_backoff_s=seconds(config.max_backoff),
+        max_doublings=config.max_doublings,
+    )
+
+
+def _limits(queue: Queue) -> Limits:
+    rates = queue.rate_limits
+    return Limits(dispatches_per_s=rates.max_dispatches_per_second, concurrent=rates.max_concurrent_dispatches)

@@ -1,0 +1,85 @@
+"""`rtmskit rehearse`: the unmodified program on this machine, and what drills make of it and of planted mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import firestore_emulator
+from tests.e2e.processes import rtmskit
+from tests.infra.deployment import ROOT, copy_program
+
+pytestmark = [pytest.mark.xdist_group("rehearse"), pytest.mark.timeout(300)]
+
+PATIENCE_S = 280
+
+
+def rehearsed(*arguments: str, cwd: Path) -> tuple[int, dict[str, Any], str]:
+    done = rtmskit("rehearse", "--json", *arguments, cwd=cwd, timeout=PATIENCE_S)
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def test_a_meeting_and_a_missing_grant(tmp_path: Path) -> None:
+    """The cheap part of `make rehearse`: everything is well, then the grant of the queues' identity is taken away and given again."""
+    firestore_emulator.require()
+    page = tmp_path / "report.html"
+    code, report, errors = rehearsed("--drill", "meeting", "--drill", "worker-forbidden", "--html", str(page), cwd=ROOT)
+    assert code == 0, (report, errors)
+    meeting, forbidden = report["drills"]
+    assert (meeting["name"], meeting["fired"], meeting["refused"]) == ("meeting", {}, [])
+    assert {"start-unseen", "tasks-failing"} <= set(forbidden["fired"])
+    assert any("oncall@example.com" in text for text in forbidden["pages"])
+    assert any("run.routes.invoke" in text for text in forbidden["refused"])
+    assert any("no page is drawn: dashboard" in text for text in report["without"])
+    written = page.read_text()
+    assert "worker-forbidden" in written
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[str, str, str], Path]:
+    """`project(file, old, new)`: a copy of the project with one mistake in `infra/rtms_infra`."""
+
+    def planted(file: str, old: str, new: str) -> Path:
+        program = copy_program(tmp_path)
+        (tmp_path / "Pulumi.yaml").write_bytes((ROOT / "Pulumi.yaml").read_bytes())
+        path = program / "rtms_infra" / file
+        text = path.read_text()
+        assert old in text, f"{file} has changed: there is no {old!r} to replace"
+        path.write_text(text.replace(old, new))
+        return tmp_path
+
+    return planted
+
+
+def failed(report: dict[str, Any]) -> dict[str, str]:
+    """What was promised and does not hold -> what was found."""
+    return {one["what"]: one["found"] for drill in report["drills"] for one in drill["promises"] if not one["holds"]}
+
+
+def test_a_secret_without_its_grant_is_named(project: Callable[[str, str, str], Path]) -> None:
+    where = project("secrets.py", "member=identity.member(READER[variable])", 'member=identity.member("build")')
+    code, report, _ = rehearsed("--drill", "meeting", cwd=where)
+    assert code == 1
+    [(_, found)] = failed(report).items()
+    assert "Permission denied on secret" in found
+    assert any("lacks secretmanager.versions.access" in text for text in report["drills"][0]["refused"])
+
+
+def test_settings_that_the_program_refuses_are_refused_with_its_words(tmp_path: Path) -> None:
+    settings = tmp_path / "Pulumi.test.yaml"
+    settings.write_text("config:\n  gcp:project: acme-rtms\n  rtmskit:region: nowhere\n  rtmskit:recallRegion: us-east-1\n")
+    done = rtmskit("rehearse", str(settings), cwd=tmp_path, timeout=PATIENCE_S)
+    assert done.returncode == 2
+    assert "rtmskit:region" in done.stderr
+    assert "rtmskit:zoomClientId" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_alert_that_cannot_be_read_is_named(project: Callable[[str, str, str], Path]) -> None:
+    where = project("alerts.py", "(sum(increase({acked}[3m])) > 0) unless", "(sum(rate({acked}[3m])) > 0) unless")
+    code, report, _ = rehearsed("--drill", "meeting", cwd=where)
+    assert code == 1
+    assert any("rate" in found for found in failed(report).values())
