@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("stack", metavar="[STACK.yaml]", required=False, type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.argument("stack", metavar="[STACK.yaml]", required=False, type=click.Path(path_type=Path))
 @click.option("--drill", "names", multiple=True, metavar="NAME", help="Only this drill; may be given several times.")
 @click.option("--list", "only_list", is_flag=True, help="Say which drills there are, and end.")
 @click.option(
