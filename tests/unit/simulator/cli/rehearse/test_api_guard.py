@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import grpc
@@ -34,7 +34,7 @@ DATABASE = f"projects/{PROJECT}/databases/rtms"
 
 
 @asynccontextmanager
-async def cloud_tasks(*entries: Entry) -> AsyncIterator[tuple[tasks_v2.CloudTasksAsyncClient, ApiGuard, CloudTasks, Decisions]]:
+async def cloud_tasks(*entries: Entry) -> AsyncGenerator[tuple[tasks_v2.CloudTasksAsyncClient, ApiGuard, CloudTasks, Decisions]]:
     clock = Clock()
     decisions = Decisions(Rights(registered(*entries), clock.now))
     async with CloudTasks(clock, queues=(QUEUE,)) as tasks:

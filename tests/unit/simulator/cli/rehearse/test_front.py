@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,7 +31,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def door(*entries: Entry, behind: Any = echo) -> AsyncIterator[tuple[Front, list[tuple[int, float]], Decisions]]:
+async def door(*entries: Entry, behind: Any = echo) -> AsyncGenerator[tuple[Front, list[tuple[int, float]], Decisions]]:
     whole, clock, answered = registered(*entries), Clock(), []
     decisions = Decisions(Rights(whole, clock.now))
     server = HttpServer(behind)
