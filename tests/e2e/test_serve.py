@@ -242,6 +242,22 @@ def test_a_wrong_ngrok_token_is_told_in_one_line_without_the_token(site: Site, t
     assert "Traceback" not in done.stderr
 
 
+def test_with_tls_those_who_trust_the_folder_reach_the_webhook_and_nobody_else_does(site: Site) -> None:
+    with site.serve("--tls") as service:
+        started = service.started
+        assert started["endpoint"] == f"https://localhost:{site.port}/zoom-webhook"
+        assert [check["status"] for check in started["checks"] if check["check"] in ("tls", "challenge")] == ["ok", "ok"]
+        ca_file = rtmskit("ca", "path", cwd=site.cwd).stdout.strip()
+        assert started["ca_file"] == ca_file
+        trusting = {"SSL_CERT_FILE": ca_file, "ZOOM_SECRET_TOKEN": site.running.described["zoom"]["secret_token"]}
+        sent = rtmskit("send", "endpoint.url_validation", "--webhook", started["endpoint"], cwd=site.cwd, **trusting)
+        assert sent.returncode == 0, sent.stderr
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(f"https://localhost:{site.port}/health")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{site.port}/health")
+
+
 def test_a_second_serve_in_the_same_place_is_refused(site: Site) -> None:
     with site.serve() as service:
         assert service.started

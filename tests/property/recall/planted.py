@@ -14,6 +14,9 @@ WEBHOOKS = "tests/property/recall/test_webhooks_machine.py::TestWebhooksAgainstT
 TASKS = "tests/property/cloud_tasks/test_tasks_machine.py::TestTasksAgainstTheReference"
 JOB = "tests/property/cloud_tasks/test_scheduler_machine.py::TestSchedulerAgainstTheReference"
 BROKER = "cloud_tasks/broker.py"
+RECORDS = "tests/property/recall/test_records_machine.py::TestRecordsAgainstTheirDocuments"
+PICTURES = "tests/property/recall/test_live_pictures.py::TestPicturesTwiceASecond"
+LIFECYCLE = "recall/records/lifecycle.py"
 UNIT = "tests/unit/simulator/recall/webhooks/test_sender.py::"
 SENDER = "recall/webhooks/sender.py"
 
@@ -87,6 +90,48 @@ PLANTED: tuple[Planted, ...] = (
         "if now < at + ROTATION_S]",
         "if now <= at + ROTATION_S]",
         "tests/unit/simulator/recall/webhooks/test_sender.py::test_the_24_hours_of_a_replaced_secret_end_on_the_second",
+    ),
+    Planted(
+        "with the first transcript that is deleted go the words for the next one",
+        "recall/records/files.py",
+        "        if path != keep:\n            path.unlink(missing_ok=True)",
+        "        path.unlink(missing_ok=True)",
+        RECORDS,
+    ),
+    Planted(
+        "a retention counts from the end of a recording",
+        LIFECYCLE,
+        'recording.created_at if self._switches().retention_from == "created" else ended',
+        "ended",
+        "tests/unit/simulator/recall/records/test_lifecycle.py::test_the_hours_of_a_retention_count_from_the_creation_or_the_end",
+    ),
+    Planted(
+        "a transcript that was deleted is announced again with its recording",
+        LIFECYCLE,
+        '        if artifact.status.code == "deleted":\n            return\n        recording = ',
+        "        recording = ",
+        RECORDS,
+    ),
+    Planted(
+        "a transcript can be asked for while the meeting goes on",
+        "recall/http/resources.py",
+        '        if recording.status.code != "done":',
+        '        if recording.status.code == "deleted":',
+        RECORDS,
+    ),
+    Planted(
+        "a camera that went off and on sends two pictures of one moment",
+        "recall/recorder/live_pictures.py",
+        "            self._not_before[key] = source.due_ms\n",
+        "",
+        "tests/property/recall/test_live_pictures.py::test_a_camera_that_goes_off_and_on_sends_no_picture_more",
+    ),
+    Planted(
+        "a second frame of one moment is a second picture",
+        "recall/recorder/live_pictures.py",
+        "        due = source.due_ms if source is not None else self._not_before.pop(key, moment_ms)",
+        "        due = moment_ms",
+        PICTURES,
     ),
     Planted(
         "the ETA of a task is the moment it goes out",

@@ -89,3 +89,13 @@ class PicturesTwiceASecond(RuleBasedStateMachine):
 
 PicturesTwiceASecond.TestCase.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
 TestPicturesTwiceASecond = PicturesTwiceASecond.TestCase
+
+
+def test_a_camera_that_goes_off_and_on_sends_no_picture_more():
+    told: list[VideoImage] = []
+    pictures = LivePictures(RecordingTime(T0), told.append)
+    frame = VideoFrame.from_ndarray(np.full((18, 32, 3), 90, np.uint8), format="rgb24")
+    for moment in (0, 0, 100, 300, 700):
+        pictures.add("video", PEOPLE[0], frame, T0 + moment)
+        pictures.remove("video", PEOPLE[0].id, T0 + moment)
+    assert [image.relative for image in told] == [0, 0.7]

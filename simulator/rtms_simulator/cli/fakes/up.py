@@ -47,7 +47,7 @@ def _ports(command: Any) -> Any:
     "--recall-webhook", "recall_webhook_url", metavar="URL", default="", help="With --no-function: your receiver of Recall's events."
 )
 @click.option("--worker", "worker_url", metavar="URL", default="", help="With --no-function: your own worker, for `rtmskit recordings`.")
-@click.option("--tls", is_flag=True, help="Serve RTMS over wss, with a CA made for this run.")
+@click.option("--tls", is_flag=True, help="Serve RTMS over wss, with this folder's authority (`rtmskit ca`).")
 @click.option(
     "--local-endpoints", is_flag=True, help="Let Recall send real-time events to this machine; the real Recall refuses such addresses."
 )

@@ -334,14 +334,14 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None, dep
             raise Nobody(f"{url} does not answer: {detail}", "check the address, and that the endpoint runs.") from error
 
 
-async def findings(url: str, secret_token: str, count: int) -> list[Finding]:
+async def findings(url: str, secret_token: str, count: int, ca_file: str | None = None) -> list[Finding]:
     """What the doctor finds at an endpoint that has just been opened: it may take a while until a tunnel leads there."""
     from rtms_simulator.clock import Clock
 
     clock, problem = Clock(), ""
     for _ in range(OPENING_TRIES):
         try:
-            return await _examined(url, secret_token, count, None, Deployment())
+            return await _examined(url, secret_token, count, ca_file, Deployment())
         except Nobody as error:
             problem = error.message
         await clock.sleep(OPENING_PAUSE_S)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rtms_simulator.errors import ChildEndedError
     from rtms_simulator.kit.serve.local_service import LocalService
     from rtms_simulator.kit.serve.tunnel import NgrokTunnel
+    from rtms_simulator.serving.authority import CertificateAuthority
 
 SERVE_FILE = Path(".rtmskit/serve.json")
 ENV_FILE = Path(".env")
@@ -46,6 +47,7 @@ DOCTOR_CHALLENGES = 3
     show_envvar=True,
     help="The webhook's port, for the tunnel. 0: a free one.",
 )
+@click.option("--tls", is_flag=True, help="Speak https on that port, with this folder's authority (`rtmskit ca`). Not for a tunnel.")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -56,7 +58,17 @@ DOCTOR_CHALLENGES = 3
 @click.option("--verbose", "-v", is_flag=True, help="Show every log line of the functions, not only NOTICE and above.")
 @running.of_up
 @as_json_option
-def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: Path, verbose: bool, up_file: Path, as_json: bool) -> None:
+def serve(
+    init: bool,
+    env_file: Path | None,
+    tunnel: str,
+    port: int,
+    tls: bool,
+    directory: Path,
+    verbose: bool,
+    up_file: Path,
+    as_json: bool,
+) -> None:
     """Run the real service on this machine, for the real Zoom and Recall.
 
     Webhook and worker run as in the cloud, with a file of records and a durable queue in place of Google's. Only the webhook's port is
@@ -71,12 +83,14 @@ def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: 
 
     environment = _environment(env_file)
     public = _public(tunnel)
+    if tls and public:
+        raise BadInput("--tls and --tunnel do not go together: a tunnel has a certificate of its own", "leave one of them out.")
     writable("--directory", directory, directory)
     file = up_file.with_name(SERVE_FILE.name)
     with contextlib.suppress(Nobody):
         other = running.find(file)
         raise BadInput(f"an `rtmskit serve` is running here already (process {other['pid']}, {file})", "end it first.")
-    plan = ServicePlan(directory, environment, port)
+    plan = ServicePlan(directory, environment, port, _authority(up_file.parent) if tls else None)
     said = ServeOutput(as_json, verbose)
     service = LocalService(plan, on_line=said.line)
     try:
@@ -84,6 +98,13 @@ def serve(init: bool, env_file: Path | None, tunnel: str, port: int, directory: 
             run(_serve(service, public, file, said))
     finally:
         said.left(service)
+
+
+def _authority(folder: Path) -> CertificateAuthority:
+    """That of the folder, as for `up --tls`."""
+    from rtms_simulator.serving.authority import CertificateAuthority
+
+    return CertificateAuthority.of_folder(folder)
 
 
 def _environment(env_file: Path | None) -> Mapping[str, str]:
@@ -214,7 +235,8 @@ async def _introduce(service: LocalService, url: str, said: ServeOutput) -> None
     from rtms_simulator.cli.service import doctor, zoom_app
 
     described = service.described() | {"endpoint": f"{url or service.webhook_url}/zoom-webhook"}
-    findings = await doctor.findings(described["endpoint"], service.plan.environment.get("ZOOM_SECRET_TOKEN", ""), DOCTOR_CHALLENGES)
+    secret_token, ca_file = service.plan.environment.get("ZOOM_SECRET_TOKEN", ""), described["ca_file"]
+    findings = await doctor.findings(described["endpoint"], secret_token, DOCTOR_CHALLENGES, ca_file)
     if said.as_json:
         say_json({"event": "started", **described, "checks": findings})
         return
@@ -225,6 +247,8 @@ async def _introduce(service: LocalService, url: str, said: ServeOutput) -> None
     if url.startswith("https://"):
         click.echo("\nAt Zoom:")
         zoom_app.show(zoom_app.described(url, list(zoom_app.FAMILIES)))
+    elif ca_file:
+        click.echo(f"\nWhoever calls it must trust {ca_file} (`rtmskit ca help` says how).", err=True)
     elif not url:
         click.echo("\nZoom cannot reach this machine without a tunnel: start again with --tunnel ngrok, or --tunnel https://...", err=True)
     click.echo("\nHold a meeting. `rtmskit recordings list` in another terminal shows what was recorded. Ctrl-C ends it.", err=True)

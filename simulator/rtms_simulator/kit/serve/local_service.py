@@ -22,9 +22,12 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.errors import ChildEndedError
 from rtms_simulator.kit.deployed import deployed
 from rtms_simulator.kit.functions import KEPT_FROM_EACH, WHERE_AND_HOW, Function, source
+from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.processes import Child, Port
+from rtms_simulator.serving.tls_front import TlsFront
 
 READY = "dispatching"
+TLS_NAME = "localhost"
 QUEUES = ("handoffs", "facts", "retrievals")
 """Those of a deployment, without the second region: there is one disk."""
 
@@ -59,11 +62,12 @@ class DispatchOrder(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True)
 class ServicePlan:
     """`environment`: the service's settings, credentials included. `directory`: records and queues. `port`: the webhook's, which alone is
-    meant for the tunnel; 0 is any free one."""
+    meant for the tunnel; 0 is any free one. `authority`: with one, https is spoken there."""
 
     directory: Path
     environment: Mapping[str, str]
     port: int = 0
+    authority: CertificateAuthority | None = None
 
     @property
     def state_file(self) -> Path:
@@ -122,8 +126,9 @@ class LocalService:
 
     async def start(self) -> None:
         """Raises PortTakenError, ChildEndedError (code 2: settings or a file cannot be used), FunctionSourceError or TimeoutError."""
-        self._webhook, self._worker = Port("the webhook", number=self.plan.port), Port("the worker")
-        for port in (self._webhook, self._worker):
+        self._public, self._worker = Port("the webhook", number=self.plan.port), Port("the worker")
+        self._webhook = self._public if self.plan.authority is None else Port("the webhook behind TLS")
+        for port in (self._public, self._worker, self._webhook):
             self._running.callback(port.release)
         self.plan.directory.mkdir(parents=True, exist_ok=True)
         wiring = LocalWiring(self.plan, self.run_secret)
@@ -132,15 +137,19 @@ class LocalService:
         self._running.push_async_callback(self._end_dispatcher)
         await self._function.start()
         await self._start_dispatcher()
+        if self.plan.authority is not None:
+            front = TlsFront(self._public, self._webhook, self.plan.authority.context_for(TLS_NAME, "127.0.0.1"))
+            self._running.push_async_callback(front.aclose)
+            await front.start()
 
     @property
     def port(self) -> int:
-        return self._webhook.number
+        return self._public.number
 
     @property
     def webhook_url(self) -> str:
         """The webhook on this machine, without a path."""
-        return self._function.webhook_url
+        return self._function.webhook_url if self.plan.authority is None else f"https://{TLS_NAME}:{self._public.number}"
 
     @property
     def worker_url(self) -> str:
@@ -162,6 +171,7 @@ class LocalService:
             "worker_token": self.run_secret,
             "state_url": f"sqlite://{self.plan.state_file}",
             "queue_file": str(self.plan.queue_file),
+            "ca_file": None if self.plan.authority is None else str(self.plan.authority.ca_file),
             "pid": os.getpid(),
         }
 

@@ -195,6 +195,15 @@ class Api:
             return ApiResponse.json(200, self.openapi())
         if request.path.startswith(BUCKET):
             return await self._download(request, record, receive)
+        if (refused := self._firewall(request)) is not None:
+            return refused
+        if request.path.startswith(API_DOWNLOADS):
+            return await self._download(request, record, receive)
+        return await self._answer_routed(request, record, receive)
+
+    def _firewall(self, request: ApiRequest) -> ApiResponse | None:
+        """The 403 of a request that Recall's firewall would stop, or None."""
+        switches = self._switches()
         reason = blocked(request.method, request.body, request.decoded, allow_local_urls=switches.allow_local_urls)
         if reason is not None:
             return _blocked(reason, html=switches.html_waf)
@@ -202,8 +211,10 @@ class Api:
             unreal = blocked(request.method, request.body, request.decoded, allow_local_urls="server_urls")
             if unreal is not None:
                 _log.warning("accepted for a test only: %s", unreal)
-        if request.path.startswith(API_DOWNLOADS):
-            return await self._download(request, record, receive)
+        return None
+
+    async def _answer_routed(self, request: ApiRequest, record: RequestRecord, receive: Receive) -> ApiResponse | None:
+        """The answer of an operation of the API, to those with a key."""
         routed = self._router().find(request.path.removeprefix(ROOT)) if request.path.startswith(f"{ROOT}/") else None
         if routed is None:
             return ApiResponse.html(404, NOT_FOUND_HTML)

@@ -166,14 +166,11 @@ _HTML: dict[str, Any] = {"text/html": {"schema": _S}}
 def _follow_ups(operation: Operation) -> Iterable[tuple[str, str]]:
     """What may be asked next: (id of an operation that need not exist, expression for its `{id}`)."""
     resource, verb = operation.resource, operation.id.removeprefix(f"{operation.resource}_")
-    own = "$request.path.id" if operation.answer is None else "$response.body#/id"
     if verb == "list":
         first = "$response.body#/0/id" if operation.answer and operation.answer.endswith("Array") else "$response.body#/results/0/id"
         yield f"{resource}_retrieve", first
-    elif verb == "create_transcript_create":
-        yield from ((f"transcript_{then}", own) for then in ("retrieve", "destroy"))
     else:
-        yield from ((f"{resource}_{then}", own) for then in ("retrieve", "partial_update", "destroy", "create_transcript_create"))
+        yield from _of_the_same(operation, verb)
     if resource == "meeting_direct_connect" and verb != "list":
         yield from ((f"recording_{then}", "$response.body#/recordings/0/id") for then in ("retrieve", "destroy"))
     if operation.id == "recording_retrieve":
@@ -181,6 +178,14 @@ def _follow_ups(operation: Operation) -> Iterable[tuple[str, str]]:
         yield "realtime_endpoint_retrieve", "$response.body#/realtime_endpoints/0/id"
     elif verb == "retrieve" and resource in ARTIFACT_KINDS:
         yield from ((f"recording_{then}", "$response.body#/recording/id") for then in ("retrieve", "destroy"))
+
+
+def _of_the_same(operation: Operation, verb: str) -> Iterable[tuple[str, str]]:
+    """What may be asked next of what was just made, shown, changed or deleted."""
+    own = "$request.path.id" if operation.answer is None else "$response.body#/id"
+    if verb == "create_transcript_create":
+        return [(f"transcript_{then}", own) for then in ("retrieve", "destroy")]
+    return [(f"{operation.resource}_{then}", own) for then in ("retrieve", "partial_update", "destroy", "create_transcript_create")]
 
 
 def _responses(operation: Operation, known: Container[str]) -> dict[str, Any]:

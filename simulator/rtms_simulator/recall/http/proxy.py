@@ -62,6 +62,8 @@ def parse_target(target: str, own_host: str) -> Target | ProxyRefusal:
         return ProxyRefusal(400, "proxy_userinfo", "a target in absolute form must not carry a user or password")
     host, port = host_and_port(authority)
     usual = {"http": 80, "https": TLS_PORT}[scheme]
+    if is_recall_host(host) and port not in (None, usual):
+        return ProxyRefusal(403, "proxy_elsewhere", f"{scheme}:// ends at port {usual} of a host of Recall only, not at {authority:.200}")
     if not (is_recall_host(host) and port in (None, usual)) and authority.lower() != own_host.lower():
         return _elsewhere(authority)
     return Target(f"/{path}", f"{scheme}://{authority}")

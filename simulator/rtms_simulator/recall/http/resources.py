@@ -116,8 +116,11 @@ class Resources:
             matching = [artifact for artifact in artifacts if part_matches(artifact, request)]
             return listed(request, operation, matching, show, page_size=self._switches().page_size)
         artifact = next((one for one in artifacts if one.id == identity), None)
-        if artifact is None:
-            return NOT_FOUND
+        return NOT_FOUND if artifact is None else self._on_one_artifact(request, operation, artifact, show)
+
+    def _on_one_artifact(
+        self, request: ApiRequest, operation: Operation, artifact: Artifact, show: Callable[[Artifact], dict[str, Any]]
+    ) -> ApiResponse:
         if operation.method == "DELETE":
             self._lifecycle.delete_artifact(artifact)
             return ApiResponse(204)

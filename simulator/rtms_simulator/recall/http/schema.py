@@ -241,9 +241,11 @@ class Record:
     def problems(self, value: Any, where: RequestContext) -> Problems | None:
         if not isinstance(value, dict):
             return _not_an_object(value)
-        errors: dict[str, Any] = {}
-        for name in value.keys() - self.fields.keys():
-            errors[name] = [NOT_ALLOWED.format(operation=where.operation, region=where.region)]
+        return self._of_fields(value, where) or self._of_all(value) or None
+
+    def _of_fields(self, value: dict[str, Any], where: RequestContext) -> dict[str, Any]:
+        not_allowed = [NOT_ALLOWED.format(operation=where.operation, region=where.region)]
+        errors: dict[str, Any] = dict.fromkeys(value.keys() - self.fields.keys(), not_allowed)
         for name, kind in self.fields.items():
             if name in value:
                 problem = _problems(kind, value[name], where)
@@ -251,11 +253,16 @@ class Record:
                     errors[name] = problem
             elif name in self.required:
                 errors[name] = [REQUIRED]
-        if not errors and self.one_of and sum(value.get(name) is not None for name in self.one_of) != 1:
-            errors[NON_FIELD] = [f"Exactly one of {', '.join(f'`{name}`' for name in self.one_of)} must be given."]
-        for need in () if errors else self.needs:
+        return errors
+
+    def _of_all(self, value: dict[str, Any]) -> dict[str, Any]:
+        """What is wrong with fields that are right one by one."""
+        errors: dict[str, Any] = {}
+        if self.one_of and sum(value.get(name) is not None for name in self.one_of) != 1:
+            return {NON_FIELD: [f"Exactly one of {', '.join(f'`{name}`' for name in self.one_of)} must be given."]}
+        for need in self.needs:
             errors |= need.problems(value)
-        return errors or None
+        return errors
 
     def schema(self) -> dict[str, Any]:
         schema: dict[str, Any] = {

@@ -16,6 +16,7 @@ from typing import Any
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.http.proxy import ProxyRefusal, connect_refusal
 from rtms_simulator.serving.background import BackgroundTasks
+from rtms_simulator.serving.tls_front import pump
 
 _METHOD = b"CONNECT "
 _LONGEST_HEAD = 16 * 1024
@@ -88,8 +89,8 @@ class Tunnels:
         try:
             inner_writer.write(first)
             async with asyncio.TaskGroup() as both:
-                upwards = both.create_task(_pump(reader, inner_writer))
-                await _pump(inner_reader, writer)
+                upwards = both.create_task(pump(reader, inner_writer))
+                await pump(inner_reader, writer)
                 upwards.cancel()
         except* OSError:
             # What a fault script did to the inner connection happens to the client's too.
@@ -147,15 +148,6 @@ async def _read_head(reader: asyncio.StreamReader) -> ProxyRefusal | None:
     if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0"):
         return _BAD_HEAD
     return connect_refusal(words[1])
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass everything on, and the end of it."""
-    while data := await reader.read(_PIECE):
-        writer.write(data)
-        await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.write_eof()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

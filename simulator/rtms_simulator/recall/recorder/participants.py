@@ -56,20 +56,28 @@ class ParticipantEvents:
         who = self._roster.meet(happening.user_id, happening.user_name) if happening.user_id else None
         moment = happening.timestamp_ms
         if happening.what == "active_speaker":
-            if who is None or self._speaker is None or self._speaker[0].id != who.id:
-                self._stop_speaking(moment)
-                if who is not None:
-                    self._speaker = (who, moment)
-                    self._note("speech_on", who, moment)
+            self._speaks(who, moment)
             return
         if happening.what == "screenshare_on":
             self._sharer = who
         elif happening.what == "screenshare_off":
             who, self._sharer = who or self._sharer, None
         if who is not None:
-            if happening.what == "leave" and self._speaker is not None and self._speaker[0].id == who.id:
+            if happening.what == "leave" and self._is_speaking(who):
                 self._stop_speaking(moment)
             self._note(happening.what, who, moment)
+
+    def _speaks(self, who: Participant | None, moment: int) -> None:
+        """Somebody, or nobody, speaks from now on."""
+        if who is not None and self._is_speaking(who):
+            return
+        self._stop_speaking(moment)
+        if who is not None:
+            self._speaker = (who, moment)
+            self._note("speech_on", who, moment)
+
+    def _is_speaking(self, who: Participant) -> bool:
+        return self._speaker is not None and self._speaker[0].id == who.id
 
     def close(self, end_ms: int) -> None:
         """The recording ends, and with it whoever is speaking; complete the files."""

@@ -144,17 +144,13 @@ class Recorder:
                     self._writer.take(action)
                     continue
                 case SendText(role, text):
-                    if role in self._links:
-                        with contextlib.suppress(asyncio.QueueFull):
-                            self._links[role].outbox.put_nowait(text)
+                    self._send(role, text)
                 case OpenSocket(role, url):
                     self._open(role, url)
                 case CloseSocket(role):
                     self._close(role)
                 case StreamReady(first):
-                    self._progress = {role: 0 for role in self._links if role != SIGNALING}
-                    if first:
-                        self.on_event(Joined(self.clock.now()))
+                    self._ready(first=first)
                 case PauseChanged(paused):
                     self.on_event(Paused(self.clock.now()) if paused else Resumed(self.clock.now()))
                 case SocketLost():
@@ -162,6 +158,16 @@ class Recorder:
                 case StreamFinished():
                     self._finished.set()
             self._rearm.set()
+
+    def _send(self, role: str, text: str) -> None:
+        if role in self._links:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._links[role].outbox.put_nowait(text)
+
+    def _ready(self, *, first: bool) -> None:
+        self._progress = {role: 0 for role in self._links if role != SIGNALING}
+        if first:
+            self.on_event(Joined(self.clock.now()))
 
     def _open(self, role: str, url: str) -> None:
         assert self._group is not None

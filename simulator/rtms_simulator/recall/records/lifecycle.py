@@ -261,14 +261,17 @@ class Lifecycle:
         for artifact in artifacts:
             self._fill(artifact, result)
         remove_unserved(recording, result)
-        if not mdc.streaming:
-            for endpoint in recording.endpoints:
-                self._changes.of_endpoint(endpoint, "ended")
+        for endpoint in () if mdc.streaming else recording.endpoints:
+            self._changes.of_endpoint(endpoint, "ended")
         self._announce_end(mdc, recording, artifacts, result, failed=failed)
-        since = recording.created_at if self._switches().retention_from == "created" else now
-        recording.expires_at = expires_at(recording.retention, self._switches().retention_hours, since=since, ended=now)
+        self._keep(recording, now)
+
+    def _keep(self, recording: Recording, ended: float) -> None:
+        """From now on the recording is kept for as long as its retention says."""
+        since = recording.created_at if self._switches().retention_from == "created" else ended
+        recording.expires_at = expires_at(recording.retention, self._switches().retention_hours, since=since, ended=ended)
         if recording.expires_at is not None:
-            self.timers.at(max(now, recording.expires_at), lambda: self.delete_recording(recording))
+            self.timers.at(max(ended, recording.expires_at), lambda: self.delete_recording(recording))
 
     def _announce_end(self, mdc: Mdc, recording: Recording, artifacts: list[Artifact], result: RecordingResult, *, failed: bool) -> None:
         empty = result.status == "empty"

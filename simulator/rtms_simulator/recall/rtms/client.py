@@ -166,24 +166,27 @@ class RtmsClient:
         for socket in list(self._sockets.values()):
             if self.phase is Phase.ENDED:
                 break
-            if socket.give_up_at is not None and now >= socket.give_up_at and socket.state not in (State.UP, State.OFF):
-                self._give_up(socket, socket.trouble or "zoom_rtms_connection_lost", now)
-            elif socket.state is State.WAITING and now >= socket.retry_at:
-                self._open(socket, now)
-            elif socket.state in (State.OPENING, State.SHAKING) and now >= socket.expires_at:
-                self._put(CloseSocket(socket.role))
-                self._fell(socket, "zoom_rtms_handshake_timeout", now)
-            elif socket.state is State.UP and now >= socket.heard_at + self._patience(socket):
-                self._put(CloseSocket(socket.role))
-                if self.phase is Phase.DRAINING:
-                    self._drained(socket)
-                else:
-                    self._fell(socket, "zoom_rtms_silence", now)
+            self._tick_socket(socket, now)
         if self.phase is Phase.DRAINING and now >= self._drained_by:
             self._end(None)
         if self.phase is Phase.READYING:
             self._settle(now)
         return self._flush()
+
+    def _tick_socket(self, socket: ClientSocket, now: float) -> None:
+        if socket.give_up_at is not None and now >= socket.give_up_at and socket.state not in (State.UP, State.OFF):
+            self._give_up(socket, socket.trouble or "zoom_rtms_connection_lost", now)
+        elif socket.state is State.WAITING and now >= socket.retry_at:
+            self._open(socket, now)
+        elif socket.state in (State.OPENING, State.SHAKING) and now >= socket.expires_at:
+            self._put(CloseSocket(socket.role))
+            self._fell(socket, "zoom_rtms_handshake_timeout", now)
+        elif socket.state is State.UP and now >= socket.heard_at + self._patience(socket):
+            self._put(CloseSocket(socket.role))
+            if self.phase is Phase.DRAINING:
+                self._drained(socket)
+            else:
+                self._fell(socket, "zoom_rtms_silence", now)
 
     def leave(self, sub_code: str | None) -> list[Action]:
         """Stop here, closing properly. Sends no STREAM_CLOSE: that would end the stream for whoever takes it over."""

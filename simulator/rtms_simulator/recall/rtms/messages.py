@@ -155,11 +155,16 @@ class ContentReader:
         channel = content.get("channel_id")
         if "user_id" not in content and isinstance(channel, str) and channel:
             return self._channels.setdefault(channel, len(self._channels) + 1), name or channel
-        user = content.get("user_id")
-        if isinstance(user, str) and user.isascii() and user.isdigit() and len(user) < 20:
-            user = int(user)  # the docs' example of PARTICIPANT_JOIN has a string
-        user = integer(user)
-        return None if user is None or not 0 <= user < LARGEST_INTEGER else (user, name)
+        user = _user_id(content.get("user_id"))
+        return None if user is None else (user, name)
+
+
+def _user_id(value: object) -> int | None:
+    """A participant's number, also as text: the docs' example of PARTICIPANT_JOIN has a string."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    number = integer(value)
+    return number if number is not None and 0 <= number < LARGEST_INTEGER else None
 
 
 def integer(value: object) -> int | None:

@@ -71,6 +71,7 @@ ROWS = (
         "_public",
         packages=(("ngrok", ""),),
     ),
+    Row("TLS and a tunnel", "serve --tls --tunnel ngrok", 2, "a tunnel has a certificate of its own", "leave one of them out", "serve"),
     Row("a `serve` runs here", "serve --up {serving}", 2, "is running here already", "end it first", "serve"),
     # --- receivers and secrets
     Row("no scheme", f"send meeting.rtms_started --webhook localhost:80 {SECRET}", 2, "is not a URL", "http:// or https://", "receiver"),

@@ -23,8 +23,8 @@ _SAMPLE = 4096
 _REPLACEMENT = "\ufffd"
 
 _ASCII = rb"[\t\r\n\x20-\x7e]"
-# No text in Chinese has 32 bytes in a row that are letters of ASCII, too.
-_BYTES = _ASCII + rb"{32,}(?!\0)"
+# No text in Chinese has 32 bytes in a row that are letters of ASCII, too, nor what makes a caption file.
+_BYTES = rb"(?:%b{32,}|WEBVTT[\r\n]|%b{6,}-->%b{6,})(?!\0)" % (_ASCII, _ASCII, _ASCII)
 _RUN = re.compile(rb"(?P<little>(?:%b\0){8,})|(?P<big>(?:\0%b){8,})|(?P<bytes>%b)" % (_ASCII, _ASCII, _BYTES))
 _RUN_OF_BYTES = re.compile(_BYTES)
 _ENCODINGS = {"little": "utf-16-le", "big": "utf-16-be", "bytes": "utf-8"}

@@ -83,6 +83,13 @@ def test_any_other_target_in_absolute_form_is_refused_with_a_reason(target, erro
     assert "pw" not in refusal.reason
 
 
+def test_a_port_of_the_other_scheme_is_named_with_the_right_one():
+    for target, right in (("http://us-east-1.recall.ai:443/", "port 80"), ("https://us-east-1.recall.ai:80/", "port 443")):
+        refusal = parse_target(target, OWN)
+        assert isinstance(refusal, ProxyRefusal)
+        assert right in refusal.reason
+
+
 @pytest.mark.parametrize(
     ("host", "own"), [(OWN, True), ("localhost:8080", True), ("[::1]:1", True), ("us-east-1.recall.ai", False), ("evil.test", False)]
 )

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +14,9 @@ from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.transcript import LANGUAGE_CODES, TranscriptWriter, words_of
 from rtms_simulator.recall.recorder.values import Participant
 from rtms_simulator.recall.rtms.actions import Caption, ParticipantNotice
-from rtms_simulator.scenario.languages import LANGUAGES
+from rtms_simulator.scenario.languages import LANGUAGE_NAMES, LANGUAGES
 
+ROOT = Path(__file__).parents[5]
 T0 = 1_795_334_284_000
 LINE = RecordingTime(T0)
 ADA, ZOE = Participant(7, "Ada"), Participant(8, "Zoë")
@@ -123,6 +126,17 @@ class TestTranscript:
         assert spoken == ["good morning", "hello", "everybody"]
         said = [" ".join(word.text for word in utterance.words) for utterance in told]
         assert said == ["god", "hello", "good morning", "never mind", "everybody"]
+
+    def test_the_languages_are_those_of_zooms_list(self):
+        """docs/evidence/zoom.md holds the vendor's list; the table of names and the table of codes follow it."""
+        line = re.search(r"^- Languages of a transcript.*: (-1 NONE, .*)\.$", (ROOT / "docs/evidence/zoom.md").read_text(), re.MULTILINE)
+        assert line is not None
+        vendors = dict(entry.split(" ", 1) for entry in line[1].split(", "))
+        assert {int(number): name.lower() for number, name in vendors.items()} == LANGUAGE_NAMES
+        for number, name in vendors.items():
+            code = LANGUAGE_CODES.get(int(number))
+            assert (code is None) == (name == "NONE")
+            assert code is None or re.fullmatch(r"[a-z]{2,3}(-[A-Z][A-Za-z]{1,3})?", code)
 
     def test_every_language_of_zoom_has_a_code(self):
         assert set(LANGUAGE_CODES) == set(LANGUAGES.values()) - {-1}
