@@ -249,8 +249,9 @@ def test_with_tls_those_who_trust_the_folder_reach_the_webhook_and_nobody_else_d
         assert [check["status"] for check in started["checks"] if check["check"] in ("tls", "challenge")] == ["ok", "ok"]
         ca_file = rtmskit("ca", "path", cwd=site.cwd).stdout.strip()
         assert started["ca_file"] == ca_file
-        trusting = {"SSL_CERT_FILE": ca_file, "ZOOM_SECRET_TOKEN": site.running.described["zoom"]["secret_token"]}
-        sent = rtmskit("send", "endpoint.url_validation", "--webhook", started["endpoint"], cwd=site.cwd, **trusting)
+        secret = site.running.described["zoom"]["secret_token"]
+        ask = ("send", "endpoint.url_validation", "--webhook", started["endpoint"])
+        sent = rtmskit(*ask, cwd=site.cwd, SSL_CERT_FILE=ca_file, ZOOM_SECRET_TOKEN=secret)
         assert sent.returncode == 0, sent.stderr
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(f"https://localhost:{site.port}/health")
