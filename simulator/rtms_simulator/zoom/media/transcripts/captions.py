@@ -15,6 +15,7 @@ from rtms_simulator.zoom.media.transcripts.times import Timing, timing
 SIGNATURE = "WEBVTT"
 _COMMENT = re.compile(r"NOTE(?:[ \t]|$)")
 _SHEETS = ("STYLE", "REGION")
+_SHEET_LINE = re.compile(r"::cue|[\w-]+\s*:\s*[^:;{}]+;|\b(?:id|width|lines|viewportanchor|regionanchor|scroll)[:=]\S")
 _HEADER_LINE = re.compile(r"(?:Kind|Language|X-TIMESTAMP-MAP)\s*[:=]", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+|[\d:.,\s>-]*[:>][\d:.,\s>-]*")
 _ZOOM_SPEAKER = re.compile(r'\d+\s+"(?P<name>.+)"(?:\s+\(\d+\))?')
@@ -122,7 +123,7 @@ class Captions:
         number, first = block[0]
         if first.lstrip().startswith(SIGNATURE):
             self._header(block)
-        elif _COMMENT.match(first) or (first.strip() in _SHEETS and not self.captions):
+        elif _COMMENT.match(first) or self._is_sheet(block):
             self._comments += block
         elif all(_NUMBER.fullmatch(line.strip()) for _number, line in block):
             self._lose(block, "a number or a time without a caption")
@@ -131,6 +132,12 @@ class Captions:
             self.captions[-1].payload += block
         else:
             self._lose(block, "text before the first caption")
+
+    def _is_sheet(self, block: list[Line]) -> bool:
+        """Whether it is a style sheet or a region. WebVTT has them before the first caption only; further down they must look like one."""
+        if block[0][1].strip() not in _SHEETS:
+            return False
+        return not self.captions or any(_SHEET_LINE.search(line) for _number, line in block[1:])
 
     def _header(self, block: list[Line]) -> None:
         if self.captions or self._seen_signature:

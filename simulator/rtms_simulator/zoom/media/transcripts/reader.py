@@ -204,9 +204,13 @@ def _turns(voice: Voice, named: str | None, speakers: Speakers) -> list[tuple[st
 
 
 def _turn_head(lines: Sequence[str], speakers: Speakers) -> tuple[tuple[str, str] | None, int]:
-    """((speaker, words) of the first line or None, how many lines this takes: a name may go over the end of a line)."""
+    """((speaker, words) of the first line or None, how many lines this takes).
+
+    A name may go over the end of a line, and may have a line of its own (`Ada:`) with the words below.
+    """
     head = speakers.split(lines[0])
-    if head is None and ":" not in lines[0] and len(lines) > 1 and (head := speakers.split(f"{lines[0]} {lines[1]}")):
+    goes_on = ":" not in lines[0] or (head_of(lines[0]) or ("", "words"))[1] == ""
+    if head is None and goes_on and len(lines) > 1 and (head := speakers.split(f"{lines[0]} {lines[1]}")):
         return head, 2
     return head, 1
 

@@ -14,7 +14,7 @@ from rtms_simulator.zoom.media.transcripts.times import CLOCK, TimeCode, clock, 
 
 _ALONE = re.compile(rf"\s*\[(?P<who>.+)\]\s+{CLOCK}\s*")
 _WITH_WORDS = re.compile(rf"\s*\[(?P<who>.+?)\]\s+{CLOCK}(?P<words>\s.*|)")
-_NAME_FIRST = re.compile(rf"\s*(?P<who>\S.*?)\s+[\[(]?{CLOCK}[\])]?\s*")
+_NAME_FIRST = re.compile(rf"\s*(?P<who>\S.*?)\s+[\[(]?{CLOCK}[\])]?\s*:?\s*")
 _TIME_FIRST = re.compile(rf"\s*[\[(]?{CLOCK}[\])]?(?:[ \t]+|$)(?P<words>.*)")
 _CHAT = re.compile(r"\s*From\s+(?P<who>.+?)(?:\s+to\s+[^:]+|\s+):(?:\s(?P<words>.*))?", re.IGNORECASE)
 _LAST_ROOM_MS = 60_000

@@ -380,6 +380,19 @@ def test_a_name_in_small_letters_is_one_when_it_comes_again():
     assert said(cues_of("ada lovelace: hi", "grace hopper: yo", "ada lovelace: bye", "grace hopper: ok"))[0] == ("ada lovelace", "hi")
 
 
+def test_a_name_may_have_a_line_of_its_own():
+    heads = cues_of("Ada:\nhello", "Grace:\nyo", "Ada:\nbye")
+    assert said(heads) == [("Ada", "hello"), ("Grace", "yo"), ("Ada", "bye")]
+    assert said(cues_of("Ada: one", "Remember:\nbe kind", "Ada: two"))[1] == (None, "Remember: be kind")
+    assert said("Speaker 1 (00:12):\nHello.\n\nSpeaker 2 (00:15):\nHi.\n", ".txt") == [("Speaker 1", "Hello."), ("Speaker 2", "Hi.")]
+
+
+def test_a_style_sheet_among_captions_is_not_spoken():
+    text = cues_of("Ada: a") + "STYLE\n::cue { color: red }\n\nREGION\nid:fred\nwidth:40%\n\n" + cues_of("Ada: b").removeprefix(VTT)
+    assert said(text) == [("Ada", "a"), ("Ada", "b")]
+    assert said(cues_of("Ada: a") + "STYLE\nis what he has\n") == [("Ada", "a STYLE is what he has")]
+
+
 def test_lines_of_one_moment_follow_each_other():
     assert starts("[A] 00:00:01\nx\n\n[A] 00:00:01\ny\n\n[B] 00:00:01\nz\n") == [1000, 2000, 3000]
     assert starts("[A] 00:00:01\nx\n\n[B] 00:00:01\ny\n\n[B] 00:00:02\nz\n") == [1000, 1500, 2000]
