@@ -14,8 +14,7 @@ WEBHOOKS = "tests/property/recall/test_webhooks_machine.py::TestWebhooksAgainstT
 TASKS = "tests/property/cloud_tasks/test_tasks_machine.py::TestTasksAgainstTheReference"
 JOB = "tests/property/cloud_tasks/test_scheduler_machine.py::TestSchedulerAgainstTheReference"
 BROKER = "cloud_tasks/broker.py"
-RECORDS = "tests/property/recall/test_records_machine.py::TestRecordsAgainstTheirDocuments"
-PICTURES = "tests/property/recall/test_live_pictures.py::TestPicturesTwiceASecond"
+RECORDS = "tests/unit/simulator/recall/records/test_lifecycle.py::"
 LIFECYCLE = "recall/records/lifecycle.py"
 UNIT = "tests/unit/simulator/recall/webhooks/test_sender.py::"
 SENDER = "recall/webhooks/sender.py"
@@ -61,14 +60,14 @@ PLANTED: tuple[Planted, ...] = (
         SENDER,
         'if message.state == "delivered" or await self._attempt(message):',
         "if await self._attempt(message):",
-        WEBHOOKS,
+        f"{UNIT}test_a_message_that_was_sent_again_by_hand_and_arrived_is_not_retried",
     ),
     Planted(
         "a message that arrived while its retries ended is called failed",
         SENDER,
         '        if message.state == "delivered":\n            return\n        message.state = "failed"',
         '        message.state = "failed"',
-        WEBHOOKS,
+        f"{UNIT}test_a_message_that_arrives_while_its_last_retry_hangs_is_delivered",
     ),
     Planted(
         "a secret that was put back signs twice",
@@ -96,28 +95,28 @@ PLANTED: tuple[Planted, ...] = (
         "recall/records/files.py",
         "        if path != keep:\n            path.unlink(missing_ok=True)",
         "        path.unlink(missing_ok=True)",
-        RECORDS,
+        f"{RECORDS}test_the_words_stay_for_the_next_transcript_when_one_is_deleted",
     ),
     Planted(
         "a retention counts from the end of a recording",
         LIFECYCLE,
         'recording.created_at if self._switches().retention_from == "created" else ended',
         "ended",
-        "tests/unit/simulator/recall/records/test_lifecycle.py::test_the_hours_of_a_retention_count_from_the_creation_or_the_end",
+        f"{RECORDS}test_the_hours_of_a_retention_count_from_the_creation_or_the_end",
     ),
     Planted(
         "a transcript that was deleted is announced again with its recording",
         LIFECYCLE,
         '        if artifact.status.code == "deleted":\n            return\n        recording = ',
         "        recording = ",
-        RECORDS,
+        f"{RECORDS}test_the_words_stay_for_the_next_transcript_when_one_is_deleted",
     ),
     Planted(
         "a transcript can be asked for while the meeting goes on",
         "recall/http/resources.py",
         '        if recording.status.code != "done":',
         '        if recording.status.code == "deleted":',
-        RECORDS,
+        f"{RECORDS}test_a_transcript_can_only_be_asked_for_when_the_meeting_is_over",
     ),
     Planted(
         "a camera that went off and on sends two pictures of one moment",
@@ -131,7 +130,7 @@ PLANTED: tuple[Planted, ...] = (
         "recall/recorder/live_pictures.py",
         "        due = source.due_ms if source is not None else self._not_before.pop(key, moment_ms)",
         "        due = moment_ms",
-        PICTURES,
+        "tests/unit/simulator/recall/recorder/test_writer.py::test_two_pictures_of_one_moment_are_one_in_every_output",
     ),
     Planted(
         "the ETA of a task is the moment it goes out",

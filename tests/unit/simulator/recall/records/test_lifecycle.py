@@ -543,6 +543,36 @@ async def test_a_transcript_can_be_made_after_the_fact_from_what_was_said(tmp_pa
         assert wrong.status_code == 400
 
 
+async def test_the_words_stay_for_the_next_transcript_when_one_is_deleted(tmp_path):
+    ask = {"provider": {"recallai_async": {}}}
+    captions = {"transcript": {"provider": {"meeting_captions": {}}}}
+    async with bench(tmp_path, Story(contents={"transcript": b"[]"})) as b:
+        made = await b.create(recording_config=captions)
+        await b.settle()
+        recording = (await b.mdc(made))["recordings"][0]
+        first = recording["media_shortcuts"]["transcript"]["id"]
+        assert (await b.client.delete(f"/transcript/{first}/")).status_code == 204
+        second = (await b.client.post(f"/recording/{recording['id']}/create_transcript/", json=ask)).json()["id"]
+        await b.settle()
+        link = (await b.get(f"/transcript/{second}/"))["data"]["download_url"]
+        assert (await b.download(link)).content == b"[]"
+        assert (await b.client.delete(f"/recording/{recording['id']}/")).status_code == 204
+        await b.settle()
+        assert b.receiver.events.count("transcript.deleted") == 2
+        assert (await b.download(link)).status_code == 404
+
+
+async def test_a_transcript_can_only_be_asked_for_when_the_meeting_is_over(tmp_path):
+    async with bench(tmp_path, Story(lasts=60)) as b:
+        made = await b.create()
+        await b.settle()
+        recording = (await b.mdc(made))["recordings"][0]["id"]
+        for seconds, status in ((59, 400), (1, 200)):
+            await b.pass_time(seconds)
+            answer = await b.client.post(f"/recording/{recording}/create_transcript/", json={"provider": {"recallai_async": {}}})
+            assert answer.status_code == status, answer.text
+
+
 async def test_without_speech_the_transcript_fails(tmp_path):
     async with bench(tmp_path, Story(broken=frozenset({"transcript"}))) as b:
         made = await b.create()

@@ -326,3 +326,30 @@ async def test_a_doubled_message_that_fails_is_retried_once_per_moment(tmp_path)
         await b.create()
         await b.pass_time(5)
         assert len(b.receiver.got) == 3
+
+
+async def test_a_message_that_was_sent_again_by_hand_and_arrived_is_not_retried(tmp_path):
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
+        b.receiver.answer = lambda _: 500
+        await b.create()
+        await b.settle()
+        (message,) = b.recall.webhooks.messages
+        b.receiver.answer = lambda _: 200
+        b.recall.webhooks.resend(message)
+        await b.pass_time(sum(ATTEMPT_AFTER_S))
+        assert (len(b.receiver.got), message.state) == (2, "delivered")
+
+
+async def test_a_message_that_arrives_while_its_last_retry_hangs_is_delivered(tmp_path):
+    async with bench(tmp_path, webhooks=[WebhookEndpoint(HOOK, events=DONE_ONLY)]) as b:
+        b.receiver.answer = lambda _: 500
+        await b.create()
+        await b.pass_time(sum(ATTEMPT_AFTER_S) - 1)
+        (message,) = b.recall.webhooks.messages
+        b.receiver.answer = lambda _: None
+        await b.pass_time(1)
+        assert len(b.receiver.got) == len(ATTEMPT_AFTER_S)
+        b.receiver.answer = lambda _: 200
+        b.recall.webhooks.resend(message)
+        await b.pass_time(60)
+        assert (len(b.receiver.got), message.state) == (len(ATTEMPT_AFTER_S) + 1, "delivered")
