@@ -14,8 +14,11 @@ from tests.reaper import marked
 ROOT = Path(__file__).parents[2]
 LOOP = "asyncio_default_fixture_loop_scope=function"
 CONFTEST = """
+from tests import leftovers
 from tests.leftovers import Leftovers
 from tests.reaper import Reaper
+
+leftovers.PATIENCE_S = 1.0  # what these tests leave never ends
 
 def pytest_configure(config):
     config.pluginmanager.register(Leftovers())
