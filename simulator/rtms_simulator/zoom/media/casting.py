@@ -18,9 +18,10 @@ def cast(scenario: Scenario, recording: MediaFile | None, cues: tuple[Cue, ...])
     """The scenario with the speech of the files instead of its own.
 
     It lasts as long as the files. The speakers of the transcript are there from start to end with cameras on, a person of the same
-    name keeps their user_id and language; cues without a speaker are the first person's, who also says what a recording without a
-    transcript lets hear. A film without sound is silent. What the scenario does otherwise (stop, fail_over, faults, shares and chat of
-    people who are still there) stays if its time is within the new duration.
+    name keeps their user_id and language; a cue without a speaker is said by who spoke before (inferred: such files name a speaker
+    where it changes), or else by the first person, who also says what a recording without a transcript lets hear. A film without
+    sound is silent. What the scenario does otherwise (stop, fail_over, faults, shares and chat of people who are still there) stays if
+    its time is within the new duration.
     """
     duration_ms = max(recording.duration_ms if recording else 0, max((cue.end_ms for cue in cues), default=0))
     people, by_name = _people(scenario, cues)
@@ -55,8 +56,10 @@ def _people(scenario: Scenario, cues: tuple[Cue, ...]) -> tuple[tuple[Person, ..
 def _speech(cues: tuple[Cue, ...], people: tuple[Person, ...], by_name: dict[str, Person]) -> tuple[Action, ...]:
     """Nobody speaks over themselves: a cue begins when the one before ends, and one inside another adds its words to it."""
     spoken: dict[int, list[tuple[Cue, list[str]]]] = {person.user_id: [] for person in people}
+    speaker = people[0]
     for cue in cues:
-        own = spoken[(people[0] if cue.speaker is None else by_name[same_person(cue.speaker)]).user_id]
+        speaker = speaker if cue.speaker is None else by_name[same_person(cue.speaker)]
+        own = spoken[speaker.user_id]
         busy_ms = own[-1][0].end_ms if own else 0
         if busy_ms < cue.end_ms:
             own.append((replace(cue, start_ms=max(cue.start_ms, busy_ms)), [cue.text]))

@@ -60,7 +60,7 @@ class FileReport(msgspec.Struct, frozen=True, omit_defaults=True):
             more = f" and {len(self.speakers) - _SHOWN:,} more" if len(self.speakers) > _SHOWN else ""
             yield f"  speakers: {names}{more}"
         if self.cues_without_speaker:
-            yield f"  captions that name no speaker: {self.cues_without_speaker:,}; the meeting's first person says them"
+            yield f"  captions that name no speaker: {self.cues_without_speaker:,}; who spoke before says them, or else the first person"
         for remark in self.remarks[:_SHOWN]:
             yield f"  {remark.kind}: {remark}"
         if len(self.remarks) > _SHOWN:

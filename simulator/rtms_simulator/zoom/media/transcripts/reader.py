@@ -138,8 +138,8 @@ def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
     spans = _spans(captions.captions)
     texts = ["\n".join([line for _number, line in caption.payload]) for caption in captions.captions]
     parts = [voices(fitting(text, caption.line, captions.remarks)) for caption, text in zip(captions.captions, texts, strict=True)]
-    _take_marks_off(captions, parts)
-    speakers = _speakers(captions.captions, parts, known)
+    marked = _take_marks_off(captions, parts)
+    speakers = _speakers(captions.captions, parts, {*known, *marked})
     cues: list[Cue] = []
     for caption, said, (start, end) in zip(captions.captions, parts, spans, strict=True):
         turns = [turn for voice in said for turn in _turns(voice, caption.speaker, speakers)]
@@ -150,8 +150,12 @@ def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
     return cues
 
 
-def _take_marks_off(captions: Captions, parts: Sequence[list[Voice]]) -> None:
-    """Take the marks that say that another person speaks (`- Ada: words`, `>> Ada: words`) off the names behind them."""
+def _take_marks_off(captions: Captions, parts: Sequence[list[Voice]]) -> set[str]:
+    """Take the marks that say that another person speaks (`- Ada: words`, `>> Ada: words`) off the names behind them.
+
+    Returns the names behind `>>`, which is evidence enough; a dash also begins the items of a list.
+    """
+    marked: set[str] = set()
     taken: list[tuple[int, str]] = []
     for caption, said in zip(captions.captions, parts, strict=True):
         for voice in said:
@@ -160,9 +164,13 @@ def _take_marks_off(captions: Captions, parts: Sequence[list[Voice]]) -> None:
                 if mark and not voice.tagged and _begins_with_name(line[mark.end() :]):
                     taken.append((caption.line, mark[0]))
                     voice.lines[place] = line[mark.end() :]
+                    head = head_of(voice.lines[place])
+                    if head and mark[0].strip()[0] in ">\uff1e":
+                        marked.add(head[0])
     if taken:
         what = "marks of a change of speaker before names"
         captions.remarks.append(Remark("note", what, line=taken[0][0], lost_text=" ".join(mark for _line, mark in taken)))
+    return marked
 
 
 def _speakers(captions: Sequence[CaptionBlock], parts: Sequence[list[Voice]], known: Sequence[str]) -> Speakers:

@@ -51,7 +51,7 @@ def test_a_person_reads_the_same(rtmskit):
         "  speakers: Ada (2)",
         "  repaired: line 4: an arrow (-->) in the text; read as speech",
         "k12_sentence_with_colon.vtt: WebVTT, 4 captions until 0:00:08.0, 23 words",
-        "  captions that name no speaker: 4; the meeting's first person says them",
+        "  captions that name no speaker: 4; who spoke before says them, or else the first person",
     ]
 
 

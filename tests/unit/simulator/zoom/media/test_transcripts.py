@@ -101,6 +101,17 @@ def test_one_head_in_a_file_without_speakers_is_no_evidence():
     assert said(cues_of("hello there", "Ada: hi", "we go", "Ada: bye", "so it is"))[1] == ("Ada", "hi")
 
 
+def test_a_caption_without_a_speaker_is_said_by_who_spoke_before(tmp_path):
+    path = tmp_path / "x.vtt"
+    path.write_text(cues_of("we begin", ">> Ada: hi", "and more", ">> Grace: yo", "go on", "and on", ">> Ada: bye"))
+    source = MediaSource(load("stand-up"), transcript_file=path)
+    assert [(packet.user_name, packet.data.decode()) for packet in source.transcript({})] == [
+        *(("Ada", said) for said in ("we begin", "hi", "and more")),
+        *(("Grace", said) for said in ("yo", "go on", "and on")),
+        ("Ada", "bye"),
+    ]
+
+
 def test_several_speakers_in_one_caption_share_its_time():
     both = [("Ada", "Hi there"), ("Grace Hopper", "Yo")]
     assert said(cues_of("<v Ada>Hi there</v>\n<v Grace Hopper>Yo</v>")) == both
