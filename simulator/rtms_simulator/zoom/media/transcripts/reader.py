@@ -139,7 +139,7 @@ def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
     texts = ["\n".join([line for _number, line in caption.payload]) for caption in captions.captions]
     parts = [voices(fitting(text, caption.line, captions.remarks)) for caption, text in zip(captions.captions, texts, strict=True)]
     marked = _take_marks_off(captions, parts)
-    speakers = _speakers(captions.captions, parts, {*known, *marked})
+    speakers = _speakers(captions.captions, parts, [*known, *marked])
     cues: list[Cue] = []
     for caption, said, (start, end) in zip(captions.captions, parts, spans, strict=True):
         turns = [turn for voice in said for turn in _turns(voice, caption.speaker, speakers)]
