@@ -172,6 +172,13 @@ def rehearsal_meanings() -> None:
     _table(("resource type", "in a rehearsal"), [*rows, *((f"`{kind}`", f"nothing: {why}") for kind, why in WITHOUT.items())])
 
 
+def rehearsal_mistakes() -> None:
+    """Planted mistakes, the drill that fails, and what names them."""
+    from tests.e2e.rehearsed_mistakes import MISTAKES
+
+    _table(("mistake", "file", "drill", "named by"), [(one.what, f"`{one.file}`", f"`{one.drill}`", one.words) for one in MISTAKES])
+
+
 def plans() -> None:
     from tests.infra.deployment import EXAMPLES, Runner
     from tests.pulumi_engine.plans import table

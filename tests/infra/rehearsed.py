@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from rtms_infra.rehearsal.registered import Entry, Registered
 from tests.infra.deployment import Deployment, Runner, configured
 
@@ -15,14 +17,17 @@ def registered(runner: Runner, **changes: object) -> Registered:
 
 def read(deployment: Deployment) -> Registered:
     assert not deployment.error, deployment.error
-    entries = [Entry(urn=r.urn, type=r.type, name=r.name, custom=r.custom, inputs=dict(r.inputs)) for r in deployment.resources]
+    entries = [
+        Entry(urn=r.urn, type=r.type, name=r.name, custom=r.custom, inputs=dict(r.inputs), dependencies=r.dependencies)
+        for r in deployment.resources
+    ]
     return Registered(entries, deployment.outputs, deployment.config["gcp:project"])
 
 
 def altered(whole: Registered, name: str, **inputs: Any) -> Registered:
     """The same with other inputs of one resource (None as the only value: without it)."""
     entries = [
-        Entry(urn=one.urn, type=one.type, name=one.name, custom=True, inputs={**one.inputs, **inputs}) if one.name == name else one
+        msgspec.structs.replace(one, inputs={**one.inputs, **inputs}) if one.name == name else one
         for one in whole.entries
         if one.name != name or inputs
     ]

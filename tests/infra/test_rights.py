@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rtms_infra.rehearsal.rights import ConditionError, Rights, holds
-from tests.infra.deployment import Runner
-from tests.infra.rehearsed import altered, registered
+from tests.infra.conftest import Plant
+from tests.infra.deployment import Runner, configured
+from tests.infra.rehearsed import altered, read, registered
 
 pytestmark = pytest.mark.xdist_group("infra")
 
@@ -56,7 +57,7 @@ def test_a_grant_that_was_taken_away_counts_again_when_it_is_given(runner: Runne
     now = [0.0]
     rights = Rights(registered(runner), lambda: now[0], propagation_s=60.0)
     asked = (account("events"), "run.routes.invoke", f"{HOME}/services/rtmskit-prod-worker")
-    assert not rights.allows(*asked)
+    assert not rights.allows(*asked)  # it was made at the very end of `up`
     now[0] = 60.0
     assert rights.allows(*asked)
     rights.take("worker-called-events")
@@ -65,6 +66,25 @@ def test_a_grant_that_was_taken_away_counts_again_when_it_is_given(runner: Runne
     assert not rights.allows(*asked)
     now[0] = 120.0
     assert rights.allows(*asked)
+
+
+SECRET = f"{PROJECT}/secrets/rtmskit-prod-recall-api-key"
+
+
+def test_the_functions_are_created_when_the_grants_of_their_secrets_are_in_force(runner: Runner) -> None:
+    """The operations on the database's fields, a minute or more each, stand between them."""
+    then = Rights(registered(runner), lambda: 0.0, propagation_s=120.0).when_created("worker")
+    assert then.allows(account("worker"), "secretmanager.versions.access", SECRET)
+
+
+def test_a_wait_that_is_missing_shows(runner: Runner, plant: Plant) -> None:
+    early = plant("state.py", "depends_on=[previous, *granted]", "depends_on=[]")
+    text = (early / "rtms_infra/stack.py").read_text()
+    (early / "rtms_infra/stack.py").write_text(text.replace("[state.ready, ", "["))
+    whole = read(runner.run(configured(), program=early))
+    asked = (account("worker"), "secretmanager.versions.access", SECRET)
+    assert not Rights(whole, lambda: 0.0, propagation_s=60.0).when_created("worker").allows(*asked)
+    assert Rights(whole, lambda: 0.0).when_created("worker").allows(*asked)
 
 
 def test_a_role_without_a_permission_does_not_give_it(runner: Runner) -> None:

@@ -328,6 +328,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     custom: bool
     inputs: dict[str, Any]
+    dependencies: list[str] = []
+
+
+OPERATION_S: Mapping[str, float] = {
+    "gcp:cloudfunctionsv2/function:Function": 60.0,
+    "gcp:firestore/database:Database": 5.0,
+    "gcp:firestore/field:Field": 60.0,
+}
+"""How long the creation of a resource takes at least, in seconds; any other takes none [inf]: a build and an operation on a field of
+Firestore take a minute or more."""
 
 
 class UnreadableResource(Exception):
@@ -338,10 +348,12 @@ class Registered:
     """Everything that one run of the program registered. `outputs`: the stack's."""
 
     def __init__(self, entries: Iterable[Entry], outputs: Mapping[str, Any], project: str) -> None:
+        entries = tuple(entries)
         self.entries = tuple(entry for entry in entries if entry.custom)
         self.outputs = outputs
         self.project = project
         self._by_name = {entry.name: entry for entry in self.entries}
+        self._by_urn = {entry.urn: entry for entry in entries}
 
     def of(self, kind: type[T]) -> dict[str, T]:
         """Pulumi name -> inputs, of every resource whose meaning has this type. Raises `UnreadableResource`."""
@@ -355,6 +367,22 @@ class Registered:
         """What Google computes for the resource of this Pulumi name, such as its number or its own name."""
         entry = self._by_name[name]
         return COMPUTED.get(entry.type, lambda p, i, n: {})(self.project, bare(entry.inputs), "1")
+
+    def created(self) -> dict[str, tuple[float, float]]:
+        """Pulumi name -> (when its creation begins, when it has ended), in seconds since the first `up` began, at the earliest: each begins
+        when all that it depends on is there."""
+        times: dict[str, tuple[float, float]] = {}
+
+        def ended(urn: str) -> float:
+            if urn not in times:
+                entry = self._by_urn[urn]
+                begins = max((ended(needed) for needed in entry.dependencies), default=0.0)
+                times[urn] = begins, begins + OPERATION_S.get(entry.type, 0.0)
+            return times[urn][1]
+
+        for entry in self.entries:
+            ended(entry.urn)
+        return {entry.name: times[entry.urn] for entry in self.entries}
 
     def nothing_here(self) -> dict[str, tuple[str, ...]]:
         """Why -> the Pulumi names of resources that have no meaning on this machine."""

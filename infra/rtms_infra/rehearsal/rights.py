@@ -5,6 +5,7 @@ Sources: Google's pages of each service's roles for `ROLES`; IAM docs, "Access c
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,19 +63,30 @@ class Right:
 
 
 class Rights:
-    """The registered grants. `now`: seconds; a grant is in force `propagation_s` after the deployment (or after it was given again)."""
+    """The registered grants. `now`: seconds, at first the end of the `up` that made them; a grant is in force `propagation_s` after it was
+    made, or given again."""
 
     def __init__(self, registered: Registered, now: Callable[[], float], propagation_s: float = 0.0) -> None:
-        self._now, self._propagation_s = now, propagation_s
+        self.now, self._propagation_s = now, propagation_s
         roles = dict(ROLES)
         for custom in registered.of(CustomRole).values():
             roles[f"projects/{custom.project}/roles/{custom.role_id}"] = frozenset(custom.permissions)
         self.all = tuple(_rights(registered, roles))
-        self._since = dict.fromkeys((right.name for right in self.all), now())
+        created = registered.created()
+        self._began = now() - max((end for _, end in created.values()), default=0.0)
+        self._since = {right.name: self._began + created[right.name][1] for right in self.all}
+        self._created = created
 
     def allows(self, member: str, permission: str, resource: str) -> bool:
         """`member`: `serviceAccount:...`, or `allUsers`. `resource`: its full name, `projects/...`. Raises `ConditionError`."""
         return any(self._gives(right, member, permission, resource) for right in self.all)
+
+    def when_created(self, name: str) -> Rights:
+        """The grants as they were in force when `up` began to create the resource of this Pulumi name."""
+        moment = self._began + self._created[name][0]
+        then = copy.copy(self)
+        then.now = lambda: moment
+        return then
 
     def take(self, name: str) -> None:
         """Take a grant away at once. Raises KeyError if no grant has this Pulumi name."""
@@ -82,11 +94,11 @@ class Rights:
 
     def give(self, name: str) -> None:
         """Give it again."""
-        self._since[name] = self._now()
+        self._since[name] = self.now()
 
     def _gives(self, right: Right, member: str, permission: str, resource: str) -> bool:
         since = self._since.get(right.name)
-        if since is None or self._now() < since + self._propagation_s or permission not in right.permissions:
+        if since is None or self.now() < since + self._propagation_s or permission not in right.permissions:
             return False
         if right.member not in (member, ALL_USERS):
             return False

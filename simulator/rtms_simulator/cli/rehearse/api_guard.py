@@ -78,6 +78,8 @@ class ApiGuard:
                 yield response
         except grpc.aio.AioRpcError as error:
             await context.abort(error.code(), error.details() or "", error.trailing_metadata() or ())
+        finally:
+            call.cancel()  # nothing of it may wait for a caller that has gone
 
 
 async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ from rtms_simulator.packaging import extras
 
 if TYPE_CHECKING:
     from rtms_simulator.cli.rehearse.drill import Drill, DrillResult
+    from rtms_simulator.cli.rehearse.rehearsal import Manner
 
 
 @click.command()
@@ -25,11 +26,27 @@ if TYPE_CHECKING:
 @click.option(
     "--propagation", "propagation_s", type=click.FloatRange(0, 600), default=0.0, metavar="SECONDS", help="A grant takes so long."
 )
+@click.option(
+    "--patience",
+    "patience_s",
+    type=click.FloatRange(1, 600),
+    default=45.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a drill waits for what must happen.",
+)
 @click.option("--html", "html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as one page.")
 @click.option("--logs", is_flag=True, help="Show the functions' log lines.")
 @as_json_option
 def rehearse(
-    stack: Path | None, names: tuple[str, ...], only_list: bool, propagation_s: float, html: Path | None, logs: bool, as_json: bool
+    stack: Path | None,
+    names: tuple[str, ...],
+    only_list: bool,
+    propagation_s: float,
+    patience_s: float,
+    html: Path | None,
+    logs: bool,
+    as_json: bool,
 ) -> None:
     """Run the Pulumi program on this machine, and drills against it.
 
@@ -41,13 +58,20 @@ def rehearse(
     if lacking := extras.missing("infra"):
         raise BadInput(f"not installed: {', '.join(lacking)}", extras.advice("infra"))
     from rtms_simulator.cli.rehearse import report
+    from rtms_simulator.cli.rehearse.rehearsal import Manner
 
     chosen = _chosen(names)
     if only_list:
         report.listed(chosen)
         return
     with tempfile.TemporaryDirectory(prefix="rtmskit-rehearsal-") as folder:
-        results, without = run(_rehearse(stack, chosen, Path(folder), propagation_s, logs=logs, quiet=as_json))
+        manner = Manner(
+            propagation_s,
+            patience_s,
+            (lambda _what: None) if as_json else lambda what: click.echo(what, err=True),
+            log_line if logs else None,
+        )
+        results, without = run(_rehearse(stack, chosen, Path(folder), manner))
     outcome = report.Report(stack=str(stack or ""), drills=results, without=without)
     report.show(outcome, as_json=as_json)
     if html is not None:
@@ -68,9 +92,7 @@ def _chosen(names: tuple[str, ...]) -> dict[str, Drill]:
     return {name: drill for name, drill in known.items() if not names or name in names}
 
 
-async def _rehearse(
-    stack: Path | None, drills: Mapping[str, Drill], folder: Path, propagation_s: float, *, logs: bool, quiet: bool
-) -> tuple[list[DrillResult], list[str]]:
+async def _rehearse(stack: Path | None, drills: Mapping[str, Drill], folder: Path, manner: Manner) -> tuple[list[DrillResult], list[str]]:
     from rtms_infra.rehearsal import stack_file
     from rtms_simulator.cli.rehearse.program import Program, ProgramRefused, project_root
     from rtms_simulator.cli.rehearse.rehearsal import rehearse as rehearsed
@@ -83,14 +105,7 @@ async def _rehearse(
     name = stack.stem.removeprefix("Pulumi.") if stack else "minimal"
     program = Program(project_root(), folder / "project", name, config, held)
     try:
-        return await rehearsed(
-            program,
-            drills,
-            folder / "clouds",
-            propagation_s=propagation_s,
-            tell=(lambda _what: None) if quiet else lambda what: click.echo(what, err=True),
-            on_line=log_line if logs else None,
-        )
+        return await rehearsed(program, drills, folder / "clouds", manner)
     except ProgramRefused as error:
         raise BadInput(f"the program refuses these settings, as `pulumi up` would:\n{error}", "change the settings named above.") from None
     finally:

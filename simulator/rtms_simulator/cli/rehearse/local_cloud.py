@@ -94,6 +94,8 @@ class LocalCloud:
         # The functions end before what they talk to.
         self._running.push_async_callback(self._stop_services)
         await asyncio.gather(*(self.start_service(role) for role in self.services))
+        # The drills begin when the last grant is in force.
+        await self.clock.run_ahead(self.around.propagation_s)
         await self._look_into_records(self.services["worker"].url)
         await self._begin_schedules()
         looking = asyncio.create_task(self._look())
@@ -164,7 +166,9 @@ class LocalCloud:
             if role not in self.functions:
                 raise NotMaterialised(f"no function `{role}` is registered")
             function = self.functions[role]
-            service = FunctionProcess(self.loaded, function, self.decisions, unpacked, self._line_of(function))
+            # Its secrets are read while `up` runs: a grant that was made just before may not be in force.
+            then = Decisions(self.rights.when_created(role), self.decisions.refused)
+            service = FunctionProcess(self.loaded, function, then, unpacked, self._line_of(function))
             self._running.push_async_callback(service.aclose)
             self.services[role] = service
             front = Front(function, self._hosts(role), self.decisions, self.clock, service.address, self._answered(function))

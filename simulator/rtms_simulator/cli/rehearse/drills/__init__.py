@@ -5,6 +5,7 @@ ORDER = (
     "meetings.fail_over",
     "meetings.revoked",
     "secrets_and_rights.token_rotated",
+    "secrets_and_rights.secret_rotation",
     "secrets_and_rights.client_secret_wrong",
     "secrets_and_rights.recall_key_wrong",
     "secrets_and_rights.worker_forbidden",
