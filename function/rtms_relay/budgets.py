@@ -104,6 +104,9 @@ SWEEP_LOOKS = 60
 OVERDUE_MS = 600_000
 """A look whose task seems lost is enqueued under another name after this time."""
 
+RETRY_MS = 20_000
+"""How long a retry that a person asks for waits for what comes of it; together with one call to Recall it fits into the caller's minute."""
+
 PROBE_ARRIVES_MS = 60_000
 """A probe that does not arrive within this time is an ALERT."""
 

@@ -220,7 +220,7 @@ class Handing:
             after = _leased(settled, now, self._rules) if step is True else settled
             return Change(facts, {key: after}, (step, after))
 
-        changed = await self._records.change_stream(_facts_of(handoff), lambda _: [key], decide)
+        changed = await self._records.change_stream(facts_of(handoff), lambda _: [key], decide)
         self._notices.changed(changed.handoffs)
         return changed.result
 
@@ -233,7 +233,7 @@ class Handing:
             after = record.after_answer(current, number, outcome, now, jitter, self._rules)
             return Change(facts, {key: record.settle(after, facts, now, self._rules)}, record.doubled(current, outcome.mdc_id))
 
-        changed = await self._records.change_stream(_facts_of(handoff), lambda _: [key], decide)
+        changed = await self._records.change_stream(facts_of(handoff), lambda _: [key], decide)
         before, after = changed.handoffs[0]
         if changed.result:
             self._log("ALERT", "handoff_doubled", mdc_id=after.attempt.mdc_id, other=outcome.mdc_id, **ids(after))
@@ -376,7 +376,7 @@ def _completed(facts: Facts, start: tasks.Start) -> Facts:
     return replace(facts, entity_id=facts.entity_id or start.entity_id, account_id=facts.account_id or start.account_id)
 
 
-def _facts_of(handoff: HandOff) -> Facts:
+def facts_of(handoff: HandOff) -> Facts:
     """The least that is known of a stream whose facts are gone."""
     run = known.Run(key=handoff.key, server_urls=handoff.server_urls, epoch=handoff.epoch, newest_ts=handoff.attempt.start_ts)
     return Facts(

@@ -4,61 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-
-from rtms_relay import recall
+from rtms_relay import listing, recall, shown
+from rtms_relay.budgets import Rules
 from rtms_relay.errors import BadRequest, NotFound, RecallUnavailable
 from rtms_relay.handoff.record import HandOff
+from rtms_relay.listing import Query, checked_id
+from rtms_relay.ports import Clock
 from rtms_relay.recall import Link, View
 from rtms_relay.recordings import Recordings, Unanswered
 from rtms_relay.records import Records
+from rtms_relay.shown import HandOffsPage, Linked, RecordingsPage, Story
 
-PAGE = 50
-MAX_PAGE = 200
-_CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,5})")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class Inquiries:
     """Reads only."""
 
-    def __init__(self, records: Records, recordings: Recordings) -> None:
+    def __init__(self, records: Records, recordings: Recordings, clock: Clock, rules: Rules) -> None:
         self._records = records
         self._recordings = recordings
+        self._clock = clock
+        self._rules = rules
 
-    async def page(self, limit: int, cursor: str | None) -> dict[str, Any]:
-        """Hand-offs, latest first: ``{"recordings": [...], "next": cursor or null}``. Raises `BadRequest` for a foreign cursor."""
-        before, skip = None, 0
-        if cursor is not None:
-            parts = _CURSOR.fullmatch(cursor)
-            if parts is None:
-                raise BadRequest("cursor is not one that was given out")
-            # Several records may share a millisecond: begin in it, and skip those that were shown.
-            before, skip = int(parts[1]) + 1, int(parts[2])
-        rows = (await self._records.newest(limit + skip + 1, before))[skip:]
-        shown = rows[:limit]
-        following = None
-        if len(rows) > limit:
-            last = shown[-1].created_at
-            same = sum(row.created_at == last for row in shown)
-            already = skip if before == last + 1 else 0
-            following = f"{last}.{same + already}"
-        return {"recordings": [summary(row) for row in shown], "next": following}
+    async def recordings(self, query: Query) -> RecordingsPage:
+        """Hand-offs, latest first. Raises `BadRequest` for a foreign cursor."""
+        rows, following = await listing.page(self._records, query)
+        return RecordingsPage(recordings=tuple(map(shown.row, rows)), next=following)
 
-    async def show(self, key: str) -> dict[str, Any]:
+    async def handoffs(self, query: Query) -> HandOffsPage:
+        """Hand-offs, latest first, and what is known of the stream that the query names. Raises `BadRequest` for a foreign cursor."""
+        rows, following = await listing.page(self._records, query)
+        stream = None if query.stream is None else shown.stream(query.stream, await self._records.facts(query.stream))
+        return HandOffsPage(handoffs=tuple(map(shown.row, rows)), next=following, stream=stream)
+
+    async def story(self, key: str) -> Story:
+        """One hand-off with all that is on record of it and of its stream. Recall is not asked. Raises `BadRequest`, `NotFound`."""
+        handoff = await self._known(checked_id(key))
+        facts = await self._records.facts(handoff.stream_key)
+        return shown.story(handoff, facts, self._clock.now_ms(), self._rules)
+
+    async def show(self, key: str) -> Linked:
         """One hand-off whole, with fresh links; `links_error` says why there are none. Raises `NotFound`."""
         handoff = await self._known(key)
-        whole = summary(handoff) | {"history": list(handoff.attempt.history), "attempts": handoff.attempt.tries}
         links: dict[str, dict[str, str]] = {}
+        links_error = ""
         if not handoff.erasure.on and _may_have(handoff):
             try:
                 views = (await self._recordings.seen(handoff)).ours
                 links = {view.recording.id: {name: link.url for name, link in view.links.items()} for view in views}
             except (Unanswered, RecallUnavailable) as failure:
-                whole["links_error"] = str(failure)
-        return whole | {"links": links}
+                links_error = str(failure)
+        return shown.linked(handoff, links, links_error)
 
     async def link(self, key: str, artifact: str | None, recording_id: str | None) -> Link:
         """A fresh link to one artifact; by default the first of video_mixed, audio_mixed that there is.
@@ -98,29 +96,3 @@ class Inquiries:
 
 def _may_have(handoff: HandOff) -> bool:
     return handoff.attempt.posted or handoff.attempt.unsure or bool(handoff.retrieval.recordings)
-
-
-def summary(handoff: HandOff) -> dict[str, Any]:
-    """What the worker shows of a hand-off: everything but the stream's servers, keys and leases."""
-    attempt, retrieval, erasure = handoff.attempt, handoff.retrieval, handoff.erasure
-    return {
-        "id": handoff.key,
-        "product": handoff.product,
-        "entity_id": handoff.entity_id,
-        "rtms_stream_id": handoff.stream_id,
-        "state": attempt.state,
-        "reason": attempt.reason,
-        "late": attempt.late,
-        "unsure": attempt.unsure,
-        "event_ts": attempt.start_ts,
-        "created_at": handoff.created_at,
-        "accepted_at": attempt.accepted_at,
-        "ended_at": retrieval.ended_at,
-        "mdc_id": attempt.mdc_id,
-        "mdc_status": retrieval.mdc_status,
-        "not_joined": retrieval.not_joined,
-        "retrieval": erasure.state if erasure.on else retrieval.state,
-        "retrieval_reason": retrieval.reason,
-        "recordings": msgspec.to_builtins(retrieval.recordings),
-        "archived": msgspec.to_builtins(retrieval.archived),
-    }

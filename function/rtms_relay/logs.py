@@ -44,6 +44,7 @@ EVENTS: Mapping[str, str] = {
     "handoff_failed": "A hand-off failed for good: reason. ALERT for 401 and 403, which hit every hand-off.",
     "handoff_expired": "A stream could not be handed on within the connect window. Always ALERT: that recording is lost.",
     "handoff_changed": "A hand-off became cancelled, superseded or pending again.",
+    "handoff_retried": "A person asked for one more try: outcome (tried, looked or nothing), why.",
     "handoff_doubled": "Recall named a second MDC for one hand-off. Never expected.",
     "attempt": "One POST to Recall ended: number, status, outcome, wait_s.",
     "stream_stopped": "A stream ended: stop_reason.",

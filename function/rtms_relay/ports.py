@@ -26,6 +26,9 @@ QueueName = Literal["handoffs", "handoffs-second", "facts", "retrievals"]
 Path = Literal["/events", "/retrieve"]
 """Where at the worker a task goes."""
 
+IndexedField = Literal["state", "recording", "stream", "meeting", "mdc"]
+"""Text fields of a document that a list can be narrowed by. Each has an index with `created_at` on every store."""
+
 MAX_DOCUMENT_BYTES = 1_000_000
 """Firestore's limit is 1 MiB with its own overhead; every store refuses above this many bytes of compact JSON."""
 
@@ -122,8 +125,24 @@ class Store(Protocol):
         """Documents whose integer field `due_at` is <= `before_ms`, earliest first. A null or absent `due_at` is never due."""
         ...
 
-    async def newest(self, collection: Collection, limit: int, before_ms: int | None = None) -> list[Stored]:
-        """Documents by their integer field `created_at`, latest first, strictly before `before_ms` if given."""
+    async def newest(
+        self,
+        collection: Collection,
+        limit: int,
+        before_ms: int | None = None,
+        *,
+        since_ms: int | None = None,
+        where: Mapping[IndexedField, str] | None = None,
+    ) -> list[Stored]:
+        """Documents by their integer field `created_at`, latest first.
+
+        If given: strictly before `before_ms`, at or after `since_ms`, with every field of `where` at the top level and equal to its text
+        (``[a-z0-9_]{1,64}``: a word or a hash).
+        """
+        ...
+
+    async def with_prefix(self, collection: Collection, prefix: str, limit: int) -> list[Stored]:
+        """Documents whose key begins with `prefix`, by key. Raises `InvalidKey` for a prefix that is no key."""
         ...
 
     async def close(self) -> None: ...

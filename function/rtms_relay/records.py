@@ -12,7 +12,7 @@ from rtms_relay.errors import AlreadyExists, Stale, StoreError, StoreUnavailable
 from rtms_relay.handoff import documents
 from rtms_relay.handoff.facts import Facts
 from rtms_relay.handoff.record import HandOff
-from rtms_relay.ports import Clock, Collection, Log, Randomness, Store, Stored, Write
+from rtms_relay.ports import Clock, Collection, IndexedField, Log, Randomness, Store, Stored, Write
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -109,8 +109,14 @@ class Records:
         """Hand-offs whose `due_at` has come. A record that cannot be read is logged and left out."""
         return self._readable(await self._insist(lambda: self._store.due("handoffs", now, limit)))
 
-    async def newest(self, limit: int, before_ms: int | None) -> list[HandOff]:
-        return self._readable(await self._insist(lambda: self._store.newest("handoffs", limit, before_ms)))
+    async def newest(
+        self, limit: int, before_ms: int | None, *, since_ms: int | None = None, where: Mapping[IndexedField, str] | None = None
+    ) -> list[HandOff]:
+        """Latest first; see `Store.newest`."""
+        return self._readable(await self._insist(lambda: self._store.newest("handoffs", limit, before_ms, since_ms=since_ms, where=where)))
+
+    async def with_prefix(self, prefix: str, limit: int) -> list[HandOff]:
+        return self._readable(await self._insist(lambda: self._store.with_prefix("handoffs", prefix, limit)))
 
     async def note(self, collection: Collection, key: str, change: Callable[[Mapping[str, Any] | None], Mapping[str, Any]]) -> None:
         """Change a document that is no record of a stream."""

@@ -23,6 +23,7 @@ from rtms_relay.ports import Archive, Clock, Jobs, Log, Queues, Randomness, Reca
 from rtms_relay.recordings import Recordings
 from rtms_relay.records import Change, Changed, Records
 from rtms_relay.replies import Reply
+from rtms_relay.retrying import Retrying
 from rtms_relay.settings import Settings
 from rtms_relay.steady import SteadyClock
 from rtms_relay.sweeping import Probes, Sweep
@@ -71,7 +72,8 @@ class Worker:
         self._recordings = Recordings(self._records, api, archive, clock, log, self._rules)
         self._probes = Probes(self._records, queues, clock, log)
         self._sweep = Sweep(self._records, self._new_handing, self._recordings, self._probes, queues, clock, jobs, log)
-        self.inquiries = Inquiries(self._records, self._recordings)
+        self.inquiries = Inquiries(self._records, self._recordings, clock, self._rules)
+        self.retrying = Retrying(self._records, self._new_handing, self._recordings, clock, log, self._rules)
 
     async def receive(self, path: str, body: bytes, due_ms: int | None = None) -> Reply:
         """One task. `due_ms`: when its queue says that it was due. Raises `StoreError`, `Stopping`, `TaskUnusable`."""

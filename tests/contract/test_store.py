@@ -181,6 +181,64 @@ async def test_newest_gives_the_latest_first_strictly_before_the_moment(store: S
     assert [found.key for found in await store.newest("handoffs", 1, before_ms=31)] == ["c"]
 
 
+async def test_a_list_is_narrowed_by_every_field_and_both_bounds_at_once(store: Store) -> None:
+    rows = [
+        ("a", 10, "failed", "m1"),
+        ("b", 20, "failed", "m2"),
+        ("c", 30, "pending", "m1"),
+        ("d", 40, "failed", "m1"),
+        ("e", 50, "", "m1"),
+    ]
+    for key, created, state, meeting in rows:
+        await store.create("handoffs", key, {"created_at": created, "state": state, "meeting": meeting})
+    await store.create("handoffs", "undated", {"state": "failed", "meeting": "m1"})
+    await store.create("handoffs", "nested", {"created_at": 45, "attempt": {"state": "failed"}})
+    await store.create("streams", "other", {"created_at": 45, "state": "failed"})
+
+    async def keys(limit: int = 10, before_ms: int | None = None, **narrowing: Any) -> list[str]:
+        return [found.key for found in await store.newest("handoffs", limit, before_ms, **narrowing)]
+
+    assert await keys(where={"state": "failed"}) == ["d", "b", "a"]
+    assert await keys(2, where={"state": "failed"}) == ["d", "b"]
+    assert await keys(where={"state": "failed", "meeting": "m1"}) == ["d", "a"]
+    assert await keys(40, 40, where={"state": "failed"}) == ["b", "a"]
+    assert await keys(since_ms=20, where={"state": "failed"}) == ["d", "b"]
+    assert await keys(40, 41, since_ms=40, where={"meeting": "m1"}) == ["d"]
+    assert await keys(since_ms=45) == ["e", "nested"]
+    assert await keys(where={"state": "expired"}) == []
+    assert await keys(since_ms=2**70) == []
+
+
+async def test_what_a_list_is_narrowed_by_follows_each_write(store: Store) -> None:
+    version = await store.create("handoffs", "k1", {"created_at": 1, "state": "pending", "mdc": "x"})
+    await store.replace("handoffs", "k1", {"created_at": 1, "state": "accepted"}, version)
+    assert await store.newest("handoffs", 10, where={"state": "pending"}) == []
+    assert await store.newest("handoffs", 10, where={"mdc": "x"}) == []
+    assert [found.key for found in await store.newest("handoffs", 10, where={"state": "accepted"})] == ["k1"]
+
+
+@pytest.mark.parametrize("value", [5, True, None, ["pending"], {"a": "pending"}, "Pending", "a" * 65, "", "\ud800", '["pending"]'])
+async def test_only_a_word_narrows_a_list_and_anything_else_is_kept_as_it_is(store: Store, value: object) -> None:
+    await store.create("handoffs", "k1", {"created_at": 1, "state": value})
+    assert same(await store.get("handoffs", "k1"), "k1", {"created_at": 1, "state": value})
+    for word in ("5", "1", "true", "null", "pending", "a" * 64):
+        assert await store.newest("handoffs", 10, where={"state": word}) == []
+
+
+async def test_documents_are_found_by_the_beginning_of_their_key(store: Store) -> None:
+    for key in ("ab", "abc", "abz", "ab-", "ab_", "aB", "ac", "b"):
+        await store.create("handoffs", key, {})
+    await store.create("streams", "abc", {})
+    assert [found.key for found in await store.with_prefix("handoffs", "ab", 10)] == ["ab", "ab-", "ab_", "abc", "abz"]
+    assert [found.key for found in await store.with_prefix("handoffs", "ab", 2)] == ["ab", "ab-"]
+    assert [found.key for found in await store.with_prefix("handoffs", "ac", 10)] == ["ac"]
+    assert await store.with_prefix("handoffs", "x", 10) == []
+    assert await store.with_prefix("handoffs", "ab", 0) == []
+    for bad in ("", "a/", "%", "é", "__x__", "a" * 129):
+        with pytest.raises(InvalidKey):
+            await store.with_prefix("handoffs", bad, 10)
+
+
 async def test_equal_moments_are_ordered_by_key(store: Store) -> None:
     for key in ("b", "a", "C", "_", "1"):
         await store.create("handoffs", key, {"due_at": 7, "created_at": 7})

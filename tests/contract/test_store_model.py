@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from tests.ports.stores import MemoryStore
 from rtms_relay.adapters.firestore import FirestoreStore
 from rtms_relay.adapters.sqlite import SqliteStore
 from rtms_relay.errors import AlreadyExists, Stale
-from rtms_relay.ports import Collection, Store, Write
+from rtms_relay.ports import Collection, IndexedField, Store, Write
 
 KEYS = st.sampled_from(["a", "B", "-", "_0", "ab"])
 COLLECTIONS = st.sampled_from(["handoffs", "streams"])
@@ -32,8 +33,17 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=4), inner, max_size=3),
     max_leaves=6,
 )
+WORDS = st.sampled_from(["pending", "failed", "0" * 64])
+NO_WORDS = st.sampled_from(["", "A", "a b", "0" * 65, 'x"', "\ud800"]) | VALUES
 DOCUMENTS = st.fixed_dictionaries(
-    {}, optional={"due_at": MOMENTS | st.none() | st.booleans(), "created_at": MOMENTS | st.none() | st.text(max_size=1), "value": VALUES}
+    {},
+    optional={
+        "due_at": MOMENTS | st.none() | st.booleans(),
+        "created_at": MOMENTS | st.none() | st.text(max_size=1),
+        "state": WORDS | NO_WORDS,
+        "meeting": WORDS | NO_WORDS,
+        "value": VALUES,
+    },
 )
 
 
@@ -77,6 +87,15 @@ class Newest:
     collection: Collection
     limit: int
     before_ms: int | None
+    since_ms: int | None = None
+    where: dict[IndexedField, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WithPrefix:
+    collection: Collection
+    prefix: str
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,7 @@ LIMITS = st.integers(0, 6)
 CREATES = st.builds(Create, COLLECTIONS, KEYS, DOCUMENTS)
 REPLACES = st.builds(Replace, COLLECTIONS, KEYS, DOCUMENTS, st.sampled_from(["current", "current", "former", "another's"]))
 COMMITS = st.lists(CREATES | REPLACES, min_size=1, max_size=4, unique_by=lambda part: (part.collection, part.key))
+WHERE: st.SearchStrategy[dict[IndexedField, str]] = st.dictionaries(st.sampled_from(["state", "meeting"]), WORDS, max_size=2)  # ty: ignore[invalid-assignment]
 STEPS = st.one_of(
     CREATES,
     REPLACES,
@@ -95,6 +115,8 @@ STEPS = st.one_of(
     st.builds(Get, COLLECTIONS, KEYS),
     st.builds(Due, COLLECTIONS, MOMENTS, LIMITS),
     st.builds(Newest, COLLECTIONS, LIMITS, st.none() | MOMENTS),
+    st.builds(Newest, COLLECTIONS, LIMITS, st.none() | MOMENTS, st.none() | MOMENTS, WHERE),
+    st.builds(WithPrefix, COLLECTIONS, KEYS, LIMITS),
     st.builds(Reopen),
 )
 
@@ -114,11 +136,21 @@ class Model:
         others = [found for place, (_, found) in self.documents.items() if place != (step.collection, step.key)]
         return f"{others[0][-1]}0" if others else "1"
 
-    def query(self, collection: str, moment: str, *, admits: Callable[[int], bool], newest: bool, limit: int) -> list[str]:
+    def query(
+        self,
+        collection: str,
+        moment: str,
+        *,
+        admits: Callable[[int], bool],
+        newest: bool,
+        limit: int,
+        where: Mapping[IndexedField, str] | None = None,
+    ) -> list[str]:
         found = [
             (fields[moment], key)
             for (place, key), (fields, _) in self.documents.items()
             if place == collection and type(fields.get(moment)) is int and admits(fields[moment])
+            if all(fields.get(name) == text for name, text in (where or {}).items())
         ]
         return [key for _, key in sorted(found, reverse=newest)][:limit]
 
@@ -154,11 +186,16 @@ async def carry_out(store: Store, step: object, model: Model) -> None:
         case Due(collection, before_ms, limit):
             due = model.query(collection, "due_at", admits=lambda moment: moment <= step.before_ms, newest=False, limit=limit)
             assert [found.key for found in await store.due(collection, before_ms, limit)] == due
-        case Newest(collection, limit, before_ms):
+        case Newest(collection, limit, before_ms, since_ms, where):
+            until, since = math.inf if before_ms is None else before_ms, -math.inf if since_ms is None else since_ms
             newest = model.query(
-                collection, "created_at", admits=lambda moment: step.before_ms is None or moment < step.before_ms, newest=True, limit=limit
+                collection, "created_at", admits=lambda moment: since <= moment < until, newest=True, limit=limit, where=where
             )
-            assert [found.key for found in await store.newest(collection, limit, before_ms)] == newest
+            rows = await store.newest(collection, limit, before_ms, since_ms=since_ms, where=where)
+            assert [found.key for found in rows] == newest
+        case WithPrefix(collection, prefix, limit):
+            keys = sorted(key for place, key in model.documents if place == collection and key.startswith(prefix))
+            assert [found.key for found in await store.with_prefix(collection, prefix, limit)] == keys[:limit]
         case _:
             await store.close()
 

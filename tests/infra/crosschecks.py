@@ -15,6 +15,7 @@ from typing import Any
 
 from rtms_infra.config import Config, parse
 from rtms_infra.rehearsal.provider import bare
+from rtms_relay.adapters.documents import INDEXED
 from rtms_relay.adapters.needs import NEEDS
 from tests.infra.deployment import SECRET_NAMES, Deployment, Resource, numbers_of
 
@@ -304,7 +305,7 @@ def everything_comes_after_what_it_needs(deployment: Deployment) -> Iterator[str
 
 
 def _chain(deployment: Deployment) -> list[Resource]:
-    return [*deployment.of("Field"), *deployment.of("BackupSchedule")]
+    return [*deployment.of("Field"), *deployment.of("BackupSchedule"), *deployment.of("Index")]
 
 
 def work_on_the_database_is_serial(deployment: Deployment) -> Iterator[str]:
@@ -412,7 +413,7 @@ def the_schedule_calls_the_worker(deployment: Deployment) -> Iterator[str]:
             yield f"{name} does not say that it sends JSON"
 
 
-QUERIED = ("due_at", "created_at")
+QUERIED = ("due_at", "created_at", *INDEXED)
 """Fields that the store's queries filter and order by (adapters/firestore.py)."""
 
 COLLECTIONS = ("handoffs", "streams", "unusable")
@@ -436,6 +437,21 @@ def fields_fit_the_stores_queries(deployment: Deployment) -> Iterator[str]:
                 yield f"{field} is of the database {field.inputs['database']}, deletion {field.inputs.get('deletionPolicy')}"
     for collection, name in found:
         yield f"{collection}.{name} is exempted, {'though a query uses it' if name in QUERIED else 'and nothing needs that'}"
+
+
+def indexes_fit_the_stores_lists(deployment: Deployment) -> Iterator[str]:
+    """Firestore refuses a query by one field that is ordered by another unless an index of both is there."""
+    place = config_of(deployment).place
+    indexes = [index.inputs for index in deployment.of("Index")]
+    found = {tuple((field["fieldPath"], field.get("order")) for field in index["fields"]) for index in indexes}
+    expected = {((name, "ASCENDING"), ("created_at", "DESCENDING")) for name in INDEXED}
+    for pair in sorted(expected ^ found):
+        yield f"the index {pair} {'is missing' if pair in expected else 'is of no use'}"
+    for index in indexes:
+        if (index["collection"], index["database"], index.get("queryScope", "COLLECTION")) != ("handoffs", place.name, "COLLECTION"):
+            yield f"an index is of {index['database']}/{index['collection']}"
+        if not index.get("skipWait") or index.get("deletionPolicy") != "ABANDON":
+            yield "an index is waited for, or taken apart before its database"
 
 
 def state_is_kept(deployment: Deployment) -> Iterator[str]:
@@ -552,6 +568,7 @@ RULES: dict[str, Rule] = {
         functions_are_sized_as_configured,
         the_schedule_calls_the_worker,
         fields_fit_the_stores_queries,
+        indexes_fit_the_stores_lists,
         state_is_kept,
         the_archive_ages_as_configured,
         everything_is_in_its_region,

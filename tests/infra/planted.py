@@ -45,6 +45,7 @@ def _m(kind: str, what: str, file: str, old: str, new: str, rule: str) -> Mistak
 RIGHTS, CODE, ENV = "rights_are_what_the_code_needs", "custom_roles_hold_what_the_code_calls", "the_environment_names_the_right_resources"
 ORDER, BUDGETS, SIZED = "everything_comes_after_what_it_needs", "queues_and_time_outs_fit_the_budgets", "functions_are_sized_as_configured"
 CRON, FIELDS, KEPT = "the_schedule_calls_the_worker", "fields_fit_the_stores_queries", "state_is_kept"
+INDEXES = "indexes_fit_the_stores_lists"
 LINES, COUNTS, QUERIES = (
     "alerts_fire_on_the_lines_of_their_situation",
     "counters_count_what_they_name",
@@ -144,6 +145,9 @@ MISTAKES: tuple[Mistake, ...] = (
     _m("records", "no time to live", "state.py", 'ttl_config={} if field == "expires_at" else None', "ttl_config=None", FIELDS),
     _m("records", "the body expires, too", "state.py", 'ttl_config={} if field == "expires_at" else None', "ttl_config={}", FIELDS),
     _m("records", "a field that a query needs has no index", "state.py", 'UNINDEXED = ("body", "expires_at")', 'UNINDEXED = ("body", "expires_at", "due_at")', FIELDS),
+    _m("records", "a list has no index", "state.py", '("state", "recording", "stream", "meeting", "mdc")', '("state", "recording", "stream", "meeting")', INDEXES),
+    _m("records", "an index in the wrong order", "state.py", '"order": "DESCENDING"', '"order": "ASCENDING"', INDEXES),
+    _m("records", "an index of another collection", "state.py", 'collection="handoffs",', 'collection="streams",', INDEXES),
     _m("records", "one collection is forgotten", "state.py", '("handoffs", "streams", "unusable")', '("handoffs", "streams")', FIELDS),
     _m("records", "a field that is misspelt", "state.py", 'UNINDEXED = ("body", "expires_at")', 'UNINDEXED = ("body", "expire_at")', FIELDS),
     _m("records", "no point-in-time recovery", "state.py", '"POINT_IN_TIME_RECOVERY_ENABLED"', '"POINT_IN_TIME_RECOVERY_DISABLED"', KEPT),

@@ -95,7 +95,7 @@ BILLED = {
     "AlertPolicy", "BackupSchedule", "Bucket", "Database", "Function", "Job", "Metric", "Queue", "Repository", "Secret", "SecretVersion",
 }  # fmt: skip
 FREE = {
-    "Account", "BucketIAMMember", "BucketObject", "Budget", "Dashboard", "Field", "IAMCustomRole",
+    "Account", "BucketIAMMember", "BucketObject", "Budget", "Dashboard", "Field", "IAMCustomRole", "Index",
     "IAMMember", "NotificationChannel", "QueueIamMember", "RepositoryIamMember", "SecretIamMember", "Service",
     "ServiceIamMember", "UptimeCheckConfig", "WorkloadIdentityPool", "WorkloadIdentityPoolProvider",
 }  # fmt: skip

@@ -6,9 +6,9 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from rtms_relay.adapters.documents import check_key, decode, encode, queried
+from rtms_relay.adapters.documents import check_key, decode, encode, matched, queried
 from rtms_relay.errors import AlreadyExists, Stale
-from rtms_relay.ports import Collection, Stored, Write
+from rtms_relay.ports import Collection, IndexedField, Stored, Write
 from tests.ports.plain import nothing
 
 
@@ -61,10 +61,26 @@ class MemoryStore:
         rows = sorted(self._rows(collection, "due_at"), key=lambda row: row[:2])
         return [Stored(k, copy.deepcopy(f), str(v)) for at, k, v, f in rows if at <= before_ms][: max(0, limit)]
 
-    async def newest(self, collection: Collection, limit: int, before_ms: int | None = None) -> list[Stored]:
+    async def newest(
+        self,
+        collection: Collection,
+        limit: int,
+        before_ms: int | None = None,
+        *,
+        since_ms: int | None = None,
+        where: Mapping[IndexedField, str] | None = None,
+    ) -> list[Stored]:
         await self.trouble("newest")
         rows = sorted(self._rows(collection, "created_at"), key=lambda row: row[:2], reverse=True)
-        return [Stored(k, copy.deepcopy(f), str(v)) for at, k, v, f in rows if before_ms is None or at < before_ms][: max(0, limit)]
+        rows = [row for row in rows if (before_ms is None or row[0] < before_ms) and (since_ms is None or row[0] >= since_ms)]
+        rows = [row for row in rows if all(matched(row[3], name) == text for name, text in (where or {}).items())]
+        return [Stored(k, copy.deepcopy(f), str(v)) for _, k, v, f in rows[: max(0, limit)]]
+
+    async def with_prefix(self, collection: Collection, prefix: str, limit: int) -> list[Stored]:
+        await self.trouble("with_prefix")
+        check_key(prefix)
+        keys = sorted(key for place, key in self.documents if place == collection and key.startswith(prefix))[: max(0, limit)]
+        return [Stored(key, copy.deepcopy(self.documents[collection, key][1]), str(self.documents[collection, key][0])) for key in keys]
 
     def _rows(self, collection: str, field: str) -> list[tuple[int, str, int, dict[str, Any]]]:
         documents = [(queried(f, field), k, v, f) for (c, k), (v, f) in self.documents.items() if c == collection]

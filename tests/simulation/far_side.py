@@ -11,13 +11,14 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rtms_relay.errors import AlreadyArchived, AlreadyExists, RecallUnavailable, Stale, StoreUnavailable
-from rtms_relay.ports import Answer, Archived, Collection, Stored, Write
+from rtms_relay.ports import Answer, Archived, Collection, IndexedField, Stored, Write
 from tests.simulation.fleet import Fleet
 from tests.simulation.world import Crashed, Ground, Instance, outcome_of, pause, sleep
 
@@ -85,11 +86,26 @@ class MemoryStore:
         self.ground.heard(tuple(row[:3] for row in found))
         return [Stored(key, fields, str(version)) for _, key, version, fields in found[:limit]]
 
-    async def newest(self, collection: Collection, limit: int, before_ms: int | None = None) -> list[Stored]:
+    async def newest(
+        self,
+        collection: Collection,
+        limit: int,
+        before_ms: int | None = None,
+        *,
+        since_ms: int | None = None,
+        where: Mapping[IndexedField, str] | None = None,
+    ) -> list[Stored]:
         await self._reach("store.newest")
         rows = sorted(self.documents[collection].items(), key=lambda row: -row[1][1].get("created_at", 0))
         found = [Stored(key, fields, str(version)) for key, (version, fields) in rows]
-        return [stored for stored in found if before_ms is None or stored.fields.get("created_at", 0) < before_ms][:limit]
+        found = [one for one in found if all(one.fields.get(name) == text for name, text in (where or {}).items())]
+        bounds = (since_ms if since_ms is not None else -math.inf, before_ms if before_ms is not None else math.inf)
+        return [one for one in found if bounds[0] <= one.fields.get("created_at", 0) < bounds[1]][:limit]
+
+    async def with_prefix(self, collection: Collection, prefix: str, limit: int) -> list[Stored]:
+        await self._reach("store.with_prefix")
+        found = sorted((key, *row) for key, row in self.documents[collection].items() if key.startswith(prefix))
+        return [Stored(key, fields, str(version)) for key, version, fields in found[:limit]]
 
     async def close(self) -> None:
         return None

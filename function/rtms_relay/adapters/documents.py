@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtms_relay.errors import DocumentTooLarge, InvalidKey
-from rtms_relay.ports import MAX_DOCUMENT_BYTES
+from rtms_relay.ports import MAX_DOCUMENT_BYTES, IndexedField
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RESERVED = re.compile(r"__.*__")
+_WORD = re.compile(r"[a-z0-9_]{1,64}")
+INDEXED: tuple[IndexedField, ...] = ("state", "recording", "stream", "meeting", "mdc")
 _INT64_MAX = 2**63 - 1
 _INT64_MIN = -(2**63)
 
@@ -54,6 +56,12 @@ def queried(fields: Mapping[str, Any], name: str) -> int | None:
     if type(value) is not int or not _INT64_MIN <= value <= _INT64_MAX:  # a bool is no time
         return None
     return value
+
+
+def matched(fields: Mapping[str, Any], name: IndexedField) -> str | None:
+    """The word or hash in an indexed field, or None if it is something else: such a document is in no list narrowed by it."""
+    value = fields.get(name)
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
 
 
 def bound(value: int) -> int:

@@ -1,9 +1,11 @@
 """The deployed store: Cloud Firestore in Native mode, over google-cloud-firestore's async client.
 
-A document has the fields `body` (the whole record as JSON text), `due_at` and `created_at` (integers, queried), and, if the record
-carries an integer `expires_at` (ms), `expires_at` as a timestamp for a TTL policy. Index exemptions belong on `body` and
-`expires_at`; `due_at` and `created_at` need only Firestore's automatic single-field indexes. `revision` counts the writes: Firestore
-keeps the update time of a document that a write did not change, so that without it two equal writes would both find their version.
+A document has the fields `body` (the whole record as JSON text), `due_at` and `created_at` (integers, queried), the texts of
+`documents.INDEXED` (each narrows a list, and needs a composite index with `created_at` descending; Firestore merges those of several
+fields), and, if the record carries an integer `expires_at` (ms), `expires_at` as a timestamp for a TTL policy. Index exemptions belong on
+`body` and `expires_at`; `due_at` and `created_at` alone need only Firestore's automatic single-field indexes. `revision` counts the
+writes: Firestore keeps the update time of a document that a write did not change, so that without it two equal writes would both find
+their version.
 
 Only `create` (precondition: absent), preconditioned updates and commits of several of these are used: one RPC each, no transactions,
 no locks.
@@ -18,9 +20,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rtms_relay.adapters import needs
-from rtms_relay.adapters.documents import bound, check_key, decode, encode, queried
+from rtms_relay.adapters.documents import INDEXED, bound, check_key, decode, encode, matched, queried
 from rtms_relay.errors import AlreadyExists, Stale, StoreUnavailable
-from rtms_relay.ports import Collection, Stored, Write
+from rtms_relay.ports import Collection, IndexedField, Stored, Write
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient, AsyncDocumentReference, AsyncWriteBatch, DocumentSnapshot
@@ -32,6 +34,7 @@ _ADVICE = {
     "PermissionDenied": needs.hint("firestore"),
     "NotFound": "the database does not exist; check STATE_URL",
     "Unauthenticated": "the service account has no valid credentials",
+    "FailedPrecondition": "an index of the database is missing, or is still being made (pulumi up makes it, in minutes)",
     "DefaultCredentialsError": "no Google credentials were found; for the emulator set FIRESTORE_EMULATOR_HOST",
 }
 
@@ -126,15 +129,36 @@ class FirestoreStore:
         query = self._connected().collection(collection).where(filter=FieldFilter("due_at", "<=", bound(before_ms))).order_by("due_at")
         return await self._found("due", query, limit)
 
-    async def newest(self, collection: Collection, limit: int, before_ms: int | None = None) -> list[Stored]:
+    async def newest(
+        self,
+        collection: Collection,
+        limit: int,
+        before_ms: int | None = None,
+        *,
+        since_ms: int | None = None,
+        where: Mapping[IndexedField, str] | None = None,
+    ) -> list[Stored]:
         from google.cloud.firestore import FieldFilter, Query
 
-        # Without an upper bound this one still leaves out documents whose `created_at` is null: null sorts before all numbers.
-        condition = (
-            FieldFilter("created_at", ">=", bound(-(2**63))) if before_ms is None else FieldFilter("created_at", "<", bound(before_ms))
-        )
-        query = self._connected().collection(collection).where(filter=condition).order_by("created_at", direction=Query.DESCENDING)
+        # Without a bound of the caller's this one still leaves out documents whose `created_at` is null: null sorts before all numbers.
+        conditions = [FieldFilter("created_at", ">=", bound(-(2**63) if since_ms is None else since_ms))]
+        if before_ms is not None:
+            conditions.append(FieldFilter("created_at", "<", bound(before_ms)))
+        conditions += [FieldFilter(name, "==", text) for name, text in (where or {}).items()]
+        query = self._connected().collection(collection).order_by("created_at", direction=Query.DESCENDING)
+        for condition in conditions:
+            query = query.where(filter=condition)
         return await self._found("newest", query, limit)
+
+    async def with_prefix(self, collection: Collection, prefix: str, limit: int) -> list[Stored]:
+        from google.cloud.firestore import FieldFilter
+
+        check_key(prefix)
+        # Keys are ASCII, and ~ comes after every character of one.
+        first, end = self._reference(collection, prefix), self._reference(collection, f"{prefix}~")
+        query = self._connected().collection(collection).where(filter=FieldFilter("__name__", ">=", first))
+        query = query.where(filter=FieldFilter("__name__", "<", end)).order_by("__name__")
+        return await self._found("with_prefix", query, limit)
 
     async def close(self) -> None:
         """Close the channel. Repeatable; further use connects again."""
@@ -199,6 +223,7 @@ def _document(fields: Mapping[str, Any], *, revision: int) -> dict[str, Any]:
         "body": encode(fields),
         "due_at": queried(fields, "due_at"),
         "created_at": queried(fields, "created_at"),
+        **{name: matched(fields, name) for name in INDEXED},
         "expires_at": None if expires_ms is None else _timestamp(expires_ms),
         "revision": revision,
     }

@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rtms_relay.adapters.documents import bound, check_key, decode, encode, queried
+from rtms_relay.adapters.documents import INDEXED, bound, check_key, decode, encode, queried
 from rtms_relay.adapters.sqlite_file import FileKind, SqliteFile
 from rtms_relay.errors import AlreadyExists, Stale, StoreError, StoreUnavailable
-from rtms_relay.ports import Collection, Stored, Write
+from rtms_relay.ports import Collection, IndexedField, Stored, Write
 
-_SCHEMA = """
+_TABLE = """
 CREATE TABLE IF NOT EXISTS documents (
     collection TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -29,7 +29,19 @@ CREATE INDEX IF NOT EXISTS documents_due ON documents (collection, due_at, key) 
 CREATE INDEX IF NOT EXISTS documents_newest ON documents (collection, created_at, key) WHERE created_at IS NOT NULL;
 """
 
-_KIND = FileKind(name="store", format=1, application_id=0, schema=_SCHEMA, unavailable=StoreUnavailable)
+
+def _text(name: IndexedField) -> str:
+    """The field as an index has it. It is read from the body, so that files of an earlier release get the index as well."""
+    return f"json_extract(body, '$.{name}')"
+
+
+_INDEXES = "".join(
+    f"CREATE INDEX IF NOT EXISTS documents_{name} ON documents (collection, {_text(name)}, created_at, key)"
+    f" WHERE created_at IS NOT NULL AND {_text(name)} IS NOT NULL;\n"
+    for name in INDEXED
+)
+
+_KIND = FileKind(name="store", format=1, application_id=0, schema=_TABLE + _INDEXES, unavailable=StoreUnavailable)
 
 
 class SqliteStore:
@@ -81,16 +93,34 @@ class SqliteStore:
             (collection, bound(before_ms), max(0, limit)),
         )
 
-    async def newest(self, collection: Collection, limit: int, before_ms: int | None = None) -> list[Stored]:
-        if before_ms is None:
-            return await self._rows(
-                "SELECT key, body, version FROM documents WHERE collection = ? AND created_at IS NOT NULL"
-                " ORDER BY created_at DESC, key DESC LIMIT ?",
-                (collection, max(0, limit)),
-            )
+    async def newest(
+        self,
+        collection: Collection,
+        limit: int,
+        before_ms: int | None = None,
+        *,
+        since_ms: int | None = None,
+        where: Mapping[IndexedField, str] | None = None,
+    ) -> list[Stored]:
+        conditions = ["collection = ?", "created_at IS NOT NULL"]
+        parameters: list[object] = [collection]
+        for name, text in (where or {}).items():
+            conditions.append(f"{_text(name)} = ?")
+            parameters.append(text)
+        for comparison, moment in (("<", before_ms), (">=", since_ms)):
+            if moment is not None:
+                conditions.append(f"created_at {comparison} ?")
+                parameters.append(bound(moment))
+        # Only names of IndexedField and fixed words go into the text; every value is a parameter.
+        sql = f"SELECT key, body, version FROM documents WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, key DESC LIMIT ?"  # noqa: S608
+        return await self._rows(sql, (*parameters, max(0, limit)))
+
+    async def with_prefix(self, collection: Collection, prefix: str, limit: int) -> list[Stored]:
+        check_key(prefix)
+        # Keys are ASCII, and DEL comes after every character of one.
         return await self._rows(
-            "SELECT key, body, version FROM documents WHERE collection = ? AND created_at < ? ORDER BY created_at DESC, key DESC LIMIT ?",
-            (collection, bound(before_ms), max(0, limit)),
+            "SELECT key, body, version FROM documents WHERE collection = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
+            (collection, prefix, prefix + "\x7f", max(0, limit)),
         )
 
     async def close(self) -> None:

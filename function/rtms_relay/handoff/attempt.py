@@ -19,7 +19,7 @@ from rtms_relay.handoff.answers import Outcome, pause_ms
 from rtms_relay.handoff.keys import Keys
 
 State = Literal["pending", "accepted", "cancelled", "superseded", "failed", "expired"]
-Trigger = Literal["accepted", "refused", "newer_start", "stopped", "window_past"]
+Trigger = Literal["accepted", "refused", "newer_start", "stopped", "window_past", "asked_again"]
 
 TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     ("pending", "accepted"): "accepted",
@@ -36,6 +36,9 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     ("cancelled", "newer_start"): "superseded",
     ("expired", "newer_start"): "superseded",
     ("expired", "stopped"): "cancelled",
+    # A person asks for one more try, within the window.
+    ("failed", "asked_again"): "pending",
+    ("expired", "asked_again"): "pending",
 }
 """(state, what happened) -> state. What is not in the table changes nothing."""
 
@@ -45,6 +48,7 @@ TRIGGERS: Mapping[Trigger, str] = {
     "newer_start": "the same stream started on other servers, or once more, at a later event_ts",
     "stopped": "the stream ended, or was revoked, before it was handed on",
     "window_past": "the connect window passed without an answer",
+    "asked_again": "a person asked for one more try while the stream could still be joined",
 }
 
 HISTORY_LIMIT = 20
@@ -55,7 +59,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     `start_ts`: event_ts of the newest start it answers. `late`: first seen after its window, so tried once. `next_at`: when the next try
     is planned. `lease_until`: a worker is at it.
-    `unsure`: besides what is known, one more MDC may have been made. `history`: one line for each of the last tries.
+    `unsure`: besides what is known, one more MDC may have been made. `history`: one line for each of the last tries. `history_at`: when
+    they ended; a record of an earlier release lacks the first ones.
     """
 
     start_ts: int
@@ -69,6 +74,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     keys: Keys = Keys()
     unsure: bool = False
     history: tuple[str, ...] = ()
+    history_at: tuple[int, ...] = ()
     mdc_id: str | None = None
     accepted_at: int | None = None
 
@@ -178,17 +184,17 @@ def begin(attempt: Attempt, now: int, rules: Rules) -> Attempt:
 def after_answer(attempt: Attempt, number: int, outcome: Outcome, now: int, jitter: float, rules: Rules) -> Attempt:
     """The attempt after try `number` ended; `attempt` is as stored now, perhaps changed since. An id is never lost and never replaced."""
     history = (*attempt.history, f"{number}: {outcome.reason or outcome.kind}")[-HISTORY_LIMIT:]
-    attempt = replace(attempt, history=history)
+    attempt = replace(attempt, history=history, history_at=(*attempt.history_at, now)[-len(history) :])
     if outcome.kind == "accepted":
         return accept(attempt, now, outcome.mdc_id)
     mine = attempt.tries == number
     if attempt.posted or not mine:
         return replace(attempt, unsure=attempt.unsure or (outcome.kind == "in_doubt" and not attempt.posted))
     attempt = replace(attempt, lease_until=None, next_at=None)
-    if outcome.kind == "refused":
-        return move(attempt, "refused", now, outcome.reason)
     keys = keyring.after(attempt.keys, outcome, now)
     attempt = replace(attempt, keys=keys, unsure=attempt.unsure or keys.skipped)
+    if outcome.kind == "refused":
+        return move(attempt, "refused", now, outcome.reason)
     if attempt.state != "pending":
         return replace(attempt, unsure=attempt.unsure or keys.doubtful)
     return replace(attempt, next_at=_next_try(attempt, number, outcome, now, jitter, rules))

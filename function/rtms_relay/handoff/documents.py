@@ -1,11 +1,12 @@
 """Records as JSON documents for a store, and back. Records of the first edition are read, too.
 
-Unknown fields are passed over, so that an older release can read a newer one's records. The fields `due_at`, `created_at` and
-`expires_at` are for the store's queries.
+Unknown fields are passed over, so that an older release can read a newer one's records. The fields `due_at`, `created_at`, `expires_at`,
+`state`, `recording`, `stream`, `meeting` and `mdc` are for the store's queries; ids are in them as hashes, since a query takes words only.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,25 @@ def handoff_fields(handoff: HandOff, keep_ms: int) -> dict[str, Any]:
     attempt = handoff.attempt
     last = max(handoff.created_at, attempt.state_at, attempt.start_ts, handoff.retrieval.ended_at or 0)
     expires_at = None if handoff.due_at is not None else min(last + keep_ms, _LATEST_MS)
-    return {**msgspec.to_builtins(handoff), "edition": EDITION, "due_at": handoff.due_at, "expires_at": expires_at}
+    stored = {**msgspec.to_builtins(handoff), "edition": EDITION, "due_at": handoff.due_at, "expires_at": expires_at}
+    return {**stored, **_found_by(handoff)}
+
+
+def _found_by(handoff: HandOff) -> dict[str, str | None]:
+    """What a list can be narrowed by. Of a revoked stream only its key is left."""
+    mdc_id = handoff.attempt.mdc_id
+    return {
+        "state": handoff.attempt.state,
+        "recording": handoff.erasure.state if handoff.erasure.on else handoff.retrieval.state,
+        "stream": handoff.stream_key,
+        "meeting": hashed(handoff.entity_id) if handoff.entity_id else None,
+        "mdc": hashed(mdc_id) if mdc_id is not None else None,
+    }
+
+
+def hashed(raw: str) -> str:
+    """An id as a list is narrowed by it: 64 hex digits."""
+    return hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def facts_fields(facts: Facts, keep_ms: int) -> dict[str, Any]:

@@ -76,8 +76,8 @@ def left_open(keys: Keys) -> Keys:
 
 
 def after(keys: Keys, outcome: Outcome, now: int) -> Keys:
-    """The keys after a try that was not accepted and not refused for good."""
-    if outcome.kind == "made_nothing":
+    """The keys after a try that was not accepted. What is refused for good made nothing, either: a person may ask for one more try."""
+    if outcome.kind in ("made_nothing", "refused"):
         if outcome.status == 0 or (keys.doubtful and not outcome.from_create):
             return keys
         return Keys(number=keys.number + 1, skipped=keys.skipped or keys.doubtful)

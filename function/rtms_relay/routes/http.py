@@ -37,7 +37,7 @@ class Done:
         self.notes = dict(notes or {})
 
 
-def as_json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def as_json(body: Mapping[str, Any] | msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer that nobody keeps."""
     return Response(
         msgspec.json.encode(body), status, media_type="application/json", headers={"Cache-Control": "no-store", **(headers or {})}

@@ -1,4 +1,4 @@
-"""The private function's HTTP surface: tasks, the sweep, and the recordings for whoever may ask."""
+"""The private function's HTTP surface: tasks, the sweep, and for people the hand-offs and their recordings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from rtms_relay import __version__
 from rtms_relay.callers import Gate, admit
 from rtms_relay.errors import BadRequest
-from rtms_relay.inquiries import MAX_PAGE, PAGE
+from rtms_relay.listing import PARAMETERS, Query, parse
 from rtms_relay.ports import Clock, Log
 from rtms_relay.replies import Reply
 from rtms_relay.routes.http import Done, Handler, Surface, as_json, header_pairs, one, read_json_body
@@ -52,7 +52,10 @@ class WorkerRoutes:
             [
                 ("POST", "/(?P<path>events|handoff|retrieve)", self._admitted(self._task)),
                 ("POST", "/sweep", self._admitted(self._sweep)),
-                ("GET", "/recordings", self._admitted(_with_parameters(self._list, "limit", "cursor"))),
+                ("GET", "/handoffs", self._admitted(_with_parameters(self._handoffs, *PARAMETERS, "id"))),
+                ("GET", "/handoffs/(?P<key>[^/]+)", self._admitted(_with_parameters(self._story))),
+                ("POST", "/handoffs/(?P<key>[^/]+)/retry", self._admitted(_with_parameters(self._retry))),
+                ("GET", "/recordings", self._admitted(_with_parameters(self._list, *PARAMETERS, "id"))),
                 ("GET", "/recordings/(?P<key>[^/]+)", self._admitted(_with_parameters(self._show))),
                 ("GET", "/recordings/(?P<key>[^/]+)/download", self._admitted(_with_parameters(self._download, "artifact", "recording"))),
                 ("GET", "/health", self._health),
@@ -86,11 +89,18 @@ class WorkerRoutes:
             raise BadRequest('the body must be {} or {"probe": true}') from None
         return _done(request, await self._worker.sweep(probe=asked.probe))
 
+    async def _handoffs(self, request: Request, _: dict[str, str]) -> Done:
+        return Done(as_json(await self._worker.inquiries.handoffs(_query(request))))
+
+    async def _story(self, request: Request, parts: dict[str, str]) -> Done:
+        return Done(as_json(await self._worker.inquiries.story(parts["key"])))
+
+    async def _retry(self, request: Request, parts: dict[str, str]) -> Done:
+        answer = await self._worker.retrying.retry(parts["key"])
+        return Done(as_json(answer), notes={"handoff": answer.id, "outcome": answer.did})
+
     async def _list(self, request: Request, _: dict[str, str]) -> Done:
-        limit = one(request.query_params.getlist("limit"), "limit") or str(PAGE)
-        if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_PAGE):
-            raise BadRequest(f"limit must be a number from 1 to {MAX_PAGE}")
-        return Done(as_json(await self._worker.inquiries.page(int(limit), one(request.query_params.getlist("cursor"), "cursor"))))
+        return Done(as_json(await self._worker.inquiries.recordings(_query(request))))
 
     async def _show(self, request: Request, parts: dict[str, str]) -> Done:
         return Done(as_json(await self._worker.inquiries.show(parts["key"])))
@@ -117,6 +127,12 @@ def _with_parameters(handler: Handler, *known: str) -> Handler:
         return await handler(request, parts)
 
     return checked
+
+
+def _query(request: Request) -> Query:
+    """The query of a list. Raises `BadRequest`."""
+    values = {name: one(request.query_params.getlist(name), name) for name in request.query_params}
+    return parse({name: value for name, value in values.items() if value is not None})
 
 
 def _due_ms(request: Request) -> int | None:

@@ -137,6 +137,11 @@ FACTS: Mapping[str, Facts] = {
         if_exists="adopted",
         kept_after_failed_create=False,
     ),
+    "gcp:firestore/index:Index": Facts(
+        id="projects/{project}/databases/{database}/collectionGroups/{collection}/indexes/{number}",
+        replaces=frozenset({"apiScope", "collection", "database", "density", "fields", "multikey", "project", "queryScope", "unique"}),
+        kept_after_failed_create=False,
+    ),
     "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": Facts(
         id="projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}",
         replaces=frozenset({"project", "workloadIdentityPoolId"}),

@@ -280,6 +280,8 @@ PATHS = [
     ("POST", "/sweep"),
     ("GET", "/recordings"),
     ("GET", f"/recordings/{KEY}"),
+    ("GET", "/handoffs"),
+    ("POST", f"/handoffs/{KEY}/retry"),
 ]
 
 
@@ -292,7 +294,7 @@ def token(email: str, *, audience: str = "https://worker.example", expires: int 
 def allowed(email: str, path: str) -> bool:
     """An own reading of who may call what."""
     own = {email: path for path, email in EMAILS.items()}.get(email)
-    return path.startswith("/recordings") if own is None else {"/handoff": "/events"}.get(path, path) == own
+    return path.startswith(("/recordings", "/handoffs")) if own is None else {"/handoff": "/events"}.get(path, path) == own
 
 
 @pytest.mark.parametrize("email", [*EMAILS.values(), "ada@example.com"])
@@ -346,8 +348,16 @@ def test_a_worker_outside_cloud_run_is_open_to_nobody_without_a_token_or_the_sec
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/recordings?state=failed", "unknown query parameter: 'state'; allowed: limit, cursor"),
-        ("/recordings?Limit=5&cursors=1", "unknown query parameter: 'Limit', 'cursors'; allowed: limit, cursor"),
+        (
+            "/recordings?stat=failed",
+            "unknown query parameter: 'stat'; allowed: state, recording, since, stream, meeting, mdc, limit, cursor",
+        ),
+        ("/recordings?Limit=5&cursors=1", "unknown query parameter: 'Limit', 'cursors'; allowed: state"),
+        (
+            "/handoffs?reason=401",
+            "unknown query parameter: 'reason'; allowed: state, recording, since, stream, meeting, mdc, limit, cursor",
+        ),
+        (f"/handoffs/{KEY}?x=1", "unknown query parameter: 'x'; allowed: none"),
         (f"/recordings/{KEY}?links=1", "unknown query parameter: 'links'; allowed: none"),
         (f"/recordings/{KEY}/download?artefact=video_mixed", "unknown query parameter: 'artefact'; allowed: artifact, recording"),
         ("/recordings?" + "x" * 5000, "unknown query parameter: '" + "x" * 50 + "'; allowed"),
@@ -377,6 +387,19 @@ async def test_a_query_parameter_that_the_worker_does_not_know_is_refused_by_nam
         ("GET", "/recordings?cursor=1.99999999999999999999999", b"", 400),
         ("GET", "/recordings?cursor=1795338000000.9999999", b"", 400),
         ("GET", f"/recordings/{'f' * 64}", b"", 404),
+        ("POST", "/handoffs", b"{}", 405),
+        ("GET", "/handoffs?cursor=x", b"", 400),
+        ("GET", "/handoffs?state=lost", b"", 400),
+        ("GET", "/handoffs?state=failed&state=expired", b"", 400),
+        ("GET", "/handoffs?since=now", b"", 400),
+        ("GET", "/handoffs?id=xyz", b"", 400),
+        ("GET", "/handoffs/nothing", b"", 400),
+        ("GET", f"/handoffs/{KEY.upper()}", b"", 400),
+        ("GET", f"/handoffs/{'f' * 64}", b"", 404),
+        ("GET", f"/handoffs/{KEY}/retry", b"", 405),
+        ("POST", "/handoffs/nothing/retry", b"", 400),
+        ("POST", f"/handoffs/{'f' * 64}/retry", b"", 404),
+        ("POST", f"/handoffs/{KEY}/retry?now=1", b"", 400),
         ("GET", "/recordings/nothing/download", b"", 404),
         ("GET", f"/recordings/{KEY}/download?artifact=zzz", b"", 400),
         ("GET", "/zoom-webhook", b"", 404),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_relay.adapters.documents import bound, check_key, decode, encode, queried
+from rtms_relay.adapters.documents import bound, check_key, decode, encode, matched, queried
 from rtms_relay.errors import DocumentTooLarge, InvalidKey
 from rtms_relay.ports import MAX_DOCUMENT_BYTES
 
@@ -63,6 +63,13 @@ def test_the_refusal_of_a_key_does_not_repeat_it() -> None:
 def test_only_64_bit_integers_are_queried(value: object, found: int | None) -> None:
     assert queried({"due_at": value}, "due_at") == found
     assert queried({}, "due_at") is None
+
+
+@given(st.text(st.sampled_from("ab_9"), max_size=66) | JSON)
+def test_only_words_and_hashes_narrow_a_list(value: object) -> None:
+    good = isinstance(value, str) and 1 <= len(value) <= 64 and set(value) <= set("abcdefghijklmnopqrstuvwxyz0123456789_")
+    assert matched({"state": value}, "state") == (value if good else None)
+    assert matched({}, "state") is None
 
 
 @given(st.integers())

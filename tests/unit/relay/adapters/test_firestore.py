@@ -25,6 +25,7 @@ CALLS: dict[str, Call] = {
     "replace": lambda store: store.replace("handoffs", "k1", {"n": 1}, "1@2026-11-22T09:00:00Z"),
     "due": lambda store: store.due("handoffs", 1, 1),
     "newest": lambda store: store.newest("handoffs", 1),
+    "with_prefix": lambda store: store.with_prefix("handoffs", "a", 1),
 }
 
 

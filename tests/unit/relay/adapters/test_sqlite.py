@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from rtms_relay.adapters.documents import INDEXED
 from rtms_relay.adapters.sqlite import SqliteStore
 from rtms_relay.errors import AlreadyExists, StoreUnavailable
+from rtms_relay.ports import IndexedField
 
 RACER = """
 import asyncio, sys
+from rtms_relay.adapters.documents import INDEXED
 from rtms_relay.adapters.sqlite import SqliteStore
 from rtms_relay.errors import AlreadyExists
 
@@ -40,6 +43,7 @@ asyncio.run(main())
 
 WRITER = """
 import asyncio, sys
+from rtms_relay.adapters.documents import INDEXED
 from rtms_relay.adapters.sqlite import SqliteStore
 
 async def main():
@@ -264,3 +268,33 @@ def test_a_loop_that_ended_in_the_middle_of_a_call_leaves_the_store_usable(tmp_p
 
     asyncio.run(leave())
     asyncio.run(go_on())
+
+
+@pytest.mark.parametrize("name", INDEXED)
+async def test_a_narrowed_list_is_read_from_its_index(tmp_path: Path, name: IndexedField) -> None:
+    store = SqliteStore(str(tmp_path / "state.db"))
+    await store.create("handoffs", "k1", {"created_at": 1, name: "word"})
+    asked: list[str] = []
+    await store._file.call(lambda connection: connection.set_trace_callback(asked.append))
+    assert len(await store.newest("handoffs", 10, 5, since_ms=0, where={name: "word"})) == 1
+    [sql] = [text for text in asked if text.startswith("SELECT")]
+    plan = await store._file.call(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+    assert [row[3] for row in plan] == [
+        f"SEARCH documents USING INDEX documents_{name} (collection=? AND <expr>=? AND created_at>? AND created_at<?)"
+    ]
+    await store.close()
+
+
+async def test_a_file_of_an_earlier_release_gets_the_indexes(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "CREATE TABLE documents (collection TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, due_at INTEGER,"
+            " created_at INTEGER, body TEXT NOT NULL, UNIQUE (collection, key))"
+        )
+        old.execute("INSERT INTO documents VALUES ('handoffs', 'k1', 1, NULL, 7, '{\"state\":\"failed\",\"created_at\":7}')")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    store = SqliteStore(str(path))
+    assert [found.key for found in await store.newest("handoffs", 10, where={"state": "failed"})] == ["k1"]
+    await store.close()
