@@ -5,6 +5,8 @@ Times are milliseconds since the epoch; null means that it has not happened.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from rtms_relay.budgets import Rules
@@ -125,7 +127,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     retrieval_reason: str
 
 
-def _row(handoff: HandOff) -> dict[str, object]:
+def _row(handoff: HandOff) -> dict[str, Any]:
     attempt, retrieval, erasure = handoff.attempt, handoff.retrieval, handoff.erasure
     return {
         "id": handoff.key,

@@ -29,7 +29,8 @@
     `-- WorkerError                     the worker, or a host that its link names
         |-- WorkerUnreachableError      did not answer
         `-- WorkerRefusedError          answered with an error: HTTP `status` and `reason`
-            `-- LinkRefusedError        the host of a link refused it, and a fresh one, too
+            |-- LinkRefusedError        the host of a link refused it, and a fresh one, too
+            `-- PlatformRefusedError    a page of Google's in front of the worker
 
 Messages never carry a secret, a signature or a pre-signed link.
 """
@@ -297,3 +298,9 @@ class LinkRefusedError(WorkerRefusedError):
     """The host of a link refused it, and the fresh one that was asked for, too."""
 
     code = "link_refused"
+
+
+class PlatformRefusedError(WorkerRefusedError):
+    """Google answered in place of the worker, with a page for people. `reason` says what that means."""
+
+    code = "platform_refused"

@@ -107,7 +107,7 @@ LIMITS = st.integers(0, 6)
 CREATES = st.builds(Create, COLLECTIONS, KEYS, DOCUMENTS)
 REPLACES = st.builds(Replace, COLLECTIONS, KEYS, DOCUMENTS, st.sampled_from(["current", "current", "former", "another's"]))
 COMMITS = st.lists(CREATES | REPLACES, min_size=1, max_size=4, unique_by=lambda part: (part.collection, part.key))
-WHERE: st.SearchStrategy[dict[IndexedField, str]] = st.dictionaries(st.sampled_from(["state", "meeting"]), WORDS, max_size=2)  # ty: ignore[invalid-assignment]
+WHERE: st.SearchStrategy[dict[IndexedField, str]] = st.dictionaries(st.sampled_from(["state", "meeting"]), WORDS, max_size=2)
 STEPS = st.one_of(
     CREATES,
     REPLACES,

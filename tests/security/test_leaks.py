@@ -7,12 +7,15 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_relay import logs
 from rtms_relay.errors import RelayError
+from rtms_relay.handoff.keys import stream_key
+from rtms_relay.listing import Query
 from rtms_relay.ports import Answer
 from rtms_relay.recall import excerpt
 from rtms_relay.settings import VARIABLES, load
@@ -65,10 +68,12 @@ class Told:
     async def everything(self) -> list[str]:
         """Lines, records, answers and what the recordings' pages show."""
         await self.bench.live(120)
-        pages = [await self.bench.worker.inquiries.show(key) for key in self.bench.handoffs()]
-        pages.append(await self.bench.worker.inquiries.page(50, None))
+        inquiries = self.bench.worker.inquiries
+        pages: list[msgspec.Struct] = [await inquiries.recordings(Query()), await inquiries.handoffs(Query(stream=stream_key("s")))]
+        for key in self.bench.handoffs():
+            pages += [await inquiries.show(key), await inquiries.story(key), await self.bench.worker.retrying.retry(key)]
         records = [self.bench.store.all(collection) for collection in ("handoffs", "streams", "unusable", "marks")]
-        return [*self.stream.getvalue().splitlines(), *self.said, json.dumps(records), json.dumps(pages)]
+        return [*self.stream.getvalue().splitlines(), *self.said, json.dumps(records), msgspec.json.encode(pages).decode()]
 
 
 def signatures(bench: Bench) -> list[str]:

@@ -18,7 +18,9 @@ from rtms_relay.ports import MAX_DOCUMENT_BYTES, IndexedField
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RESERVED = re.compile(r"__.*__")
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
-INDEXED: tuple[IndexedField, ...] = ("state", "recording", "stream", "meeting", "mdc")
+INDEXED: tuple[IndexedField, ...] = ("state", "recording", "meeting", "stream", "mdc")
+"""Those that narrow a list most come last."""
+
 _INT64_MAX = 2**63 - 1
 _INT64_MIN = -(2**63)
 

@@ -53,6 +53,11 @@ COMMANDS: dict[str, Row] = {
     "zoom-app": Row("rtms_simulator.cli.service.zoom_app:zoom_app", "Show what to enter at Zoom, step by step.", extra=""),
     "ca": Row("rtms_simulator.cli.service.ca:ca", "Show the certificate authority of this folder, and how to trust it."),
     "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix.", extra=""),
+    "handoffs": Row(
+        "rtms_simulator.cli.service.handoffs:handoffs",
+        "List, explain, find and retry hand-offs: of `up`, `serve` or a deployed worker.",
+        extra="",
+    ),
     "recordings": Row("rtms_simulator.cli.service.recordings:recordings", "List, show and download recordings.", extra=""),
     "completion": Row(
         "rtms_simulator.cli.completion:completion", "Print the script that completes commands and values in a shell.", extra=""

@@ -27,6 +27,13 @@ def say_json(value: Any) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
+def on_terminal() -> bool:
+    """Whether a person reads stdout."""
+    from rich.console import Console
+
+    return Console().is_terminal
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A plain table on stdout, as wide as it needs to be when nobody looks (a pipe)."""
     from rich.console import Console

@@ -82,3 +82,72 @@ class HandOffDetail(HandOffRow, frozen=True, kw_only=True):
     attempts: int
     links: dict[str, dict[str, str | None]]
     links_error: str = ""
+
+
+class StreamBegin(WorkerAnswer, frozen=True, kw_only=True):
+    """Starts of a stream that one hand-off answers: the first and the latest `event_ts`."""
+
+    id: str
+    event_ts: int
+    latest_ts: int
+
+
+class StreamFacts(WorkerAnswer, frozen=True, kw_only=True):
+    """What Zoom's webhooks said of a stream. `key`: its name in the log. `known` False: the worker has heard nothing of it."""
+
+    key: str
+    known: bool
+    product: str
+    entity_id: str
+    starts: list[StreamBegin]
+    interrupted_ts: int | None
+    stopped_ts: int | None
+    stop_reason: int | None
+    stop: str
+    revoked_ts: int | None
+
+
+class HandOffList(WorkerAnswer, frozen=True, kw_only=True):
+    """One page of `GET /handoffs`, newest first. `stream`: what is known of the stream, if one was named."""
+
+    handoffs: list[HandOffRow]
+    next: str | None
+    stream: StreamFacts | None
+
+
+class HandOffTry(WorkerAnswer, frozen=True, kw_only=True):
+    """One POST to Recall: its number, when it ended (null: not on record), and what came of it."""
+
+    number: int
+    at: int | None
+    answer: str
+
+
+class HandOffStory(HandOffRow, frozen=True, kw_only=True):
+    """`GET /handoffs/{id}`. `window_ends_at`: until when its stream can be joined. `next_try_at`, `next_look_at`: what is planned.
+    `trying_until`: a try is under way. `erasing_since`: its deletion began. `now`: the worker's clock."""
+
+    state_at: int
+    attempts: int
+    tries: list[HandOffTry]
+    window_ends_at: int
+    next_try_at: int | None
+    trying_until: int | None
+    next_look_at: int | None
+    looks: int
+    erasing_since: int | None
+    stream: StreamFacts
+    now: int
+
+
+class RetryDone(WorkerAnswer, frozen=True, kw_only=True):
+    """`POST /handoffs/{id}/retry`. `did`: tried, looked or nothing; `why` no more than that; `remains`: what a person can do."""
+
+    id: str
+    did: str
+    why: str
+    remains: str
+    state: str
+    reason: str
+    retrieval: str
+    retrieval_reason: str

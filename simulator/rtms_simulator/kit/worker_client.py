@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
-import msgspec
 
-from rtms_simulator.errors import LinkRefusedError, WorkerRefusedError, WorkerUnreachableError
+from rtms_simulator.errors import LinkRefusedError, WorkerUnreachableError
 from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffPage, HandOffRow
-
-T = TypeVar("T")
+from rtms_simulator.kit.worker_http import WorkerHttp, decoded
 
 CHUNK = 256 * 1024
 SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}
@@ -42,10 +39,7 @@ class Recordings:
     """The worker at `url`; `token` is an identity token for a deployed one (`gcloud auth print-identity-token`)."""
 
     def __init__(self, url: str, token: str = "") -> None:
-        self._url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # No connection is used again: functions-framework closes an idle one after 2 s, perhaps just as it is taken up.
-        self._worker = httpx.AsyncClient(trust_env=False, timeout=30.0, headers=headers, limits=httpx.Limits(max_keepalive_connections=0))
+        self._worker = WorkerHttp(url, token)
         # A pre-signed link carries its own right and refuses any other: no Authorization here.
         self._links = httpx.AsyncClient(trust_env=False, timeout=60.0, follow_redirects=True)
 
@@ -53,11 +47,12 @@ class Recordings:
         await self._worker.aclose()
         await self._links.aclose()
 
-    async def every(self) -> AsyncIterator[HandOffRow]:
-        """All of them, newest first, page by page."""
+    async def every(self, filters: Mapping[str, str] | None = None) -> AsyncIterator[HandOffRow]:
+        """All of them, newest first, page by page. `filters`: query parameters of `GET /recordings`."""
         cursor: str | None = None
         while True:
-            page = _decoded(await self._get("/recordings", {"cursor": cursor} if cursor else {}), HandOffPage)
+            params = {**(filters or {}), **({"cursor": cursor} if cursor else {})}
+            page = decoded(await self._worker.get("/recordings", params), HandOffPage)
             for row in page.recordings:
                 yield row
             cursor = page.next
@@ -66,11 +61,11 @@ class Recordings:
 
     async def one(self, key: str) -> HandOffDetail:
         """State and fresh links of one hand-off."""
-        return _decoded(await self._get(f"/recordings/{quote(key, safe='', errors='surrogateescape')}"), HandOffDetail)
+        return decoded(await self._worker.get(f"/recordings/{quote(key, safe='', errors='surrogateescape')}"), HandOffDetail)
 
     async def link(self, key: str, artifact: str | None = None) -> str:
         """A fresh pre-signed link."""
-        answer = await self._get(
+        answer = await self._worker.get(
             f"/recordings/{quote(key, safe='', errors='surrogateescape')}/download", {"artifact": artifact} if artifact else {}
         )
         return answer.headers["location"]
@@ -133,23 +128,6 @@ class Recordings:
         part.replace(target)
         return Downloaded(target, have, digest, content_type, resumed_at)
 
-    async def _get(self, path: str, params: dict[str, str] | None = None) -> httpx.Response:
-        try:
-            answer = await self._worker.get(self._url + path, params=params)
-        except httpx.TransportError as error:
-            raise WorkerUnreachableError(f"the worker at {self._url} does not answer: {error or type(error).__name__}") from None
-        if answer.status_code >= httpx.codes.BAD_REQUEST:
-            raise WorkerRefusedError(answer.status_code, _reason(answer))
-        return answer
-
-
-def _decoded(answer: httpx.Response, type_: type[T]) -> T:
-    """An answer of the worker, strictly. Raises WorkerRefusedError for one that this kit does not know."""
-    try:
-        return msgspec.json.decode(answer.content, type=type_)
-    except msgspec.DecodeError as error:
-        raise WorkerRefusedError(answer.status_code, f"the worker answered what this rtmskit does not know: {error}") from None
-
 
 def suffix(link: str, content_type: str) -> str:
     """A file name's ending: that of the link's own path, or else one for the content type; `.bin` if neither says anything."""
@@ -171,11 +149,3 @@ def _announced(answer: httpx.Response) -> int | None:
         return int(found[1]) if found else None
     length = answer.headers.get("content-length")
     return int(length) if length is not None and "content-encoding" not in answer.headers else None
-
-
-def _reason(answer: httpx.Response) -> str:
-    try:
-        body = answer.json()
-    except ValueError:
-        return answer.text.strip()[:200] or answer.reason_phrase
-    return str(body.get("reason", body)) if isinstance(body, dict) else str(body)

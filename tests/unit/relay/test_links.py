@@ -21,6 +21,6 @@ async def test_a_link_is_fresh_each_time_it_is_asked_for() -> None:
         link = f"https://bucket.example/v.mp4?Expires={hour}"
         video["data"]["download_url"] = link
         assert (await bench.worker.inquiries.link(key, "video_mixed", None)).url == link
-        assert (await bench.worker.inquiries.show(key))["links"]["rec-1"]["video_mixed"] == link
+        assert (await bench.worker.inquiries.show(key)).links["rec-1"]["video_mixed"] == link
         await bench.run(6 * 3600)
     assert "Expires" not in json.dumps([bench.store.all("handoffs"), bench.log.lines])

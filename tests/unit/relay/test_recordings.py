@@ -12,6 +12,7 @@ from tests.ports.events import MEETING, NOW, STREAM, B, started, stopped
 from rtms_relay import budgets
 from rtms_relay.errors import BadRequest, NotFound, RecallUnavailable, StoreUnavailable
 from rtms_relay.handoff.record import HandOff
+from rtms_relay.listing import Query
 from rtms_relay.ports import Answer
 
 KEY = key_of()
@@ -386,14 +387,14 @@ async def test_what_there_is_none_of_says_why() -> None:
     with pytest.raises(BadRequest):
         await bench.worker.inquiries.link(key, "zzz", None)
     shown = await bench.worker.inquiries.show(key)
-    assert (shown["state"], shown["links"]) == ("failed", {})
+    assert (shown.state, shown.links) == ("failed", {})
 
 
 async def test_recall_away_is_said_and_the_record_still_shown() -> None:
     bench = Bench()
     await recorded(bench)
     bench.recall.down = Answer(0, failure="unreachable")
-    assert "unreachable" in (await bench.worker.inquiries.show(KEY))["links_error"]
+    assert "unreachable" in (await bench.worker.inquiries.show(KEY)).links_error
     with pytest.raises(RecallUnavailable):
         await bench.worker.inquiries.link(KEY, None, None)
 
@@ -405,9 +406,9 @@ async def test_pages_show_every_hand_off_once_also_within_one_millisecond() -> N
     await bench.run(1)
     ids, cursor = [], None
     while True:
-        page = await bench.worker.inquiries.page(3, cursor)
-        ids += [row["id"] for row in page["recordings"]]
-        cursor = page["next"]
+        page = await bench.worker.inquiries.recordings(Query(limit=3, cursor=cursor))
+        ids += [row.id for row in page.recordings]
+        cursor = page.next
         if cursor is None:
             break
     assert sorted(ids) == sorted(bench.handoffs())

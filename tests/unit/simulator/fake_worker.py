@@ -27,6 +27,7 @@ class Worker:
         self.connections: list[int] = []
         self.app = Starlette(
             routes=[
+                Route("/handoffs", self.no_handoffs),
                 Route("/recordings", self.page),
                 Route(f"/recordings/{KEY}/download", self.download),
                 Route(f"/recordings/{GOLDEN['one']['id']}", self.one),
@@ -37,6 +38,9 @@ class Worker:
 
     async def download(self, request: Request) -> Response:
         return RedirectResponse(str(request.base_url) + "bytes", 302)
+
+    async def no_handoffs(self, _request: Request) -> Response:
+        return JSONResponse({"handoffs": [], "next": None, "stream": None})
 
     async def one(self, _request: Request) -> Response:
         return JSONResponse(GOLDEN["one"] | self.changes)

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import click
 
 from rtms_simulator.cli import completion
-from rtms_simulator.cli.fakes.running import find, of_up
-from rtms_simulator.cli.output import as_json, progress, say_json, table
-from rtms_simulator.cli.pasted import checked_secret
-from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
-from rtms_simulator.cli.receiver import is_url
+from rtms_simulator.cli.output import as_json, on_terminal, progress, say_json
+from rtms_simulator.cli.play.outcome import BadInput
+from rtms_simulator.cli.service.filters import filtered, filters, resolved
+from rtms_simulator.cli.service.handoff_rows import show_rows
+from rtms_simulator.cli.service.worker import Target, ask, of_worker, target
 
 if TYPE_CHECKING:
-    from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffRow
     from rtms_simulator.kit.worker_client import Downloaded, Recordings
 
-NOT_FOUND = 404
-_ENDPOINTS = ("/recordings", "/handoffs", "/events", "/retrieve", "/sweep", "/health")
+T = TypeVar("T")
 
-C = TypeVar("C", bound=Callable)
-
-
-def of_worker(command: C) -> C:
-    """The options that say whose worker is asked."""
-    for option in (
-        click.option("--token", envvar="RTMSKIT_TOKEN", default="", help="Identity token of a deployed worker.", show_envvar=True),
-        click.option(
-            "--worker", metavar="URL", envvar="RTMSKIT_WORKER", help="A worker's URL; default: the running `up`'s.", show_envvar=True
-        ),
-        of_up,
-    ):
-        command = option(command)
-    return command
+HINT = "`rtmskit recordings list` shows what there is."
 
 
 @click.group()
@@ -49,29 +31,17 @@ def recordings() -> None:
 
 
 @recordings.command("list")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many, newest first.")
+@filtered
 @of_worker
 @as_json
-def list_(limit: int, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:
+def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **given: Any) -> None:
     """List the hand-offs and what was recorded of them, newest first."""
-    rows: list[HandOffRow] = []
-
-    async def work(client: Recordings) -> None:
-        async for row in client.every():
-            rows.append(row)
-            if len(rows) == limit:
-                return
-
-    _with_worker(worker, token, up_file, work)
+    wished = filters(**given)
+    rows = _asked(target(worker, token, up_file), lambda client: wished.first(client.every(wished.query)))
     if as_json:
         say_json({"recordings": rows})
         return
-    table(("id", "started", "product", "meeting", "hand-off", "recording", "reason"), [_shown(row) for row in rows])
-
-
-def _shown(row: HandOffRow) -> tuple[str, ...]:
-    started = datetime.fromtimestamp(row.event_ts / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return (row.id, started, row.product, row.entity_id, row.state, row.retrieval, row.cause)
+    show_rows(rows, terminal=on_terminal())
 
 
 @recordings.command()
@@ -82,16 +52,13 @@ def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) 
     """Show one hand-off: its states, reasons, artifacts and fresh links."""
     import msgspec
 
-    found: list[HandOffDetail] = []
-
-    async def work(client: Recordings) -> None:
-        found.append(await client.one(id))
-
-    _with_worker(worker, token, up_file, work)
+    asked = target(worker, token, up_file)
+    key = _key(asked, id)
+    found = _asked(asked, lambda client: client.one(key))
     if as_json:
-        say_json(found[0])
+        say_json(found)
     else:
-        click.echo(json.dumps(msgspec.to_builtins(found[0]), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(msgspec.to_builtins(found), ensure_ascii=False, indent=2))
 
 
 @recordings.command()
@@ -116,26 +83,26 @@ def download(
     """Download one artifact. A download that broke off goes on where it was; the file appears when it is whole."""
     if output is not None and not output.name:
         raise BadInput(f"--output {str(output)!r} names no file", "name one, or leave it out.")
-    got: list[Downloaded] = []
-    target = output or Path(f"{id}{'' if artifact is None else f'.{artifact}'}")
+    asked = target(worker, token, up_file)
+    key = _key(asked, id)
+    path = output or Path(f"{key}{'' if artifact is None else f'.{artifact}'}")
 
-    async def work(client: Recordings) -> None:
+    async def work(client: Recordings) -> Downloaded:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=progress(), transient=True) as bar:
-            task = bar.add_task(target.name[:24])
+            task = bar.add_task(path.name[:24])
 
             def moved(have: int, total: int | None) -> None:
                 bar.update(task, completed=have, total=total)
 
-            got.append(await client.download(id, artifact, target, moved, named=output is not None))
+            return await client.download(key, artifact, path, moved, named=output is not None)
 
     try:
-        _with_worker(worker, token, up_file, work)
+        done = _asked(asked, work)
     except OSError as error:
-        raise BadInput(f"{target} cannot be written: {error.strerror}", "name another place with --output.") from None
-    done = got[0]
+        raise BadInput(f"{path} cannot be written: {error.strerror}", "name another place with --output.") from None
     if as_json:
         click.echo(json.dumps(asdict(done) | {"path": str(done.path)}))
         return
@@ -143,57 +110,28 @@ def download(
     click.echo(f"{done.path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
 
 
-def _running_here(up_file: Path) -> dict[str, Any]:
-    """The `up` that runs here, or the `serve` if that has no worker. Raises Nobody."""
-    from rtms_simulator.cli.service.serve import SERVE_FILE
+def _key(asked: Target, text: str) -> str:
+    """The id of the hand-off that `text` means: as `rtmskit handoffs show` takes it."""
+    from rtms_simulator.kit.handoff_client import HandOffs
 
-    try:
-        described = find(up_file)
-    except Nobody as nobody:
-        with contextlib.suppress(Nobody):
-            return find(up_file.with_name(SERVE_FILE.name))
-        raise nobody from None
-    if described["worker_url"]:
-        return described
-    with contextlib.suppress(Nobody):
-        return find(up_file.with_name(SERVE_FILE.name))
-    raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker, or start `rtmskit serve` beside it.")
-
-
-def _with_worker(worker: str | None, token: str, up_file: Path, work: Callable[[Recordings], Any]) -> None:
-    from rtms_simulator.errors import LinkRefusedError, WorkerRefusedError, WorkerUnreachableError
-    from rtms_simulator.kit.worker_client import Recordings
-
-    token = checked_secret("--token", token)
-    if worker and not is_url(worker):
-        raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
-    if worker and (endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), "")):
-        raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
-    url = worker
-    if not url:
-        described = _running_here(up_file)
-        url, token = described["worker_url"], described.get("worker_token") or token
-
-    async def whole() -> None:
-        import httpx
-
-        client = Recordings(url, token)
+    async def whole() -> str:
+        client = HandOffs(asked.url, asked.token)
         try:
-            await work(client)
-        except httpx.InvalidURL as error:
-            raise BadInput(f"--worker {url!r} is not a URL: {error}", "look at its host name.") from None
+            return await resolved(client, text)
         finally:
             await client.aclose()
 
-    try:
-        run(whole())
-    except WorkerUnreachableError as error:
-        raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to go on where it broke off.") from None
-    except LinkRefusedError as error:
-        do = "a fresh link was asked for, too: is this machine's clock right, and is the recording still kept at Recall?"
-        raise Failed(str(error), do) from None
-    except WorkerRefusedError as error:
-        if error.status == NOT_FOUND:
-            raise BadInput(str(error), "`rtmskit recordings list` shows what there is.") from None
-        do = "pass an identity token with --token." if error.status in (401, 403) else "look at the worker's log."
-        raise Failed(str(error), do) from None
+    return ask(asked, whole, hint=HINT)
+
+
+def _asked(asked: Target, work: Callable[[Recordings], Awaitable[T]]) -> T:
+    from rtms_simulator.kit.worker_client import Recordings
+
+    async def whole() -> T:
+        client = Recordings(asked.url, asked.token)
+        try:
+            return await work(client)
+        finally:
+            await client.aclose()
+
+    return ask(asked, whole, hint=HINT)

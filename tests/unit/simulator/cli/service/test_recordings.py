@@ -53,8 +53,12 @@ def test_the_table_shows_meeting_product_time_and_reason(rtmskit, worker):
 def test_an_unknown_one_is_bad_input_with_the_workers_reason(rtmskit, worker):
     done = rtmskit("recordings", "show", "nothing", "--worker", worker.url)
     assert done.exit_code == 2
-    assert "no hand-off has this key (HTTP 404)" in done.stderr
-    assert "rtmskit recordings list" in done.stderr
+    assert "there is no hand-off 'nothing'" in done.stderr
+    assert "rtmskit handoffs list" in done.stderr
+    whole = rtmskit("recordings", "show", "b" * 64, "--worker", worker.url)
+    assert whole.exit_code == 2
+    assert "no hand-off has this key (HTTP 404)" in whole.stderr
+    assert "rtmskit recordings list" in whole.stderr
 
 
 def test_download_names_the_file_after_the_recording_and_its_kind(rtmskit, worker, tmp_path):

@@ -1,0 +1,137 @@
+"""The worker that a command asks: of the running `up` or `serve`, or a deployed one; and what its refusals mean for a person."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from rtms_simulator.cli.fakes.running import find, of_up
+from rtms_simulator.cli.pasted import checked_secret
+from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
+from rtms_simulator.cli.receiver import is_url
+from rtms_simulator.cli.service import gcloud
+
+C = TypeVar("C", bound=Callable)
+T = TypeVar("T")
+
+NOT_FOUND = 404
+_ENDPOINTS = ("/recordings", "/handoffs", "/events", "/retrieve", "/sweep", "/health")
+
+ADVICE = {
+    401: "sign in with `gcloud auth login`; a token lasts an hour. A service account's must name this worker: "
+    "`gcloud auth print-identity-token --audiences=URL`.",
+    403: "have yourself added: `pulumi config set --path 'rtmskit:workerCallers[0]' user:YOU@example.com`, then `pulumi up`. "
+    "Who is signed in shows `gcloud auth list`.",
+    404: "compare the address with `pulumi stack output workerUrl`. As long as `workerCallers` is empty, the worker takes internal traffic "
+    "only: name yourself there, or call from a machine in the project's network.",
+}
+"""What to do about a page of Google's, by its status."""
+
+LATER = "try again in a minute; docs/runbook.md#worker-full and #worker-errors say what to look at."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The worker that is asked. `kind`: of an `up` or a `serve` that runs here (`described` is what it left), or one given by its URL."""
+
+    kind: str
+    url: str
+    token: str
+    described: dict[str, Any]
+
+
+def of_worker(command: C) -> C:
+    """The options that say whose worker is asked."""
+    for option in (
+        click.option(
+            "--token",
+            envvar="RTMSKIT_TOKEN",
+            default="",
+            help="Identity token of a deployed worker. Default: that of `gcloud`, if it is installed.",
+            show_envvar=True,
+        ),
+        click.option(
+            "--worker",
+            metavar="URL",
+            envvar="RTMSKIT_WORKER",
+            help="A worker's URL; default: the running `up`'s or `serve`'s.",
+            show_envvar=True,
+        ),
+        of_up,
+    ):
+        command = option(command)
+    return command
+
+
+def target(worker: str | None, token: str, up_file: Path) -> Target:
+    """Raises BadInput or Nobody."""
+    token = checked_secret("--token", token)
+    if not worker:
+        kind, described = _running_here(up_file)
+        return Target(kind, described["worker_url"], described.get("worker_token") or token, described)
+    if not is_url(worker):
+        raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
+    if endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), ""):
+        raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
+    if not token and not _is_loopback(worker):
+        token = gcloud.identity_token()
+    return Target("deployed", worker, token, {})
+
+
+def ask(asked: Target, work: Callable[[], Coroutine[Any, Any, T]], *, hint: str) -> T:
+    """What `work` returns. `hint`: what to do when the worker knows no such record. Raises BadInput, Failed or Nobody."""
+    import httpx
+
+    from rtms_simulator.errors import LinkRefusedError, PlatformRefusedError, WorkerRefusedError, WorkerUnreachableError
+
+    try:
+        return run(work())
+    except httpx.InvalidURL as error:
+        raise BadInput(f"--worker {asked.url!r} is not a URL: {error}", "look at its host name.") from None
+    except WorkerUnreachableError as error:
+        raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to go on where it broke off.") from None
+    except LinkRefusedError as error:
+        do = "a fresh link was asked for, too: is this machine's clock right, and is the recording still kept at Recall?"
+        raise Failed(str(error), do) from None
+    except PlatformRefusedError as error:
+        raise Failed(f"{error}: {asked.url}", ADVICE.get(error.status, LATER)) from None
+    except WorkerRefusedError as error:
+        if error.status == NOT_FOUND:
+            raise BadInput(str(error), hint) from None
+        if error.status in (400, 405):
+            raise BadInput(str(error), "change what is named; is the worker of another release?") from None
+        do = "pass an identity token with --token." if error.status in (401, 403) else "look at the worker's log."
+        raise Failed(str(error), do) from None
+
+
+def _running_here(up_file: Path) -> tuple[str, dict[str, Any]]:
+    """The `up` that runs here, or the `serve` if that has no worker. Raises Nobody."""
+    from rtms_simulator.cli.service.serve import SERVE_FILE
+
+    serve_file = up_file.with_name(SERVE_FILE.name)
+    try:
+        described = find(up_file)
+    except Nobody as nobody:
+        with contextlib.suppress(Nobody):
+            return "serve", find(serve_file)
+        raise nobody from None
+    if described["worker_url"]:
+        return "up", described
+    with contextlib.suppress(Nobody):
+        return "serve", find(serve_file)
+    raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker, or start `rtmskit serve` beside it.")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
