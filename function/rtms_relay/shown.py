@@ -18,7 +18,7 @@ from rtms_relay.handoff.retrieval import ArchivedArtifact
 from rtms_relay.ports import Recording
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class HandOffRow(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of a hand-off but the stream's servers, keys and leases. `retrieval`: where its recording, or its erasure, stands."""
 
     id: str
@@ -45,11 +45,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class RecordingsPage(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /recordings`."""
 
-    recordings: tuple[Row, ...]
+    recordings: tuple[HandOffRow, ...]
     next: str | None
 
 
-class Linked(Row, frozen=True, kw_only=True, omit_defaults=True):
+class Linked(HandOffRow, frozen=True, kw_only=True, omit_defaults=True):
     """`GET /recordings/{id}`. `links`: by recording and artifact; `links_error` says why there are none."""
 
     history: tuple[str, ...]
@@ -84,7 +84,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 class HandOffsPage(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /handoffs`. `stream`: what is known of the stream, if one was named."""
 
-    handoffs: tuple[Row, ...]
+    handoffs: tuple[HandOffRow, ...]
     next: str | None
     stream: Stream | None
 
@@ -97,7 +97,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
 
 
-class Story(Row, frozen=True, kw_only=True):
+class Story(HandOffRow, frozen=True, kw_only=True):
     """`GET /handoffs/{id}`. `window_ends_at`: until when its stream can be joined. `next_try_at`, `next_look_at`: what is planned.
     `trying_until`: a try is under way. `erasing_since`: its deletion began. `now`: the worker's clock."""
 
@@ -152,8 +152,8 @@ def _row(handoff: HandOff) -> dict[str, Any]:
     }
 
 
-def row(handoff: HandOff) -> Row:
-    return Row(**_row(handoff))
+def row(handoff: HandOff) -> HandOffRow:
+    return HandOffRow(**_row(handoff))
 
 
 def linked(handoff: HandOff, links: dict[str, dict[str, str]], links_error: str) -> Linked:

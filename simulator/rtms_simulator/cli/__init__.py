@@ -54,11 +54,11 @@ COMMANDS: dict[str, Row] = {
     "ca": Row("rtms_simulator.cli.service.ca:ca", "Show the certificate authority of this folder, and how to trust it."),
     "doctor": Row("rtms_simulator.cli.service.doctor:doctor", "Check an endpoint, deployed or local, and say what to fix.", extra=""),
     "handoffs": Row(
-        "rtms_simulator.cli.service.handoffs:handoffs",
+        "rtms_simulator.cli.records.handoffs:handoffs",
         "List, explain, find and retry hand-offs: of `up`, `serve` or a deployed worker.",
         extra="",
     ),
-    "recordings": Row("rtms_simulator.cli.service.recordings:recordings", "List, show and download recordings.", extra=""),
+    "recordings": Row("rtms_simulator.cli.records.recordings:recordings", "List, show and download recordings.", extra=""),
     "completion": Row(
         "rtms_simulator.cli.completion:completion", "Print the script that completes commands and values in a shell.", extra=""
     ),

@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from rtms_simulator.errors import LinkRefusedError, WorkerUnreachableError
+from rtms_simulator.kit.worker.http import WorkerHttp, decoded
 from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffPage, HandOffRow
-from rtms_simulator.kit.worker_http import WorkerHttp, decoded
 
 CHUNK = 256 * 1024
 SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}

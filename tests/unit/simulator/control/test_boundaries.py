@@ -49,7 +49,7 @@ def test_every_operation_answers_with_a_type_of_ours() -> None:
             assert type_ is None or issubclass(type_, answers.Strict)
 
 
-CLIENTS = ("cli/fakes", "cli/play/meeting.py", "cli/service/recordings.py", "kit/worker_client.py", "kit/end_to_end.py", "kit/control")
+CLIENTS = ("cli/fakes", "cli/play/meeting.py", "cli/records", "kit/worker_client.py", "kit/worker", "kit/end_to_end.py", "kit/control")
 """Where answers of the worker and of the control plane are read."""
 
 

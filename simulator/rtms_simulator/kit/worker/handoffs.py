@@ -6,8 +6,8 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote, unquote
 
+from rtms_simulator.kit.worker.http import WorkerHttp, decoded
 from rtms_simulator.kit.worker_answers import HandOffList, HandOffRow, HandOffStory, RetryDone, StreamFacts
-from rtms_simulator.kit.worker_http import WorkerHttp, decoded
 
 RETRY_TIMEOUT_S = 60.0
 """The worker waits 20 s for what comes of a retry, and as long as one call to Recall lasts."""

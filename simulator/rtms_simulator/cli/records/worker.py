@@ -16,7 +16,7 @@ from rtms_simulator.cli.fakes.running import find, of_up
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import is_url
-from rtms_simulator.cli.service import gcloud
+from rtms_simulator.cli.records import gcloud
 
 C = TypeVar("C", bound=Callable)
 T = TypeVar("T")
@@ -38,7 +38,7 @@ LATER = "try again in a minute; docs/runbook.md#worker-full and #worker-errors s
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class AskedWorker:
     """The worker that is asked. `kind`: of an `up` or a `serve` that runs here (`described` is what it left), or one given by its URL."""
 
     kind: str
@@ -70,22 +70,22 @@ def of_worker(command: C) -> C:
     return command
 
 
-def target(worker: str | None, token: str, up_file: Path) -> Target:
+def target(worker: str | None, token: str, up_file: Path) -> AskedWorker:
     """Raises BadInput or Nobody."""
     token = checked_secret("--token", token)
     if not worker:
         kind, described = _running_here(up_file)
-        return Target(kind, described["worker_url"], described.get("worker_token") or token, described)
+        return AskedWorker(kind, described["worker_url"], described.get("worker_token") or token, described)
     if not is_url(worker):
         raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
     if endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), ""):
         raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
     if not token and not _is_loopback(worker):
         token = gcloud.identity_token()
-    return Target("deployed", worker, token, {})
+    return AskedWorker("deployed", worker, token, {})
 
 
-def ask(asked: Target, work: Callable[[], Coroutine[Any, Any, T]], *, hint: str) -> T:
+def ask(asked: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint: str) -> T:
     """What `work` returns. `hint`: what to do when the worker knows no such record. Raises BadInput, Failed or Nobody."""
     import httpx
 

@@ -11,7 +11,7 @@ from tests.unit.simulator.real_worker import RealWorker
 
 from rtms_relay.handoff.keys import stream_key
 from rtms_relay.ports import Answer
-from rtms_simulator.cli.service import filters, gcloud, handoffs, worker
+from rtms_simulator.cli.records import filters, gcloud, handoffs, worker
 
 SLASHES = "/q7/8x9Q+ab//cd=="
 

@@ -10,14 +10,14 @@ import click
 
 from rtms_simulator.cli.output import as_json, on_terminal, say_json
 from rtms_simulator.cli.play.outcome import BadInput, Failed
-from rtms_simulator.cli.service import not_there
-from rtms_simulator.cli.service.filters import filtered, filters, resolved
-from rtms_simulator.cli.service.handoff_rows import show_rows
-from rtms_simulator.cli.service.handoff_rows import story as story_lines
-from rtms_simulator.cli.service.worker import Target, ask, of_worker, target
+from rtms_simulator.cli.records import not_there
+from rtms_simulator.cli.records.filters import filtered, filters, resolved
+from rtms_simulator.cli.records.handoff_rows import show_rows
+from rtms_simulator.cli.records.handoff_rows import story as story_lines
+from rtms_simulator.cli.records.worker import AskedWorker, ask, of_worker, target
 
 if TYPE_CHECKING:
-    from rtms_simulator.kit.handoff_client import HandOffs
+    from rtms_simulator.kit.worker.handoffs import HandOffs
     from rtms_simulator.kit.worker_answers import HandOffRow, HandOffStory, RetryDone, StreamFacts
 
 T = TypeVar("T")
@@ -139,8 +139,8 @@ def _went_well(done: RetryDone) -> bool:
     return done.did != "nothing" and not lost
 
 
-def _asked(asked: Target, work: Callable[[HandOffs], Awaitable[T]]) -> T:
-    from rtms_simulator.kit.handoff_client import HandOffs
+def _asked(asked: AskedWorker, work: Callable[[HandOffs], Awaitable[T]]) -> T:
+    from rtms_simulator.kit.worker.handoffs import HandOffs
 
     async def whole() -> T:
         client = HandOffs(asked.url, asked.token)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rtms_simulator.cli.play.outcome import BadInput
-from rtms_simulator.cli.service.handoff_words import BY_RECORDING, BY_STATE
+from rtms_simulator.cli.records.handoff_words import BY_RECORDING, BY_STATE
 from rtms_simulator.clock import Clock
 
 if TYPE_CHECKING:
-    from rtms_simulator.kit.handoff_client import HandOffs
+    from rtms_simulator.kit.worker.handoffs import HandOffs
     from rtms_simulator.kit.worker_answers import HandOffRow
 
 C = TypeVar("C", bound=Callable)

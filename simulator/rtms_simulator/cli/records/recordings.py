@@ -13,9 +13,9 @@ import click
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json, on_terminal, progress, say_json
 from rtms_simulator.cli.play.outcome import BadInput
-from rtms_simulator.cli.service.filters import filtered, filters, resolved
-from rtms_simulator.cli.service.handoff_rows import show_rows
-from rtms_simulator.cli.service.worker import Target, ask, of_worker, target
+from rtms_simulator.cli.records.filters import filtered, filters, resolved
+from rtms_simulator.cli.records.handoff_rows import show_rows
+from rtms_simulator.cli.records.worker import AskedWorker, ask, of_worker, target
 
 if TYPE_CHECKING:
     from rtms_simulator.kit.worker_client import Downloaded, Recordings
@@ -110,9 +110,9 @@ def download(
     click.echo(f"{done.path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
 
 
-def _key(asked: Target, text: str) -> str:
+def _key(asked: AskedWorker, text: str) -> str:
     """The id of the hand-off that `text` means: as `rtmskit handoffs show` takes it."""
-    from rtms_simulator.kit.handoff_client import HandOffs
+    from rtms_simulator.kit.worker.handoffs import HandOffs
 
     async def whole() -> str:
         client = HandOffs(asked.url, asked.token)
@@ -124,7 +124,7 @@ def _key(asked: Target, text: str) -> str:
     return ask(asked, whole, hint=HINT)
 
 
-def _asked(asked: Target, work: Callable[[Recordings], Awaitable[T]]) -> T:
+def _asked(asked: AskedWorker, work: Callable[[Recordings], Awaitable[T]]) -> T:
     from rtms_simulator.kit.worker_client import Recordings
 
     async def whole() -> T:

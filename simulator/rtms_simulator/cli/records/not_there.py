@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from rtms_simulator.cli.service.handoff_words import RUNBOOK
-from rtms_simulator.cli.service.worker import Target
+from rtms_simulator.cli.records.handoff_words import RUNBOOK
+from rtms_simulator.cli.records.worker import AskedWorker
 
 if TYPE_CHECKING:
     from rtms_simulator.kit.worker_answers import StreamFacts
@@ -28,7 +28,7 @@ class WaitingTask(NamedTuple):
     trouble: str
 
 
-def waiting(asked: Target, text: str) -> list[WaitingTask] | None:
+def waiting(asked: AskedWorker, text: str) -> list[WaitingTask] | None:
     """The tasks that wait for the worker and name `text`; None: from here the queues cannot be seen."""
     if asked.kind == "up":
         return _of_up(asked.described, text)
@@ -61,7 +61,7 @@ def _of_serve(queue_file: str, text: str) -> list[WaitingTask] | None:
         return None
 
 
-def explained(asked: Target, text: str, stream: StreamFacts | None, tasks: list[WaitingTask] | None) -> Iterator[str]:
+def explained(asked: AskedWorker, text: str, stream: StreamFacts | None, tasks: list[WaitingTask] | None) -> Iterator[str]:
     """What may have become of it, the likeliest first, and where to look."""
     yield f"No hand-off is on record for {text!r} as a meeting, stream, MDC or the beginning of an id."
     if stream is not None and stream.known:
@@ -89,7 +89,7 @@ def _known(stream: StreamFacts) -> Iterator[str]:
         yield "  an interruption came; the start is late, or was refused, or Zoom never sent it"
 
 
-def _where(asked: Target, text: str, *, seen: bool) -> Iterator[str]:
+def _where(asked: AskedWorker, text: str, *, seen: bool) -> Iterator[str]:
     key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     if asked.kind == "deployed":
         yield "Look for it in the webhook's log (Logs Explorer):"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtms_simulator.cli.output import table
-from rtms_simulator.cli.service.handoff_words import RUNBOOK, UNSURE, meaning
+from rtms_simulator.cli.records.handoff_words import RUNBOOK, UNSURE, meaning
 
 if TYPE_CHECKING:
     from rtms_simulator.kit.worker_answers import HandOffRow, HandOffStory
@@ -88,34 +88,34 @@ def story(one: HandOffStory) -> Iterator[str]:
 
 
 def _events(one: HandOffStory) -> list[tuple[int | None, str]]:
-    """In the order in which they happened. What has no time on record stands after the hand-off's beginning."""
-    events: list[tuple[int, int | None, str]] = []
-
-    def add(at: int | None, what: str, *, after: int = 0) -> None:
-        if at is not None or after:
-            events.append((after if at is None else at, at, what))
-
-    for begin in one.stream.starts:
-        if begin.id == one.id:
-            add(begin.event_ts, "Zoom began the stream")
-            if begin.latest_ts != begin.event_ts:
-                add(begin.latest_ts, "Zoom began it again, on the same servers")
-        else:
-            add(begin.event_ts, f"Zoom began it on other servers: hand-off {begin.id[:SHORT]}")
-    if not any(begin.id == one.id for begin in one.stream.starts):
-        add(one.event_ts, "Zoom began the stream")
+    """In the order in which they happened. A try whose time is not on record stands after the hand-off's beginning."""
     late = ", after its window" if one.late else ""
-    add(one.created_at, f"the worker had it, {max(0, one.created_at - one.event_ts) / 1000:.1f} s after that{late}")
-    for tried in one.tries:
-        add(tried.at, f"try {tried.number}: {tried.answer}", after=one.created_at)
-    if one.accepted_at is not None:
-        add(one.accepted_at, f"Recall accepted it{f' as MDC {one.mdc_id}' if one.mdc_id else ''}")
-    add(one.stream.interrupted_ts, "Zoom reported an interruption")
-    add(one.stream.stopped_ts, f"the stream ended: {one.stream.stop or 'without a reason'}")
-    add(one.erasing_since, "its content began to be deleted: the right to keep it was withdrawn")
-    if one.state in ("failed", "expired", "cancelled", "superseded"):
-        add(one.state_at, f"{one.state}: {one.reason}" if one.reason else one.state)
+    before = [*_starts(one), (one.created_at, f"the worker had it, {max(0, one.created_at - one.event_ts) / 1000:.1f} s after that{late}")]
+    after = [
+        (one.accepted_at, f"Recall accepted it{f' as MDC {one.mdc_id}' if one.mdc_id else ''}"),
+        (one.stream.interrupted_ts, "Zoom reported an interruption"),
+        (one.stream.stopped_ts, f"the stream ended: {one.stream.stop or 'without a reason'}"),
+        (one.erasing_since, "its content began to be deleted: the right to keep it was withdrawn"),
+        (one.state_at if one.state in _ENDS else None, f"{one.state}: {one.reason}" if one.reason else one.state),
+    ]
+    # What happened at one moment keeps the order of this list.
+    events: list[tuple[int, int | None, str]] = [(at, at, what) for at, what in before if at is not None]
+    events += [(one.created_at if tried.at is None else tried.at, tried.at, f"try {tried.number}: {tried.answer}") for tried in one.tries]
+    events += [(at, at, what) for at, what in after if at is not None]
     return [(at, what) for _, at, what in sorted(events, key=lambda event: event[0])]
+
+
+_ENDS = ("failed", "expired", "cancelled", "superseded")
+
+
+def _starts(one: HandOffStory) -> Iterator[tuple[int | None, str]]:
+    own = [begin for begin in one.stream.starts if begin.id == one.id]
+    yield (own[0].event_ts if own else one.event_ts), "Zoom began the stream"
+    if own and own[0].latest_ts != own[0].event_ts:
+        yield own[0].latest_ts, "Zoom began it again, on the same servers"
+    for begin in one.stream.starts:
+        if begin.id != one.id:
+            yield begin.event_ts, f"Zoom began it on other servers: hand-off {begin.id[:SHORT]}"
 
 
 def _planned(one: HandOffStory) -> Iterator[tuple[int, str]]:
