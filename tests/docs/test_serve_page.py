@@ -51,21 +51,21 @@ class Shell:
         (program / "rtmskit").write_text(f"#!{sys.executable}\nfrom rtms_simulator.cli import main\nmain()\n")
         (program / "rtmskit").chmod(0o755)
         self.port = str(free_port())
-        self._told = environment(PATH=f"{program}{os.pathsep}{os.environ['PATH']}", RTMSKIT_SERVE_PORT=self.port)
+        self.told = environment(PATH=f"{program}{os.pathsep}{os.environ['PATH']}", RTMSKIT_SERVE_PORT=self.port)
 
     def run(self, line: str) -> str:
         """What a line of the page prints, with a free port in place of 8080. One that ends in & goes on behind, until it can be found."""
         command = line.replace("8080", self.port)
         if not line.endswith("&"):
             done = subprocess.run(
-                ["bash", "-c", command], cwd=self.folder, env=self._told, capture_output=True, text=True, timeout=180, check=False
+                ["bash", "-c", command], cwd=self.folder, env=self.told, capture_output=True, text=True, timeout=180, check=False
             )
             assert done.returncode == 0, f"{line}: {done.stderr}"
             return done.stdout
         name = line.split()[1]
         with (self.folder / f"{name}.log").open("w") as log:
             behind = ["bash", "-c", f"exec {command.removesuffix('&')}"]
-            self._behind.append(subprocess.Popen(behind, cwd=self.folder, env=self._told, stdout=log, stderr=log, start_new_session=True))
+            self._behind.append(subprocess.Popen(behind, cwd=self.folder, env=self.told, stdout=log, stderr=log, start_new_session=True))
         until((self.folder / f".rtmskit/{name}.json").exists, f"`{line}` answers", 120)
         return ""
 
