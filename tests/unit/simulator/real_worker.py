@@ -20,14 +20,14 @@ class RealWorker:
     """`bench`: the service behind it. `instead`: (status, content type, body) that every request is answered with, as Google's front end
     would. `asked`: every request's method, path and Authorization."""
 
-    def __init__(self, **environ: str) -> None:
+    def __init__(self) -> None:
         self.instead: tuple[int, str, str] | None = None
         self.asked: list[tuple[str, str, str]] = []
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self.bench: Bench = self.do(self._begin(environ))
+        self.bench: Bench = self.do(self._begin())
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run it beside the worker, and return its result."""
@@ -45,8 +45,8 @@ class RealWorker:
         self._thread.join()
         self._loop.close()
 
-    async def _begin(self, environ: dict[str, str]) -> Bench:
-        bench = Bench(**environ)
+    async def _begin(self) -> Bench:
+        bench = Bench()
         surface = WorkerRoutes(bench.worker, bench.clock, bench.log).surface
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
