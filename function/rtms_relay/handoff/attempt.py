@@ -191,10 +191,10 @@ def after_answer(attempt: Attempt, number: int, outcome: Outcome, now: int, jitt
     if attempt.posted or not mine:
         return replace(attempt, unsure=attempt.unsure or (outcome.kind == "in_doubt" and not attempt.posted))
     attempt = replace(attempt, lease_until=None, next_at=None)
-    keys = keyring.after(attempt.keys, outcome, now)
-    attempt = replace(attempt, keys=keys, unsure=attempt.unsure or keys.skipped)
     if outcome.kind == "refused":
         return move(attempt, "refused", now, outcome.reason)
+    keys = keyring.after(attempt.keys, outcome, now)
+    attempt = replace(attempt, keys=keys, unsure=attempt.unsure or keys.skipped)
     if attempt.state != "pending":
         return replace(attempt, unsure=attempt.unsure or keys.doubtful)
     return replace(attempt, next_at=_next_try(attempt, number, outcome, now, jitter, rules))

@@ -1,6 +1,6 @@
 """What a person can still have done for one hand-off, pure: try it once more, look for its recording again, or nothing, and why.
 
-Which Idempotency-Key a further try uses is not decided here: `keys.after` has left on record the one that is next.
+Which Idempotency-Key a further try uses is not decided here: `keys.after` says which one is next.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from msgspec.structs import replace
 
 from rtms_relay.budgets import Rules
 from rtms_relay.handoff import attempt as attempts
+from rtms_relay.handoff import keys as keyring
+from rtms_relay.handoff.answers import Outcome
 from rtms_relay.handoff.attempt import Attempt
 from rtms_relay.handoff.facts import Facts, stop_words
 from rtms_relay.handoff.record import HandOff
 
 Kind = Literal["post", "look", "nothing"]
+
+REFUSED = Outcome(kind="refused", answer="refused")
 
 RESTART = "while the meeting runs, the host can stop the app and start it again: that is a new start, with a hand-off of its own"
 """What remains when a stream cannot be joined any more."""
@@ -79,7 +83,9 @@ def _remains(facts: Facts | None, handoff: HandOff) -> str:
 
 
 def again(attempt: Attempt, now: int) -> Attempt:
-    """Pending once more, to be tried at once."""
+    """Pending once more, to be tried at once. What Recall refused for good is followed by the next key, as by the rule of `keys`."""
+    if attempt.state == "failed" and attempt.tries:
+        attempt = replace(attempt, keys=keyring.after(attempt.keys, REFUSED, now))
     return replace(attempts.move(attempt, "asked_again", now, ""), next_at=now)
 
 

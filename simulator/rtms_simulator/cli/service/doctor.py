@@ -11,9 +11,9 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -22,6 +22,8 @@ from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.receiver import is_url
+from rtms_simulator.cli.service import worker_checks
+from rtms_simulator.cli.service.findings import Finding, Reply
 from rtms_simulator.zoom.webhooks.events import body, concurrency_near_limit, judge_validation, sign, url_validation
 
 if TYPE_CHECKING:
@@ -38,31 +40,6 @@ LAST_RETRY_S = 85 * 60
 CERTIFICATE_DAYS = 14
 OPENING_TRIES = 8
 OPENING_PAUSE_S = 2.0
-
-Status = Literal["ok", "warn", "fail", "skip"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's outcome. `do` is empty when there is nothing to do."""
-
-    check: str
-    status: Status
-    found: str
-    do: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer with the time it took, in seconds of the clock."""
-
-    status: int
-    content: bytes
-    headers: Any
-    seconds: float
-    sent: float
-    received: float
-    tls: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +81,9 @@ class Patient:
     async def get(self, path: str) -> Reply:
         return await self._timed("GET", self.url.removesuffix(ZOOM_PATH) + path, {}, b"")
 
-    async def worker_health(self) -> Reply:
-        headers = {"authorization": f"Bearer {self.deployed.token}"} if self.deployed.token else {}
-        return await self._timed("GET", self.deployed.worker.rstrip("/") + "/health", headers, b"")
+    async def ask_worker(self, path: str, token: str) -> Reply:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return await self._timed("GET", self.deployed.worker.rstrip("/") + path, headers, b"")
 
     async def challenge(self) -> tuple[str, Reply]:
         """A proper challenge: (plain token, reply)."""
@@ -207,7 +184,7 @@ async def _worker(patient: Patient) -> list[Finding]:
 
     deployed = patient.deployed.code
     try:
-        reply = await patient.worker_health()
+        reply = await patient.ask_worker("/health", patient.deployed.token)
     except httpx.TransportError as error:
         found = f"{patient.deployed.worker} does not answer: {error or type(error).__name__}"
         return [Finding("worker", "fail", found, "check the address: pulumi stack output workerUrl.")]
@@ -216,7 +193,13 @@ async def _worker(patient: Patient) -> list[Finding]:
         return [Finding("worker", "warn", f"may not be asked from here ({reply.status})", do)]
     if reply.status != 200:
         return [Finding("worker", "fail", f"/health was answered with {reply.status}", "look at the worker's log.")]
-    return [Finding("worker", "ok", "answers"), *([_code("worker code", reply, deployed)] if deployed else [])]
+    answers = [Finding("worker", "ok", "answers"), *([_code("worker code", reply, deployed)] if deployed else [])]
+    false_token = worker_checks.forged(patient.deployed.worker, patient.now_ms() // 1000)
+    return [*answers, *await worker_checks.check(patient.ask_worker, patient.deployed.token, false_token, _worker_clock)]
+
+
+def _worker_clock(reply: Reply) -> Finding:
+    return replace(_skew(reply), check="worker clock")
 
 
 def _refused(check: str, reply: Reply, what: str) -> Finding:
@@ -365,7 +348,7 @@ def show(findings: Sequence[Finding]) -> None:
 @click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="Challenges to measure the latency with.")
 @click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="PEM file of a CA to trust instead of the public ones.")
 @click.option("--code", metavar="HASH", default="", help="Hash of the deployed code, to compare: pulumi stack output codeHash.")
-@click.option("--worker", metavar="URL", default="", help="The worker's URL, to compare its code as well.")
+@click.option("--worker", metavar="URL", default="", help="The worker's URL: who may call it, its records, its code and clock.")
 @click.option("--token", envvar="RTMSKIT_TOKEN", show_envvar=True, default="", help="Identity token that opens the worker.")
 @as_json_option
 def doctor(url: str, secret_token: str | None, count: int, ca: str | None, code: str, worker: str, token: str, as_json: bool) -> None:

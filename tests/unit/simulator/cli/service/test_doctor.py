@@ -175,11 +175,18 @@ def worker():
     """A worker that shows itself to one token; its URL. `code` is what it runs."""
 
     class Worker(Webhook):
-        code, seen = FORMER, []
+        code, seen, open, asked = FORMER, [], False, []
+        handoffs = (200, {"handoffs": [], "next": None, "stream": None})
 
         def do_GET(self):
-            allowed = self.headers.get("authorization") == "Bearer t0ken-of-mine"
-            self.reply(200 if allowed else 403, health(self.code) if allowed else {})
+            allowed = self.headers.get("authorization") == "Bearer t0ken-of-mine" or self.open
+            self.asked.append((self.path, self.headers.get("authorization", "")))
+            if not allowed:
+                self.reply(403, {})
+            elif self.path == "/health":
+                self.reply(200, health(self.code))
+            else:
+                self.reply(*self.handoffs)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Worker)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -196,6 +203,38 @@ def test_the_workers_code_is_compared_as_well(examined, worker):
     there.code = DEPLOYED
     exit_code, findings, _ = examined(*asked, health=health(DEPLOYED))
     assert (exit_code, findings["worker"]["status"], findings["worker code"]["status"]) == (0, "ok", "ok")
+
+
+def test_a_worker_is_asked_without_a_token_with_a_forged_one_and_with_ours(examined, worker):
+    url, there = worker
+    exit_code, findings, _ = examined("--worker", url, "--token", "t0ken-of-mine")
+    assert exit_code == 0
+    for check in ("worker without token", "worker, forged token", "records", "indexes", "worker clock"):
+        assert findings[check]["status"] == "ok", findings[check]
+    given = {token for path, token in there.asked if path.startswith("/handoffs")}
+    assert {"", "Bearer t0ken-of-mine"} < given
+    [forged] = given - {"", "Bearer t0ken-of-mine"}
+    assert forged.count(".") == 2
+    for check in ("recall key", "client secret", "queues"):  # said, and never called healthy
+        assert findings[check]["status"] == "skip"
+    assert "cannot be checked without a meeting" in findings["client secret"]["found"]
+
+
+def test_a_worker_that_anybody_may_ask_is_a_failure(examined, worker):
+    url, there = worker
+    there.open = True
+    exit_code, findings, _ = examined("--worker", url, "--token", "t0ken-of-mine")
+    assert exit_code == 1
+    assert findings["worker without token"]["status"] == findings["worker, forged token"]["status"] == "fail"
+    assert "workerCallers" in findings["worker without token"]["do"]
+
+
+def test_records_that_cannot_be_read_are_a_failure_with_the_workers_reason(examined, worker):
+    url, there = worker
+    there.handoffs = (500, {"error": "store_unavailable", "reason": "Firestore could not newest: PermissionDenied"})
+    exit_code, findings, _ = examined("--worker", url, "--token", "t0ken-of-mine")
+    assert (exit_code, findings["records"]["status"], findings["indexes"]["status"]) == (1, "fail", "warn")
+    assert "PermissionDenied" in findings["records"]["found"]
 
 
 def test_a_worker_that_lets_nobody_in_is_a_warning_with_the_way_in(examined, worker):
