@@ -21,7 +21,7 @@ from rtms_relay.handoff.record import HandOff
 
 Kind = Literal["post", "look", "nothing"]
 
-REFUSED = Outcome(kind="refused", answer="refused")
+REFUSED = Outcome(kind="refused", answer="400", status=400)
 
 RESTART = "while the meeting runs, the host can stop the app and start it again: that is a new start, with a hand-off of its own"
 """What remains when a stream cannot be joined any more."""
