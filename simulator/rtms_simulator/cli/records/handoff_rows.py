@@ -91,18 +91,21 @@ def _events(one: HandOffStory) -> list[tuple[int | None, str]]:
     """In the order in which they happened. A try whose time is not on record stands after the hand-off's beginning."""
     late = ", after its window" if one.late else ""
     before = [*_starts(one), (one.created_at, f"the worker had it, {max(0, one.created_at - one.event_ts) / 1000:.1f} s after that{late}")]
-    after = [
-        (one.accepted_at, f"Recall accepted it{f' as MDC {one.mdc_id}' if one.mdc_id else ''}"),
-        (one.stream.interrupted_ts, "Zoom reported an interruption"),
-        (one.stream.stopped_ts, f"the stream ended: {one.stream.stop or 'without a reason'}"),
-        (one.erasing_since, "its content began to be deleted: the right to keep it was withdrawn"),
-        (one.state_at if one.state in _ENDS else None, f"{one.state}: {one.reason}" if one.reason else one.state),
-    ]
     # What happened at one moment keeps the order of this list.
     events: list[tuple[int, int | None, str]] = [(at, at, what) for at, what in before if at is not None]
     events += [(one.created_at if tried.at is None else tried.at, tried.at, f"try {tried.number}: {tried.answer}") for tried in one.tries]
-    events += [(at, at, what) for at, what in after if at is not None]
+    events += [(at, at, what) for at, what in _follows(one) if at is not None]
     return [(at, what) for _, at, what in sorted(events, key=lambda event: event[0])]
+
+
+def _follows(one: HandOffStory) -> Iterator[tuple[int | None, str]]:
+    """What came of the tries, and of the stream; a time that is None has not come."""
+    yield one.accepted_at, f"Recall accepted it{f' as MDC {one.mdc_id}' if one.mdc_id else ''}"
+    yield one.stream.interrupted_ts, "Zoom reported an interruption"
+    yield one.stream.stopped_ts, f"the stream ended: {one.stream.stop or 'without a reason'}"
+    yield one.erasing_since, "its content began to be deleted: the right to keep it was withdrawn"
+    if one.state in _ENDS:
+        yield one.state_at, f"{one.state}: {one.reason}" if one.reason else one.state
 
 
 _ENDS = ("failed", "expired", "cancelled", "superseded")
