@@ -22,7 +22,7 @@ PAGES = [DOCS / f"{name}.md" for name in INFRA_PAGES]
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
-    assert {kind for kind, _ in blocks(page)} <= {LOCAL, CLOUD, "yaml"}
+    assert {kind for kind, _ in blocks(page)} <= {LOCAL, CLOUD, "yaml", "mermaid"}
     for kind, lines in blocks(page):
         if kind == "yaml":
             assert set(yaml.safe_load("\n".join(lines))) == {
