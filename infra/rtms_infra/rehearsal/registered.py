@@ -309,6 +309,7 @@ WITHOUT: Mapping[str, str] = {
     "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": "no image is built",
     "gcp:billing/budget:Budget": "nothing costs anything",
     "gcp:firestore/backupSchedule:BackupSchedule": "no backup is made",
+    "gcp:firestore/index:Index": "the emulator answers a narrowed list without one",
     "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": "no workflow of GitHub's deploys",
     "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": "no workflow of GitHub's deploys",
     "gcp:monitoring/dashboard:Dashboard": "no page is drawn",
