@@ -15,6 +15,7 @@ from rtms_infra.rehearsal.registered import Channel
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Vendors
 from rtms_simulator.cli.rehearse.program import Program
 from rtms_simulator.clock import Clock
+from rtms_simulator.errors import WorkerError
 from rtms_simulator.kit.scenarios import load_playable
 from rtms_simulator.kit.worker_answers import HandOffRow
 from rtms_simulator.kit.worker_client import Recordings
@@ -229,7 +230,10 @@ def _statuses(deliveries: Iterable[Any]) -> str:
 async def judged(name: str, drill: Drill, scene: Scene) -> DrillResult:
     """Run one drill, wait for its alerts on Google's clock, and say what came of it."""
     began = scene.real_time.now()
-    await drill.run(scene)
+    try:
+        await drill.run(scene)
+    except WorkerError as error:
+        scene.holds("the worker answers", False, error)
     if drill.deployed:
         await _alerts(drill, scene)
     pages = scene.cloud.watch.monitoring.pages if drill.deployed else []

@@ -1,0 +1,76 @@
+"""How a drill is judged and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtms_simulator.cli.rehearse import drills as package
+from rtms_simulator.cli.rehearse.drill import Drill, DrillResult, Promise, Scene, drills, judged
+from rtms_simulator.cli.rehearse.program import Program
+from rtms_simulator.cli.rehearse.report import Report, failure, page
+from rtms_simulator.errors import WorkerRefusedError
+
+
+async def result_of(run, tmp_path: Path) -> DrillResult:
+    program = Program(None, tmp_path / "project", "test", {}, [])
+    return await judged("a-drill", Drill("Something happens.", run, deployed=False), Scene(None, program))
+
+
+async def test_a_promise_that_does_not_hold_fails_the_drill(tmp_path: Path) -> None:
+    async def run(scene: Scene) -> None:
+        scene.holds("it is so", True)
+        scene.holds("that is so, too", False, "it is <not>")
+
+    result = await result_of(run, tmp_path)
+    assert not result.ok
+    assert not result.busy
+    assert result.promises[1] == Promise("that is so, too", False, "it is <not>")
+
+
+async def test_a_drill_whose_promises_hold_is_good(tmp_path: Path) -> None:
+    async def run(scene: Scene) -> None:
+        scene.holds("it is so", True)
+
+    assert (await result_of(run, tmp_path)).ok
+
+
+async def test_a_worker_that_cannot_answer_is_a_promise_that_does_not_hold(tmp_path: Path) -> None:
+    async def run(scene: Scene) -> None:
+        raise WorkerRefusedError(500, "store_unavailable")
+
+    result = await result_of(run, tmp_path)
+    assert not result.ok
+    assert "store_unavailable" in result.promises[0].found
+
+
+def test_a_failure_says_the_promise_what_was_refused_the_lines_and_the_command() -> None:
+    result = DrillResult(
+        name="a-drill",
+        happens="Something happens.",
+        ok=False,
+        promises=[Promise("it is so", True), Promise("that is so, too", False, "it is <not>")],
+        expected={},
+        fired={},
+        pages=[],
+        refused=["somebody lacks something"],
+        lines=["rtms-worker ERROR error"],
+        took_s=1.0,
+    )
+    report = Report(stack="Pulumi.prod.yaml", drills=[result], without=["no page is drawn"])
+    told = "\n".join(failure(report, result))
+    for part in ("that is so, too", "it is <not>", "somebody lacks something", "rtms-worker ERROR error"):
+        assert part in told
+    assert "rtmskit rehearse Pulumi.prod.yaml --drill a-drill" in told
+    assert "promised: it is so" not in told
+    shown = page(report)
+    assert "it is &lt;not&gt;" in shown
+    assert "<not>" not in shown
+    assert "src=" not in shown
+    assert "no page is drawn" in shown
+
+
+def test_every_file_of_a_drill_is_in_the_order() -> None:
+    [folder] = package.__path__
+    files = {f"{path.parent.name}.{path.stem}" for path in Path(folder).glob("*/*.py") if path.stem != "__init__"}
+    assert files == set(package.ORDER)
+    assert len(drills()) == len(package.ORDER)
