@@ -52,33 +52,33 @@ def checked_id(text: str) -> str:
     return text
 
 
-def parse(given: Mapping[str, str]) -> Query:
+def parse(parameters: Mapping[str, str]) -> Query:
     """The query in a request's parameters. Raises `BadRequest`, which says what is allowed."""
-    limit = given.get("limit", str(PAGE))
+    limit = parameters.get("limit", str(PAGE))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_PAGE):
         raise BadRequest(f"limit must be a number from 1 to {MAX_PAGE}")
-    if "id" in given:
-        return Query(prefix=_prefix(given), limit=int(limit))
+    if "id" in parameters:
+        return Query(prefix=_prefix(parameters), limit=int(limit))
     where: dict[IndexedField, str] = {}
-    if "state" in given:
-        where["state"] = _one_of("state", given["state"], STATES)
-    if "recording" in given:
-        where["recording"] = _one_of("recording", given["recording"], RECORDINGS)
+    if "state" in parameters:
+        where["state"] = _one_of("state", parameters["state"], STATES)
+    if "recording" in parameters:
+        where["recording"] = _one_of("recording", parameters["recording"], RECORDINGS)
     ids: tuple[tuple[IndexedField, Callable[[str], str]], ...] = (("stream", stream_key), ("meeting", hashed), ("mdc", hashed))
     for name, digest in ids:
-        if name in given:
-            where[name] = digest(_id(name, given[name]))
-    since_ms = _moment(given["since"]) if "since" in given else None
-    return Query(where=where, since_ms=since_ms, stream=where.get("stream"), limit=int(limit), cursor=given.get("cursor"))
+        if name in parameters:
+            where[name] = digest(_id(name, parameters[name]))
+    since_ms = _moment(parameters["since"]) if "since" in parameters else None
+    return Query(where=where, since_ms=since_ms, stream=where.get("stream"), limit=int(limit), cursor=parameters.get("cursor"))
 
 
-def _prefix(given: Mapping[str, str]) -> str:
-    others = [name for name in (*FILTERS, "cursor") if name in given]
+def _prefix(parameters: Mapping[str, str]) -> str:
+    others = [name for name in (*FILTERS, "cursor") if name in parameters]
     if others:
         raise BadRequest(f"id cannot be combined with {', '.join(others)}")
-    if not _PREFIX.fullmatch(given["id"]):
+    if not _PREFIX.fullmatch(parameters["id"]):
         raise BadRequest("id must be the first 4 to 64 hex digits (lower case) of a hand-off's id")
-    return given["id"]
+    return parameters["id"]
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:

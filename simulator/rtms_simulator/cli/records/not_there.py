@@ -54,7 +54,7 @@ def _of_serve(queue_file: str, text: str) -> list[WaitingTask] | None:
     try:
         connection = sqlite3.connect(f"file:{quote(queue_file)}?mode=ro", uri=True, timeout=2.0)
         try:
-            return [WaitingTask(*row) for row in connection.execute(STATEMENT, (text.encode(),))]
+            return [WaitingTask(*row) for row in connection.execute(STATEMENT, (text.encode("utf-8", "surrogateescape"),))]
         finally:
             connection.close()
     except sqlite3.Error:

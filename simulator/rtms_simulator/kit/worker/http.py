@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -28,7 +29,6 @@ With ingress `internal`, a call from outside is answered 404 in HTML, as if ther
 class _Refusal(msgspec.Struct, frozen=True):
     """How the worker itself refuses."""
 
-    error: str
     reason: str
 
 
@@ -46,7 +46,9 @@ class WorkerHttp:
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> httpx.Response:
         """Raises WorkerUnreachableError, WorkerRefusedError or PlatformRefusedError."""
-        return await self._send(self._client.build_request("GET", self._url + path, params=params))
+        # An argument of a command may be no UTF-8: its bytes are sent as they are.
+        query = f"?{urlencode(params, errors='surrogateescape')}" if params else ""
+        return await self._send(self._client.build_request("GET", self._url + path + query))
 
     async def post(self, path: str, *, timeout_s: float) -> httpx.Response:
         """Without a body. Raises as `get` does."""

@@ -43,6 +43,12 @@ ELSEWHERE = {
     "_rehearse": "e2e/test_rehearse.py: settings that the program refuses",
     "rehearse": "e2e/test_rehearse.py: a drill that fails",
     "explained": "the test below",
+    "ask": "records/test_handoffs.py: pages of Google's, refusals of the worker",
+    "since": "records/test_handoffs.py",
+    "resolved": "records/test_handoffs.py: an id that means several hand-offs",
+    "find": "records/test_handoffs.py",
+    "retry": "records/test_handoffs.py: needs a worker with a hand-off whose window is over",
+    "identity_token": "records/test_handoffs.py: needs a gcloud",
 }
 """Functions of which some errors are provoked by another test."""
 

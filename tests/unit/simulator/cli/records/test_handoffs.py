@@ -188,6 +188,12 @@ def test_find_says_what_may_have_become_of_what_is_not_on_record(rtmskit, real):
     assert "its end came (stop_reason 6, the meeting ended)" in known.stdout
 
 
+def test_an_empty_id_is_refused(rtmskit, real):
+    done = asked(rtmskit, real, "find", " ")
+    assert done.exit_code == 2
+    assert "the id is empty" in done.stderr
+
+
 def test_retry_in_its_window_posts_at_once(rtmskit, lived):
     lived.bench.recall.script = [Answer(402)]
     lived.play(meeting_in("new==", "stream-4", lived.bench.clock.now_ms()))
