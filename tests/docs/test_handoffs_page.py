@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.test_serve_page import Shell
+from tests.e2e.serving import until
 
 PAGE = Path(__file__).parents[2] / "docs/handoffs.md"
 QUESTIONS = re.findall(r"^\| (.+) \| `(rtmskit .+)` \|$", PAGE.read_text(), re.MULTILINE)
@@ -35,7 +36,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shell]:
     try:
         one.run("rtmskit up --seed 11 &")
         one.run("rtmskit meeting play --speed max")
-        [row] = json.loads(one.run("rtmskit handoffs list --json"))["handoffs"]
+        done = "rtmskit handoffs list --recording done --json"
+        [row] = until(lambda: json.loads(one.run(done))["handoffs"], "the meeting is recorded", 180)
         one.told |= {"MEETING": row["entity_id"], "STREAM": row["rtms_stream_id"], "MDC": row["mdc_id"], "ID": row["id"][:8]}
         yield one
     finally:
