@@ -94,6 +94,8 @@ def left_since(before: Census) -> list[str]:
     give_up_at = time.monotonic() + PATIENCE_S
     while (left := Census.taken().new_since(before)) and time.monotonic() < give_up_at:
         time.sleep(0.02)
+        # A thread that was ending may have held what is garbage only now.
+        warned += _collect()
     return [*warned, *left]
 
 

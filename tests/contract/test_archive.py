@@ -71,6 +71,13 @@ def tamper_with_files(directory: Path) -> None:
         file.write(b"!")
 
 
+def mount(archive: GcsArchive, adapter: HTTPAdapter) -> None:
+    """Send what follows through this adapter, and close the connections of the one before: the client closes only what is mounted."""
+    assert archive._client is not None
+    archive._client._http.get_adapter("http://").close()
+    archive._client._http.mount("http://", adapter)
+
+
 def tamper_with_requests(archive: GcsArchive) -> None:
     """Change a byte of the next chunk on its way."""
 
@@ -80,8 +87,7 @@ def tamper_with_requests(archive: GcsArchive) -> None:
                 request.body = b"!" + request.body[1:]
             return super().send(request, *args, **kwargs)
 
-    assert archive._client is not None
-    archive._client._http.mount("http://", Tampering())
+    mount(archive, Tampering())
 
 
 def check_the_condition_at_the_end_too(archive: GcsArchive, exists: Callable[[], bool]) -> None:
@@ -98,8 +104,7 @@ def check_the_condition_at_the_end_too(archive: GcsArchive, exists: Callable[[],
             refused.status_code, refused.url, refused.request = 412, str(request.url), request
             return refused
 
-    assert archive._client is not None
-    archive._client._http.mount("http://", Strict())
+    mount(archive, Strict())
 
 
 async def chunks_of(*parts: bytes) -> AsyncIterator[bytes]:
