@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 import pytest
 
@@ -65,21 +66,36 @@ def test_every_filter_matches_a_line_that_the_functions_can_print(runner: Runner
         assert any(matches(metric.inputs["filter"], line) for line in lines), metric.name
 
 
-def test_a_filter_names_no_event_that_is_never_logged() -> None:
+Kind = TypeVar("Kind")
+
+
+def conditions(kind: type[Kind]) -> list[tuple[str, Kind]]:
     config = parse(configured(), SECRET_NAMES, "prod")
+    named: list[tuple[str, Kind]] = []
     for policy in policies(config.place, config.alerts):
-        if isinstance(policy.condition, OnLine):
-            for event in policy.condition.events:
-                places = [place for place in logged() if place.event == event]
-                assert places, f"{policy.key} waits for {event}"
-                given = frozenset().union(*(place.fields for place in places))
-                loose = {"handoff", "stream", "event", *re.findall(r"\w+", EVENTS[event])}  # given by a mapping; EVENTS names them
-                assert set(policy.condition.labels) <= given | loose, f"{policy.key}: {event} has no field {policy.condition.labels}"
-        if isinstance(policy.condition, OnQuery):
-            named = re.findall(r'user_\w*_([a-z]+)\{[^}]*event="(\w+)"', policy.condition.query)
-            assert named
-            for counter, event in named:
-                assert event in COUNTERS[counter][0], policy.key
+        condition = policy.condition
+        if isinstance(condition, kind):
+            named.append((policy.key, condition))
+    assert len(named) > 3
+    return named
+
+
+def test_a_filter_names_no_event_that_is_never_logged() -> None:
+    for key, condition in conditions(OnLine):
+        assert condition.events, key
+        for event in condition.events:
+            places = [place for place in logged() if place.event == event]
+            assert places, f"{key} waits for {event}"
+            given = frozenset().union(*(place.fields for place in places))
+            loose = {"handoff", "stream", "event", *re.findall(r"\w+", EVENTS[event])}  # given by a mapping; EVENTS names them
+            assert set(condition.labels) <= given | loose, f"{key}: {event} has no field {condition.labels}"
+
+
+def test_a_query_names_events_of_its_counter() -> None:
+    for key, condition in conditions(OnQuery):
+        named = re.findall(r'user_\w*_([a-z]+)\{[^}]*event="(\w+)"', condition.query)
+        assert named, key
+        assert [(counter, event) for counter, event in named if event not in COUNTERS[counter][0]] == [], key
 
 
 def test_an_ordinary_line_pages_nobody(runner: Runner) -> None:
@@ -142,9 +158,9 @@ def test_without_a_channel_the_first_step_says_that_nobody_is_told(runner: Runne
 
 def test_what_anybody_can_set_off_is_a_ticket_at_most() -> None:
     config = parse(configured(), SECRET_NAMES, "prod")
-    for policy in policies(config.place, config.alerts):
-        if policy.key in ("challenge", "signed-refused", "worker-refuses", "errors"):
-            assert policy.severity == "WARNING", policy.key
+    severities = {policy.key: policy.severity for policy in policies(config.place, config.alerts)}
+    tickets = ("challenge", "signed-refused", "worker-refuses", "errors")
+    assert {key: severities[key] for key in tickets} == dict.fromkeys(tickets, "WARNING")
 
 
 @pytest.mark.parametrize("text", ['a="b" XOR c="d"', "a=", 'a="b" AND', '(a="b"', "severity>=LOUD", 'a:"b"'])
