@@ -36,9 +36,10 @@ from tests.security.leaks import leaks
 from tests.simulation.checker import Verdict, view
 
 ROLES = ("webhook", "worker")
-REST_S = 300.0
-"""How long after the last kill and the last spell everything may take to come to rest. A task that failed often waits for a minute or two
-at the deployed back-off, and the sweep comes once a minute."""
+REST_S = 720.0
+"""How long after the last kill and the last spell everything may take to come to rest; most runs need a minute or two. A task that failed
+often waits that long at the deployed back-off, and the sweep comes once a minute. A look whose task was never made, because the worker was
+killed before, is put on its queue by the first sweep that finds it ten minutes late."""
 
 TUNABLES = {"RECALL_TIMEOUT_S": "3", "RETRIEVAL_POLL_S": "3"}
 """A lease of 8 s, and a look for an unannounced recording every 3 s: what takes half an hour by default must fit into a test. All
