@@ -34,7 +34,9 @@ rehearse: $(VENV)/.test  ## Run the Pulumi program on this machine and put it th
 
 # --- prove -----------------------------------------------------------------------------------------------------------
 
+# Where Go builds Pulumi's engine, once, it does so before the tests: it takes longer than a test may.
 test: $(VENV)/.test  ## Run every test (ARGS="-k name" narrows it)
+	@$(BIN)/python -m tests.pulumi_engine.binary >/dev/null
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 2 $(ARGS)
 
 lint: $(VENV)/.test  ## Format, lint, types, import contracts, sizes and names, security

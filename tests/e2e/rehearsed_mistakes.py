@@ -32,6 +32,7 @@ MISTAKES: tuple[Planted, ...] = (
     Planted("the sweep comes once an hour", "numbers.py", 'SWEEP_CRON = "* * * * *"', 'SWEEP_CRON = "0 * * * *"', "meeting", "Cloud Scheduler has the worker swept"),
     Planted("the worker is told another address of its own", "stack.py", '"WORKER_URL": worker_url', '"WORKER_URL": "https://worker.example.com"', "meeting", "Recall accepts the hand-off"),
     Planted("a field that a query needs has no index", "state.py", 'UNINDEXED = ("body", "expires_at")', 'UNINDEXED = ("body", "expires_at", "due_at")', "meeting", "has no index"),
+    Planted("a list of hand-offs has no index", "state.py", "for field in NARROWED:", "for field in NARROWED[1:]:", "meeting", "has no index"),
     Planted("a function that is not there", "functions.py", '"entry_point": role', '"entry_point": "webhook"', "meeting", "the deployment starts"),
     Planted("both queues of starts are the same", "config.py", "return self.place.region, self.place.second_region", "return self.place.region, self.place.region", "meeting", "already exists"),
     Planted("alerts are sent to nobody", "observability.py", "notification_channels=self.told", "notification_channels=[]", "recall-key-wrong", "every alert that fires is sent to somebody"),

@@ -56,6 +56,7 @@ def _build(target: Path) -> None:
         )
     partial = target / "bin" / f"pulumi.{os.getpid()}"
     partial.parent.mkdir(parents=True, exist_ok=True)
+    print("Building Pulumi's engine with Go, once, for the tests: about four minutes on two cores ...", file=sys.stderr, flush=True)
     command = [go, "build", "-ldflags", f"-s -w -X {VERSION_VARIABLE}={version()}", "-o", str(partial), PACKAGE]
     try:
         built = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False)

@@ -137,6 +137,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     if not os.environ.get("RTMSKIT_DEBUG"):
         sys.excepthook = _one_line
+    # gRPC notes each connection that is closed on standard error, in the middle of what is written for people.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Half an emoji in an answer, or a file name that is not UTF-8, comes out as an escape, which JSON knows too.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -49,15 +49,9 @@ class Recordings:
 
     async def every(self, filters: Mapping[str, str] | None = None) -> AsyncIterator[HandOffRow]:
         """All of them, newest first, page by page. `filters`: query parameters of `GET /recordings`."""
-        cursor: str | None = None
-        while True:
-            params = {**(filters or {}), **({"cursor": cursor} if cursor else {})}
-            page = decoded(await self._worker.get("/recordings", params), HandOffPage)
+        async for page in self._worker.pages("/recordings", filters or {}, HandOffPage):
             for row in page.recordings:
                 yield row
-            cursor = page.next
-            if not cursor:
-                return
 
     async def one(self, key: str) -> HandOffDetail:
         """State and fresh links of one hand-off."""

@@ -193,11 +193,11 @@ class Scene:
             await self.real_time.sleep(LOOK_EVERY_S)
         return bool(condition())
 
-    async def records(self) -> list[HandOffRow]:
-        """What the worker has on record, asked behind its door."""
+    async def records(self, **filters: str) -> list[HandOffRow]:
+        """What the worker has on record, asked behind its door; `filters` as of `GET /handoffs`."""
         client = Recordings(self.cloud.services["worker"].url)
         try:
-            return [row async for row in client.every()]
+            return [row async for row in client.every(filters)]
         finally:
             await client.aclose()
 

@@ -6,18 +6,15 @@ actAs` on the task's account); Firestore docs, "Server client libraries and IAM"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import grpc
 from google.cloud import tasks_v2
 from google.cloud.firestore_v1.types import firestore, query, write
 
-from rtms_infra.rehearsal.registered import Field
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse.api_guard import Refusal
-
-_KEY = "__name__"
+from rtms_simulator.cli.rehearse.indexes import Indexes, Needs
 
 
 @dataclass
@@ -68,14 +65,10 @@ class TasksJudge:
 
 
 class FirestoreJudge:
-    """Of the calls of one account to Firestore: the permission of each RPC, and whether a query has its index.
+    """Of the calls of one account to Firestore: the permission of each RPC, and whether a query has a registered index."""
 
-    `fields`: the registered index exemptions of the database of that account's project.
-    """
-
-    def __init__(self, account: str, decisions: Decisions, fields: tuple[Field, ...]) -> None:
-        self._account, self._decisions = account, decisions
-        self._bare = {(one.collection, one.field) for one in fields if one.index_config == {}}
+    def __init__(self, account: str, decisions: Decisions, indexes: Indexes) -> None:
+        self._account, self._decisions, self._indexes = account, decisions, indexes
 
     def __call__(self, method: str, message: bytes) -> Refusal | None:
         name = method.rpartition("/")[2]
@@ -89,14 +82,11 @@ class FirestoreJudge:
         return self._unindexed(queried) if queried is not None else None
 
     def _unindexed(self, queried: query.StructuredQuery) -> Refusal | None:
-        [collection] = [source.collection_id for source in queried.from_]
-        fields = set(_fields(queried)) - {_KEY}
-        lacking = sorted(name for name in fields if (collection, name) in self._bare)
-        if len(fields) <= 1 and not lacking:
+        needs = Needs.of(queried)
+        if self._indexes.answers(needs):
             return None
-        what = f"a query of {collection} by {', '.join(sorted(fields))} has no index"
-        self._decisions.note(what)
-        return Refusal(grpc.StatusCode.FAILED_PRECONDITION, f"The query requires an index: {what}")
+        self._decisions.note(f"{needs} has no index")
+        return Refusal(grpc.StatusCode.FAILED_PRECONDITION, f"The query requires an index: {needs} has none")
 
 
 def _read(name: str, message: bytes) -> tuple[str, set[str], query.StructuredQuery | None]:
@@ -124,17 +114,3 @@ def _verb(one: write.Write) -> str:
 
 def _database(path: str) -> str:
     return path.partition("/documents")[0]
-
-
-def _fields(queried: query.StructuredQuery) -> Iterator[str]:
-    """The fields that a query filters or orders by."""
-    yield from (order.field.field_path for order in queried.order_by)
-    filters = [queried.where]
-    while filters:
-        one = filters.pop()
-        if "composite_filter" in one:
-            filters += one.composite_filter.filters
-        elif "field_filter" in one:
-            yield one.field_filter.field.field_path
-        elif "unary_filter" in one:
-            yield one.unary_filter.field.field_path

@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 
-from rtms_infra.rehearsal.registered import Database, Field, Function, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
+from rtms_infra.rehearsal.registered import Database, Field, Function, Index, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse import schedule
 from rtms_simulator.cli.rehearse.api_guard import ApiGuard
 from rtms_simulator.cli.rehearse.front import Front, InternalNetwork
+from rtms_simulator.cli.rehearse.indexes import Indexes
 from rtms_simulator.cli.rehearse.judges import Decisions, FirestoreJudge, TasksJudge
 from rtms_simulator.cli.rehearse.program import MADE_UP, Loaded
 from rtms_simulator.cli.rehearse.services import FunctionProcess
@@ -209,12 +210,12 @@ class LocalCloud:
             self.tasks.create_queue(queue.path, retry=_retry(queue), limits=_limits(queue))
 
     async def _begin_guards(self) -> None:
-        fields = tuple(self.registered.of(Field).values())
+        indexes = Indexes(tuple(self.registered.of(Field).values()), tuple(self.registered.of(Index).values()))
         for role, function in self.functions.items():
             account = function.service_config.service_account_email
             self.guards["tasks", role] = ApiGuard(self.tasks.endpoint, TasksJudge(account, self.decisions))
             if self.around.emulator:
-                self.guards["firestore", role] = ApiGuard(self.around.emulator, FirestoreJudge(account, self.decisions, fields))
+                self.guards["firestore", role] = ApiGuard(self.around.emulator, FirestoreJudge(account, self.decisions, indexes))
         for guard in self.guards.values():
             await self._begin(guard)
 

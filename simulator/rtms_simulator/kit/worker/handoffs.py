@@ -28,14 +28,9 @@ class HandOffs:
 
     async def every(self, filters: Mapping[str, str] | None = None) -> AsyncIterator[HandOffRow]:
         """All of them, newest first, page by page. `filters`: query parameters of `GET /handoffs`."""
-        cursor: str | None = None
-        while True:
-            page = await self._page({**(filters or {}), **({"cursor": cursor} if cursor else {})})
+        async for page in self._worker.pages("/handoffs", filters or {}, HandOffList):
             for row in page.handoffs:
                 yield row
-            cursor = page.next
-            if not cursor:
-                return
 
     async def stream(self, stream_id: str) -> StreamFacts | None:
         """What is known of a stream by Zoom's id."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -11,7 +11,16 @@ import msgspec
 
 from rtms_simulator.errors import PlatformRefusedError, WorkerRefusedError, WorkerUnreachableError
 
+
+class Page(Protocol):
+    """An answer with the cursor of the next one, or none."""
+
+    @property
+    def next(self) -> str | None: ...
+
+
 T = TypeVar("T")
+P = TypeVar("P", bound=Page)
 
 PLATFORM: Mapping[int, str] = {
     401: "Google did not accept the identity token: it is missing, expired, or made for another service",
@@ -49,6 +58,14 @@ class WorkerHttp:
         # An argument of a command may be no UTF-8: its bytes are sent as they are.
         query = f"?{urlencode(params, errors='surrogateescape')}" if params else ""
         return await self._send(self._client.build_request("GET", self._url + path + query))
+
+    async def pages(self, path: str, filters: Mapping[str, str], type_: type[P]) -> AsyncIterator[P]:
+        """A list of the worker's, page by page. Raises as `get` and `decoded` do."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = decoded(await self.get(path, {**filters, **({"cursor": cursor} if cursor else {})}), type_)
+            yield page
+            cursor = page.next or None
 
     async def post(self, path: str, *, timeout_s: float) -> httpx.Response:
         """Without a body. Raises as `get` does."""

@@ -51,6 +51,18 @@ def test_help_is_quick():
     assert min(ours) < max(0.150, 2 * min(bare)), f"--help took {min(ours):.3f} s, a bare interpreter with click {min(bare):.3f} s"
 
 
+@pytest.mark.parametrize(("set_to", "then"), [(None, "ERROR"), ("DEBUG", "DEBUG")])
+def test_grpc_notes_no_closed_connections_unless_it_is_asked_to(set_to, then):
+    script = (
+        "import atexit, os\nfrom rtms_simulator.cli import main\n"
+        "atexit.register(lambda: print(os.environ['GRPC_VERBOSITY']))\nmain(['--version'])"
+    )
+    inherited = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    environment = inherited | ({"GRPC_VERBOSITY": set_to} if set_to else {})
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.split()[-1] == then
+
+
 def test_help_imports_nothing_heavy():
     script = (
         "import sys; from rtms_simulator.cli import cli\n"

@@ -23,9 +23,10 @@ from tests.unit.simulator.cli.rehearse.registrations import (
     registered,
 )
 
-from rtms_infra.rehearsal.registered import Entry, Field
+from rtms_infra.rehearsal.registered import Entry, Field, Index, IndexField
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse.api_guard import ApiGuard, Refusal
+from rtms_simulator.cli.rehearse.indexes import Indexes
 from rtms_simulator.cli.rehearse.judges import Decisions, FirestoreJudge, TasksJudge
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
@@ -105,9 +106,18 @@ async def test_an_outage_fails_every_call_and_ends() -> None:
 BARE = Field(database="rtms", collection="handoffs", field="body", index_config={})
 
 
+def composite(*fields: str, collection: str = "handoffs") -> Index:
+    """`"-created_at"`: descending."""
+    parts = [IndexField(field_path=one.lstrip("-"), order="DESCENDING" if one.startswith("-") else "ASCENDING") for one in fields]
+    return Index(database="rtms", collection=collection, fields=parts)
+
+
+INDEXES = Indexes((BARE,), (composite("state", "-created_at"), composite("meeting", "-created_at"), composite("mdc", "created_at")))
+
+
 def firestore_judge(*entries: Entry) -> tuple[FirestoreJudge, Decisions]:
     decisions = Decisions(Rights(registered(*entries), lambda: 0.0))
-    return FirestoreJudge(email("worker"), decisions, (BARE,)), decisions
+    return FirestoreJudge(email("worker"), decisions, INDEXES), decisions
 
 
 def method(name: str) -> str:
@@ -126,13 +136,16 @@ def written(*, exists: bool | None = None, delete: bool = False) -> write.Write:
     return made
 
 
-def run_query(*fields: str, order: str = "") -> bytes:
+def run_query(*fields: str, order: str = "", equal: tuple[str, ...] = ()) -> bytes:
+    """A query for less than 1 in `fields` and for 1 in `equal`; `order` may begin with a minus."""
+    operators = [*((field, "LESS_THAN") for field in fields), *((field, "EQUAL") for field in equal)]
     filters = [
-        query.StructuredQuery.Filter(field_filter={"field": {"field_path": field}, "op": "LESS_THAN", "value": {"integer_value": 1}})
-        for field in fields
+        query.StructuredQuery.Filter(field_filter={"field": {"field_path": field}, "op": operator, "value": {"integer_value": 1}})
+        for field, operator in operators
     ]
     where = {"composite_filter": {"op": "AND", "filters": filters}} if len(filters) > 1 else filters[0] if filters else None
-    orders = [{"field": {"field_path": order}}, {"field": {"field_path": "__name__"}}] if order else []
+    direction = "DESCENDING" if order.startswith("-") else "ASCENDING"
+    orders = [{"field": {"field_path": path}, "direction": direction} for path in (order.lstrip("-"), "__name__")] if order else []
     structured = query.StructuredQuery(from_=[{"collection_id": "handoffs"}], where=where, order_by=orders)
     return firestore.RunQueryRequest.serialize(firestore.RunQueryRequest(parent=f"{DATABASE}/documents", structured_query=structured))
 
@@ -149,6 +162,14 @@ def run_query(*fields: str, order: str = "") -> bytes:
         ("RunQuery", run_query("body"), "no index"),
         ("RunQuery", run_query("due_at", order="created_at"), "no index"),
         ("RunQuery", run_query("due_at", "state"), "no index"),
+        ("RunQuery", run_query("created_at", order="-created_at", equal=("state",)), ""),
+        ("RunQuery", run_query(order="created_at", equal=("state",)), "no index"),  # there is one for the other direction
+        ("RunQuery", run_query(order="-created_at", equal=("state", "meeting")), ""),  # two indexes, merged
+        ("RunQuery", run_query(order="-created_at", equal=("state", "mdc")), "no index"),  # theirs run in two directions
+        ("RunQuery", run_query(order="-created_at", equal=("state", "stream")), "no index"),
+        ("RunQuery", run_query(order="-due_at", equal=("state",)), "no index"),
+        ("RunQuery", run_query(equal=("state", "stream")), ""),  # single-field indexes, merged
+        ("RunQuery", run_query(equal=("state", "body")), "no index"),
         ("Listen", b"", "not rehearsed"),
     ],
 )

@@ -1,6 +1,7 @@
 """A meeting is held and recorded, and nobody is woken."""
 
 from rtms_simulator.cli.rehearse.drill import Drill, Scene
+from rtms_simulator.kit.worker_answers import HandOffRow
 
 
 async def run(scene: Scene) -> None:
@@ -12,7 +13,23 @@ async def run(scene: Scene) -> None:
     await scene.soon("Cloud Scheduler has the worker swept", lambda: scene.events("sweep"))
     records = await scene.records()
     scene.holds("one hand-off is on record", len(records) == 1, [row.state for row in records])
+    for row in records:
+        await found_by_each_filter(scene, row)
     scene.holds("no permission was missing", not scene.cloud.decisions.refused, "; ".join(scene.cloud.decisions.refused))
+
+
+async def found_by_each_filter(scene: Scene, row: HandOffRow) -> None:
+    """Each filter of a list needs an index of its own, and several together need all of theirs."""
+    filters = {
+        "state": row.state,
+        "recording": row.retrieval,
+        "stream": row.rtms_stream_id,
+        "meeting": row.entity_id,
+        "mdc": row.mdc_id or "",
+    }
+    for narrowed in (*({name: value} for name, value in filters.items()), filters):
+        rows = await scene.records(**narrowed)
+        scene.holds(f"a list by {', '.join(narrowed)} has it", [one.id for one in rows] == [row.id], len(rows))
 
 
 DRILL = Drill("Two people meet for ten seconds.", run)
