@@ -163,15 +163,14 @@ def linked(handoff: HandOff, links: dict[str, dict[str, str]], links_error: str)
 
 def story(handoff: HandOff, facts: Facts | None, now: int, rules: Rules) -> Story:
     attempt = handoff.attempt
-    pending = attempt.state == "pending"
-    leased = pending and attempt.lease_until is not None and attempt.lease_until > now
+    leased = attempt.lease_until is not None and attempt.lease_until > now
     return Story(
         **_row(handoff),
         state_at=attempt.state_at,
         attempts=attempt.tries,
         tries=_tries(attempt),
         window_ends_at=attempts.window_end(attempt, rules),
-        next_try_at=attempt.next_at if pending else None,
+        next_try_at=attempt.next_at if attempt.state == "pending" else None,
         trying_until=attempt.lease_until if leased else None,
         next_look_at=handoff.look_at,
         looks=handoff.erasure.rounds if handoff.erasure.on else handoff.retrieval.looks,

@@ -174,6 +174,23 @@ async def test_a_retry_answers_within_half_a_minute_and_the_rest_goes_on(status:
     assert (await got(bench, f"/handoffs/{KEY}"))["state"] in ("accepted", "expired")
 
 
+async def test_what_a_retry_finds_expired_is_told_of_at_alert() -> None:
+    """Nobody has swept it since its window ended: the person who asks must not be the only one to know."""
+    bench = Bench()
+    bench.recall.script = [Answer(402, b"{}"), *[Answer(503)] * 30]
+    await bench.zoom(started())
+    await bench.run(5)
+    assert (await retried(bench))["state"] == "pending"
+    bench.clock.now += 60_000
+    assert bench.log.of("handoff_expired") == []
+    answer = await retried(bench)
+    assert (answer["did"], answer["state"]) == ("looked", "expired")  # a 503 may have made something
+    [line] = bench.log.of("handoff_expired", "ALERT")
+    assert line["handoff"] == KEY
+    story = await got(bench, f"/handoffs/{KEY}")
+    assert (story["next_try_at"], story["trying_until"]) == (None, None)
+
+
 async def test_a_fail_over_is_two_hand_offs_of_one_stream() -> None:
     bench = Bench()
     await bench.zoom(started())
