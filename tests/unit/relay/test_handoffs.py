@@ -191,6 +191,20 @@ async def test_what_a_retry_finds_expired_is_told_of_at_alert() -> None:
     assert (story["next_try_at"], story["trying_until"]) == (None, None)
 
 
+async def test_a_story_says_what_is_planned_only_while_it_is() -> None:
+    bench = Bench()
+    bench.recall.script = [Answer(429)]
+    await bench.zoom(started())
+    await bench.run(1)
+    story = await got(bench, f"/handoffs/{KEY}")
+    assert (story["state"], story["trying_until"]) == ("pending", None)
+    assert story["now"] < story["next_try_at"] <= NOW + 40_000
+    await bench.zoom(stopped(NOW + 2_000))
+    await bench.run(1)
+    story = await got(bench, f"/handoffs/{KEY}")
+    assert (story["state"], story["next_try_at"]) == ("cancelled", None)
+
+
 async def test_a_fail_over_is_two_hand_offs_of_one_stream() -> None:
     bench = Bench()
     await bench.zoom(started())
