@@ -45,7 +45,6 @@ def project(tmp_path: Path) -> Callable[[str, str, str], Path]:
 
     def planted(file: str, old: str, new: str) -> Path:
         program = copy_program(tmp_path)
-        (tmp_path / "Pulumi.yaml").write_bytes((ROOT / "Pulumi.yaml").read_bytes())
         path = program / "rtms_infra" / file
         text = path.read_text()
         assert old in text, f"{file} has changed: there is no {old!r} to replace"

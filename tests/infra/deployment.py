@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
+from rtms_infra.rehearsal import stack_file
 from rtms_infra.rehearsal.session import EngineSession
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,9 +250,7 @@ def _deployment(answer: Mapping[str, Any], config: Mapping[str, str]) -> Deploym
 
 def copy_program(into: Path) -> Path:
     """Copy the program and the functions that it deploys into a folder; returns the program's."""
-    left_out = shutil.ignore_patterns("__pycache__", ".venv")
-    shutil.copytree(ROOT / "function", into / "function", ignore=left_out)
-    return Path(shutil.copytree(PROGRAM, into / "infra", ignore=left_out))
+    return stack_file.copy_project(ROOT, into)
 
 
 @cache

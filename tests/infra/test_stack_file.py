@@ -16,7 +16,7 @@ config:
   rtmskit:alertEmails:
     - a@example.com
   recallRegion: us-east-1
-  rtmskit:zoomSecretToken:
+  zoomSecretToken:
     secure: AAABAMF
   rtmskit:alertSlackToken:
     secure: AAABAMF
@@ -39,6 +39,7 @@ def test_values_are_text_as_pulumi_hands_them_over(tmp_path: Path) -> None:
         "rtmskit:alertEmails": '["a@example.com"]',
         "rtmskit:recallRegion": "us-east-1",
     }
+    assert stack_file.written(path)["rtmskit:protect"] is False
     assert stack_file.encrypted(path) == ["rtmskit:zoomSecretToken", "rtmskit:alertSlackToken"]
 
 

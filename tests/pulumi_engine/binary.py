@@ -13,16 +13,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rtms_infra.rehearsal import pulumi_binary
+from rtms_infra.rehearsal.pulumi_binary import EngineMissing
+
 HERE = Path(__file__).parent
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 """Set by the linker, as Pulumi's own Makefile does; without it the binary does not know its version and the SDK refuses it."""
 
 BUILD_LIMIT_S = 1500
-
-
-class EngineMissing(Exception):
-    """No engine here, and why: what would have to be installed."""
 
 
 def version() -> str:
@@ -33,9 +32,8 @@ def version() -> str:
 
 
 def cache() -> Path:
-    """Where the built engine of this version is kept. Its binary is `bin/pulumi` below, as Pulumi's Automation API expects."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "rtmskit" / "pulumi" / version()
+    """Where the built engine of this version is kept. Its binary is `bin/pulumi` below."""
+    return pulumi_binary.kept() / version()
 
 
 def root() -> Path | None:

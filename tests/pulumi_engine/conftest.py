@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.pulumi_stack import EngineStack
 from tests.infra.deployment import Runner, warm
 from tests.pulumi_engine import binary
-from tests.pulumi_engine.stacks import EngineStack, engine_stack
+from tests.pulumi_engine.stacks import engine_stack
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ docs/plans.md prints what the in-process engine says; test_plans.py and test_key
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -15,8 +14,8 @@ from pulumi.automation.errors import CommandError
 
 from rtms_infra.keys import BY_NAME
 from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.pulumi_stack import EngineStack, changes, summed
 from tests.infra.deployment import EMPTY, Runner, Step, World, example
-from tests.pulumi_engine.stacks import EngineStack, changes
 
 Verb = Literal["preview", "up", "refresh", "destroy"]
 WEEKS_S = 40 * 86_400
@@ -25,7 +24,7 @@ WEEKS_S = 40 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`changes`: name -> what is done with it, in the words of `stacks.changes`. `refused`: what protection holds, then nothing else.
+    """`changes`: name -> what is done with it, in the words of `pulumi_stack.changes`. `refused`: what protection holds, then nothing else.
 
     `named`: the keys that the program names when it refuses the configuration."""
 
@@ -36,17 +35,7 @@ class Plan:
     def __str__(self) -> str:
         if self.refused:
             return "refused: " + ", ".join(f"`{name}`" for name in sorted(self.refused))
-        counts = Counter(self.changes.values())
-        return ", ".join(f"{counts[verb]} {word}" for verb, word in WORDS.items() if counts[verb]) or "nothing"
-
-
-WORDS = {
-    "create": "created",
-    "update": "updated",
-    "replace, old first": "replaced (old first)",
-    "replace, new first": "replaced (new first)",
-    "delete": "deleted",
-}
+        return summed(self.changes)
 
 
 BAD_CONFIGURATION = "; nothing was changed."

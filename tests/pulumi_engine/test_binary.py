@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rtms_infra.rehearsal import pulumi_binary
 from tests.pulumi_engine import binary
 
 
@@ -67,3 +68,16 @@ def test_a_missing_engine_ends_ci_and_is_said_elsewhere(
     monkeypatch.setenv("RTMSKIT_REQUIRE_PULUMI", required)
     assert binary.main() == code
     assert "the Pulumi engine is missing: neither" in capsys.readouterr().err
+
+
+def test_of_several_engines_that_were_built_the_newest_is_taken(tmp_path: Path) -> None:
+    for version in ("v3.99.0", "v3.274.1", "v3.100.2"):
+        folder = tmp_path / "cache" / "rtmskit" / "pulumi" / version / "bin"
+        folder.mkdir(parents=True)
+        _tool(folder, "pulumi", "exit 0")
+    assert pulumi_binary.root() == pulumi_binary.kept() / "v3.274.1"
+
+
+def test_where_no_engine_was_built_the_missing_tool_is_named(tmp_path: Path) -> None:
+    with pytest.raises(binary.EngineMissing, match=r"`pulumi` is not on PATH, and no engine was built into .*rtmskit/pulumi"):
+        pulumi_binary.root()

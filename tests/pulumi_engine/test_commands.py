@@ -6,8 +6,8 @@ import pytest
 from pulumi.automation.errors import CommandError
 
 from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.pulumi_stack import EngineStack
 from tests.infra.deployment import SECRETS, configured
-from tests.pulumi_engine.stacks import EngineStack
 
 pytestmark = pytest.mark.timeout(600)
 

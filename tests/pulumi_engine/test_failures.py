@@ -8,8 +8,8 @@ import pytest
 from pulumi.automation.errors import CommandError
 
 from rtms_infra.rehearsal.cloud import Cloud, Failure
+from rtms_infra.rehearsal.pulumi_stack import EngineStack, changes
 from tests.infra.deployment import configured
-from tests.pulumi_engine.stacks import EngineStack, changes
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -12,10 +12,10 @@ import pytest
 
 from rtms_infra.keys import KEYS
 from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.pulumi_stack import EngineStack
 from tests.infra.change_table import changed
 from tests.infra.deployment import EXAMPLES, Runner, example
 from tests.pulumi_engine.plans import InProcess, Plan, PulumisOwn
-from tests.pulumi_engine.stacks import EngineStack
 
 pytestmark = pytest.mark.timeout(600)
 

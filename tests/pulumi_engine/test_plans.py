@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.pulumi_stack import EngineStack
 from tests.infra.deployment import EXAMPLES, Runner, example
 from tests.pulumi_engine.plans import InProcess, Plan, PulumisOwn, first, last
-from tests.pulumi_engine.stacks import EngineStack
 
 pytestmark = pytest.mark.timeout(600)
 

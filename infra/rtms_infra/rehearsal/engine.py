@@ -50,7 +50,8 @@ def plain(value: Any) -> Any:
     """A wire value with secrets marked as `{"$secret": ...}` and assets as `{"$asset": sha256}`; numbers without a fraction as int."""
     if isinstance(value, dict):
         if value.get(SIGNATURE) == SECRET:
-            return {"$secret": plain(value["value"])}
+            # A state that is exported with its secrets has them as JSON text.
+            return {"$secret": plain(value["value"] if "value" in value else json.loads(value["plaintext"]))}
         if value.get(SIGNATURE) == ASSET:
             # Pulumi's own engine sends the hash, and in old values only that; the program sends the path.
             return {"$asset": value.get("hash") or hashlib.sha256(Path(value["path"]).read_bytes()).hexdigest()}

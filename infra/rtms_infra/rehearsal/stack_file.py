@@ -6,11 +6,13 @@ import json
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from rtms_infra.keys import NAMESPACE
+
+V = TypeVar("V")
 
 MINIMAL: Mapping[str, str] = {
     "gcp:project": "acme-rtms",
@@ -32,6 +34,20 @@ class StackFileError(Exception):
 
 def read(path: Path) -> dict[str, str]:
     """Full name -> text, as Pulumi hands it to the program; encrypted values are left out. Raises `StackFileError`."""
+    return {name: _text(value) for name, value in written(path).items()}
+
+
+def written(path: Path) -> dict[str, Any]:
+    """Full name -> value as it stands in the file; encrypted values are left out. Raises `StackFileError`."""
+    return {name: value for name, value in _config(path).items() if not _encrypted(value)}
+
+
+def encrypted(path: Path) -> list[str]:
+    """Full names of the values that the file holds encrypted: they are not read, and others are made up for them."""
+    return [name for name, value in _config(path).items() if _encrypted(value)]
+
+
+def _config(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -39,18 +55,7 @@ def read(path: Path) -> dict[str, str]:
     config = loaded.get("config") if isinstance(loaded, dict) else None
     if not isinstance(config, dict):
         raise StackFileError(f"{path} has no mapping `config`: expected a stack's settings, such as Pulumi.prod.yaml")
-    found = {}
-    for name, value in config.items():
-        full = name if ":" in str(name) else f"{NAMESPACE}:{name}"
-        if not _encrypted(value):
-            found[str(full)] = _text(value)
-    return found
-
-
-def encrypted(path: Path) -> list[str]:
-    """Full names of the values that the file holds encrypted: they are not read, and others are made up for them."""
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return [str(name) for name, value in loaded["config"].items() if _encrypted(value)]
+    return {str(name) if ":" in str(name) else f"{NAMESPACE}:{name}": value for name, value in config.items()}
 
 
 def _encrypted(value: Any) -> bool:
@@ -66,13 +71,15 @@ def _text(value: Any) -> str:
 
 
 def copy_project(root: Path, into: Path) -> Path:
-    """Copy `infra/` and `function/` of a project, so that nothing is written into it. Returns the program's folder."""
+    """Copy Pulumi.yaml, `infra/` and `function/` of a project, so that nothing is written into it. Returns the program's folder."""
+    into.mkdir(parents=True, exist_ok=True)
+    shutil.copy(root / "Pulumi.yaml", into)
     left_out = shutil.ignore_patterns("__pycache__", ".venv")
     shutil.copytree(root / "function", into / "function", ignore=left_out)
     return Path(shutil.copytree(root / "infra", into / "infra", ignore=left_out))
 
 
-def complete(config: Mapping[str, str], held: Collection[str], made_up: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def complete(config: Mapping[str, V], held: Collection[str], made_up: Mapping[str, str]) -> tuple[dict[str, V | str], list[str]]:
     """The configuration with made-up secrets, and the full names of those that are secrets. `held`: names that the file holds encrypted.
 
     `made_up`: short name -> value; what every deployment needs is added if the file has it not, the rest only if the file holds it. A
