@@ -102,6 +102,7 @@ soak: $(VENV)/.test  ## Record four hours of a meeting of ten at full speed, wat
 # The checkout itself goes in editable and without build isolation: its build backend is in the lock too.
 
 $(BIN)/python:
+	@echo "Installing pinned packages into $(VENV). This happens once and takes a minute or more." >&2
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtmskit needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rtms_relay import handoff
+from rtms_infra.alerts import OnLine, OnQuery, policies
+from rtms_infra.config import Alerts, Place
+from rtms_relay import handoff, zoom
 from rtms_relay.handoff import answers, attempt, erasure, facts, retrieval
+from rtms_relay.logs import EVENTS
 from rtms_relay.settings import VARIABLES
 from rtms_simulator.cli import reference as cli
 from rtms_simulator.cli.service import ca
 from rtms_simulator.faults import reference as faults
 from rtms_simulator.kit.control import examples
 from rtms_simulator.kit.control import reference as control
+from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.recall.evidence import uncertain
+from rtms_simulator.recall.http.request_schemas import REALTIME_EVENTS
 from rtms_simulator.recall.records.tables import INITIAL, TABLES
 from rtms_simulator.recall.rtms.codes import CUT_SHORT, STATUS_NAMES
 from rtms_simulator.recall.switches import switch_table
+from rtms_simulator.recall.webhooks.sender import EVENTS as RECALL_EVENTS
 from rtms_simulator.scenario import reference as scenario
 from rtms_simulator.zoom.switches import switch_markdown
+from rtms_simulator.zoom.webhooks.events import EVENTS as ZOOM_EVENTS
+
+PLACE = Place("project", "stack", "name", "region", "second", "location", protect=True)
+ALERTS = Alerts((), (), (), "", None, None, None, ack_latency_ms=0, uptime_check=True)
+"""Any deployment: what an alert is called and waits for is the same in each."""
 
 _PAUSES = {
     "none": "none",
@@ -142,12 +154,84 @@ def switch_surfaces() -> None:
     print(examples.surfaces_markdown())
 
 
+def inferred_switches() -> None:
+    """The switches whose default no document, sample or observation vouches for."""
+    rows = [row for row in default_switches() if row.evidence in ("inferred", "unknown")]
+    _table(
+        ("switch", "default", "evidence", "meaning"),
+        [(f"`{row.name}`", f"`{json.dumps(row.default)}`", row.evidence, row.says) for row in rows],
+    )
+
+
 def trust_the_authority() -> None:
     print("\n" + ca.markdown() + "\n")
 
 
 def zoom_switches() -> None:
     print("\n" + switch_markdown() + "\n")
+
+
+# docs/events.md
+
+_ZOOM_EVENTS = {
+    zoom.Started: "hands the stream to Recall",
+    zoom.Stopped: "ends the hand-off, looks for the recording; stop reason 8 deletes it",
+    zoom.Interrupted: "notes it; with other `server_urls` it is a start",
+    zoom.Notice: "logs it: `concurrency`",
+    zoom.Deauthorized: "logs it: `app_deauthorized`",
+    zoom.Challenge: "answers it",
+    zoom.Unknown: "acknowledges it, and does nothing",
+}
+"""What the deployed function does with an event, by what it reads in it."""
+
+
+def zoom_events() -> None:
+    """Every event that the fake Zoom can send, with its fields."""
+    rows = []
+    for name, event in ZOOM_EVENTS.items():
+        read = zoom.parse(json.dumps({"event": name, "event_ts": event.event_ts, "payload": event.payload}).encode())
+        rows.append((f"`{name}`", ", ".join(f"`{key}`" for key in event.payload), _ZOOM_EVENTS[type(read)]))
+    _table(("event", "fields of its payload", "the deployed function"), rows)
+
+
+def recall_events() -> None:
+    """Every status webhook that the fake Recall can send, by its object."""
+    codes: dict[str, list[str]] = {}
+    for name in RECALL_EVENTS:
+        kind, _, code = name.partition(".")
+        codes.setdefault(kind, []).append(f"`{kind}.{code}`")
+    _table(("object", "events"), [(f"`{kind}`", ", ".join(events)) for kind, events in codes.items()])
+
+
+def realtime_events() -> None:
+    """What a real-time endpoint of each type may ask for."""
+    rows = [(f"`{kind}`", ", ".join(f"`{name}`" for name in events)) for kind, events in REALTIME_EVENTS.items()]
+    _table(("type of the endpoint", "events that it may ask for"), rows)
+
+
+# docs/logs.md
+
+
+def log_events() -> None:
+    """Every event of the functions' log, with its severities, its fields and the alerts that wait for it."""
+    from tests.infra.logged import SEVERITIES, logged
+
+    rows = []
+    for event, meaning in EVENTS.items():
+        places = [place for place in logged() if place.event == event]
+        severities = [name for name in SEVERITIES if any(name in place.severities for place in places)]
+        fields = sorted({name for place in places for name in place.fields})
+        rows.append((f"`{event}`", ", ".join(severities), meaning, ", ".join(f"`{name}`" for name in fields), ", ".join(_alerts_on(event))))
+    _table(("event", "severity", "means", "fields", "alert"), rows)
+
+
+def _alerts_on(event: str) -> Iterable[str]:
+    for policy in policies(PLACE, ALERTS):
+        link = f"[`{policy.key}`](runbook.md#{policy.key})"
+        if isinstance(policy.condition, OnLine) and event in policy.condition.events:
+            yield link
+        elif isinstance(policy.condition, OnQuery) and f'event="{event}"' in policy.condition.query:
+            yield f"({link})"
 
 
 # docs/plans.md

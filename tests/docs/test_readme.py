@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from rtms_simulator.cli import cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 CUT = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>"}
 
@@ -78,7 +79,40 @@ def test_each_make_target_is_there(arguments):
 def test_every_link_to_a_file_leads_somewhere(page):
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()) if not re.match(r"[a-z]+:|#", link)]
     assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
-    assert links or page.name != "README.md"
+    assert links or page.name != "README.md" or page.parent == ROOT
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def in_the_repository(text: str) -> list[str]:
+    """The path and anchor of each link to the repository; the links stand at the end of the text, by name."""
+    url = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    return re.findall(rf"^\[[^\]]+\]: {re.escape(url)}/(?:blob|tree)/main/(\S+)$", text, re.MULTILINE)
+
+
+def test_the_readme_has_absolute_links_which_work_on_a_package_index_too_and_lead_to_files():
+    text = (ROOT / "README.md").read_text()
+    assert re.findall(r"\]\((?!https://)([^)]*)\)", text) == []
+    links = in_the_repository(text)
+    assert len(links) > 15
+    named = set(re.findall(r"^\[([^\]]+)\]: ", text, re.MULTILINE))
+    assert set(re.findall(r"\]\[([^\]]+)\]", text)) <= named
+    assert {name for name in named if f"[{name}]" not in text.replace(f"[{name}]: ", "")} == set()
+    for link in links:
+        path, _, anchor = link.partition("#")
+        assert (ROOT / path).exists(), link
+        assert not anchor or anchor in anchors((ROOT / path).read_text()), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(page):
+    links = re.findall(r"\]\(([^)\s:]*)#([^)\s]+)\)", page.read_text())
+    targets = [(page.parent / path if path else page, anchor) for path, anchor in links if not path or path.endswith(".md")]
+    assert [f"{path.name}#{anchor}" for path, anchor in targets if anchor not in anchors(path.read_text())] == []
 
 
 def test_the_reader_of_shell_blocks_sees_what_it_should():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from rtms_relay.logs import JsonLog
+from rtms_relay.logs import EVENTS, JsonLog
 from tests.infra.deployment import ROOT
 
 SEVERITIES = ("DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT")
@@ -33,29 +34,30 @@ def logged() -> tuple[Logged, ...]:
         tree = ast.parse(path.read_text())
         for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]:
             for call in [node for node in ast.walk(function) if isinstance(node, ast.Call)]:
-                if entry := _entry(call, function):
+                for entry in _entries(call, function):
                     found.append(Logged(f"{path.relative_to(ROOT)}:{call.lineno}", *entry))
     return tuple(dict.fromkeys(found))
 
 
-def _entry(call: ast.Call, function: ast.AST) -> tuple[str, frozenset[str], frozenset[str]] | None:
+def _entries(call: ast.Call, function: ast.AST) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
+    """(event, severities, fields) of each event that this call may log."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     # The edge of both functions logs one line for each answer (routes/http.py): `Done(response, event)`, or the event of a refusal.
-    if name == "Done" and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
-        return str(call.args[1].value), frozenset({"INFO"}), frozenset()
+    if name == "Done" and not any(keyword.arg == "event" for keyword in call.keywords):
+        event = call.args[1] if len(call.args) > 1 else ast.Constant("request")
+        if isinstance(event, ast.Constant):
+            yield str(event.value), frozenset({"INFO"}), frozenset()
     for keyword in call.keywords:
         if keyword.arg == "refused_event" and isinstance(keyword.value, ast.Constant):
-            return str(keyword.value.value), frozenset({"WARNING"}), frozenset()
+            yield str(keyword.value.value), frozenset({"WARNING"}), frozenset()
     if name.strip("_") != "log" or len(call.args) < 2:
-        return None
-    event = call.args[1]
+        return
     severities = _constants(call.args[0], function)
-    if not severities:
-        return None
-    events = _constants(event, function, all_texts=True)
-    if len(events) != 1:
-        return None
-    return next(iter(events)), severities, frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
+    fields = frozenset(keyword.arg for keyword in call.keywords if keyword.arg)
+    events = _constants(call.args[1], function, all_texts=True)
+    for event in events if len(events) == 1 else sorted(events & set(EVENTS)):
+        if severities:
+            yield event, severities, fields
 
 
 def _constants(node: ast.AST, function: ast.AST, *, all_texts: bool = False) -> frozenset[str]:

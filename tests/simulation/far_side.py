@@ -19,6 +19,7 @@ from typing import Any
 
 from rtms_relay.errors import AlreadyArchived, AlreadyExists, RecallUnavailable, Stale, StoreUnavailable
 from rtms_relay.ports import Answer, Archived, Collection, IndexedField, Stored, Write
+from rtms_simulator.recall.http.limits import SlidingWindows
 from tests.simulation.fleet import Fleet
 from tests.simulation.world import Crashed, Ground, Instance, outcome_of, pause, sleep
 
@@ -204,6 +205,8 @@ class RecallModel:
         self.records = True
         self.out_until = 0
         self.out_kind = ""
+        self.creates_a_minute: int | None = None
+        self._creates = SlidingWindows()
 
     async def create(self, body: bytes, idempotency_key: str) -> Answer:
         began = self.ground.now_ms
@@ -283,6 +286,8 @@ class RecallModel:
         return self.out_kind == kind and self.ground.now_ms < self.out_until
 
     def _refusal(self) -> Answer | None:
+        if (wait := self._creates.admit("create", self.creates_a_minute, self.ground.now_ms / 1000)) is not None:
+            return Answer(429, b"", retry_after_s=float(wait))
         if self._out("503") or self.ground.fault("recall 503"):
             return Answer(503, b"<html>busy</html>")
         if self._out("429") or self.ground.fault("recall 429"):

@@ -68,7 +68,7 @@ def cost(row: str, length_s: int, seed: int = 0) -> Cost:
         outage = Outage(part, kind, AROUND_MS, AROUND_MS + length, queue)
         world.at(start + AROUND_MS, lambda outage=outage: place.begin(outage, start + AROUND_MS + length))
     for number in range(STARTS):
-        place.zoom.happen(_start(number, start + number * (2 * AROUND_MS + length) // STARTS))
+        place.zoom.happen(start_event(number, start + number * (2 * AROUND_MS + length) // STARTS))
     place.play(start)
     verdict = judged(place)
     judge_promptness(verdict, world.history)
@@ -83,7 +83,8 @@ def cost(row: str, length_s: int, seed: int = 0) -> Cost:
     return Cost(len(acked), verdict.lost, verdict.promptness.total() - in_time, max(waits, default=0))
 
 
-def _start(number: int, at: int) -> ZoomEvent:
+def start_event(number: int, at: int) -> ZoomEvent:
+    """The start of the stream `number` at `at` (ms); its id is the number in 32 hexadecimal digits."""
     stream, urls = f"{number:032x}", f"wss://rtms-{number}.zoom.us/a"
     payload = {"meeting_uuid": "4444AAAiAAAA/AiAi+iiAii==", "rtms_stream_id": stream, "server_urls": urls}
     body = msgspec.json.encode({"event": "meeting.rtms_started", "event_ts": at, "payload": payload})
