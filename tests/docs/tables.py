@@ -173,7 +173,7 @@ def zoom_switches() -> None:
 
 # docs/events.md
 
-_ZOOM_EVENTS = {
+_ZOOM_EVENTS: Mapping[type, str] = {
     zoom.Started: "hands the stream to Recall",
     zoom.Stopped: "ends the hand-off, looks for the recording; stop reason 8 deletes it",
     zoom.Interrupted: "notes it; with other `server_urls` it is a start",
