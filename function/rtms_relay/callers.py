@@ -45,7 +45,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Gate(Protocol):
-    """Tells who a request is from. Raises `NotAuthentic` where nothing in front of the worker has decided who gets in."""
+    """Says who a request is from. Raises `NotAuthentic` where nothing in front of the worker has decided who gets in."""
 
     async def caller(self, headers: Headers) -> Caller: ...
 

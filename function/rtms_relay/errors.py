@@ -53,7 +53,7 @@ class SettingsError(RelayError):
 
 
 class RequestRefused(RelayError):
-    """The caller is at fault. Nothing was stored and nothing was enqueued. `hint` is for the log: no caller is told of our settings."""
+    """The caller is at fault. Nothing was stored and nothing was enqueued. `hint` is for the log: no caller learns our settings."""
 
     code = "refused"
     status = 400
@@ -123,7 +123,7 @@ class DocumentTooLarge(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """`permanent`: it will not mend itself, such as a missing right or database."""
+    """`permanent`: waiting does not help, as with a missing right or database."""
 
     code = "store_unavailable"
 

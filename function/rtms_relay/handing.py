@@ -1,4 +1,4 @@
-"""Handing one start on to Recall: note it, POST it, try on until it is accepted or its window is over, write down what came of it.
+"""Handing one start on to Recall: note it, POST it, try again until it is accepted or its window is over, record the outcome.
 
 All of that happens in one request. The record is written before each POST and after it; a store that is away is done without.
 """
@@ -276,7 +276,7 @@ class Handing:
     async def _without_store(
         self, start: tasks.Start, handoff: HandOff | None = None, posts: list[tuple[Outcome, int]] | None = None
     ) -> str:
-        """Hand it on with key 0 only, and send what came of it to `facts`. The same rules, on a value instead of a record.
+        """Hand it on with key 0 only, and send the outcome to `facts`. The same rules, on a value instead of a record.
 
         `handoff`: as it was when the store went away. `posts`: what was tried since its record was last written."""
         if handoff is None:
@@ -311,7 +311,7 @@ class Handing:
             self._log("WARNING", "error", where="announce", what=str(error), stream=stream_key(start.stream_id))
 
     async def _send_outcome(self, start: tasks.Start, posts: list[tuple[Outcome, int]]) -> None:
-        """Have what came of it written down later; if not even that can be done, try the record once more."""
+        """Have the outcome recorded later; if not even that works, try the record once more."""
         posted = tuple(
             tasks.Posted(kind=outcome.kind, reason=outcome.reason, status=outcome.status, mdc_id=outcome.mdc_id, at=at)
             for outcome, at in posts[-20:]
@@ -324,7 +324,7 @@ class Handing:
             await self.note_outcome(message)
 
     async def note_outcome(self, message: tasks.OutcomeNote) -> str:
-        """Write down what came of a start that was handed on without the store. Idempotent. Returns the hand-off's state."""
+        """Record the outcome of a start that was handed on without the store. Idempotent. Returns the hand-off's state."""
         start, now = message.start, self._clock.now_ms()
         begun = _begun(start)
         outcomes = [(_outcome_of(post), post.at) for post in message.posts]
@@ -391,7 +391,7 @@ def facts_of(handoff: HandOff) -> Facts:
 
 
 def _start_of(handoff: HandOff, start: tasks.Start | None) -> tasks.Start:
-    """The start that created a hand-off, so that what came of it finds the same key."""
+    """The start that created a hand-off, so that its outcome finds the same key."""
     event = start.event if start is not None else ""
     return tasks.Start(
         event=event,

@@ -31,8 +31,8 @@ EVENTS: Mapping[str, str] = {
     "start_seen": "The worker has a start: copy (home or second).",
     "start_again": "The same servers as an accepted hand-off's came again: running says whether its recording still runs.",
     "home_stalled": "The copy in the second region came first: dispatch at home stalls. ALERT.",
-    "store_away": "The store did not answer in time; the start is handed on without it. ALERT if it cannot mend itself.",
-    "outcome_noted": "What came of a start that was handed on without the store is on record.",
+    "store_away": "The store did not answer in time; the start is handed on without it. ALERT if waiting does not help.",
+    "outcome_noted": "The outcome of a start that was handed on without the store is on record.",
     "not_joined": "Recall accepted a stream and Zoom says that nobody joined: reason, the likely cause. ALERT: that recording is lost.",
     "foreign_recordings": "Recall showed recordings that are not this hand-off's. They are left alone. ALERT.",
     "not_forgotten": "A revoked recording could not be deleted, or was never seen: reason. ALERT, daily.",
@@ -76,7 +76,7 @@ _EXECUTION = re.compile(r"[0-9A-Za-z]{1,36}")
 _SHOWN = "[redacted]"
 
 _IN_MESSAGE = ("name", "state", "outcome", "why", "reason", "what")
-"""The fields that make up a line's `message`, for whoever reads the log rather than queries it."""
+"""The fields that make up a line's `message`, for people who read the log rather than query it."""
 
 MIN_SECRET = 4
 _CUT = 90

@@ -266,6 +266,6 @@ Severity = Literal["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "A
 
 
 class Log(Protocol):
-    """Where use cases tell what they did: one call, one line. Fields are JSON values."""
+    """Where use cases log what they did: one call, one line. Fields are JSON values."""
 
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None: ...

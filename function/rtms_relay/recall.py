@@ -1,7 +1,7 @@
 """Recall.ai's side of the wire, pure: request and response types, what each answer means, webhook verification.
 
 Sources: Recall docs "Meeting Direct Connect for Zoom RTMS", "Errors", "Idempotency", "Media shortcuts", "Authenticating requests
-from Recall.ai". No public schema tells an MDC's answer whole, so reading is tolerant: what is missing or odd counts as absent,
+from Recall.ai". No public schema has the whole answer for an MDC, so reading is tolerant: what is missing or odd counts as absent,
 and nothing is decided on an MDC's own status (its codes are not published), only on `recordings[].status.code`.
 """
 
@@ -52,7 +52,7 @@ LINKS: Mapping[str, tuple[str, str, str]] = {
     "speaker_timeline": ("participant_events", "speaker_timeline_download_url", "json"),
     "participants": ("participant_events", "participants_download_url", "json"),
 }
-"""Name of a download here -> (media shortcut, key of its `data`, file extension unless the shortcut tells a `format`)."""
+"""Name of a download here -> (media shortcut, key of its `data`, file extension unless the shortcut names a `format`)."""
 
 CONTENT_TYPES: Mapping[str, str] = {"mp4": "video/mp4", "mp3": "audio/mpeg", "json": "application/json"}
 
@@ -81,7 +81,7 @@ class View(msgspec.Struct, frozen=True):
 
 
 class RecallEvent(msgspec.Struct, frozen=True):
-    """A webhook of Recall's. `handoff` is the key planted at creation; `code` and `updated_at` tell the new status."""
+    """A webhook of Recall's. `handoff` is the key planted at creation; `code` and `updated_at` are the new status."""
 
     name: str
     recording_id: str | None
@@ -152,7 +152,7 @@ def _without_tags(text: str) -> str:
 
 
 def read_mdc(body: bytes) -> list[View]:
-    """The recordings of an MDC, `[]` if there are none yet. Raises `RecallUnavailable` if the body is no JSON object."""
+    """The recordings of an MDC, `[]` if there are none yet. Raises `RecallUnavailable` if the body is not a JSON object."""
     recordings = _object(body, strict=True).get("recordings")
     return [view for item in recordings if (view := _view(item))] if isinstance(recordings, list) else []
 

@@ -38,7 +38,7 @@ class Retrying:
         self._notices = Notices(clock, log)
 
     async def retry(self, key: str) -> Retry:
-        """What was done, and what came of it within `RETRY_MS`; after that the sweep goes on.
+        """What was done, and its outcome within `RETRY_MS`; after that the sweep goes on.
 
         Raises `BadRequest`, `NotFound`, `StoreError`.
         """

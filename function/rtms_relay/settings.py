@@ -29,7 +29,7 @@ _A_QUEUE = "projects/P/locations/L/queues/Q, or sqlite:///absolute/path"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a process was told. What its role does not read keeps the empty default. Secrets never show in `repr`."""
+    """All settings of a process. What its role does not read keeps the empty default. Secrets never show in `repr`."""
 
     role: Role
     zoom_secret_token: str = field(default="", repr=False)

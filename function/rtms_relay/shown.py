@@ -90,7 +90,7 @@ class HandOffsPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """One POST to Recall: its number, when it ended (null: not on record), and what came of it."""
+    """One POST to Recall: its number, when it ended (null: not on record), and its outcome."""
 
     number: int
     at: int | None

@@ -72,7 +72,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutcomeNote(Message, frozen=True, kw_only=True, tag="outcome"):
-    """What came of a start that was handed on without the store: every POST with key 0, in order."""
+    """The outcome of a start that was handed on without the store: every POST with key 0, in order."""
 
     start: Start
     posts: tuple[Posted, ...]

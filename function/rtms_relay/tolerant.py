@@ -3,7 +3,7 @@
 A signed event is never thrown away because of something that nobody reads. JSON libraries refuse the
 whole text for half a surrogate pair, a byte that is not UTF-8, `NaN` or a number out of range. `decode` keeps what is sound:
 
-* a broken character becomes a lone surrogate, so that `is_sound` can tell an id that holds one;
+* a broken character becomes a lone surrogate, so that `is_sound` can recognise an id that holds one;
 * a number or word that JSON does not have, and what is nested more than `MAX_DEPTH` levels deep, becomes None;
 * a trailing comma and what follows the value are passed over.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 MAX_BYTES = 1_048_576
-"""Only up to this size is broken JSON mended: about a second of work at most. Sound JSON of any size is read."""
+"""Only up to this size is broken JSON repaired: about a second of work at most. Sound JSON of any size is read."""
 
 MAX_DEPTH = 64
 
@@ -33,7 +33,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 class Unusable(msgspec.Struct, frozen=True):
-    """An authentic event of which no use can be made: nothing to do now, and something to tell a person.
+    """An authentic event of which no use can be made: nothing to do now, and something to report to a person.
 
     `name`: the vendor's own event name, "" if it has none. `reason`: one line. `keys`: names of fields, `ids`: values of fields
     that hold ids, both only to find out what it was about; no other content.
@@ -60,7 +60,7 @@ def decode(body: bytes) -> Any:
 
 
 def text(body: bytes) -> str:
-    """UTF-8, with CESU-8 (each half of a surrogate pair on its own) mended, and a lone surrogate for every other odd byte."""
+    """UTF-8, with CESU-8 (each half of a surrogate pair on its own) repaired, and a lone surrogate for every other odd byte."""
     body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         return body.decode()
@@ -83,7 +83,7 @@ def shown(value: str, limit: int) -> str:
 
 
 def unusable(body: bytes, name: str, reason: str) -> Unusable:
-    """What to tell of a body that cannot be used. It is searched as text: it need not be JSON."""
+    """What to report of a body that cannot be used. It is searched as text: it need not be JSON."""
     members = [match.groups() for match in _MEMBER.finditer(text(body[:MAX_BYTES]))]
     keys = dict.fromkeys(key for key, _, _ in members)
     ids = {key: shown(word or number, 200) for key, word, number in members if (word or number) and _ID_LIKE.fullmatch(key)}

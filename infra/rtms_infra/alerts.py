@@ -1,7 +1,7 @@
 """Every alert as data: what is wrong, how bad, what fires it, and the section of docs/runbook.md that says what to do. Pure.
 
 Three kinds of condition. A log line (`OnLine`) notifies each time, needs no counter, and works from the first minute. A PromQL query
-(`OnQuery`) compares counters, and is told not to ask whether they exist yet. A platform metric (`OnMetric`) is always there.
+(`OnQuery`) compares counters, without a check that they exist yet. A platform metric (`OnMetric`) is always there.
 
 Severity: CRITICAL and ERROR page somebody. WARNING is a ticket: whatever an anonymous caller can set off is at most that.
 """
@@ -50,7 +50,7 @@ class OnLine:
     severity: str = ""
     exactly: bool = False
     labels: tuple[str, ...] = ()
-    """Fields of the line that tell one incident from another; each combination notifies by itself."""
+    """Fields of the line that separate one incident from another; each combination notifies by itself."""
 
 
 @dataclass(frozen=True, slots=True)

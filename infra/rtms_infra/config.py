@@ -115,7 +115,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Who is told, and when. `existing`: channels that somebody else made."""
+    """Who is notified, and when. `existing`: channels that somebody else made."""
 
     emails: tuple[str, ...]
     topics: tuple[str, ...]

@@ -16,7 +16,7 @@ ISSUER = "https://token.actions.githubusercontent.com"
 class Deploys(pulumi.ComponentResource):
     """An identity that a workflow of one repository, on one ref, may use to redeploy the functions' code.
 
-    It cannot grant rights or change secrets by itself. The code that it deploys runs as the webhook and the worker, so whoever can push to
+    It cannot grant rights or change secrets by itself. The code that it deploys runs as the webhook and the worker, so all who can push to
     that ref can read whatever those two can: both functions' secrets, the records, the archive (docs/upgrade.md).
 
     Creates:

@@ -85,7 +85,7 @@ class Source(pulumi.ComponentResource):
 def address(place: Place, role: str, bucket: storage.Bucket) -> pulumi.Output[str]:
     """The function's URL, known before it exists: Cloud Run's deterministic form, `https://SERVICE-PROJECTNUMBER.REGION.run.app`.
 
-    The worker is told its own URL through this (it enqueues tasks for itself). The project's number is an output of any bucket,
+    The worker learns its own URL through this (it enqueues tasks for itself). The project's number is an output of any bucket,
     which spares a look-up that the deploying identity might not be allowed.
     """
     return pulumi.Output.concat(f"https://{place.name}-{role}-", bucket.project_number.apply(int).apply(str), f".{place.region}.run.app")

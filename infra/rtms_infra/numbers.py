@@ -45,7 +45,7 @@ QUEUES: dict[QueueKind, QueueNumbers] = {
     # A start can be joined for 60 seconds: nothing here may wait. Recall's limit of creates is kept by its own 429 and Retry-After,
     # inside the request; a rate of 1 a second here would hold 50 simultaneous starts for 50 seconds.
     "handoffs": QueueNumbers("handoffs", 2, 100, 0.2, 1, 10, 4),
-    # Ends, interruptions and what came of hand-offs: short requests that write one or two documents.
+    # Ends, interruptions and outcomes of hand-offs: short requests that write one or two documents.
     "facts": QueueNumbers("facts", 1, 100, 0.15, 1, 300, 8),
     # Looks at Recall: below its documented 300 retrievals a minute.
     "retrievals": QueueNumbers("retrievals", 1, 0, 0.3, 1, 300, 8),

@@ -15,7 +15,7 @@ from rtms_infra.numbers import NO_DURATION, PROBE_CRON, QUEUES, SWEEP_CRON, SWEE
 from rtms_infra.protection import deletion_policy, settled
 
 PRODUCERS = ("webhook", "worker")
-"""Who adds tasks. The webhook: all of them. The worker: what came of a hand-off, looks, and the daily probe of every queue."""
+"""Who adds tasks. The webhook: all of them. The worker: outcomes of hand-offs, looks, and the daily probe of every queue."""
 
 
 class Queues(pulumi.ComponentResource):

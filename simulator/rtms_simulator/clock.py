@@ -33,7 +33,7 @@ _HANDS = f"`rate` (a number from 0 to {FASTEST:,}) and/or `advance` (seconds, a 
 
 
 def _checked(value: Any, most: int) -> float:
-    """A number that a hand of the clock can take. Raises ValueError; infinity, NaN and true are none."""
+    """Checks a rate or a step. Raises ValueError, also for infinity, NaN and True."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
         raise ValueError(f"a clock takes {_HANDS}, found {value!r:.100}")
     return float(value)
@@ -43,7 +43,7 @@ def _checked(value: Any, most: int) -> float:
 class Clock:
     """A clock that runs at `rate` times real time from `epoch` on; `rate` 0 is frozen.
 
-    `advance` moves it at once and wakes whoever was waiting for a moment that has now passed. All use is from one event loop.
+    `advance` moves it at once and ends every wait whose moment has now passed. All use is from one event loop.
     """
 
     epoch: float | None = None
@@ -137,7 +137,7 @@ class Clock:
         waited_for |= self._calls
 
     def advance(self, seconds: float) -> float:
-        """Jump forward and wake whoever's moment has come. Returns the new time.
+        """Jump forward and end every wait whose moment has come. Returns the new time.
 
         Raises ValueError for a step that is negative, beyond a century, or beyond the year 9998.
         """
@@ -177,7 +177,7 @@ class Clock:
         self.set_rate(0.0)
 
     def to_real_time(self) -> None:
-        """Show real time again and run at its rate. Whoever sleeps sleeps on for as long as was left, on whichever side of now."""
+        """Show real time again and run at its rate. Pending sleeps keep their remaining duration."""
         before = self.now()
         self._base, self._mono, self.rate = time.time(), time.monotonic(), 1.0
         moved = self._base - before

@@ -15,7 +15,7 @@
     |   `-- MediaParameterError         media parameters that Zoom refuses, with the status code of its answer
     |-- RequestRefusedError             a fake or the control plane refuses a request
     |   |-- ControlRefusedError         the control plane: HTTP `status`, `error` as the code of the answer
-    |   |-- UnsupportedMediaTypeError   Recall: the content type is none that it reads
+    |   |-- UnsupportedMediaTypeError   Recall: it does not read this content type
     |   |-- UnreadableBodyError         Recall: the bytes are not what the content type says
     |   `-- TaskRefusedError            Cloud Tasks: the gRPC call fails with `status`
     |-- TokenServiceError               the token service of a webhook endpoint gave no token
@@ -186,7 +186,7 @@ class ControlRefusedError(RequestRefusedError):
 
 
 class UnsupportedMediaTypeError(RequestRefusedError):
-    """The content type is none that Recall reads. `str()` is the type."""
+    """Recall does not read this content type. `str()` is the type."""
 
     code = "unsupported_media_type"
 

@@ -213,7 +213,7 @@ def _parsed(version: str, stale: str) -> tuple[int, Any]:
         raise Stale(stale)
     try:
         return int(parts[1]), DatetimeWithNanoseconds.from_rfc3339(parts[2])
-    except ValueError:  # a month 13 has the form of a time and is none
+    except ValueError:  # a month 13 has the form of a time, but is not one
         raise Stale(stale) from None
 
 

@@ -43,7 +43,7 @@ _KIND = FileKind(name="queue", format=1, application_id=0x72746D71, schema=_SCHE
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One task in the file. `due_at`: when it is dispatched at the earliest, ms. `failures`: how often it was dispatched in vain."""
+    """One task in the file. `due_at`: when it is dispatched at the earliest, ms. `failures`: how often its dispatch failed."""
 
     id: int
     queue: str

@@ -95,7 +95,7 @@ class SqliteFile:
             self._waiting.clear()
             work = loop.run_in_executor(self._thread, self._transact, batch)
             await asyncio.wait({work})
-            bug = work.exception()  # each caller is told, and the next batch is still served
+            bug = work.exception()  # each caller gets the error, and the next batch is still served
             outcomes = work.result() if bug is None else [bug] * len(batch)
             for call, outcome in zip(batch, outcomes, strict=True):
                 if call.answer.done():
@@ -175,7 +175,7 @@ class SqliteFile:
             self._connection = None
 
     def _disconnect_if_file(self) -> None:
-        """After an error a file is opened afresh: it may have been moved or mended. Memory would be lost."""
+        """After an error a file is opened afresh: it may have been moved or repaired. Memory would be lost."""
         if self._path != ":memory:":
             self._disconnect()
 
@@ -190,7 +190,7 @@ class SqliteFile:
 
 
 def _outcome(call: _Call, connection: sqlite3.Connection) -> Any:
-    if call.answer.done():  # given up while the file was locked: what its caller was told has failed should not still happen
+    if call.answer.done():  # given up while the file was locked: its caller was told that it failed, so it must not happen any more
         return None
     try:
         return call.run(connection)

@@ -13,7 +13,7 @@ import msgspec
 from rtms_relay import budgets
 
 Kind = Literal["accepted", "made_nothing", "in_doubt", "refused"]
-"""accepted: an MDC exists. made_nothing: certainly none came of it, try again. in_doubt: one may have been made, try again.
+"""accepted: an MDC exists. made_nothing: certainly no MDC was made, try again. in_doubt: one may have been made, try again.
 refused: final, since every repetition meets the same."""
 
 Pause = Literal["none", "backoff", "refused", "busy", "in_flight"]

@@ -44,7 +44,7 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
 
 TRIGGERS: Mapping[Trigger, str] = {
     "accepted": "Recall answered 2xx with an id, or a recording of this hand-off was seen",
-    "refused": "Recall answered what no repetition mends, or the server is not allowed",
+    "refused": "Recall refused it for good, or the server is not allowed",
     "newer_start": "the same stream started on other servers, or once more, at a later event_ts",
     "stopped": "the stream ended, or was revoked, before it was handed on",
     "window_past": "the connect window passed without an answer",

@@ -42,7 +42,7 @@ def first_edition_key(stream_id: str, server_urls: str) -> str:
 
 
 def idempotency_key(handoff: str, number: int) -> str:
-    """The Idempotency-Key number `number` (from 0) of a hand-off: 32 hex digits. Whoever knows the hand-off knows the key."""
+    """The Idempotency-Key number `number` (from 0) of a hand-off: 32 hex digits. Everything that knows the hand-off can compute the key."""
     return hashlib.sha256(f"{handoff}:{number}".encode()).hexdigest()[:32]
 
 

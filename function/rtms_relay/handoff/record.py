@@ -220,7 +220,7 @@ def buried(handoff: HandOff) -> HandOff:
 
 
 def after_posts(handoff: HandOff, outcomes: Iterable[tuple[Outcome, int]], now: int, rules: Rules) -> HandOff:
-    """What came of POSTs with key 0 while the store was away: (outcome, when). They are over, so nothing is tried again for them.
+    """The outcomes of POSTs with key 0 while the store was away: (outcome, when). They are over, so nothing is tried again for them.
 
     No outcome at all: a worker is about to begin such a POST, or has crashed at it.
     """

@@ -50,7 +50,7 @@ LOSSES: frozenset[State] = frozenset({"none_made", "failed", "partial"})
 
 SEEN_LIMIT = 50
 FINAL: Mapping[str, int] = {"done": 1, "failed": 1, "deleted": 2}
-"""Statuses of Recall's that do not change any more, but for a deletion."""
+"""Statuses of Recall's that do not change any more, except by a deletion."""
 
 
 class ArchivedArtifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ def announced(retrieval: Retrieval, message: str, recording_id: str | None, now:
 def after_look(retrieval: Retrieval, views: Iterable[Recording], mdc_status: str, now: int, rules: Rules) -> Retrieval:
     """Everything that Recall has was read: recordings merged, and the next look set. `judge` says whether it is over."""
     retrieval = replace(retrieval, recordings=merged(retrieval.recordings, views), mdc_status=mdc_status or retrieval.mdc_status)
-    # Another look may have ended the retrieval meanwhile: then there is none to come.
+    # Another look may have ended the retrieval meanwhile: then no further look is due.
     return look_later(retrieval, now, None, rules) if retrieval.state == "awaiting" else retrieval
 
 

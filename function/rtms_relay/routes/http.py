@@ -19,7 +19,7 @@ MAX_BODY = 1_048_576
 """1 MiB. Zoom's and Recall's webhooks are a few kilobytes, tasks less."""
 
 BODY_BUDGET_S = 10.0
-"""How long a body may take to arrive. Vendors and queue send theirs at once; whoever drips it holds no connection for long."""
+"""How long a body may take to arrive. Vendors and queue send theirs at once; a sender that drips it cannot hold a connection for long."""
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Surface:
             return refusal(error)
         except ClientDisconnect:
             return Response(status_code=499)
-        except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it is, answer 500 and tell it, without a traceback to the caller
+        except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it is, answer 500 and log it, without a traceback to the caller
             self._log("ERROR", "error", where=path[:200], what=_describe(error), status=500, ms=int(self._clock.monotonic_ms()) - began)
             return refusal(RelayError("an unexpected error; see the log"))
         if done.event is not None:

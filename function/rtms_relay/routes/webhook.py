@@ -50,7 +50,7 @@ class WebhookRoutes:
         try:
             reply = await self._intake.receive(header_pairs(request), body)
         except NotAuthentic as error:
-            # The event's name is not to be trusted here, but whoever watches for a failing validation wants to know.
+            # The event's name is not to be trusted here, but an operator wants to know that a validation fails.
             if b"endpoint.url_validation" in body[:4096]:
                 self._log("ERROR", "challenge_refused", reason=str(error))
             raise
@@ -73,5 +73,5 @@ class WebhookRoutes:
 
 
 def _signed(request: Request) -> dict[str, Any]:
-    """Whether the request claims to be Zoom's: what tells a wrong Secret Token from the noise of scanners."""
+    """Whether the request claims to be Zoom's: this separates a wrong Secret Token from the noise of scanners."""
     return {"signed": "x-zm-signature" in request.headers}

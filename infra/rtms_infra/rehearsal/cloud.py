@@ -148,7 +148,7 @@ class Cloud:
         self.grants.add(grant)
 
     def take(self, grant: Grant) -> None:
-        """Remove a member from a policy, whoever else declared it."""
+        """Remove a member from a policy, also if somebody else declared it."""
         if grant in self.grants:
             self._lost.add(grant)
         self.grants.discard(grant)

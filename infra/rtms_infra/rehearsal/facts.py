@@ -33,7 +33,7 @@ class Facts:
     """One resource type.
 
     `id`: the template of its name at Google, from its arguments; `{number}` is counted up by Google, so that two never clash.
-    `grant_on`: for a grant, the argument that names what it is on; a grant is a member of a policy, shared with whoever declares the same.
+    `grant_on`: for a grant, the argument that names what it is on; a grant is a member of a policy, shared with all that declare the same.
     `replaces`: arguments (dotted, without list indices) whose change replaces; one covers everything below it. `auto_named`: the argument
     which, when the program gives it, makes the bridge delete before it creates. `old_first`: the bridge always does.
     `if_exists`: what a creation finds when the name is taken. `deletion_policy`: the provider's default.

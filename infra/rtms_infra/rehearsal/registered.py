@@ -1,7 +1,7 @@
 """What the program registered, as types: the resources that have a meaning on this machine, and a list of those that have none.
 
 One Struct for each resource type with a meaning, in Pulumi's spelling, read from the registered inputs. `MEANINGS` says what each of them
-is here; `WITHOUT` says why others are nothing here. A type in neither of them is reported, never ignored in silence.
+is here; `WITHOUT` says why others are nothing here. A type in neither of them is reported, never ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `up` and `demo` share: the options that say what to start, and how its troubles are told."""
+"""What `up` and `demo` share: the options that say what to start, and how failures at the start are explained."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def explained() -> Generator[None]:
     try:
         yield
     except PortTakenError as error:
-        raise BadInput(str(error), "leave the port out for a free one, name another, or end whoever listens there.") from None
+        raise BadInput(str(error), "leave the port out for a free one, name another, or end the program that listens there.") from None
     except ChildEndedError as error:
         ends = (error, *error.also)
         said = "\n".join(_merged([(end.name, line) for end in ends for line in end.lines[-20:]]))

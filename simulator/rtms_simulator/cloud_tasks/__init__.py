@@ -63,7 +63,7 @@ class CloudTasks:
     `queues` are made at start: full names, each with its numbers; names alone get Cloud Tasks' defaults (or `retry` and `limits`).
     `kit.deployed.local_queues()` has the deployed ones. `transport` replaces the network to the workers, e.g. by
     `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. `run_secrets`: see `HttpSender`.
-    `on_attempt(full name of the task, attempt)` hears of each attempt that has ended.
+    `on_attempt(full name of the task, attempt)` is called after each attempt.
     Everything belongs to the loop of `start`.
     """
 

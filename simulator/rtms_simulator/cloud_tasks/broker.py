@@ -111,7 +111,7 @@ class Broker:
         history: int,
         on_attempt: Callable[[str, Attempt], None] = lambda _task, _attempt: None,
     ) -> None:
-        """`on_attempt(full name of the task, attempt)` hears of each attempt that has ended."""
+        """`on_attempt(full name of the task, attempt)` is called after each attempt."""
         self._clock = clock
         self._on_attempt = on_attempt
         self._sender = sender

@@ -1,4 +1,4 @@
-"""One attempt: the HTTP request that Cloud Tasks sends, and what came of it."""
+"""One attempt: the HTTP request that Cloud Tasks sends, and its outcome."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt. `retry_after_s` is the answer's Retry-After, if it was in seconds."""
+    """The outcome of an attempt. `retry_after_s` is the answer's Retry-After, if it was in seconds."""
 
     status: int | None
     failure: str | None = None

@@ -19,7 +19,7 @@ _DEADLINE_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the job: when it was due (seconds since the epoch) and what came of it."""
+    """One run of the job: when it was due (seconds since the epoch) and its outcome."""
 
     scheduled_at: float
     status: int | None

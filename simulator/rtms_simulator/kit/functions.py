@@ -51,7 +51,7 @@ def source() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What both functions are told, in the service's own words."""
+    """The settings of both functions, by the service's own names."""
 
     client_id: str
     client_secret: str
@@ -98,7 +98,7 @@ class Wiring:
 
 
 class Wired(Protocol):
-    """Says what a role is told."""
+    """Gives the environment of a role."""
 
     def environment(self, role: str, worker_url: str, inherited: Mapping[str, str]) -> dict[str, str]: ...
 
@@ -129,7 +129,7 @@ class Function:
             raise error
 
     async def start_one(self, role: str) -> None:
-        """Start one role, or start it anew after its end."""
+        """Start one role, or start it again after its end."""
         self._watched.discard(role)
         if role in self.children:
             await self.children[role].stop()

@@ -153,7 +153,7 @@ class Stack:
         """Raises PortTakenError, ChildEndedError (a function refused its settings, or crashed), StateUnusableError or TimeoutError."""
         plan, own, ports = self.plan, self.secrets, self.plan.ports
         for part in fields(ports):
-            # Whoever asks for a taken port hears it before anything has been started.
+            # A taken port is reported before anything has been started.
             Port(f"the {part.name} server", number=getattr(ports, part.name)).release()
         plan.directory.mkdir(parents=True, exist_ok=True)
         if plan.function:

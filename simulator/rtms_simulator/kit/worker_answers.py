@@ -116,7 +116,7 @@ class HandOffList(WorkerAnswer, frozen=True, kw_only=True):
 
 
 class HandOffTry(WorkerAnswer, frozen=True, kw_only=True):
-    """One POST to Recall: its number, when it ended (null: not on record), and what came of it."""
+    """One POST to Recall: its number, when it ended (null: not on record), and its outcome."""
 
     number: int
     at: int | None

@@ -96,7 +96,7 @@ class Recordings:
         try:
             async with self._links.stream("GET", link, headers=headers) as answer:
                 if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-                    # Nothing is missing, or the file is another one now: begin anew rather than guess which.
+                    # Nothing is missing, or the file is another one now: begin again from the start rather than guess which.
                     part.unlink()
                     return await self._download(key, artifact, target, on_progress, named=named)
                 if answer.status_code == httpx.codes.OK:

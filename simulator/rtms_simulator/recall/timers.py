@@ -1,4 +1,4 @@
-"""Things to be done at a moment of the clock, done in the order of their moments, exactly once.
+"""A queue of timers: each call runs once, in the order of the times at which they are due.
 
 Due things are done when the clock wakes their task, or earlier by `settle`, which every request calls first: so a request
 never sees a state that the clock has already passed.

@@ -43,7 +43,7 @@ class Person:
     """Somebody in the meeting. `user_id` is below 2**31; `channel_id` is the contact center's name of a party's audio.
 
     `contact_id` to `division_id` are the contact center's (`participant_info`). `invited`: on the meeting's invite list, which Zoom asks
-    of whoever starts RTMS over its REST API.
+    of the person who starts RTMS over its REST API.
     """
 
     user_id: int

@@ -116,7 +116,7 @@ class Scenario:
         return self._spans("share_start", ("share_stop", "leave", "eject"), alone=True)
 
     def speakers(self) -> tuple[tuple[int, Person], ...]:
-        """The active speaker's timeline: (ms, who) at each change. Whoever began last is the active one."""
+        """The active speaker's timeline: (ms, who) at each change. The person who began last is the active one."""
         changes: list[tuple[int, Person]] = []
         for utterance in self.utterances():
             if not changes or changes[-1][1] is not utterance.who:

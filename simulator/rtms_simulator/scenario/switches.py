@@ -1,6 +1,6 @@
 """The switches that a scenario sets: values of the fakes' switches by name, `{"zoom.close_code": 1001}`.
 
-What switches there are is known to the fakes, which read scenarios; so their names and values are checked by whoever plays one
+What switches there are is known to the fakes, which read scenarios; so their names and values are checked by the code that plays one
 (`rtms_simulator.kit.scenarios`), and only the form here.
 """
 

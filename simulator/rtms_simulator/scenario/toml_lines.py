@@ -1,4 +1,4 @@
-"""On which line each key of a TOML document stands, which the standard library's reader does not tell.
+"""On which line each key of a TOML document stands, which the standard library's reader does not say.
 
 The document is read with `tomllib` first, so this scanner may take its syntax for granted and only has to keep count.
 """

@@ -21,7 +21,7 @@ _KEY_FILE = "ca-key.pem"
 
 
 class CertificateAuthority:
-    """Kept in `directory`, which is made if it is missing: a client that was told to trust it trusts the next run as well.
+    """Kept in `directory`, which is made if it is missing: a client that trusts it once trusts the next run as well.
 
     `ca_file`: the authority alone (PEM), for clients that add it to what they trust. `bundle_file`: the authority together with the
     public ones that this machine has in a file, for clients that take a file instead of their own. The private key stays in a file that

@@ -1,4 +1,4 @@
-"""Run a program that does not outlive whoever started it: `python lifeline.py PARENT_PID PROGRAM ARG...`
+"""Run a program that does not outlive the process that started it: `python lifeline.py PARENT_PID PROGRAM ARG...`
 
 Linux tells a process of its parent's death if it has asked to be told, so a child that runs behind this file gets SIGTERM even
 when its parent was killed with SIGKILL and could clean up nothing. Elsewhere it only runs the program. A script of its own

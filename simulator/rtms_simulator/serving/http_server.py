@@ -15,7 +15,7 @@ from rtms_simulator.serving.processes import Port
 
 
 class _Guest(uvicorn.Server):
-    """uvicorn takes SIGINT and SIGTERM for itself; here they belong to whoever runs the loop."""
+    """uvicorn takes SIGINT and SIGTERM for itself; here they belong to the owner of the loop."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

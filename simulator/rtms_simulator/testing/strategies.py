@@ -161,7 +161,7 @@ def events() -> st.SearchStrategy[WebhookEvent]:
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[WebhookEvent]:
-    """What Zoom tells of one stream, in order: it starts, may be interrupted and move to other servers, and stops. Times grow."""
+    """Zoom's events of one stream, in order: it starts, may be interrupted and move to other servers, and stops. Times grow."""
     product, who = draw(products()), draw(ids())
     at = draw(_times())
     story = [zoom.started(product, who, draw(server_urls()), at)]

@@ -79,7 +79,7 @@ def show(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click 
 @of_receiver
 @as_json_option
 def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file: Path, as_json: bool) -> None:
-    """Send a delivery again: the same body, signed anew.
+    """Send a delivery again: the same body with a fresh signature.
 
     ID is one of the running `up`; Recall's keep their id, as in a retry. FILE is what `events show ID --json` printed of one of Zoom's, on
     whatever day, and goes to --webhook or to the running `up`'s. Or it is the story of a simulation that broke a promise: then all its
@@ -126,7 +126,7 @@ def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         problem = f"{file} is neither what `rtmskit events show ID --json` prints of a delivery of Zoom's, nor a story"
         raise BadInput(problem, "write one with `rtmskit events show ID --json > FILE`.") from None
-    # As it was told long ago, every start in it would be too late to be joined.
+    # Every start in it would be too late to be joined.
     later = Clock().now_ms() - min((event.event_ts for event in story), default=0)
     moved = [dataclasses.replace(event, event_ts=event.event_ts + later) for event in story]
     return {"requests": [_sent(event, body(event), url, secret) for event in moved]}

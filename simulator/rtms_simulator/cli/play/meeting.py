@@ -79,7 +79,7 @@ def play(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Play one scripted meeting from beginning to end: signed webhooks, then RTMS for whoever joins.
+    """Play one scripted meeting from beginning to end: signed webhooks, then RTMS for each client that joins.
 
     SCENARIO is a built-in name (`rtmskit scenarios list`) or a TOML file. Without --webhook it takes place in the running `up`; with it,
     fakes of its own are started. Exit code 0 means that every stream was joined.
@@ -127,7 +127,7 @@ def _request(scenario: str, given: Mapping[str, Any]) -> PlayRequest:
 
 
 def _loaded(scenario: str) -> Scenario:
-    """The scenario, read here: a mistake in it is told before anything is sent. Raises BadInput."""
+    """The scenario, read here: a mistake in it is reported before anything is sent. Raises BadInput."""
     from rtms_simulator.errors import ScenarioError
     from rtms_simulator.kit.scenarios import load_playable
 

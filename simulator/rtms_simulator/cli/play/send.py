@@ -120,7 +120,7 @@ def _instead(name: str, known: tuple[str, ...]) -> str:
 async def deliver(
     event: WebhookEvent, url: str, secret: str, body: bytes | None = None, faults: Sequence[str] = (), dry_run: bool = False
 ) -> Delivery:
-    """One attempt at an event, or at `body` in its place, without the retries. Raises BadInput for a fault that is none."""
+    """One attempt at an event, or at `body` in its place, without the retries. Raises BadInput for a fault that does not exist."""
     from random import Random
 
     import httpx

@@ -38,7 +38,7 @@ BY_STATE: Mapping[str, Meaning] = {
     ),
     "failed": Meaning(
         "Recall refused it for good, or its servers may not be given a signature: this stream is not recorded.",
-        f"Mend the cause that the reason names; within the window `rtmskit handoffs retry ID` tries again. {RESTART}",
+        f"Fix the cause that the reason names; within the window `rtmskit handoffs retry ID` tries again. {RESTART}",
         "state-failed",
     ),
     "expired": Meaning(
@@ -82,7 +82,7 @@ BY_RECORDING: Mapping[str, Meaning] = {
 
 NOT_JOINED = Meaning(
     "Recall accepted the stream, and Zoom says that nobody joined it: there is no recording, or only its beginning.",
-    f"Mend the cause that Zoom's stop reason names. {RESTART}",
+    f"Fix the cause that Zoom's stop reason names. {RESTART}",
     "not-joined",
 )
 

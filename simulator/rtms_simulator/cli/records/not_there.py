@@ -70,7 +70,7 @@ def explained(asked: AskedWorker, text: str, stream: StreamFacts | None, tasks: 
         yield "The webhook acked it, and the worker does not have it yet:"
         for task in tasks:
             due = datetime.fromtimestamp(task.due_at / 1000, UTC).strftime("%H:%M:%S UTC")
-            tried = f", {task.attempts} attempts in vain ({task.trouble})" if task.attempts else ""
+            tried = f", {task.attempts} failed attempts ({task.trouble})" if task.attempts else ""
             yield f"  a task waits in the queue {task.queue}, due {due}{tried}"
         yield "A queue repeats a task until the worker takes it; a start can be joined for 60 s."
     elif tasks is not None:

@@ -1,4 +1,4 @@
-"""Cloud Run's door before one service: ingress, `run.invoker`, audience, the token without its signature, instances, time-out.
+"""Cloud Run's front end before one service: ingress, `run.invoker`, audience, the token without its signature, instances, time-out.
 
 Sources: Cloud Run docs, "Restrict ingress" (internal: Cloud Tasks and Cloud Scheduler of the project; others get 404), "Authenticating
 service-to-service" (the preferred header; the signature is replaced before the service sees the token), "Maximum concurrent requests".
@@ -33,7 +33,7 @@ Headers = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the door, or the service behind it, answers. `reached`: the service saw the request."""
+    """What the front end, or the service behind it, answers. `reached`: the service saw the request."""
 
     status: int
     body: bytes = b""
@@ -74,7 +74,7 @@ class Front:
         await self._client.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The door to the internet, as an ASGI app."""
+        """The front end, as an ASGI app."""
         request = Request(scope, receive)
         target = scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]

@@ -1,4 +1,4 @@
-"""`rtmskit ca`: the certificate authority of this folder, and how each client is told to trust it."""
+"""`rtmskit ca`: the certificate authority of this folder, and how to make each client trust it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_FOLDER = Path(".rtmskit")
 
 
 class Trust(NamedTuple):
-    """How one kind of client is told to trust an authority. `how` has `{ca}` for its file, `{bundle}` for it with the public ones."""
+    """How to make one kind of client trust an authority. `how` has `{ca}` for its file, `{bundle}` for it with the public ones."""
 
     client: str
     how: str
@@ -77,7 +77,7 @@ def path(directory: Path, as_json: bool) -> None:
 @_DIRECTORY
 @as_json_option
 def help_(directory: Path, as_json: bool) -> None:
-    """Say how each client is told to trust it: the variable, or the command."""
+    """Say how to make each client trust it: the variable, or the command."""
     from rtms_simulator.serving.authority import CertificateAuthority
 
     authority = CertificateAuthority.of_folder(directory)

@@ -215,7 +215,7 @@ def _refused(check: str, reply: Reply, what: str) -> Finding:
 
 
 async def _oracle(patient: Patient) -> Finding:
-    """A token that is itself a signed text: whoever gets it hashed can sign any event."""
+    """A token that is itself a signed text: who gets it hashed can sign any event."""
     forged = f"v0:{int(patient.now_ms() / 1000)}:{{}}"
     reply = await patient.send(body(url_validation(forged, patient.now_ms())), secret=None)
     if judge_validation(patient.secret_token, forged, reply.status, reply.content).ok:

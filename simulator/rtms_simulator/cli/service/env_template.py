@@ -35,7 +35,7 @@ NGROK_AUTHTOKEN=
 NGROK_DOMAIN=
 """
 LOCAL = """
-# The stand-ins of the running `rtmskit up`.
+# The fakes of the running `rtmskit up`.
 RECALL_BASE_URL={base_url}
 ZOOM_SERVER_HOSTS=localhost,127.0.0.1
 """

@@ -33,7 +33,7 @@ def words(row: HandOffRow) -> str:
 
 
 class LiveView:
-    """Looks at the worker's list, and tells of what has changed."""
+    """Looks at the worker's list, and reports what has changed."""
 
     def __init__(self, service: LocalService, tell: Callable[..., Any]) -> None:
         self._service = service

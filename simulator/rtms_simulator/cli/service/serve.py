@@ -116,7 +116,7 @@ def _environment(env_file: Path | None) -> Mapping[str, str]:
     try:
         named = read_env_file(env_file or ENV_FILE)
     except EnvFileError as error:
-        raise BadInput(str(error), "mend it; `rtmskit serve --init` writes a template.") from None
+        raise BadInput(str(error), "correct it; `rtmskit serve --init` writes a template.") from None
     return {**named, **{name: value for name, value in os.environ.items() if value}}
 
 

@@ -1,4 +1,4 @@
-"""What Recall was asked and what came of it, and the tasks of Cloud Tasks."""
+"""The requests to Recall with their answers, and the tasks of Cloud Tasks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The process of a tunnel through ngrok: ``python -m rtms_simulator.kit.serve.ngrok_tunnel PORT [DOMAIN]``.
 
-A process of its own, so that its end can be seen and mended. It prints ``url https://...`` when the tunnel is there, and ends when it
-is not. The token stands in NGROK_AUTHTOKEN (ngrok docs, "ngrok Python SDK").
+A process of its own, so that its end can be seen and it can be started again. It prints ``url https://...`` when the tunnel is there, and
+ends when it is not. The token stands in NGROK_AUTHTOKEN (ngrok docs, "ngrok Python SDK").
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     options = {"authtoken": token, **({"domain": domain[0]} if domain else {})}
     try:
         listener = forward(f"127.0.0.1:{port}", **options)
-    except Exception as error:  # noqa: BLE001 - whatever ngrok raises is told in one line, without the token
+    except Exception as error:  # noqa: BLE001 - whatever ngrok raises is reported in one line, without the token
         _end(f"ngrok: {' '.join(str(error).replace(token, '[token]').split())}", 1)
     sys.stdout.write(f"url {listener.url()}\n")
     sys.stdout.flush()

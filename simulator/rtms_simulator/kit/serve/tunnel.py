@@ -1,6 +1,6 @@
 """How Zoom reaches a service on this machine: a tunnel that is started and kept here, or an address that somebody else keeps.
 
-Both tell what happens to them as `TunnelNote`; neither ends the service.
+Both report what happens to them as `TunnelNote`; neither ends the service.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class NgrokTunnel:
 
 
 class WatchedAddress:
-    """A public address: whether this service answers there. Tells of each change, and of nothing else."""
+    """A public address: whether this service answers there. Reports each change, and nothing else."""
 
     def __init__(self, url: Callable[[], str], clock: Clock, *, every_s: float = WATCH_EVERY_S) -> None:
         self._url = url

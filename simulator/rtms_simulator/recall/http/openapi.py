@@ -222,7 +222,7 @@ def _labelled_response(status: str, response: Mapping[str, Any]) -> dict[str, An
 
 
 def _parameter(filter_: Filter) -> dict[str, Any]:
-    """A filter; an empty one is as good as none."""
+    """A filter; an empty one counts as absent."""
     schema: dict[str, Any] = dict(_S)
     if filter_.format in ("uuid", "date-time"):
         schema = {"anyOf": [{**_S, "format": filter_.format}, {**_S, "maxLength": 0}]}

@@ -36,7 +36,7 @@ def _uuid_problem(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One query parameter of a list. `problem` gives the 400 sentence for a value that is none."""
+    """One query parameter of a list. `problem` gives the 400 sentence for a value that is not allowed."""
 
     name: str
     format: Literal["uuid", "date-time", "choice", "cursor"]

@@ -70,7 +70,7 @@ def parse_target(target: str, own_host: str) -> Target | ProxyRefusal:
 
 
 def host_and_port(authority: str) -> tuple[str, int | None]:
-    """`[::1]:80` -> `::1`, 80. A port that is none is -1."""
+    """`[::1]:80` -> `::1`, 80. A port that is not a number is -1."""
     host, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         return authority.strip("[]").lower(), None

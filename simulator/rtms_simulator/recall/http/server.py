@@ -24,7 +24,7 @@ class ApiServer:
 
     def __init__(self, app: ASGIApp, connections: Connections, *, host: str, port: int, authority: CertificateAuthority | None) -> None:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            # uvicorn takes a bound method for an application of the older kind.
+            # uvicorn treats a bound method as an ASGI 2 application.
             await app(scope, receive, send)
 
         self._app = serve

@@ -54,7 +54,7 @@ class LivePictures:
         self._report_until(kind, source, moment_ms)
 
     def remove(self, kind: Kind, user_id: int | None, moment_ms: int) -> None:
-        """A camera or share went off; None: whoever shared."""
+        """A camera or share went off; None: the person who shared."""
         for key in [key for key in self._sources if key[0] == kind and user_id in (None, key[1])]:
             source = self._sources.pop(key)
             self._report_until(kind, source, min(moment_ms - 1, source.since_ms + HOLD_MS[kind]))

@@ -284,7 +284,7 @@ class OpenRecording:
         for kind, output in self._events.outputs.items():
             artifacts[kind] = _artifact(kind, "json", output, self._events.sub_code)
         if self._config.meeting_metadata:
-            # RTMS says no title. Which product's uuid it is cannot be told from a stream, so it is reported as the meeting's.
+            # RTMS says no title. A stream does not say which product's uuid it is, so it is reported as the meeting's.
             meta = {"title": None, "zoom": {"meeting_uuid": self._request.meeting_uuid}}
             artifacts["meeting_metadata"] = ArtifactFile("meeting_metadata", None, "json", meta=meta)
         return artifacts

@@ -80,7 +80,7 @@ class ParticipantEvents:
         return self._speaker is not None and self._speaker[0].id == who.id
 
     def close(self, end_ms: int) -> None:
-        """The recording ends, and with it whoever is speaking; complete the files."""
+        """The recording ends, and with it every speech that still goes on; complete the files."""
         self._end_turn(end_ms)
         for place, person in enumerate(self._roster.people()):
             self._write("participants", place, person.as_json())

@@ -20,7 +20,7 @@ Planes = npt.NDArray[np.uint8]
 
 
 class PictureDecoder:
-    """Decodes the pictures of one socket: JPG, PNG or H.264 in Annex B, told apart by their first bytes."""
+    """Decodes the pictures of one socket: JPG, PNG or H.264 in Annex B, recognised by their first bytes."""
 
     def __init__(self) -> None:
         self._h264 = _decoder("h264")

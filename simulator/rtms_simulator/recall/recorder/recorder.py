@@ -130,7 +130,7 @@ class Recorder:
             self._stopped.set()
 
     async def displace(self) -> None:
-        """Leave the stream to whoever takes it over, if anybody does; returns when the sockets are closed and `run` has its result."""
+        """Leave the stream to the client that takes it over, if one does; returns when the sockets are closed and `run` has its result."""
         self._do(self._client.leave("zoom_rtms_displaced"))
         if self._running:
             await self._stopped.wait()

@@ -145,7 +145,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Signaling and the media sockets are up and Zoom was told that the client is ready."""
+    """Signaling and the media sockets are up and Zoom knows that the client is ready."""
 
     at: float
 

@@ -104,7 +104,7 @@ class Mp4File:
 class Screen:
     """What a recording shows over time: passes each change on to `show(picture, moment)`, and fills gaps with black.
 
-    Wants to be told in the order of time; moments are ms from the start. Changes of one moment make one picture, so the last one waits
+    Must be called in the order of time; moments are ms from the start. Changes of one moment make one picture, so the last one waits
     until a later change, or `settle`, or `finish`. What stays is passed on again every AGAIN_MS.
     """
 

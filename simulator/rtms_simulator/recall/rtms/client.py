@@ -189,7 +189,7 @@ class RtmsClient:
                 self._fell(socket, "zoom_rtms_silence", now)
 
     def leave(self, sub_code: str | None) -> list[Action]:
-        """Stop here, closing properly. Sends no STREAM_CLOSE: that would end the stream for whoever takes it over."""
+        """Stop here, closing properly. Sends no STREAM_CLOSE: that would end the stream for the client that takes it over."""
         self._end(sub_code)
         return self._flush()
 

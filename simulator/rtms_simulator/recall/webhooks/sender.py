@@ -161,7 +161,7 @@ class Webhooks:
         self.messages: deque[Message] = deque(maxlen=KEPT_MESSAGES)
 
     def add(self, settings: WebhookEndpoint) -> EndpointState:
-        """Register an endpoint. Raises ValueError for a secret that is none."""
+        """Register an endpoint. Raises ValueError for a malformed secret."""
         own = settings.family == "svix"
         secret = SigningSecret(settings.secret or self.new_secret()) if own else self._workspace_secret
         endpoint = EndpointState(f"ep_{self._token()}", settings, secret)
@@ -327,7 +327,7 @@ class Webhooks:
         return delivered
 
     async def post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float = TIMEOUT_S) -> tuple[int | None, str | None]:
-        """POST once: the status, or None and why there is none. The answer's body is not read."""
+        """POST once: the status, or None and the reason. The answer's body is not read."""
         if self._client is None:
             # No time-out of httpx's own: the clock decides. No connection is used again: the receiver may close it at that moment.
             once = httpx.Limits(max_keepalive_connections=0)

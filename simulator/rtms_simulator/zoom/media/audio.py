@@ -25,7 +25,7 @@ class Sound(Protocol):
     """Where samples come from: made from the script, or read from a person's file."""
 
     def samples(self, sample_rate: int, start_ms: int, block_ms: int) -> Iterator[tuple[Samples, Mapping[int, Samples]]]:
-        """Blocks in a row: everybody mixed, and by user_id whoever is heard in it. All mono, `block_ms` long, the last one too."""
+        """Blocks in a row: everybody mixed, and by user_id each person who is heard in it. All mono, `block_ms` long, the last one too."""
         ...
 
 

@@ -14,7 +14,7 @@ from av.stream import Stream
 from rtms_simulator.zoom.media.joined import Range, Window
 
 TOLERANT_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
-"""PyAV before 19 raises on metadata that is not UTF-8, unless told otherwise; from 19 on it never does and has no such parameter."""
+"""PyAV before 19 raises on metadata that is not UTF-8 unless a parameter forbids it; newer ones never raise and have no such parameter."""
 
 _HEADS_WITHOUT_SOUND = (b"Xing", b"Info", b"VBRI")
 """The first frame of an MP3 that another one was joined to: it counts frames and cannot be decoded."""

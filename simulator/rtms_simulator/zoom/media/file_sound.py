@@ -78,7 +78,7 @@ class FileSound:
 
 
 def _resampled(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Iterator[Samples]:
-    """What the resampler gives for a frame, or at last for None. Frames that it cannot take are damage, and told as such before."""
+    """What the resampler gives for a frame, or at last for None. Frames that it cannot take are damage, which was reported before."""
     try:
         pieces = resampler.resample(frame)
     except (ValueError, FFmpegError):

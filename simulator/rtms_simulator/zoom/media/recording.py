@@ -161,7 +161,7 @@ class _Reader:
         return chosen
 
     def _first_with_sound(self, tracks: list[_Stream], extent: Range | None, size: int) -> SoundScan | None:
-        """The first track that is not silent, or the first that can be decoded at all. If none can, the sound is told as lost once."""
+        """The first track that is not silent, or the first that can be decoded at all. If none can, the sound is reported as lost, once."""
         chosen: SoundScan | None = None
         broken: list[_Stream] = []
         for stream in tracks:

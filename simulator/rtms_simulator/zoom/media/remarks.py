@@ -54,4 +54,4 @@ def refuse_strictly(path: Path, remarks: Iterable[Remark], supported: tuple[str,
     wrong = [remark for remark in remarks if remark.kind != "note"]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise MediaFileError(path, f"{wrong[0]}{more}", supported, "mend the file, or leave --strict out to play what can be read.")
+        raise MediaFileError(path, f"{wrong[0]}{more}", supported, "repair the file, or leave --strict out to play what can be read.")

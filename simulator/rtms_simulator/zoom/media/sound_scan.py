@@ -85,7 +85,7 @@ def _compare(found: SoundScan, declared_s: float, frame_s: float, *, exact: bool
 
 
 class _Troubles:
-    """Damage and gaps, told with their places; beyond a few dozen only their sum."""
+    """Damage and gaps, reported with their places; beyond a few dozen only their sum."""
 
     def __init__(self, found: SoundScan, size: int) -> None:
         self._found = found

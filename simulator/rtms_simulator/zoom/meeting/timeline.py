@@ -119,7 +119,7 @@ class MeetingTimeline:
         self.moved()
 
     def moved(self) -> None:
-        """A reader came or went, a stream ended: whoever waits looks again."""
+        """A reader came or went, a stream ended: all waiting tasks look again."""
         self._changed.set()
         self._release()
 

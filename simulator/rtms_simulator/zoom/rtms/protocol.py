@@ -496,7 +496,7 @@ class StreamProtocol:
     def _pause_or_resume(self, trigger: StreamTrigger, session_state: SessionState, now: float) -> list[ProtocolEffect]:
         running = (SessionState.STARTED, SessionState.PAUSED, SessionState.RESUMED)
         if self.state is StreamState.INTERRUPTED and self.session_state in running:
-            # Nobody is there to be told; the app meets the session as it is when it comes back.
+            # No socket is there to send it on; the app gets the session's state when it comes back.
             self.session_state = session_state
             return []
         if not self._move(trigger):

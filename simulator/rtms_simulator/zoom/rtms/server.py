@@ -198,7 +198,7 @@ class RtmsSocket(asyncio.Protocol):
         await self._gone.wait()
 
     def close(self, code: int) -> None:
-        """Close with a frame; whoever does not close too within `close_s` is cut off."""
+        """Close with a frame; a client that does not close too within `close_s` is cut off."""
         if self._ws.state is State.OPEN:
             self._ws.send_close(code)
             self._flush()

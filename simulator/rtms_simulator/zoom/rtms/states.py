@@ -100,14 +100,14 @@ class ProtocolViolation:
 
 @dataclass(frozen=True, slots=True)
 class EventsSubscribed:
-    """The app now wants these events; what is true at this moment can be told."""
+    """The app now wants these events; the present state can be sent."""
 
     event_types: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SelectVideo:
-    """Send individual video of this participant on that connection from now on, instead of whoever it was; None sends nobody's."""
+    """Send individual video of this participant on that connection from now on, in place of the former one's; None sends nobody's."""
 
     conn: int
     user_id: int | None

@@ -90,7 +90,7 @@ class MeetingContext:
     changed: Callable[[], None]
     """Something happened on a stream."""
     subscribed: Callable[[LiveStream, tuple[int, ...]], None]
-    """An app asked for these events and may be told what is true now."""
+    """An app asked for these events and may get the present state."""
 
 
 class LiveStream:

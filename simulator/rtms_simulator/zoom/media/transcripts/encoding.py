@@ -66,7 +66,7 @@ def _text(data: bytes, remarks: list[Remark]) -> str:
 
 
 def _is_odd(text: str) -> bool:
-    """Whether there may be anything to mend in it."""
+    """Whether there may be anything to repair in it."""
     return "\0" in text or not text.isascii()
 
 
