@@ -43,6 +43,9 @@ SCENES: Mapping[str, tuple[Sequence[ZoomEvent], int, int, Mapping[str, int]]] = 
     "a start whose 201 gets lost": ([event("started", 0, FIRST)], 1, 0, {"recall answer lost": 1}),
     "a start whose task comes twice": ([event("started", 0, FIRST)], 1, 0, {"task duplicated": 1}),
     "a start answered 507 once": ([event("started", 0, FIRST)], 1, 0, {"recall 507": 1, "task duplicated": 1}),
+    "a start while the store is away": ([event("started", 0, FIRST)], 1, 0, {"store outage": 1}),
+    "a start whose record is written, the answer lost": ([event("started", 0, FIRST)], 1, 0, {"store answer lost": 1}),
+    "a start, its two copies, and a stall": ([event("started", 0, FIRST)], 0, 1, {"task duplicated": 1}),
     "five deliveries: start, start again, fail-over, stop, stop again": (
         [
             event("started", 0, FIRST),
