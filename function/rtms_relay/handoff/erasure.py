@@ -27,7 +27,7 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
 TRIGGERS: Mapping[Trigger, str] = {
     "revoked": "Zoom withdrew the right to keep it (stop_reason 8)",
     "erased": "nothing of it is left at Recall and in the archive",
-    "posted": "an answer that came late says that Recall did accept it",
+    "posted": "an answer or word of a POST that came late says that Recall accepted it, or may have",
     "announced": "a webhook of Recall's names a recording of it",
 }
 

@@ -116,12 +116,16 @@ def after_answer(handoff: HandOff, number: int, outcome: Outcome, now: int, jitt
     """Recall answered try `number`, or did not; `handoff` is as stored now."""
     before = handoff.attempt
     handoff = replace(handoff, attempt=attempts.after_answer(before, number, outcome, now, jitter, rules))
-    accepted = handoff.attempt.posted and not before.posted
     if handoff.erasure.on:
-        # Whatever was thought to be erased, there is something now.
-        again = erasures.resume(handoff.erasure, "posted", now) if accepted else handoff.erasure
-        return _without_words(replace(handoff, erasure=again))
-    return _accepted(handoff, now, rules) if accepted else handoff
+        return _without_words(_erased_again(before, handoff, now))
+    return _accepted(handoff, now, rules) if handoff.attempt.posted and not before.posted else handoff
+
+
+def _erased_again(before: Attempt, handoff: HandOff, now: int) -> HandOff:
+    """Whatever was thought to be erased: if a POST that the record did not know of made something, or may have, it is looked for."""
+    attempt = handoff.attempt
+    news = (attempt.posted and not before.posted) or (attempt.perhaps_posted and not before.perhaps_posted)
+    return replace(handoff, erasure=erasures.resume(handoff.erasure, "posted", now)) if news else handoff
 
 
 def _accepted(handoff: HandOff, now: int, rules: Rules) -> HandOff:
@@ -168,7 +172,7 @@ def _forget(handoff: HandOff, now: int) -> HandOff:
     attempt, retrieval = handoff.attempt, handoff.retrieval
     if handoff.erasure.on:
         return handoff
-    made_nothing = not attempt.tries and not attempt.posted and not retrieval.recordings
+    made_nothing = not attempt.tries and not attempt.perhaps_posted and not retrieval.recordings
     handoff = replace(
         handoff,
         entity_id="",
@@ -226,7 +230,7 @@ def after_posts(handoff: HandOff, outcomes: Iterable[tuple[Outcome, int]], now: 
     """
     outcomes = tuple(outcomes)
     if not outcomes:
-        return replace(handoff, attempt=attempts.tried_unseen(handoff.attempt))
+        return _erased_again(handoff.attempt, replace(handoff, attempt=attempts.tried_unseen(handoff.attempt)), now)
     another_key = handoff.attempt.keys.number > 0
     for outcome, at in outcomes:
         handoff = after_answer(handoff, -1, outcome, at, 0.0, rules)
