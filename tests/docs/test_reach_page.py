@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rtms_simulator.recall.http import proxy, tunnel
+from rtms_simulator.recall.http.front import proxy, tunnel
 from rtms_simulator.recall.reach import proxy_environment, shell_lines
 from rtms_simulator.serving.authority import CertificateAuthority
 

@@ -21,13 +21,13 @@ from rtms_simulator.faults import FaultBook
 from rtms_simulator.faults.recall import FAMILIES, REQUEST, WEBHOOK
 from rtms_simulator.packaging.version import __version__
 from rtms_simulator.recall.http.api import Api, ApiIdentity
-from rtms_simulator.recall.http.download_host import DownloadHost
 from rtms_simulator.recall.http.downloads import LinkSigner
 from rtms_simulator.recall.http.exchange import ApiResponse
+from rtms_simulator.recall.http.front.download_host import DownloadHost
+from rtms_simulator.recall.http.front.proxy import ProxyRefusal, Target, parse_target
 from rtms_simulator.recall.http.operations import ROOT, operations
-from rtms_simulator.recall.http.proxy import ProxyRefusal, Target, parse_target
-from rtms_simulator.recall.http.request_schemas import create_body
 from rtms_simulator.recall.http.resources import Resources
+from rtms_simulator.recall.http.schemas.request_schemas import create_body
 from rtms_simulator.recall.http.server import ApiServer
 from rtms_simulator.recall.recorder.values import RecorderEvent, RecordingConfig, StreamRequest, VideoRequest
 from rtms_simulator.recall.records.lifecycle import Lifecycle, RecorderFactory, RunsRecording

@@ -120,14 +120,14 @@ PLANTED: tuple[Planted, ...] = (
     ),
     Planted(
         "a camera that went off and on sends two pictures of one moment",
-        "recall/recorder/live_pictures.py",
+        "recall/recorder/video/live_pictures.py",
         "            self._not_before[key] = source.due_ms\n",
         "",
         "tests/property/recall/test_live_pictures.py::test_a_camera_that_goes_off_and_on_sends_no_picture_more",
     ),
     Planted(
         "a second frame of one moment is a second picture",
-        "recall/recorder/live_pictures.py",
+        "recall/recorder/video/live_pictures.py",
         "        due = source.due_ms if source is not None else self._not_before.pop(key, moment_ms)",
         "        due = moment_ms",
         "tests/unit/simulator/recall/recorder/test_writer.py::test_two_pictures_of_one_moment_are_one_in_every_output",

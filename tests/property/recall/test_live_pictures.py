@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.unit.simulator.recall.recorder.test_writer import level
 
-from rtms_simulator.recall.recorder.live_pictures import LivePictures
 from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.values import Participant, VideoImage
-from rtms_simulator.recall.recorder.video import HOLD_MS, Kind
+from rtms_simulator.recall.recorder.video.live_pictures import LivePictures
+from rtms_simulator.recall.recorder.video.video import HOLD_MS, Kind
 
 T0 = 1_780_000_000_000
 KINDS: tuple[Kind, ...] = ("video", "deskshare")

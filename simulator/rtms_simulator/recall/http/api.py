@@ -26,17 +26,17 @@ from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
 from rtms_simulator.faults import OK, STATUS, FaultBook, Step
 from rtms_simulator.faults.recall import REQUEST
 from rtms_simulator.recall.http import idempotency
-from rtms_simulator.recall.http.download_host import API_DOWNLOADS, BUCKET, DownloadHost
 from rtms_simulator.recall.http.downloads import EXPIRED, LinkRefusal
 from rtms_simulator.recall.http.exchange import IN_FLIGHT, ApiRequest, ApiResponse, RequestRecord, scripted, stored, throttled
-from rtms_simulator.recall.http.firewall_and_auth import NOT_FOUND_HTML, WAF_DETAIL, WAF_HTML, blocked, refusal
+from rtms_simulator.recall.http.front.download_host import API_DOWNLOADS, BUCKET, DownloadHost
+from rtms_simulator.recall.http.front.firewall_and_auth import NOT_FOUND_HTML, WAF_DETAIL, WAF_HTML, blocked, refusal
 from rtms_simulator.recall.http.idempotency import IdempotencyKeys, StoredAnswer, Verdict
 from rtms_simulator.recall.http.limits import SlidingWindows
-from rtms_simulator.recall.http.openapi import document
 from rtms_simulator.recall.http.operations import ROOT, Operation, Router, operations
 from rtms_simulator.recall.http.request_body import DecodedBody, decode
-from rtms_simulator.recall.http.request_schemas import create_body
 from rtms_simulator.recall.http.resources import Resources
+from rtms_simulator.recall.http.schemas.openapi import document
+from rtms_simulator.recall.http.schemas.request_schemas import create_body
 from rtms_simulator.recall.switches import RecallSwitches
 from rtms_simulator.recall.timers import Timers
 from rtms_simulator.serving.cuttable import Connections

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rtms_simulator.recall.http.request_schemas import CREATE_TRANSCRIPT_BODY, PATCH_BODY
-from rtms_simulator.recall.http.schema import Type, is_uuid
+from rtms_simulator.recall.http.schemas.request_schemas import CREATE_TRANSCRIPT_BODY, PATCH_BODY
+from rtms_simulator.recall.http.schemas.schema import Type, is_uuid
 from rtms_simulator.recall.records.times import parse_time
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
 
@@ -55,7 +55,7 @@ _CREATED = (Filter("created_at_after", "date-time"), Filter("created_at_before",
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method on one path. `answer` names a schema of recall/http/openapi.py; `body` None means the request has none."""
+    """One method on one path. `answer` names a schema of recall/http/schemas/openapi.py; `body` None means the request has none."""
 
     id: str
     method: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rtms_simulator.recall.http.download_host import DownloadHost
 from rtms_simulator.recall.http.exchange import NOT_FOUND, ApiRequest, ApiResponse
+from rtms_simulator.recall.http.front.download_host import DownloadHost
 from rtms_simulator.recall.http.lists import listed, metadata_matches, part_matches, recording_matches
 from rtms_simulator.recall.http.operations import Operation
 from rtms_simulator.recall.http.render import Link, artifact_object, endpoint_object, mdc_object, recording_object
-from rtms_simulator.recall.http.schema import RequestContext, problems
+from rtms_simulator.recall.http.schemas.schema import RequestContext, problems
 from rtms_simulator.recall.records.lifecycle import Lifecycle
 from rtms_simulator.recall.records.workspace import Artifact, Mdc, RealtimeEndpoint, Recording, Workspace
 from rtms_simulator.recall.switches import RecallSwitches

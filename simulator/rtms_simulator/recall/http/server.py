@@ -9,8 +9,8 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.http.proxy import RECALL_DOMAIN
-from rtms_simulator.recall.http.tunnel import Tunnels
+from rtms_simulator.recall.http.front.proxy import RECALL_DOMAIN
+from rtms_simulator.recall.http.front.tunnel import Tunnels
 from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.cuttable import Connections
 from rtms_simulator.serving.http_server import HttpServer

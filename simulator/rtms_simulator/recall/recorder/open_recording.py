@@ -14,10 +14,8 @@ from pathlib import Path
 import av
 
 from rtms_simulator.recall.recorder.audio import SAMPLES_PER_MS, AudioSink, Mixer, Mp3File, RawFile, Tap, Track
-from rtms_simulator.recall.recorder.live_pictures import LivePictures
 from rtms_simulator.recall.recorder.output import AudioOutput, Output
 from rtms_simulator.recall.recorder.participants import MIXED, ParticipantEvents, Roster
-from rtms_simulator.recall.recorder.pictures import SIZES, PictureDecoder, View
 from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.transcript import TranscriptWriter
 from rtms_simulator.recall.recorder.values import (
@@ -30,7 +28,9 @@ from rtms_simulator.recall.recorder.values import (
     RecordingConfig,
     StreamRequest,
 )
-from rtms_simulator.recall.recorder.video import LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
+from rtms_simulator.recall.recorder.video.live_pictures import LivePictures
+from rtms_simulator.recall.recorder.video.pictures import SIZES, PictureDecoder, View
+from rtms_simulator.recall.recorder.video.video import LACKING_MS, Kind, Mp4File, Screen, SeparateVideo
 from rtms_simulator.recall.rtms.actions import Caption, Packet, ParticipantNotice
 
 NO_MEDIA = "zoom_rtms_no_media"

@@ -11,14 +11,16 @@ from typing import Any
 
 from rtms_simulator.errors import MediaFileError
 from rtms_simulator.scenario import Scenario, Span
-from rtms_simulator.zoom.media import audio, captions, video
+from rtms_simulator.zoom.media import captions
 from rtms_simulator.zoom.media.casting import cast
 from rtms_simulator.zoom.media.chat import chat
-from rtms_simulator.zoom.media.file_pictures import FilePictures
-from rtms_simulator.zoom.media.file_sound import FileSound
 from rtms_simulator.zoom.media.packet import MediaPacket, MediaSwitches
+from rtms_simulator.zoom.media.pictures import video
+from rtms_simulator.zoom.media.pictures.file_pictures import FilePictures
 from rtms_simulator.zoom.media.recording import read_recording
-from rtms_simulator.zoom.media.speech import Samples
+from rtms_simulator.zoom.media.sound import audio
+from rtms_simulator.zoom.media.sound.file_sound import FileSound
+from rtms_simulator.zoom.media.sound.speech import Samples
 from rtms_simulator.zoom.media.time_code import NoTimeCode, read_time_code
 from rtms_simulator.zoom.media.transcripts import read_transcript
 from rtms_simulator.zoom.rtms.enums import DataOption, MediaType

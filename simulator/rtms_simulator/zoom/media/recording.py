@@ -18,7 +18,7 @@ from rtms_simulator.zoom.media.container import channels, codec_name, opened, pi
 from rtms_simulator.zoom.media.joined import Layout, Range, layout
 from rtms_simulator.zoom.media.remarks import Remark, refuse_strictly
 from rtms_simulator.zoom.media.sniff import described
-from rtms_simulator.zoom.media.sound_scan import SoundScan, scan_sound
+from rtms_simulator.zoom.media.sound.sound_scan import SoundScan, scan_sound
 
 MEDIA_SUFFIXES = (".mp4", ".m4a", ".wav", ".mp3")
 

@@ -103,9 +103,9 @@ def test_a_field_without_a_label_cannot_be_added():
 
 def test_no_label_is_left_over():
     """Of the schemas that have a table of their own."""
-    from rtms_simulator.recall.http.openapi import document
     from rtms_simulator.recall.http.operations import operations
-    from rtms_simulator.recall.http.request_schemas import create_body
+    from rtms_simulator.recall.http.schemas.openapi import document
+    from rtms_simulator.recall.http.schemas.request_schemas import create_body
 
     described = document(operations(create_body()), region="us-east-1", version="1", limits=RateLimits())
 

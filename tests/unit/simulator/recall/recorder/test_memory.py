@@ -10,9 +10,9 @@ import pytest
 from tests.benchmarks.soak import resident_mib
 
 from rtms_simulator.recall.recorder.audio import RATE, Mp3File
-from rtms_simulator.recall.recorder.pictures import black
 from rtms_simulator.recall.recorder.values import Participant, RecordingConfig, StreamRequest
-from rtms_simulator.recall.recorder.video import Mp4File, SeparateVideo
+from rtms_simulator.recall.recorder.video.pictures import black
+from rtms_simulator.recall.recorder.video.video import Mp4File, SeparateVideo
 from rtms_simulator.recall.recorder.writer import RecordingWriter
 from rtms_simulator.recall.rtms.actions import Caption, ParticipantNotice
 

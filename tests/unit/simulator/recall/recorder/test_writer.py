@@ -21,7 +21,7 @@ from rtms_simulator.recall.recorder.values import (
     TranscriptUtterance,
     VideoImage,
 )
-from rtms_simulator.recall.recorder.video import LACKING_MS
+from rtms_simulator.recall.recorder.video.video import LACKING_MS
 from rtms_simulator.recall.recorder.writer import RecordingWriter
 from rtms_simulator.recall.rtms.actions import Caption, Packet, ParticipantNotice
 

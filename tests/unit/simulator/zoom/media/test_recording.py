@@ -15,8 +15,9 @@ from tests.property.media.recordings import Writer, tone
 
 from rtms_simulator.errors import MediaFileError
 from rtms_simulator.scenario import load
-from rtms_simulator.zoom.media import MediaSource, recording, sound_scan
+from rtms_simulator.zoom.media import MediaSource, recording
 from rtms_simulator.zoom.media.recording import MediaFile, read_recording
+from rtms_simulator.zoom.media.sound import sound_scan
 
 STAND_UP = load("stand-up")
 

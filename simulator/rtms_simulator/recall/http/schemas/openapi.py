@@ -12,7 +12,7 @@ from typing import Any
 from rtms_simulator.recall.evidence import LABELS, LIMITS, PARAMETERS, STATUSES, field_label, request_label
 from rtms_simulator.recall.http.limits import WINDOW_S
 from rtms_simulator.recall.http.operations import ROOT, Filter, Operation, schema_name
-from rtms_simulator.recall.http.schema import RequestContext, problems
+from rtms_simulator.recall.http.schemas.schema import RequestContext, problems
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS, SHORTCUT_KINDS
 from rtms_simulator.recall.switches import RateLimits
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.recall.http.proxy import ProxyRefusal, connect_refusal
+from rtms_simulator.recall.http.front.proxy import ProxyRefusal, connect_refusal
 from rtms_simulator.serving.background import BackgroundTasks
 from rtms_simulator.serving.tls_front import pump
 

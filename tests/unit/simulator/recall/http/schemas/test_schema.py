@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.http.request_schemas import CREATE_TRANSCRIPT_BODY, PATCH_BODY, RECORDING_CONFIG, create_body
-from rtms_simulator.recall.http.schema import (
+from rtms_simulator.recall.http.schemas.request_schemas import CREATE_TRANSCRIPT_BODY, PATCH_BODY, RECORDING_CONFIG, create_body
+from rtms_simulator.recall.http.schemas.schema import (
     Choice,
     Flag,
     ListOf,

@@ -9,10 +9,10 @@ import numpy as np
 from av.error import FFmpegError
 
 from rtms_simulator.scenario import Utterance
-from rtms_simulator.zoom.media.audio import Sweep
 from rtms_simulator.zoom.media.recording import FilePart, MediaFile
-from rtms_simulator.zoom.media.sound_track import heard
-from rtms_simulator.zoom.media.speech import Samples
+from rtms_simulator.zoom.media.sound.audio import Sweep
+from rtms_simulator.zoom.media.sound.sound_track import heard
+from rtms_simulator.zoom.media.sound.speech import Samples
 
 _RUN_UP_MS = 1000
 """Compressed sound is decoded from a little earlier, as a frame needs those before it."""

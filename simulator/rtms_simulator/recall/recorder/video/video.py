@@ -20,8 +20,8 @@ import av
 
 from rtms_simulator.recall.recorder.audio import RATE, PcmFeed
 from rtms_simulator.recall.recorder.output import AudioOutput
-from rtms_simulator.recall.recorder.pictures import Planes, View, black, place
 from rtms_simulator.recall.recorder.values import Part, Participant
+from rtms_simulator.recall.recorder.video.pictures import Planes, View, black, place
 
 # How long a picture stays without another one, per kind: cameras send at least every 200 ms, shares every second [inf].
 HOLD_MS = {"video": 2_000, "deskshare": 5_000}

@@ -12,7 +12,7 @@ from rtms_simulator.scenario.actions import LONGEST_S
 from rtms_simulator.zoom.media.container import channels, codec_name, opened
 from rtms_simulator.zoom.media.joined import Range
 from rtms_simulator.zoom.media.remarks import Remark
-from rtms_simulator.zoom.media.sound_track import Heard, heard
+from rtms_simulator.zoom.media.sound.sound_track import Heard, heard
 
 _QUIET = 10 / 32_768
 """No sample above this is silence: what encoders leave of it."""

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from rtms_simulator.recall.recorder.audio import RATE
-from rtms_simulator.recall.recorder.pictures import LIVE_SIZE, PictureDecoder, View, black, place, png
 from rtms_simulator.recall.recorder.values import Participant
-from rtms_simulator.recall.recorder.video import AGAIN_MS, FRAGMENT_MS, HOLD_MS, Mp4File, Screen, SeparateVideo
+from rtms_simulator.recall.recorder.video.pictures import LIVE_SIZE, PictureDecoder, View, black, place, png
+from rtms_simulator.recall.recorder.video.video import AGAIN_MS, FRAGMENT_MS, HOLD_MS, Mp4File, Screen, SeparateVideo
 
 SIZE = (320, 180)
 

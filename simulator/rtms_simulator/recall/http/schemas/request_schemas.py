@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from rtms_simulator.recall.http.schema import Anything, Choice, Flag, ListOf, MapOf, Need, NotBeside, Number, OneKey, Record, Text, Variant
+from rtms_simulator.recall.http.schemas.schema import (
+    Anything,
+    Choice,
+    Flag,
+    ListOf,
+    MapOf,
+    Need,
+    NotBeside,
+    Number,
+    OneKey,
+    Record,
+    Text,
+    Variant,
+)
 from rtms_simulator.recall.recorder.values import LAYOUTS, SHARE_LAYOUTS
 
 METADATA = MapOf(Text(max_length=500, blank=True, nullable=True))

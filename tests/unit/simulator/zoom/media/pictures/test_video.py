@@ -12,7 +12,7 @@ from PIL import Image
 
 from rtms_simulator.scenario import Action, Person, Scenario, load
 from rtms_simulator.zoom.media import MediaPacket, MediaSource, MediaSwitches, read_time_code
-from rtms_simulator.zoom.media.video import active_speaker
+from rtms_simulator.zoom.media.pictures.video import active_speaker
 from rtms_simulator.zoom.rtms.enums import Codec, DataOption, MediaType, Resolution
 
 STAND_UP = load("stand-up")

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.http import firewall_and_auth as edge
+from rtms_simulator.recall.http.front import firewall_and_auth as door
 from rtms_simulator.recall.http.request_body import decode
 
 
 def stopped_by_firewall(method, content_type, body, allow_local_urls):
-    return edge.blocked(method, body, decode(content_type, body), allow_local_urls=allow_local_urls) is not None
+    return door.blocked(method, body, decode(content_type, body), allow_local_urls=allow_local_urls) is not None
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_any_body_on_a_get_is_stopped_whatever_is_allowed(method):
 @given(st.text() | st.lists(st.sampled_from(["Token", "bearer", "x", "0123456789abcdef"]), max_size=4).map(" ".join))
 def test_only_the_key_lets_in(header):
     key = "0123456789abcdef"
-    let_in = edge.refusal(header, key) is None
+    let_in = door.refusal(header, key) is None
     words = header.split()
     assert let_in == (words == [key] or (len(words) == 2 and words[0].lower() in ("token", "bearer") and words[1] == key))

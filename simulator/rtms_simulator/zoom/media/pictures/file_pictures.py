@@ -9,8 +9,8 @@ from PIL import Image
 
 from rtms_simulator.scenario import Span
 from rtms_simulator.zoom.media.container import pieces
+from rtms_simulator.zoom.media.pictures.video import Planes, Size, planes_of
 from rtms_simulator.zoom.media.recording import MediaFile
-from rtms_simulator.zoom.media.video import Planes, Size, planes_of
 
 
 class FilePictures:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import av
 
-from rtms_simulator.recall.recorder.pictures import png
 from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.values import Participant, VideoImage
-from rtms_simulator.recall.recorder.video import ENDPOINT_KINDS, HOLD_MS, Kind
+from rtms_simulator.recall.recorder.video.pictures import png
+from rtms_simulator.recall.recorder.video.video import ENDPOINT_KINDS, HOLD_MS, Kind
 
 INTERVAL_MS = 500
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from rtms_simulator.scenario import Action, Person, Scenario, load
 from rtms_simulator.zoom.media import MediaPacket, MediaSource
-from rtms_simulator.zoom.media.audio import HERTZ
-from rtms_simulator.zoom.media.speech import voice
+from rtms_simulator.zoom.media.sound.audio import HERTZ
+from rtms_simulator.zoom.media.sound.speech import voice
 from rtms_simulator.zoom.rtms.enums import Channel, Codec, DataOption, MediaType, SampleRate
 
 STAND_UP = load("stand-up")

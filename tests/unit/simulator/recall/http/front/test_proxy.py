@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.http.proxy import ProxyRefusal, Target, connect_refusal, is_own_name, parse_target
+from rtms_simulator.recall.http.front.proxy import ProxyRefusal, Target, connect_refusal, is_own_name, parse_target
 
 OWN = "127.0.0.1:8080"
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1", "api")

@@ -6,9 +6,9 @@ import jsonschema_rs
 import pytest
 from tests.unit.simulator.recall.workbench import bench
 
-from rtms_simulator.recall.http.openapi import document
 from rtms_simulator.recall.http.operations import Router, operations
-from rtms_simulator.recall.http.request_schemas import create_body
+from rtms_simulator.recall.http.schemas.openapi import document
+from rtms_simulator.recall.http.schemas.request_schemas import create_body
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
 from rtms_simulator.recall.switches import RateLimits
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rtms_simulator.scenario import Person, Utterance
 from rtms_simulator.zoom.media.packet import NO_EXTRA, MediaPacket
-from rtms_simulator.zoom.media.speech import Samples, render, syllables, voice
+from rtms_simulator.zoom.media.sound.speech import Samples, render, syllables, voice
 from rtms_simulator.zoom.rtms.enums import Channel, Codec, MediaType, SampleRate
 
 FRAME_MS = 20
