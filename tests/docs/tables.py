@@ -19,7 +19,7 @@ from rtms_simulator.kit.control import examples
 from rtms_simulator.kit.control import reference as control
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.recall.evidence import uncertain
-from rtms_simulator.recall.http.request_schemas import REALTIME_EVENTS
+from rtms_simulator.recall.http.schemas.request_schemas import REALTIME_EVENTS
 from rtms_simulator.recall.records.tables import INITIAL, TABLES
 from rtms_simulator.recall.rtms.codes import CUT_SHORT, STATUS_NAMES
 from rtms_simulator.recall.switches import switch_table
