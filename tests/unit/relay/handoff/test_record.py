@@ -46,7 +46,8 @@ def test_word_that_comes_after_it_was_forgotten_makes_it_look_again(posts: tuple
     forgotten = revoked(fresh())
     later = record.settle(record.after_posts(forgotten, posts, NOW + 9_000, RULES), REVOKED, NOW + 9_000, RULES)
     assert (later.erasure.state, later.erasure.rounds) == ("forgetting", 0)
-    assert later.erasure.at is not None and later.erasure.at <= NOW + 9_000, "at once"
+    assert later.erasure.at is not None
+    assert later.erasure.at <= NOW + 9_000, "at once"
     again = record.after_posts(replace(later, erasure=replace(later.erasure, rounds=3)), posts, NOW + 9_500, RULES)
     assert again.erasure.rounds == 3, "the same word twice begins nothing new"
 
