@@ -23,6 +23,9 @@ FASTEST = 1_000_000
 LONGEST_STEP_S = 100 * 366 * 86_400
 """A century, in seconds."""
 
+TOLERATED_S = 300.0
+"""How far ahead of their own clocks receivers of Recall's webhooks let its signatures be (Standard Webhooks)."""
+
 CALL_PATIENCE_S = 5.0
 """Real seconds that `run_ahead` gives calls that are under way, such as webhooks whose answer decides on a retry."""
 _TURNS = 25
@@ -115,15 +118,34 @@ class Clock:
         waited_for: set[int] = set()
         while True:
             await self._settle(waited_for)
-            deadline = min((when for when, _, future, periodic in self._sleepers if not periodic and not future.done()), default=target)
-            if deadline >= target:
+            if (deadline := self._next_stop(target)) >= target:
                 break
-            self._base += max(0.0, deadline - self.now())
-            self._wake()
-        self._base += max(0.0, target - self.now())
-        self._wake()
+            self._go_to(deadline)
+        self._go_to(target)
         await self._settle(waited_for)
         return self.now()
+
+    async def step_ahead(self, most_s: float) -> float:
+        """Go to the next moment that somebody waits for, as `run_ahead` stops there, at most `most_s` on. Returns by how much it moved."""
+        await self._settle(set())
+        began = self.now()
+        limit = began + self._step(most_s)
+        self._go_to(min(limit, self._next_stop(limit)))
+        moved = self.now() - began
+        await self._settle(set())
+        return moved
+
+    @property
+    def calls_open(self) -> bool:
+        """Whether work beyond this process is waited for (`answer_of`)."""
+        return bool(self._calls)
+
+    def _next_stop(self, default: float) -> float:
+        return min((when for when, _, future, periodic in self._sleepers if not periodic and not future.done()), default=default)
+
+    def _go_to(self, when: float) -> None:
+        self._base += max(0.0, when - self.now())
+        self._wake()
 
     async def _settle(self, waited_for: set[int]) -> None:
         """Let what has been woken go on until it waits again. A call that takes longer than `CALL_PATIENCE_S` is not waited for twice."""

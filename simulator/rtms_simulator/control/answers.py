@@ -299,7 +299,8 @@ class TaskQuery(Strict, frozen=True, kw_only=True):
 class PlayRequest(Strict, frozen=True, kw_only=True):
     """`scenario`: a built-in name, a file's absolute path or `upload:ID`; `media` and `transcript` likewise, without the names.
 
-    `speed`: a number of times real time, or `max`. `faults`: of this meeting.
+    `speed`: a number of times real time, or `max`. `faults`: of this meeting. `patience_s`: once nobody has joined and nothing has
+    happened for so long, in real seconds, the fakes' clock runs ahead.
     """
 
     scenario: str = "stand-up"
@@ -309,6 +310,7 @@ class PlayRequest(Strict, frozen=True, kw_only=True):
     seed: int | None = None
     faults: list[str] = []
     webhook_url: str | None = None
+    patience_s: Annotated[float, Meta(ge=0, le=3600)] = 5.0
     wait: bool = True
     """Answer when the meetings are over, and break them off if the caller goes away; otherwise answer at once."""
 
@@ -355,6 +357,24 @@ class MeetingRow(Strict, frozen=True, kw_only=True):
 
 class MeetingList(Strict, frozen=True, kw_only=True):
     meetings: list[MeetingRow]
+
+
+class ProblemRow(Strict, frozen=True, kw_only=True):
+    """Something that no receiver may do, or that befell one. `name`: of the invariant that it breaks, which `rule` says."""
+
+    name: str
+    what: str
+    rule: str
+
+
+class ProblemQuery(Strict, frozen=True, kw_only=True):
+    """`expected`: how the meeting is meant to end; `deleted` also waits for the deletion at Recall."""
+
+    expected: Literal["recorded", "deleted", "not-joined"] = "recorded"
+
+
+class ProblemList(Strict, frozen=True, kw_only=True):
+    problems: list[ProblemRow]
 
 
 class NewAction(Strict, frozen=True, kw_only=True):

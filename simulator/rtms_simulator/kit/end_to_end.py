@@ -1,4 +1,4 @@
-"""Runs one meeting end to end and compares the recording with the source."""
+"""Runs one meeting end to end: its recording is compared with the source, or deleted, or rightly never made."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from rtms_simulator.errors import RecordingLostError
 from rtms_simulator.kit.control.switches import switched
 from rtms_simulator.kit.play import ResolvedPlay, perform
 from rtms_simulator.kit.stack import Stack
-from rtms_simulator.kit.worker_answers import HandOffDetail
+from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffRow
 from rtms_simulator.kit.worker_client import Downloaded, Recordings
 from rtms_simulator.scenario import Scenario
+from rtms_simulator.scenario.actions import Outcome
 from rtms_simulator.zoom import MeetingReport, StreamReport
 from rtms_simulator.zoom.media import MediaSource
 
@@ -28,6 +29,7 @@ PATIENCE_S = 60.0
 """How long the recording may take after the meeting's end, in real seconds."""
 
 _LOOK_EVERY_S = 0.1
+NEVER_HANDED_ON = ("failed", "expired", "cancelled")
 _HOPELESS = ("none_made", "failed", "forgotten")
 
 
@@ -40,12 +42,20 @@ class RunStep:
 
 
 async def run(
-    stack: Stack, play: ResolvedPlay, into: Path, *, real_time: Clock, on_step: Callable[[RunStep], None] = lambda _step: None
+    stack: Stack,
+    play: ResolvedPlay,
+    into: Path,
+    *,
+    real_time: Clock,
+    on_step: Callable[[RunStep], None] = lambda _step: None,
+    expected: Outcome | None = None,
 ) -> dict[str, Any]:
     """Play the one meeting of `play` in `stack` and download every artifact into the directory `into`.
 
-    Returns the summary that `rtmskit demo --json` prints. Raises RecordingLostError or WorkerError.
+    `expected`: how it is to end; by default as its scenario says. Returns the summary that `rtmskit demo --json` prints. Raises
+    RecordingLostError for another end, or WorkerError.
     """
+    expected = expected or play.scenario.outcome
     with switched(stack.fakes, play.scenario.switches):
         [(scenario, source)] = play.meetings(stack.zoom.switches)
     client = Recordings(stack.worker_url, stack.run_secret)
@@ -58,9 +68,17 @@ async def run(
             raise RecordingLostError(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
         on_step(RunStep(0, "the webhook passed Zoom's URL validation"))
         [report] = await perform(
-            stack.zoom, play, stack.webhook_url, real_time=real_time, on_note=lambda _number, ms, what: on_step(RunStep(ms, what))
+            stack.zoom,
+            play,
+            stack.webhook_url,
+            real_time=real_time,
+            on_note=lambda _number, ms, what: on_step(RunStep(ms, what)),
+            life=stack.fakes.life,
         )
-        stream = played(report)
+        stream = played(report, expected)
+        if expected != "recorded":
+            row = await _ended_without(client, stream, expected, real_time)
+            return _without_recording(stack, report, stream, row, expected)
         record = await _settled(client, stream, real_time)
         on_step(RunStep(stack.clock.now_ms() - report.started_ms, "the recording is done"))
         files = {name: await client.download(record.id, name, into / name, named=False) for name in sorted(_linked(record))}
@@ -70,17 +88,67 @@ async def run(
     return _summary(stack, report, stream, record, files) | compared(scenario, source, files)
 
 
-def played(report: MeetingReport) -> StreamReport:
-    """The one stream of a meeting that was announced and joined. Raises RecordingLostError."""
+def played(report: MeetingReport, expected: Outcome = "recorded") -> StreamReport:
+    """The one stream of a meeting that was announced, and joined or not, as is expected. Raises RecordingLostError."""
     if len(report.streams) != 1:
         raise RecordingLostError(f"the meeting had {len(report.streams)} streams, one is followed here (`rtmskit meeting play` shows more)")
     [stream] = report.streams
     for delivery in report.deliveries:
         if delivery.outcome != "delivered":
             raise RecordingLostError(f"{delivery.event.name} was not delivered: {delivery.outcome}, status {delivery.status}")
-    if stream.joined_ms is None:
+    if stream.joined_ms is None and expected != "not-joined":
         raise RecordingLostError(f"nobody joined stream {stream.stream_id}")
+    if stream.joined_ms is not None and expected == "not-joined":
+        raise RecordingLostError(f"stream {stream.stream_id} was joined after {stream.joined_ms} ms, and nobody was to join it")
     return stream
+
+
+async def _ended_without(client: Recordings, stream: StreamReport, expected: Outcome, real_time: Clock) -> HandOffRow:
+    """The hand-off of the stream once the worker knows that nobody joined, or has deleted all of it. Raises RecordingLostError."""
+    deadline = real_time.now() + PATIENCE_S
+    last = "no hand-off is recorded"
+    while real_time.now() < deadline:
+        # By the stream's id: a tombstone has no other.
+        async for row in client.every({"stream": stream.stream_id}):
+            last = f"the hand-off is {row.state}, its recording {row.retrieval}"
+            if row.retrieval == "done":
+                raise RecordingLostError(f"the meeting was recorded, and it is to end {expected}")
+            ends = {"deleted": row.retrieval == "forgotten", "not-joined": bool(row.not_joined) or row.state in NEVER_HANDED_ON}
+            if ends[expected]:
+                return row
+        await real_time.sleep(_LOOK_EVERY_S)
+    raise RecordingLostError(f"the meeting is to end {expected}, and within {PATIENCE_S:.0f} s it did not: {last}")
+
+
+def _without_recording(stack: Stack, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> dict[str, Any]:
+    """Of a meeting that rightly has none. `ok`: nothing of it is left at Recall either."""
+    ours = {mdc.id for mdc in stack.recall.workspace.mdcs.values() if mdc.stream_id == stream.stream_id}
+    left = [
+        one.id for one in stack.recall.workspace.recordings.values() if one.mdc_id in ours and one.status.code in ("done", "processing")
+    ]
+    return {
+        "scenario": report.scenario,
+        "speed": report.speed,
+        "state_url": stack.state_url,
+        "seed": stack.plan.seed,
+        "outcome": expected,
+        "ids": {"meeting_uuid": report.entity_id, "rtms_stream_id": stream.stream_id, "handoff": row.id},
+        "timeline_ms": {"started": 0, "joined": stream.joined_ms, "stopped": stream.ended_ms},
+        "webhooks": _webhooks(report),
+        "stop_reason": stream.stop_reason,
+        "handoff": row.state,
+        "recording": row.retrieval,
+        "reason": row.cause,
+        "left_at_recall": left,
+        "ok": not left,
+    }
+
+
+def _webhooks(report: MeetingReport) -> list[dict[str, Any]]:
+    return [
+        {"event": delivery.event.name, "status": delivery.status, "ms": round(delivery.attempts[-1].latency_s * 1000, 1)}
+        for delivery in report.deliveries
+    ]
 
 
 async def _settled(client: Recordings, stream: StreamReport, real_time: Clock) -> HandOffDetail:
@@ -88,13 +156,11 @@ async def _settled(client: Recordings, stream: StreamReport, real_time: Clock) -
     deadline = real_time.now() + PATIENCE_S
     last = "no hand-off is recorded"
     while real_time.now() < deadline:
-        async for row in client.every():
-            if row.rtms_stream_id != stream.stream_id:
-                continue
+        async for row in client.every({"stream": stream.stream_id}):
             last = f"the hand-off is {row.state}, its recording {row.retrieval} {row.retrieval_reason}".rstrip()
             if row.retrieval == "done":
                 return await client.one(row.id)
-            if row.state in ("failed", "expired", "cancelled") or row.retrieval in _HOPELESS:
+            if row.state in NEVER_HANDED_ON or row.retrieval in _HOPELESS:
                 raise RecordingLostError(f"{last}: {row.reason}".rstrip(": "))
         await real_time.sleep(_LOOK_EVERY_S)
     raise RecordingLostError(f"no recording within {PATIENCE_S:.0f} s: {last}")
@@ -121,6 +187,7 @@ def _summary(
         "speed": report.speed,
         "state_url": stack.state_url,
         "seed": stack.plan.seed,
+        "outcome": "recorded",
         "ids": {
             "meeting_uuid": report.entity_id,
             "rtms_stream_id": stream.stream_id,
@@ -138,10 +205,7 @@ def _summary(
             "recorded": round(done * 1000) - report.started_ms,
             "downloaded": stack.clock.now_ms() - report.started_ms,
         },
-        "webhooks": [
-            {"event": delivery.event.name, "status": delivery.status, "ms": round(delivery.attempts[-1].latency_s * 1000, 1)}
-            for delivery in report.deliveries
-        ],
+        "webhooks": _webhooks(report),
         "posts": record.attempts,
         "recording": artifacts.get("video_mixed") or artifacts["audio_mixed"],
         "artifacts": artifacts,

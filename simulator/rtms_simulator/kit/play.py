@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from rtms_simulator.errors import FaultError, MediaFileError, NoReceiverError, P
 from rtms_simulator.faults import Fault, parse_fault
 from rtms_simulator.kit.rows import NO_LINKS, meeting_row, notes
 from rtms_simulator.kit.scenarios import load_playable
+from rtms_simulator.kit.unattended import PATIENCE_S, Life, Unattended
 from rtms_simulator.scenario import Scenario, ScenarioError
 from rtms_simulator.zoom import MeetingReport, Zoom
 from rtms_simulator.zoom.media import MediaSource, MediaSwitches
@@ -24,6 +26,8 @@ from rtms_simulator.zoom.webhooks.sender import INTERNAL_ERRORS
 CONNECTION_REFUSED = INTERNAL_ERRORS[httpx.ConnectError]
 UPLOAD = "upload:"
 _LOOK_EVERY_S = 0.1
+SENT_WITHIN_S = 10.0
+"""How long, in real seconds, a meeting that is over waits for webhooks that a fault holds back or sends twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class ResolvedPlay:
     transcript: Path | None = None
     speed: Speed = 1.0
     faults: tuple[Fault, ...] = ()
+    patience_s: float = PATIENCE_S
+    """In real seconds: nobody has joined, and nothing has happened for so long."""
 
     def meetings(self, switches: MediaSwitches | None = None) -> list[tuple[Scenario, MediaSource]]:
         """Each meeting with its media. Raises PlayRequestError for files that cannot be used."""
@@ -57,7 +63,7 @@ def resolve(request: PlayRequest, uploads: Path | None = None) -> ResolvedPlay:
     if request.seed is not None:
         scenario = replace(scenario, seed=request.seed)
     media, transcript = (Path(_file(name, uploads)) if name else None for name in (request.media, request.transcript))
-    return ResolvedPlay(scenario, media, transcript, read_speed(request.speed), faults)
+    return ResolvedPlay(scenario, media, transcript, read_speed(request.speed), faults, request.patience_s)
 
 
 def _file(name: str, uploads: Path | None) -> str:
@@ -91,8 +97,12 @@ async def perform(
     real_time: Clock,
     on_note: Callable[[int, int, str], None] = lambda _meeting, _ms, _what: None,
     patient: bool = True,
+    life: Life = lambda: None,
 ) -> tuple[MeetingReport, ...]:
     """Hold every meeting at once, to their ends. `on_note(meeting, ms since its start, what)` hears of each as it goes on.
+
+    When nobody joins and nothing has happened for `play.patience_s` (`life` says what counts beside Zoom itself), the fakes' clock runs
+    ahead; then the meetings end as they would in real time, at every speed. What is late or sent twice is waited for.
 
     Raises PlayRequestError, and NoReceiverError unless it is `patient`: Zoom would try again after 5 minutes, a person would not.
     Cancelled, it breaks the meetings off.
@@ -102,6 +112,7 @@ async def perform(
         for scenario, source in play.meetings(zoom.switches)
     ]
     seen: set[tuple[int, Note]] = set()
+    unattended = Unattended(zoom, real_time, life, play.patience_s)
 
     def tell(reports: Sequence[MeetingReport]) -> None:
         now = {(report.id, note) for report in reports for note in notes(meeting_row(report, NO_LINKS))}
@@ -116,7 +127,12 @@ async def perform(
             tell(reports)
             if not patient and (problems := _unconnected(reports)):
                 raise NoReceiverError(f"{webhook_url} cannot be reached: {problems[0]}")
-        finished = tuple([await meeting.finished() for meeting in running])
+            await unattended.look()
+        for meeting in running:
+            await meeting.finished()
+        with contextlib.suppress(TimeoutError):
+            await real_time.wait_for(zoom.webhooks.first_sent(), SENT_WITHIN_S)
+        finished = tuple(meeting.report() for meeting in running)
         tell(finished)
         return finished
     finally:

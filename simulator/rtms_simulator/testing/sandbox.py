@@ -16,15 +16,18 @@ from rtms_simulator.control.answers import PlayRequest
 from rtms_simulator.errors import InputError
 from rtms_simulator.faults.grammar import did_you_mean
 from rtms_simulator.kit.control.switches import set_switches, switched
+from rtms_simulator.kit.invariants import INVARIANTS, Problem, judge, judge_faults
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
-from rtms_simulator.testing.invariants import INVARIANTS, Problem, judge, judge_faults
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 from rtms_simulator.zoom.webhooks.sender import Delivery, UrlValidation
 
 T = TypeVar("T")
+
+PATIENCE_S = 1.0
+"""Less than at the command line: a test that fails should fail at once."""
 
 
 class WebhookSandbox:
@@ -102,14 +105,15 @@ class WebhookSandbox:
     def play(self, webhook_url: str, scenario: str = "stand-up", *, speed: float | str = "max", **asked: Any) -> MeetingReport:
         """Play one meeting to its end, and wait until Recall has finished with it.
 
-        `scenario`: a built-in name or a TOML file. `asked`: faults (a list), seed, media, transcript, as in `rtmskit meeting play`.
-        Raises PlayRequestError.
+        `scenario`: a built-in name or a TOML file. `asked`: faults (a list), seed, media, transcript, as in `rtmskit meeting play`, and
+        `patience_s`: when nobody has joined and nothing has happened for so long (real seconds), the fakes' clock runs ahead to the end.
+        A receiver that works on for longer after its answer needs more. Raises PlayRequestError.
         """
 
         async def work() -> MeetingReport:
-            play = resolve(PlayRequest(scenario=scenario, speed=speed, **asked))
+            play = resolve(PlayRequest(**{"scenario": scenario, "speed": speed, "patience_s": PATIENCE_S, **asked}))
             with switched(self.stack.fakes, play.scenario.switches):
-                [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock())
+                [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock(), life=self.stack.fakes.life)
             await self.stack.recall.drained()
             return report
 

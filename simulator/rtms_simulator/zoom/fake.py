@@ -75,6 +75,8 @@ class Zoom:
         self.event_sockets = EventSockets(clock, self.apps, self.tokens.client_of, switches)
         self._numbers = itertools.count(1)
         self._last_event_ts = 0
+        self.connections_seen = 0
+        """How many RTMS connections were asked for, refused ones included."""
         self.meetings: dict[int, Meeting] = {}
         self._streams: dict[str, LiveStream] = {}
         self._bound: dict[int, LiveStream] = {}
@@ -259,6 +261,7 @@ class Zoom:
         """Any path is served, as no documentation names one; only those of a server that died answer 503."""
         if self.event_sockets.handles(path):
             return self.event_sockets.refuse(path)
+        self.connections_seen += 1
         paths = "/".join(path.split("/")[:3])
         if paths in self._dead:
             return 503

@@ -16,9 +16,6 @@ from rtms_simulator.cli.play.outcome import BadInput
 if TYPE_CHECKING:
     from rtms_simulator.control.answers import ClockReading
 
-TOLERATED_S = 300.0
-"""How far ahead the functions let Recall's signatures be (Standard Webhooks)."""
-
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -54,7 +51,7 @@ def show(up_file: Path, as_json: bool) -> None:
 @as_json_option
 def advance(by: str, up_file: Path, as_json: bool) -> None:
     """Go forward BY seconds, or as 90s, 5m, 6h, 2d, with a stop at each deadline on the way: what is due there happens."""
-    from rtms_simulator.clock import Clock
+    from rtms_simulator.clock import TOLERATED_S, Clock
     from rtms_simulator.control.answers import ClockReading
 
     reading = ask(find(up_file), "/clock", ClockReading, "POST", {"advance": seconds(by)}, timeout_s=None)

@@ -16,12 +16,14 @@ from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
+from rtms_simulator.cli.play.verdict import OUTCOMES
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
     from rtms_simulator.kit.end_to_end import RunStep
     from rtms_simulator.kit.play import ResolvedPlay
     from rtms_simulator.kit.stack import Stack
+    from rtms_simulator.scenario.actions import Outcome
 
 KEPT = Path(".rtmskit/demo")
 
@@ -35,16 +37,20 @@ KEPT = Path(".rtmskit/demo")
     show_default=True,
     help="The meeting: a built-in name, or a TOML file.",
 )
+@click.option("--expect", type=click.Choice(OUTCOMES), help="How it is to end. Default: as the scenario says.")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
 @click.option("--seed", type=int, help="Makes ids and secrets. Default: another at each start, which is shown; media have the scenario's.")
 @click.option("--keep", is_flag=True, help=f"Keep recording and records in {KEPT} (of an earlier demo they are replaced).")
 @click.option("--logs", is_flag=True, help="Show the functions' log lines.")
 @as_json_option
-def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool, logs: bool, as_json: bool) -> None:
+def demo(
+    state_url: str, scenario: str, expect: Outcome | None, speed: str, seed: int | None, keep: bool, logs: bool, as_json: bool
+) -> None:
     """Play one whole meeting on local fakes and download its recording.
 
     Both functions run under the real functions-framework, Zoom's webhook is signed and verified, Cloud Tasks dispatches the hand-off, a
     Recall joins the RTMS stream and records it, and the recording is downloaded and compared with what was played, sample by sample.
+    A meeting that is to end without a recording (`revoked`, `never-joined`, `bad-signature`) is well when it does.
     """
     from rtms_simulator.control.answers import PlayRequest
     from rtms_simulator.errors import PlayRequestError
@@ -58,14 +64,19 @@ def demo(state_url: str, scenario: str, speed: str, seed: int | None, keep: bool
         raise BadInput(str(error), "change what is named; `rtmskit scenarios list` and `rtmskit demo --help` show what there is.") from None
     checked_state(state_url)
     with _directory(keep) as directory, explained():
-        summary = run(_play(play, state_url, seed, directory, logs, quiet=as_json))
-    if not keep:
+        summary = run(_play(play, state_url, seed, directory, logs, expect, quiet=as_json))
+    recorded = summary["outcome"] == "recorded"
+    if not keep and recorded:
         for artifact in (summary["recording"], *summary["artifacts"].values()):
             artifact.pop("path", None)
     if as_json:
         click.echo(json.dumps(summary, ensure_ascii=False))
-    else:
+    elif recorded:
         _show(summary)
+    else:
+        _show_without_recording(summary)
+    if not summary["ok"] and not recorded:
+        raise Failed(f"Recall still has {', '.join(summary['left_at_recall'])}", "run it again with --logs to see what the functions say.")
     if not summary["ok"]:
         raise Failed("what was recorded is not what was played", "look at `samples` and `transcript` in the summary (--json).")
 
@@ -81,7 +92,9 @@ def _directory(keep: bool) -> Generator[Path]:
             yield Path(folder)
 
 
-async def _play(play: ResolvedPlay, state_url: str, seed: int | None, directory: Path, logs: bool, *, quiet: bool) -> dict[str, Any]:
+async def _play(
+    play: ResolvedPlay, state_url: str, seed: int | None, directory: Path, logs: bool, expect: Outcome | None, *, quiet: bool
+) -> dict[str, Any]:
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import RecordingLostError, WorkerError
     from rtms_simulator.kit import end_to_end
@@ -104,11 +117,11 @@ async def _play(play: ResolvedPlay, state_url: str, seed: int | None, directory:
         tell("Starting Zoom, Recall, Cloud Tasks and both functions ...")
         await stack.start()
         tell(f"... all answer after {real_time.now() - begun:.1f} s. The meeting: {play.scenario.summary or play.scenario.name}")
-        running = end_to_end.run(stack, play, directory / "downloads", real_time=real_time, on_step=step)
+        running = end_to_end.run(stack, play, directory / "downloads", real_time=real_time, on_step=step, expected=expect)
         done = await first_of(running, _end_of_child(stack))
         return done.result()
     except (RecordingLostError, WorkerError) as error:
-        raise Failed(f"no recording: {error}", "run it again with --logs to see what the functions say.") from None
+        raise Failed(f"it did not end as it is to end: {error}", "run it again with --logs to see what the functions say.") from None
     finally:
         await stack.aclose()
 
@@ -126,6 +139,18 @@ WORDS = {
     "recorded": "the recording was done",
     "downloaded": "everything was downloaded",
 }
+
+
+def _show_without_recording(summary: dict[str, Any]) -> None:
+    click.echo()
+    ids = summary["ids"]
+    rows = [("seed", str(summary["seed"])), ("meeting", ids["meeting_uuid"]), ("stream", ids["rtms_stream_id"])]
+    table(("", "id"), [*rows, ("hand-off", ids["handoff"])])
+    if summary["outcome"] == "deleted":
+        what = "Consent was withdrawn (stop reason 8): what was recorded is deleted at Recall, and the record is a tombstone."
+    else:
+        what = f"Nobody joined (stop reason {summary['stop_reason']}), and the worker knows: {summary['reason'] or summary['handoff']}."
+    click.echo(f"\n{what} So it is to end in {summary['scenario']}.")
 
 
 def _told(timeline_ms: dict[str, int]) -> list[tuple[str, str]]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtms_simulator.cli import completion
-from rtms_simulator.cli.fakes.clock import why_refused
 from rtms_simulator.cli.fakes.running import ask, find
 from rtms_simulator.cli.fakes.switches import parsed
 from rtms_simulator.cli.output import as_json as as_json_option
@@ -18,10 +17,11 @@ from rtms_simulator.cli.output import say_json, table
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.media import say_what_plays
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, lines_of, run
+from rtms_simulator.cli.play.verdict import OUTCOMES, judge, tried
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
-    from rtms_simulator.control.answers import DeliveryAttempt, MeetingRow, PlayRequest
+    from rtms_simulator.control.answers import MeetingRow, PlayRequest, ProblemRow
     from rtms_simulator.kit.play import ResolvedPlay
     from rtms_simulator.scenario import Scenario
     from rtms_simulator.zoom import Zoom
@@ -63,6 +63,20 @@ def meeting() -> None:
     shell_complete=completion.switches,
     help="Such as zoom.close_code=1001 (see `switches list`).",
 )
+@click.option(
+    "--expect",
+    type=click.Choice(OUTCOMES),
+    help="How it is to end: joined and recorded; joined, and what was recorded is deleted; or nobody joins. Default: as the scenario says.",
+)
+@click.option(
+    "--patience",
+    "patience_s",
+    type=click.FloatRange(0, 3600),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="When nobody has joined and nothing has happened for so long, the fakes' clock runs ahead to the end.",
+)
 @click.option("--tls", is_flag=True, help="Serve RTMS over wss; the CA's file is named on stderr.")
 @click.option("--rtms-port", type=click.IntRange(0, 65535), default=0, help="Where the RTMS servers listen. Default: a free port.")
 @as_json_option
@@ -74,6 +88,7 @@ def play(
     client_id: str | None,
     client_secret: str | None,
     strict: bool,
+    expect: str | None,
     tls: bool,
     rtms_port: int,
     as_json: bool,
@@ -82,29 +97,32 @@ def play(
     """Play one scripted meeting from beginning to end: signed webhooks, then RTMS for each client that joins.
 
     SCENARIO is a built-in name (`rtmskit scenarios list`) or a TOML file. Without --webhook it takes place in the running `up`; with it,
-    fakes of its own are started. Exit code 0 means that every stream was joined.
+    fakes of its own are started. Exit code 0 means that it ended as it is to end (--expect) and that the receiver did nothing that none
+    may do: take a forged event, hand a stream on twice, refuse an event, or answer after more than 3 seconds.
     """
     if webhook_url is None and (tls or rtms_port):
         raise BadInput("--tls and --rtms-port go with --webhook", "name the receiver, or give them to `rtmskit up`.")
     url, secret, described = receiver(webhook_url, secret_token, up_file)
     request = _request(scenario, given)
-    known = [person.name for person in _loaded(scenario).people]
-    say_what_plays(given["media"], given["transcript"], known, strict)
+    loaded = _loaded(scenario)
+    say_what_plays(given["media"], given["transcript"], [person.name for person in loaded.people], strict)
+    expected = expect or loaded.outcome
     if described is not None:
         meetings = _play_in_up(described, request, given["switches"])
+        problems = _problems(described, meetings, expected)
     else:
         zoom = ((client_id, client_secret, secret), tls, rtms_port)
-        meetings = _play_with_own_zoom(request, url, zoom, given["switches"], up_file)
+        meetings, problems = _play_with_own_zoom(request, url, zoom, given["switches"], up_file)
     if as_json:
-        say_json({"meetings": meetings})
+        say_json({"meetings": meetings, "expected": expected, "problems": problems})
     else:
         _show(meetings)
-    _judge(meetings, described)
+    judge(meetings, problems, expected, lambda row: _why_not_joined(described, row.id))
 
 
 def _play_with_own_zoom(
     request: PlayRequest, url: str, zoom: tuple[tuple[str | None, str | None, str], bool, int], settings: Sequence[str], up_file: Path
-) -> list[MeetingRow]:
+) -> tuple[list[MeetingRow], list[ProblemRow]]:
     """`zoom`: (client id, client secret, secret token), whether over TLS, and on which port."""
     (client_id, client_secret, secret), tls, port = zoom
     client_id, client_secret = checked_secret("--client-id", client_id), checked_secret("--client-secret", client_secret)
@@ -123,7 +141,8 @@ def _request(scenario: str, given: Mapping[str, Any]) -> PlayRequest:
     media, transcript = (str(Path(given[key]).resolve()) if given[key] is not None else None for key in ("media", "transcript"))
     named = str(Path(scenario).resolve()) if "/" in scenario or scenario.endswith(".toml") else scenario
     speed, seed, faults = given["speed"], given["seed"], list(given["faults"])
-    return PlayRequest(scenario=named, media=media, transcript=transcript, speed=speed, seed=seed, faults=faults)
+    patience_s = given["patience_s"]
+    return PlayRequest(scenario=named, media=media, transcript=transcript, speed=speed, seed=seed, faults=faults, patience_s=patience_s)
 
 
 def _loaded(scenario: str) -> Scenario:
@@ -165,6 +184,14 @@ def _play_in_up(described: dict[str, Any], request: PlayRequest, settings: Seque
             raise
 
     return run(follow())
+
+
+def _problems(described: dict[str, Any], meetings: Sequence[MeetingRow], expected: str) -> list[ProblemRow]:
+    """What the receiver did that none may do. To see that something is deleted may take a minute."""
+    from rtms_simulator.control.answers import ProblemList
+
+    asked = [ask(described, f"/meetings/{row.id}/problems", ProblemList, query={"expected": expected}, timeout_s=120) for row in meetings]
+    return [one for answer in asked for one in answer.problems]
 
 
 def _tell(rows: Sequence[MeetingRow], seen: set[tuple[int, int, str]]) -> None:
@@ -211,9 +238,11 @@ def _own_zoom(
 
 async def _play_here(
     request: PlayRequest, url: str, credentials: tuple[str, str, str], settings: Sequence[str], *, tls: bool, port: int
-) -> list[MeetingRow]:
-    """Play it in a Zoom of our own."""
+) -> tuple[list[MeetingRow], list[ProblemRow]]:
+    """Play it in a Zoom of our own. What the receiver does at Recall is not seen."""
+    from rtms_simulator.clock import Clock
     from rtms_simulator.errors import InputError, NoReceiverError
+    from rtms_simulator.kit import invariants
     from rtms_simulator.kit.play import perform
     from rtms_simulator.kit.rows import NO_LINKS, meeting_row
     from rtms_simulator.serving.http_server import HttpServer
@@ -226,7 +255,7 @@ async def _play_here(
     await rest.start()
     click.echo(f"Zoom's REST API and OAuth: {rest.url}; event WebSocket: {zoom.event_socket_url()}", err=True)
     try:
-        reports = await perform(zoom, resolved, url, real_time=zoom.clock, on_note=_note, patient=False)
+        reports = await perform(zoom, resolved, url, real_time=Clock(), on_note=_note, patient=False)
     except NoReceiverError as error:
         raise Nobody(str(error), "is the receiver running there?") from None
     except InputError as error:
@@ -234,7 +263,8 @@ async def _play_here(
     finally:
         await rest.aclose()
         await zoom.aclose()
-    return [meeting_row(report, NO_LINKS) for report in reports]
+    found = [one for report in reports for one in invariants.judge(report.deliveries, [], [], [])]
+    return [meeting_row(report, NO_LINKS) for report in reports], [invariants.row(one) for one in found]
 
 
 def _note(number: int, ms: int, what: str) -> None:
@@ -250,36 +280,11 @@ def _show(meetings: Sequence[MeetingRow]) -> None:
             for kind, sent in stream.sent.items():
                 click.echo(f"    {kind:<10} {sent['packets']:>8,} packets {sent['bytes']:>14,} bytes  sha256 {sent['sha256'][:16]}…")
     rows = [
-        (one.event, one.outcome, ", ".join(_tried(attempt) for attempt in one.attempts) or "not sent", ", ".join(one.faults))
+        (one.event, one.outcome, ", ".join(tried(attempt) for attempt in one.attempts) or "not sent", ", ".join(one.faults))
         for row in meetings
         for one in row.deliveries
     ]
     table(("event", "outcome", "answers", "faults"), rows)
-
-
-def _tried(attempt: DeliveryAttempt) -> str:
-    return f"{attempt.status} in {attempt.latency_ms or 0:.0f} ms" + (f" ({attempt.problem})" if attempt.problem else "")
-
-
-def _judge(meetings: Sequence[MeetingRow], described: dict[str, Any] | None) -> None:
-    """Raises Failed for a fault that changed nothing, and for a stream that nobody joined."""
-    idle = [(one.event, fault) for row in meetings for one in row.deliveries for fault in one.without_effect]
-    if idle:
-        event, fault = idle[0]
-        raise Failed(f"the fault {fault!r} changed nothing of {event}", "choose another style (`rtmskit faults list`).")
-    if unused := [fault for row in meetings for fault in row.idle_faults]:
-        raise Failed(f"the fault {unused[0]!r} never acted, or changed nothing", "look at its target and moment (`rtmskit faults list`).")
-    for row in meetings:
-        started = [one for one in row.deliveries if one.event.endswith("rtms_started") and one.attempts]
-        refused = next((one for one in started if one.outcome != "delivered"), None)
-        for stream in row.streams:
-            if stream.joined_ms is None:
-                nobody = f"nobody joined stream {stream.stream_id}"
-                if refused:
-                    last = refused.attempts[-1]
-                    hint = why_refused(last.status or 0) or "look at the receiver's log."
-                    raise Failed(f"{nobody}: rtms_started ended {refused.outcome}, {_tried(last)}", hint)
-                raise Failed(nobody, _why_not_joined(described, row.id))
 
 
 def _why_not_joined(described: dict[str, Any] | None, meeting: int) -> str:

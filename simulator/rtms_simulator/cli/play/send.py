@@ -12,6 +12,7 @@ import click
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
+from rtms_simulator.cli.play.verdict import DO
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def send(
 
     EVENT is a name such as meeting.rtms_started, with the values of Zoom's documentation and the present time, which --set and --unset
     change. Exit code 0 means that Zoom would be content: 200 or 204 within 3 seconds, and a right answer to a challenge.
+    What --fault makes a forgery must be refused.
     """
     if raw is not None and (sets or unsets):
         raise BadInput("--raw is sent as it is, so --set and --unset have nothing to change", "change the file, or leave --raw out.")
@@ -71,7 +73,10 @@ def send(
     body = _bytes(raw) if raw is not None else None
     chosen = composed(event, sets, unsets, free=body is not None)
     delivery = run(deliver(chosen, url, secret, body, faults, dry_run))
-    _report(delivery, secret, as_json, dry_run)
+    if dry_run:
+        _show_request(delivery, as_json)
+    else:
+        _report(delivery, secret, as_json)
 
 
 def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: bool = False) -> WebhookEvent:
@@ -175,38 +180,68 @@ def _fits(fault: Fault, event: WebhookEvent, body: bytes | None) -> None:
         raise BadInput(f"--fault {fault} changes nothing of {event.name}", do)
 
 
-def _report(delivery: Delivery, secret: str, as_json: bool, dry_run: bool) -> None:
-    from rtms_simulator.zoom.webhooks.events import URL_VALIDATION, judge_validation
-
-    attempt = delivery.attempts[0]  # none of OF_ONE_REQUEST keeps it back
-    body = delivery.body.decode(errors="replace")
-    if dry_run:
-        if as_json:
-            click.echo(json.dumps({"url": delivery.url, "headers": dict(attempt.headers), "body": body}, ensure_ascii=False))
-        else:
-            click.echo(f"POST {delivery.url}")
-            for name, value in attempt.headers.items():
-                click.echo(f"{name}: {value}")
-            click.echo(f"\n{body}")
+def _show_request(delivery: Delivery, as_json: bool) -> None:
+    headers, body = dict(delivery.attempts[0].headers), delivery.body.decode(errors="replace")
+    if as_json:
+        click.echo(json.dumps({"url": delivery.url, "headers": headers, "body": body}, ensure_ascii=False))
         return
-    status, problem = attempt.status or 0, attempt.problem
-    if delivery.event.name == URL_VALIDATION and status > 0 and delivery.event.payload.get("plainToken"):
-        problem = judge_validation(secret, str(delivery.event.payload["plainToken"]), status, attempt.answer).problem
-    answer = attempt.answer.decode(errors="replace")
+    click.echo(f"POST {delivery.url}")
+    for name, value in headers.items():
+        click.echo(f"{name}: {value}")
+    click.echo(f"\n{body}")
+
+
+def _report(delivery: Delivery, secret: str, as_json: bool) -> None:
+    """What was answered, and whether that is right. Raises Nobody or Failed."""
+    attempt = delivery.attempts[0]  # none of OF_ONE_REQUEST keeps it back
+    status, answer = attempt.status or 0, attempt.answer.decode(errors="replace")
+    problem = attempt.problem or _wrong_answer(delivery, secret, status)
     if as_json:
         facts = {"event": delivery.event.name, "status": status, "latency_ms": round(attempt.latency_s * 1000, 1), "problem": problem}
-        click.echo(json.dumps(facts | {"outcome": delivery.outcome, "answer": answer}, ensure_ascii=False))
+        click.echo(json.dumps(facts | {"outcome": delivery.outcome, "answer": answer, "forged": delivery.forged}, ensure_ascii=False))
     elif status > 0:
         click.echo(f"{delivery.event.name}: HTTP {status} in {attempt.latency_s * 1000:.0f} ms\n{answer}".rstrip())
+    _judge(delivery, status, problem)
+    if delivery.forged and not as_json:
+        click.echo(f"Refused, as it must be: {delivery.forged}", err=True)
+
+
+def _wrong_answer(delivery: Delivery, secret: str, status: int) -> str:
+    """Why the answer to a challenge is not Zoom's; empty if it is, or if there is none to judge."""
+    from rtms_simulator.zoom.webhooks.events import URL_VALIDATION, judge_validation
+
+    plain = delivery.event.payload.get("plainToken")
+    if delivery.event.name != URL_VALIDATION or status <= 0 or not plain or delivery.forged:
+        return ""
+    return judge_validation(secret, str(plain), status, delivery.attempts[0].answer).problem
+
+
+def _judge(delivery: Delivery, status: int, problem: str) -> None:
+    from rtms_simulator.zoom.webhooks.sender import READ_TIMEOUT
+
+    if status == READ_TIMEOUT:
+        late = f"{delivery.url} did not answer within Zoom's time limit: {problem} (Zoom's code {status}; it would try again)"
+        raise Failed(late, DO["slow"])
     if status < 0:
         raise Nobody(
             f"{delivery.url} gave no answer: {problem} (Zoom's code {status}; it would try again)", "is the receiver running there?"
         )
-    if problem:
+    if delivery.forged:
+        _judge_forgery(delivery, status)
+    elif problem:
         raise Failed(f"the challenge was answered wrongly: {problem}", "answer {plainToken, encryptedToken} as in Zoom's webhook docs.")
-    if delivery.outcome != "delivered":
+    elif delivery.outcome != "delivered":
         again = "it would try again" if status >= 500 else "it would not try again"
-        raise Failed(f"Zoom would count HTTP {status} as a failure ({again})", "answer 200 or 204 once the event is safe.")
+        raise Failed(f"Zoom would count HTTP {status} as a failure ({again})", DO["failed"])
+
+
+def _judge_forgery(delivery: Delivery, status: int) -> None:
+    """A forgery is to be refused with 4xx: with 2xx it was taken, and 5xx says that the receiver broke on it."""
+    if 200 <= status < 300:
+        taken = f"a forged event was taken: {delivery.event.name} with the fault {delivery.forged} was answered {status}"
+        raise Failed(taken, DO["forged"])
+    if not 400 <= status < 500:
+        raise Failed(f"a forged event was answered {status}", "refuse it with 401.")
 
 
 def _bytes(raw: Path) -> bytes:

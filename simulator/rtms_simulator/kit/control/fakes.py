@@ -29,6 +29,11 @@ class Fakes:
     reset: Callable[[int | None], Any]
     uploads: Path
 
+    def life(self) -> object:
+        """A value that changes whenever Recall is asked or a task is delivered (see `kit.unattended`)."""
+        asked = self.recall.api.history[-1].id if self.recall.api.history else 0
+        return asked, sum(len(task["attempts"]) for task in self.tasks.tasks())
+
     def links(self) -> Links:
         """How the ids hang together at this moment."""
         meetings = {stream.ids.stream_id: number for number, meeting in self.zoom.meetings.items() for stream in meeting.streams}

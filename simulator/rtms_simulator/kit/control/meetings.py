@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+from collections.abc import Callable
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import (
@@ -11,6 +13,8 @@ from rtms_simulator.control.answers import (
     MeetingRow,
     NewAction,
     PlayRequest,
+    ProblemList,
+    ProblemQuery,
     Traffic,
     TrafficRow,
     Uploaded,
@@ -20,6 +24,7 @@ from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, Contr
 from rtms_simulator.errors import ControlRefusedError
 from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.kit.control.switches import switched
+from rtms_simulator.kit.invariants import Problem, judge, judge_deletion, row
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.rows import meeting_row
 from rtms_simulator.scenario import Action
@@ -31,6 +36,10 @@ from rtms_simulator.zoom.meeting.meeting import Meeting
 
 MOST_UPLOAD = 2 << 30
 _LOOK_EVERY_S = 0.2
+_ENDED_WITHIN_S = 10.0
+_QUIET_S = 0.6
+_QUIET_WITHIN_S = 10.0
+_DELETED_WITHIN_S = 60.0
 
 
 class MeetingResource:
@@ -59,13 +68,22 @@ class MeetingResource:
             ),
             ControlOperation("GET", "/meetings", "every meeting's report", self._listed, MeetingList),
             ControlOperation("GET", "/meetings/{id}", "one meeting's report", self._shown, MeetingRow, refuses=NOT_FOUND),
+            ControlOperation(
+                "GET",
+                "/meetings/{id}/problems",
+                "what its receiver has broken of the rules for one; answers when nothing is going on any more",
+                self._problems,
+                ProblemList,
+                query=ProblemQuery,
+                refuses=NOT_FOUND,
+            ),
             *self._of_one_meeting(),
         ]
 
     def _of_one_meeting(self) -> list[ControlOperation]:
         return [
             ControlOperation(
-                "DELETE", "/meetings/{id}", "break it off, and those that were begun with it", self._end, MeetingRow, refuses=NOT_FOUND
+                "DELETE", "/meetings/{id}", "the host ends it, and those that were begun with it", self._end, MeetingRow, refuses=NOT_FOUND
             ),
             ControlOperation(
                 "POST",
@@ -102,7 +120,7 @@ class MeetingResource:
             raise impossible("no webhook is known here: name one as webhook_url")
         play = resolve(request, self._fakes.uploads)
         with switched(self._fakes, play.scenario.switches):
-            playing = self._playing.start(perform(self._fakes.zoom, play, url, real_time=self._real_time))
+            playing = self._playing.start(perform(self._fakes.zoom, play, url, real_time=self._real_time, life=self._fakes.life))
             return await (self._ended(playing, call) if request.wait else self._begun(playing))
 
     async def _begun(self, playing: asyncio.Task[tuple[MeetingReport, ...]]) -> MeetingList:
@@ -135,12 +153,47 @@ class MeetingResource:
     async def _shown(self, call: Call) -> MeetingRow:
         return meeting_row(self._meeting(call).report(), self._fakes.links())
 
+    async def _problems(self, call: Call) -> ProblemList:
+        meeting = self._meeting(call)
+        await self._quiet()
+        report, space = meeting.report(), self._fakes.recall.workspace
+        streams = {stream.stream_id for stream in report.streams}
+        mdcs = [mdc for mdc in space.mdcs.values() if mdc.stream_id in streams]
+        found = judge(report.deliveries, [report], mdcs, list(self._fakes.recall.api.history))
+        if call.query.expected == "not-joined":
+            found = [one for one in found if one.name != "unjoined"]
+        elif call.query.expected == "deleted":
+            found += await self._kept(lambda: judge_deletion(mdcs, space.recordings.values()))
+        return ProblemList(problems=[row(one) for one in found])
+
+    async def _kept(self, look: Callable[[], list[Problem]]) -> list[Problem]:
+        """What is still there after the time that a receiver has to delete it."""
+        give_up = self._real_time.now() + _DELETED_WITHIN_S
+        while (kept := look()) and self._real_time.now() < give_up:
+            await self._real_time.sleep(_LOOK_EVERY_S)
+        return kept
+
+    async def _quiet(self) -> None:
+        """Return when nothing has happened for a moment: a receiver may hand a stream on after its answer."""
+        last, since, give_up = self._fakes.life(), self._real_time.now(), self._real_time.now() + _QUIET_WITHIN_S
+        while self._real_time.now() < min(give_up, since + _QUIET_S):
+            await self._real_time.sleep(_LOOK_EVERY_S)
+            if (seen := self._fakes.life()) != last or self._fakes.clock.calls_open:
+                last, since = seen, self._real_time.now()
+
     async def _end(self, call: Call) -> MeetingRow:
         meeting = self._meeting(call)
-        if (playing := self._tasks.get(meeting.id)) is not None:
+        playing = self._tasks.get(meeting.id)
+        together = [one for number, one in self._fakes.zoom.meetings.items() if playing is not None and self._tasks.get(number) is playing]
+        going_on = [one for one in together or [meeting] if one.ended_at is None]
+        ending = asyncio.gather(*(one.end() for one in going_on))
+        with contextlib.suppress(TimeoutError):
+            await self._real_time.wait_for(ending, _ENDED_WITHIN_S)
+        if playing is not None:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
-        await meeting.aclose()
+        for one in going_on:
+            await one.aclose()
         return meeting_row(meeting.report(), self._fakes.links())
 
     async def _act(self, call: Call) -> MeetingRow:

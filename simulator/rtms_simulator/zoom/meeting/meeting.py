@@ -150,11 +150,32 @@ class Meeting:
         """Do something now, whatever the scenario and `action.at_s` say. Raises KeyError for a kind that `ACTIONS` does not have."""
         await act(self, replace(action, at_s=self.timeline.position_ms / 1000))
 
+    @property
+    def unattended(self) -> bool:
+        """Whether it goes on, its app is allowed to join, and nobody has, nor is connected."""
+        living = [stream.live for stream in self.living()]
+        return (
+            self.ended_at is None and bool(living) and not any(live.joined_at is not None or live.protocol.connections for live in living)
+        )
+
+    def go_on_alone(self) -> None:
+        """Nobody will join: from now on it does not wait for a reader, at any speed."""
+        self.timeline.go_on_alone()
+
+    async def end(self) -> MeetingReport:
+        """The host ends it now, whatever the scenario says: its streams stop, and the webhooks say so."""
+        await self.act(Action(0.0, "end"))
+        return await self.finished()
+
     async def aclose(self) -> None:
         """Break it off without a word to anybody."""
         if self._run is not None:
             self._run.cancel()
             await asyncio.gather(self._run, return_exceptions=True)
+        if self.ended_at is None:
+            self.ended_at = self.services.clock.now()
+            self.note("meeting broken off")
+            self.services.over(self)
         await self._tasks.aclose()
         for stream in self.streams:
             await stream.live.aclose()

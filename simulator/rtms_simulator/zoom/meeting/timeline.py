@@ -7,7 +7,7 @@ At every speed this holds to the packet, however busy the machine is: no later p
 waits for flows that are late. Only readers that stall are not waited for longer than `STALLED_S`.
 
 At real time the meeting runs whether or not anybody has joined. At any other speed it waits at 0 for the first reader, and at `max` also
-whenever a stream has lost its reader, because there nothing but the reader moves time.
+whenever a stream has lost its reader, because there nothing but the reader moves time; until `go_on_alone` says that nobody comes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class MeetingTimeline:
         self._clock = clock
         self._speed = speed
         self._attended = attended
-        self._origin: float | None = clock.now() if speed == 1 else None
+        self._began = clock.now()
+        self._origin: float | None = self._began if speed == 1 else None
         self._action_ms = -1
         self._acted_ms = 0
         self._gate_ms: int | None = None
@@ -106,6 +107,13 @@ class MeetingTimeline:
         """The first reader is there."""
         if self._origin is None:
             self._origin = self._clock.now()
+        self.moved()
+
+    def go_on_alone(self) -> None:
+        """Nobody reads, and nobody will: from now on the clock alone moves the meeting, as at real time. Repeatable."""
+        if self._speed != 1:
+            began = self._began if self._origin is None else self._clock.now() - self.position_ms / 1000
+            self._speed, self._origin = 1, began
         self.moved()
 
     def join(self, start_ms: int) -> MediaFlow:
@@ -142,13 +150,13 @@ class MeetingTimeline:
             return at_ms <= self._granted_ms
         if self._gate_ms is not None and at_ms > self._gate_ms:
             return False
-        return self._clock.now() >= self._due(at_ms, self._speed)
+        return self._clock.now() >= self._due(at_ms)
 
     async def until_due(self, at_ms: int) -> None:
         """Return when a packet of that moment is due."""
         while not self.may_send(at_ms):
-            if self._speed != "max" and self._origin is not None and self._clock.now() < self._due(at_ms, self._speed):
-                await self._clock.sleep_until(self._due(at_ms, self._speed))
+            if self._speed != "max" and self._origin is not None and self._clock.now() < self._due(at_ms):
+                await self._clock.sleep_until(self._due(at_ms))
                 continue
             future = asyncio.get_running_loop().create_future()
             self._blocked.append((at_ms, future))
@@ -158,10 +166,11 @@ class MeetingTimeline:
         """Let the others run."""
         await self._clock.sleep(0)
 
-    def _due(self, at_ms: int, speed: float) -> float:
-        """When that moment of the meeting is, on the clock."""
+    def _due(self, at_ms: int) -> float:
+        """When that moment of the meeting is, on the clock. Not at `max`, where readers alone decide."""
         assert self._origin is not None
-        return self._origin + at_ms / 1000 / speed
+        assert self._speed != "max"
+        return self._origin + at_ms / 1000 / self._speed
 
     def _limit(self) -> int:
         slowest = min((flow.next_ms for flow in self._flows if flow.next_ms is not None), default=self._action_ms)
@@ -195,12 +204,14 @@ class MeetingTimeline:
         self._past_ms = self._gate_ms = at_ms
         self._release()
         try:
-            return await (self._act_at_max(at_ms, over) if self._speed == "max" else self._act_on_clock(at_ms, self._speed, over))
+            if self._speed == "max" and await self._act_at_max(at_ms, over):
+                return True
+            return not over() and await self._act_on_clock(at_ms, over)
         finally:
             self._past_ms = None
 
     async def _act_at_max(self, at_ms: int, over: Callable[[], bool]) -> bool:
-        while not over():
+        while self._speed == "max" and not over():
             if self._origin is not None and self._attended():
                 self._action_ms = max(self._action_ms, at_ms)
                 self._release()
@@ -210,14 +221,13 @@ class MeetingTimeline:
             await self._change(None)
         return False
 
-    async def _act_on_clock(self, at_ms: int, speed: float, over: Callable[[], bool]) -> bool:
+    async def _act_on_clock(self, at_ms: int, over: Callable[[], bool]) -> bool:
         while self._origin is None and not over():
             await self._change(None)
         if self._origin is None:
             return False
-        due = self._due(at_ms, speed)
-        while not over() and self._clock.now() < due:
-            await self._change(due)
+        while not over() and self._clock.now() < self._due(at_ms):
+            await self._change(self._due(at_ms))
         await self._wait_for_flows(at_ms, over)
         return not over()
 

@@ -79,9 +79,10 @@ class EventSubscription:
     authorization: Authorization = None
 
 
+READ_TIMEOUT = -1
 INTERNAL_ERRORS: Mapping[type[Exception], int] = {
-    TimeoutError: -1,
-    httpx.TimeoutException: -1,
+    TimeoutError: READ_TIMEOUT,
+    httpx.TimeoutException: READ_TIMEOUT,
     httpx.ConnectError: -2,
     httpx.TransportError: -7,
     httpx.InvalidURL: -7,
@@ -118,6 +119,8 @@ class Delivery:
     faults: tuple[str, ...] = ()
     without_effect: tuple[str, ...] = ()
     """Those of `faults` that changed no byte of this request."""
+    forged: str = ""
+    """The one of `faults` that made it a forgery, which no receiver may take; empty for a genuine one."""
 
     @property
     def status(self) -> int | None:
@@ -173,6 +176,8 @@ class WebhookSender:
         )
         self._ids = itertools.count(1)
         self._tasks = BackgroundTasks()
+        self._by_itself = BackgroundTasks()  # retries and validations, which come long after
+        self.requests_made = 0
         self._held: deque[asyncio.Event] = deque()
         self.deliveries: deque[Delivery] = deque(maxlen=kept)
         self.standings: dict[str, EndpointStanding] = {}
@@ -180,6 +185,7 @@ class WebhookSender:
     async def aclose(self) -> None:
         """Give up every retry and close the connections."""
         await self._tasks.aclose()
+        await self._by_itself.aclose()
         await self._client.aclose()
 
     # Events
@@ -201,6 +207,7 @@ class WebhookSender:
         delivery = self.record(event, endpoint.url, body)
         delivery.faults = tuple(str(fault) for fault, _ in taken)
         delivery.without_effect = tuple(str(fault) for fault, step in taken if step.word == "style" and body == plain)
+        delivery.forged = next((str(fault) for fault, step in taken if self._forges(step)), "")
         if "lost" in steps or self._disabled(endpoint.url):
             delivery.outcome = "withheld"
         else:
@@ -221,6 +228,12 @@ class WebhookSender:
         books = (self.faults,) if more_faults is None else (more_faults, self.faults)
         return [both for book in books for both in book.take_each(WEBHOOK, event.name)]
 
+    def _forges(self, step: Step) -> bool:
+        """Whether a receiver must refuse what the step makes. As old as Zoom's last retry is not too old: it may keep its first stamp."""
+        if step.word == "stale":
+            return step.number("seconds") > sum(self.switches.retry_after_s)
+        return step.word in ("wrong-signature", "unsigned")
+
     def _disabled(self, url: str) -> bool:
         standing = self.standings.get(url)
         return standing is not None and standing.disabled
@@ -240,6 +253,12 @@ class WebhookSender:
 
     async def settled(self) -> None:
         """Return when nothing is late, held back or waiting for a retry."""
+        while self._tasks or self._by_itself:
+            await self._tasks.idle()
+            await self._by_itself.idle()
+
+    async def first_sent(self) -> None:
+        """Return when nothing is late, held back, or to be sent twice. Retries may still come."""
         await self._tasks.idle()
 
     async def _first(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Step]) -> None:
@@ -251,7 +270,7 @@ class WebhookSender:
             for _ in range(int(step.number("copies"))):
                 self._tasks.start(self._later_attempt(step.number("after"), delivery, endpoint, stamp))
         if retry:
-            self._tasks.start(self._retry(delivery, endpoint, stamp))
+            self._by_itself.start(self._retry(delivery, endpoint, stamp))
 
     async def _later(
         self, seconds: float, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str], faults: Mapping[str, Step]
@@ -320,6 +339,7 @@ class WebhookSender:
     async def _request(self, endpoint: EventSubscription, body: bytes, stamp: Mapping[str, str]) -> WebhookAttempt:
         headers = {"content-type": CONTENT_TYPE, "accept": "*/*", "accept-encoding": "gzip", **stamp}
         attempt = WebhookAttempt(self._clock.now(), headers)
+        self.requests_made += 1
         try:
             headers |= await self._authorization(endpoint)
         except TokenServiceError as error:
@@ -378,7 +398,7 @@ class WebhookSender:
     def keep_validating(self, endpoint: EventSubscription) -> asyncio.Task[None]:
         """Challenge the endpoint every 72 hours of the clock, until closed or disabled."""
         standing = self.standings.setdefault(endpoint.url, EndpointStanding(endpoint))
-        return self._tasks.start(self._revalidate(standing))
+        return self._by_itself.start(self._revalidate(standing))
 
     async def _revalidate(self, standing: EndpointStanding) -> None:
         while not standing.disabled:

@@ -1,5 +1,6 @@
 """A receiver on a thread, for commands that run an event loop of their own; and a way to run commands in process."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -35,7 +36,8 @@ def receiver():
             self.send_response(fake.status)
             self.send_header("content-length", str(len(raw)))
             self.end_headers()
-            self.wfile.write(raw)
+            with contextlib.suppress(BrokenPipeError):  # of a caller that did not wait
+                self.wfile.write(raw)
 
         def log_message(self, format, *args):  # noqa: A002  # the name is http.server's
             pass

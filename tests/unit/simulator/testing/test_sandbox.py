@@ -1,13 +1,15 @@
 """`rtms_simulator.testing.sandbox`: each invariant is found broken when it is, and only then."""
 
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
 
+from rtms_simulator.clock import Clock
 from rtms_simulator.errors import InputError
+from rtms_simulator.kit.invariants import INVARIANTS, judge
 from rtms_simulator.recall.http.exchange import RequestRecord
-from rtms_simulator.testing.invariants import INVARIANTS, judge
 from rtms_simulator.testing.sandbox import WebhookSandbox
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
@@ -18,8 +20,9 @@ STARTED = WebhookEvent(
 )
 
 
-def delivery(status, *, faults=(), event=STARTED, outcome="delivered"):
-    return Delivery(1, event, "http://receiver", b"", [WebhookAttempt(0.0, {}, status, "ReadTimeout", 0.1, b"why")], outcome, faults)
+def delivery(status, *, forged="", event=STARTED, outcome="delivered"):
+    attempt = WebhookAttempt(0.0, {}, status, "ReadTimeout", 0.1, b"why")
+    return Delivery(1, event, "http://receiver", b"", [attempt], outcome, forged=forged)
 
 
 def meeting(deliveries, joined_ms=5):
@@ -45,10 +48,29 @@ def test_a_genuine_event_that_is_not_taken(status, name):
     assert names([delivery(status, outcome="refused")]) == [name]
 
 
-@pytest.mark.parametrize("fault", ["zoom.webhook.*: wrong-signature", "zoom.webhook.*: unsigned x*", "zoom.webhook.*: stale 9000s"])
-def test_a_forged_event_may_be_refused_but_not_taken(fault):
-    assert names([delivery(401, faults=(fault,), outcome="refused")]) == []
-    assert names([delivery(200, faults=(fault,))]) == ["forged"]
+def test_a_forged_event_may_be_refused_but_not_taken():
+    assert names([delivery(401, forged="zoom.webhook.*: unsigned", outcome="refused")]) == []
+    one = delivery(200, forged="zoom.webhook.*: unsigned")
+    assert names([one], [meeting([one])]) == ["forged"]  # and nobody asks for it to reach Recall
+
+
+@pytest.mark.parametrize(
+    ("fault", "forges"),
+    [
+        ("zoom.webhook.*: wrong-signature", True),
+        ("zoom.webhook.*: unsigned x*", True),
+        ("zoom.webhook.*: stale 9000s", True),
+        ("zoom.webhook.*: stale 85m", False),  # Zoom's last retry may keep its first stamp
+        ("zoom.webhook.*: style spaced", False),
+        ("zoom.webhook.*: duplicate then unsigned", False),  # its first step
+    ],
+)
+def test_what_makes_a_forgery(world, fault, forges):
+    world.fault(fault)
+    sent = world.send("http://127.0.0.1:1/zoom-webhook", "meeting.rtms_stopped")
+    assert sent.forged == (fault if forges else "")
+    world.stack.faults.clear()
+    world.allow("failed")
 
 
 def test_a_start_that_was_taken_and_never_reached_recall_names_the_nearest_miss():
@@ -116,6 +138,30 @@ def test_a_fault_that_never_acted_or_changed_nothing_is_a_problem(world):
     assert problem.what == "the fault zoom.webhook.*: style escaped-unicode changed nothing of meeting.rtms_stopped (delivery 1)"
     world.allow("unused")
     assert world.problems() == []
+
+
+def test_a_receiver_that_takes_a_start_and_forgets_it_fails_at_once(world):
+    class Forgets(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Forgets)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    real_time = Clock()
+    report = world.play(f"http://127.0.0.1:{server.server_port}/", "never-joined")
+    ahead = world.stack.clock.now() - real_time.now()
+    server.shutdown()
+    server.server_close()
+    assert report.streams[0].stop_reason == 11
+    assert 60 - ahead < 10  # real seconds; alone on a machine less than 2
+    assert [problem.name for problem in world.problems()] == ["lost"]
+    world.allow("lost")
 
 
 def test_faults_and_switches_can_be_given_at_the_start_and_later(tmp_path):

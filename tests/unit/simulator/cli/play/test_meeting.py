@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import wave
 
 import pytest
@@ -135,6 +136,58 @@ def test_the_apps_credentials_are_needed(rtmskit, receiver, monkeypatch):
     done = rtmskit("meeting", "play", "--webhook", receiver.url, "--secret-token", "s")
     assert done.exit_code == 2
     assert "--client-id and --client-secret are missing" in done.stderr
+
+
+# The verdict
+
+
+def test_a_forged_event_that_is_taken_fails_the_play(rtmskit, receiver, joins):
+    done = rtmskit(*arguments(receiver, "--speed", "max", "--fault", "zoom.webhook.*.rtms_stopped: unsigned", "--json"))
+    assert done.exit_code == 1
+    assert "forged: meeting.rtms_stopped (delivery 2) with the fault zoom.webhook.*.rtms_stopped: unsigned was answered 200" in done.stderr
+    assert [one["name"] for one in json.loads(done.stdout)["problems"]] == ["forged"]
+
+
+def test_a_forged_event_that_is_refused_does_not(rtmskit, receiver, joins):
+    joined = receiver.answer
+
+    def answer(body):
+        receiver.status = 401 if json.loads(body)["event"].endswith("stopped") else 200
+        return joined(body)
+
+    receiver.answer = answer
+    done = rtmskit(*arguments(receiver, "--speed", "max", "--fault", "zoom.webhook.*.rtms_stopped: wrong-signature"))
+    assert done.exit_code == 0, done.stderr
+
+
+def test_an_answer_after_more_than_three_seconds_fails_the_play(rtmskit, receiver, joins):
+    joined = receiver.answer
+    receiver.answer = lambda body: (joined(body), time.sleep(3.3 if b"rtms_stopped" in body else 0))[0]
+    done = rtmskit(*arguments(receiver, "--speed", "max"))
+    assert done.exit_code == 1
+    assert "slow: meeting.rtms_stopped (delivery 2) was not answered in time" in done.stderr
+
+
+@pytest.mark.parametrize(("scenario", "reason"), [("never-joined", 11), ("bad-signature", 18)])
+@pytest.mark.parametrize("speed", ["1", "max"])
+def test_a_meeting_that_nobody_is_to_join_is_well_when_nobody_has(rtmskit, receiver, scenario, reason, speed):
+    done = rtmskit(*arguments(receiver, scenario, "--speed", speed, "--patience", "0.2", "--json"))
+    assert done.exit_code == 0, done.stderr
+    [report] = json.loads(done.stdout)["meetings"]
+    assert (report["joined"], report["streams"][0]["stop_reason"]) == (False, reason)
+    assert "nobody joins and nothing is outstanding: the fakes' clock runs ahead" in done.stderr
+
+
+def test_the_end_that_is_expected_can_be_given(rtmskit, receiver, joins):
+    done = rtmskit(*arguments(receiver, "--speed", "max", "--expect", "not-joined"))
+    assert done.exit_code == 1
+    assert "was joined after" in done.stderr
+    assert "the meeting is to end with nobody having joined" in done.stderr
+    receiver.answer = lambda _body: {}
+    missed = rtmskit(*arguments(receiver, "never-joined", "--patience", "0.2", "--expect", "recorded"))
+    assert (missed.exit_code, "nobody joined stream" in missed.stderr) == (1, True)
+    assert rtmskit(*arguments(receiver, "--patience", "0.2", "--expect", "not-joined")).exit_code == 0
+    assert "'recorded', 'deleted', 'not-joined'" in rtmskit(*arguments(receiver, "--expect", "fun")).stderr
 
 
 def test_options_of_an_own_zoom_do_not_go_with_a_running_up(rtmskit):

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import time
 
 import pytest
 
@@ -70,6 +71,34 @@ def test_a_fault_spoils_the_signature(rtmskit, receiver):
     rtmskit("send", "meeting.rtms_started", *arguments(receiver), "--fault", "zoom.webhook.*: wrong-signature")
     (_, _, headers, body) = receiver.requests[0]
     assert headers["x-zm-signature"] != expected_signature(headers["x-zm-request-timestamp"], body)
+
+
+@pytest.mark.parametrize("fault", ["wrong-signature", "unsigned", "stale"])
+def test_a_forged_event_that_is_taken_is_a_failure_and_one_that_is_refused_is_not(rtmskit, receiver, fault):
+    sent = ["send", "meeting.rtms_started", *arguments(receiver), "--fault", f"zoom.webhook.*: {fault}"]
+    taken = rtmskit(*sent)
+    assert taken.exit_code == 1
+    assert f"a forged event was taken: meeting.rtms_started with the fault zoom.webhook.*: {fault} was answered 200" in taken.stderr
+    assert "verify x-zm-signature" in taken.stderr
+    receiver.status = 401
+    refused = rtmskit(*sent)
+    assert (refused.exit_code, "Refused, as it must be" in refused.stderr) == (0, True)
+    assert json.loads(rtmskit(*sent, "--json").stdout)["forged"] == f"zoom.webhook.*: {fault}"
+    receiver.status = 500
+    broke = rtmskit(*sent)
+    assert (broke.exit_code, "refuse it with 401" in broke.stderr) == (1, True)
+
+
+def test_what_is_old_but_as_zooms_last_retry_may_be_is_no_forgery(rtmskit, receiver):
+    assert rtmskit("send", "meeting.rtms_started", *arguments(receiver), "--fault", "zoom.webhook.*: stale 85m").exit_code == 0
+
+
+def test_an_answer_after_more_than_three_seconds_is_a_failure_of_the_receiver(rtmskit, receiver):
+    receiver.answer = lambda _body: time.sleep(3.3) or {}
+    done = rtmskit("send", "meeting.rtms_started", *arguments(receiver))
+    assert done.exit_code == 1
+    assert "did not answer within Zoom's time limit: TimeoutError: nothing within 3.0 s" in done.stderr
+    assert "answer before doing the work" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.kit.control.meetings import MeetingResource
 
 HOOK = "http://127.0.0.1:1/zoom-webhook"
+SIGNED = {"meeting_uuid": "u", "signature": "0" * 64}
 SECRET = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
 
 
@@ -312,6 +313,78 @@ async def test_a_meeting_can_be_begun_acted_in_and_broken_off(stack, control):
     assert answers.decode(stopped.content, answers.MeetingRow).streams[0].stop_reason == 8
     assert answers.decode((await control.get(f"/meetings/{row.id}/traffic")).content, answers.Traffic).traffic == []
     answers.decode((await control.delete(f"/meetings/{row.id}")).content, answers.MeetingRow)
+
+
+async def test_a_meeting_that_is_deleted_is_ended_by_its_host(stack, control):
+    """What Ctrl-C on `meeting play` asks for: nobody is left with a stream that never stops."""
+    begun = await control.post("/meetings", json={"webhook_url": HOOK, "wait": False})
+    [row] = answers.decode(begun.content, answers.MeetingList).meetings
+    ended = answers.decode((await control.delete(f"/meetings/{row.id}")).content, answers.MeetingRow)
+    assert ended.ended_ms is not None
+    assert [(stream.state, stream.stop_reason) for stream in ended.streams] == [("TERMINATED", 6)]
+    assert [one.event for one in ended.deliveries] == ["meeting.rtms_started", "meeting.rtms_stopped"]
+    again = answers.decode((await control.delete(f"/meetings/{row.id}")).content, answers.MeetingRow)
+    assert (again.ended_ms, len(again.deliveries)) == (ended.ended_ms, 2)
+
+
+async def test_a_meeting_that_cannot_be_ended_is_broken_off_and_shown_as_over(stack, control, monkeypatch):
+    monkeypatch.setattr("rtms_simulator.kit.control.meetings._ENDED_WITHIN_S", 0.2)
+    stack.faults.add("zoom.webhook.*: late 60s")
+    begun = await control.post("/meetings", json={"webhook_url": HOOK, "wait": False})
+    [row] = answers.decode(begun.content, answers.MeetingList).meetings
+    monkeypatch.setattr(stack.zoom.meetings[row.id], "end", lambda: asyncio.sleep(60))
+    ended = answers.decode((await control.delete(f"/meetings/{row.id}")).content, answers.MeetingRow)
+    assert ended.ended_ms is not None
+    assert ended.timeline[-1].what == "meeting broken off"
+
+
+async def problems(control, meeting: int, expected: str = "recorded") -> list[tuple[str, str]]:
+    answer = await control.get(f"/meetings/{meeting}/problems", params={"expected": expected})
+    return [(one.name, one.what) for one in answers.decode(answer.content, answers.ProblemList).problems]
+
+
+async def test_the_verdict_on_a_receiver_names_what_it_broke(stack, control):
+    """Nobody listens at HOOK; then a stream is handed to Recall twice by hand."""
+    begun = await control.post("/meetings", json={"webhook_url": HOOK, "wait": False})
+    [row] = answers.decode(begun.content, answers.MeetingList).meetings
+    await stack.zoom.meetings[row.id].announced()
+    assert [name for name, _ in await problems(control, row.id)] == ["failed"]
+    [stream] = row.streams
+    for _ in range(2):
+        stack.recall.lifecycle.create({"zoom_rtms": {"rtms_stream_id": stream.stream_id, "server_urls": stream.server_urls[0]} | SIGNED})
+    assert [name for name, _ in await problems(control, row.id)] == ["failed", "doubled"]
+    other = answers.decode((await control.post("/meetings", json={"webhook_url": HOOK, "wait": False})).content, answers.MeetingList)
+    assert [name for name, _ in await problems(control, other.meetings[0].id)] == ["failed"]  # its own only
+
+
+async def test_what_was_to_be_deleted_and_is_still_there_is_named(stack, control, monkeypatch):
+    monkeypatch.setattr("rtms_simulator.kit.control.meetings._DELETED_WITHIN_S", 0.5)
+    begun = await control.post("/meetings", json={"webhook_url": HOOK, "wait": False})
+    [row] = answers.decode(begun.content, answers.MeetingList).meetings
+    await stack.zoom.meetings[row.id].announced()
+    [stream] = row.streams
+    urls = {"rtms_stream_id": stream.stream_id, "server_urls": stream.server_urls[0]}
+    mdc = stack.recall.lifecycle.create({"zoom_rtms": urls | SIGNED, "recording_config": {"audio_mixed_raw": {}}})
+    assert mdc.recording is not None
+    stack.recall.workspace.recordings[mdc.recording.id] = mdc.recording
+    found = await problems(control, row.id, "deleted")
+    assert ("kept", f"recording {mdc.recording.id} is still at Recall, {mdc.recording.status.code}") in found
+    stack.recall.lifecycle.delete_recording(mdc.recording)
+    assert "kept" not in [name for name, _ in await problems(control, row.id, "deleted")]
+
+
+async def test_that_nobody_joined_is_no_problem_where_nobody_is_to_join(stack, control, monkeypatch):
+    monkeypatch.setattr(stack.recall.lifecycle, "_signature_fits", lambda _rtms: True)
+    begun = await control.post("/meetings", json={"webhook_url": HOOK, "wait": False})
+    [row] = answers.decode(begun.content, answers.MeetingList).meetings
+    meeting = stack.zoom.meetings[row.id]
+    await meeting.announced()
+    meeting.deliveries[0].outcome = "delivered"
+    meeting.deliveries[0].attempts[0].status = 200
+    [stream] = row.streams
+    stack.recall.lifecycle.create({"zoom_rtms": {"rtms_stream_id": stream.stream_id, "server_urls": stream.server_urls[0]} | SIGNED})
+    assert [name for name, _ in await problems(control, row.id)] == ["unjoined"]
+    assert await problems(control, row.id, "not-joined") == []
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rtms_simulator.control.answers import ProblemRow
 from rtms_simulator.faults import ArmedFault
 from rtms_simulator.recall.http.exchange import RequestRecord
-from rtms_simulator.recall.records.workspace import Mdc
+from rtms_simulator.recall.records.workspace import Mdc, Recording
 from rtms_simulator.zoom import MeetingReport
-from rtms_simulator.zoom.webhooks.sender import Delivery
+from rtms_simulator.zoom.webhooks.sender import READ_TIMEOUT, Delivery
 
-FORGERIES = ("wrong-signature", "unsigned", "stale")
 INVARIANTS: Mapping[str, str] = {
     "refused": "every genuine event is taken: a 4xx is never sent again",
     "failed": "every genuine event is taken the first time: after a 5xx Zoom waits 5 minutes, and a stream waits one",
@@ -25,25 +25,26 @@ INVARIANTS: Mapping[str, str] = {
 }
 """What `WebhookSandbox.problems` looks for. `WebhookSandbox.allow` takes these names."""
 
+RULES: Mapping[str, str] = {**INVARIANTS, "kept": "what was recorded is deleted at Recall once consent is withdrawn (stop_reason 8)"}
+"""Those, and what a meeting that is to end `deleted` asks of its receiver."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One broken invariant: its name in `INVARIANTS`, what happened, and the nearest miss."""
+    """One broken rule: its name in `RULES`, what happened, and the nearest miss."""
 
     name: str
     what: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.what}\n    ({INVARIANTS[self.name]})"
+        return f"{self.name}: {self.what}\n    ({RULES[self.name]})"
 
 
 def judge(
     deliveries: Iterable[Delivery], meetings: Iterable[MeetingReport], mdcs: Iterable[Mdc], requests: Sequence[RequestRecord]
 ) -> list[Problem]:
     """Every broken invariant in what the fakes have seen."""
-    problems: list[Problem] = []
-    for delivery in deliveries:
-        problems += _of_delivery(delivery)
+    problems = [problem for delivery in deliveries if (problem := judge_delivery(delivery)) is not None]
     made = Counter(target for mdc in mdcs if (target := _target(mdc)) is not None)
     problems += [
         Problem("doubled", f"stream {stream} on {server} was created {count} times at Recall")
@@ -55,23 +56,25 @@ def judge(
     return problems
 
 
-def _of_delivery(delivery: Delivery) -> list[Problem]:
-    found: list[Problem] = []
-    forged = [fault for fault in delivery.faults if any(word in FORGERIES for word in fault.replace(":", " ").split())]
+def row(problem: Problem) -> ProblemRow:
+    return ProblemRow(name=problem.name, what=problem.what, rule=RULES[problem.name])
+
+
+def judge_delivery(delivery: Delivery) -> Problem | None:
+    """What its receiver did wrong with its first request: it took a forgery, or did not take a genuine event in time."""
     if delivery.event.name == "endpoint.url_validation" or not delivery.attempts:
-        return found
-    status, name = delivery.attempts[0].status or 0, f"{delivery.event.name} (delivery {delivery.id})"
-    answer = delivery.attempts[0].answer[:200].decode("utf-8", "replace")
-    if forged:
-        if 200 <= status < 300:
-            found.append(Problem("forged", f"{name} with the fault {forged[0]} was answered {status}"))
-    elif status == -1:
-        found.append(Problem("slow", f"{name} was not answered in time"))
-    elif status < 0 or status >= 500:
-        found.append(Problem("failed", f"{name} was answered {status}: {answer or delivery.attempts[0].problem}"))
-    elif status not in (200, 204):
-        found.append(Problem("refused", f"{name} was answered {status}: {answer}"))
-    return found
+        return None
+    first = delivery.attempts[0]
+    status, name = first.status or 0, f"{delivery.event.name} (delivery {delivery.id})"
+    if delivery.forged:
+        taken = 200 <= status < 300
+        return Problem("forged", f"{name} with the fault {delivery.forged} was answered {status}") if taken else None
+    if status == READ_TIMEOUT:
+        return Problem("slow", f"{name} was not answered in time: {first.problem}")
+    answer = first.answer[:200].decode("utf-8", "replace")
+    if status < 0 or status >= 500:
+        return Problem("failed", f"{name} was answered {status}: {answer or first.problem}")
+    return None if status in (200, 204) else Problem("refused", f"{name} was answered {status}: {answer}")
 
 
 def _of_meeting(meeting: MeetingReport, made: set[tuple[str, str]], requests: Sequence[RequestRecord]) -> list[Problem]:
@@ -79,7 +82,7 @@ def _of_meeting(meeting: MeetingReport, made: set[tuple[str, str]], requests: Se
     taken = {
         (str(delivery.event.payload["rtms_stream_id"]), str(delivery.event.payload["server_urls"]))
         for delivery in meeting.deliveries
-        if delivery.event.name.endswith("rtms_started") and delivery.outcome == "delivered"
+        if delivery.event.name.endswith("rtms_started") and delivery.outcome == "delivered" and not delivery.forged
     }
     for stream, server in sorted(taken - made):
         found.append(Problem("lost", f"the start of stream {stream} on {server} was taken, but never reached Recall. {_nearest(requests)}"))
@@ -105,6 +108,13 @@ def _target(mdc: Mdc) -> tuple[str, str] | None:
     asked = mdc.body.get("zoom_rtms") or {}
     stream, server = asked.get("rtms_stream_id"), asked.get("server_urls")
     return (str(stream), str(server)) if stream and server else None
+
+
+def judge_deletion(mdcs: Iterable[Mdc], recordings: Iterable[Recording]) -> list[Problem]:
+    """What is still there of a meeting whose consent was withdrawn. `recordings`: all that Recall shows."""
+    ours = {mdc.id for mdc in mdcs}
+    kept = [one for one in recordings if one.mdc_id in ours and one.status.code != "deleted"]
+    return [Problem("kept", f"recording {one.id} is still at Recall, {one.status.code}") for one in kept]
 
 
 def judge_faults(armed: Iterable[ArmedFault], deliveries: Iterable[Delivery]) -> list[Problem]:

@@ -1,0 +1,73 @@
+"""Whether a meeting ended as it should: the verdict of `rtmskit meeting play`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from rtms_simulator.cli.fakes.clock import why_refused
+from rtms_simulator.cli.play.outcome import Failed
+
+if TYPE_CHECKING:
+    from rtms_simulator.control.answers import DeliveryAttempt, MeetingRow, ProblemRow, StreamRow
+
+OUTCOMES = ("recorded", "deleted", "not-joined")
+"""Those of `scenario.actions.OUTCOMES`, which would make `--help` slow; a test compares the two."""
+
+DO = {
+    "forged": "verify x-zm-signature over the raw body, and refuse old time stamps: anybody can send this.",
+    "doubled": "remember which (rtms_stream_id, server_urls) was handed on, or send the same Idempotency-Key.",
+    "slow": "answer before doing the work: Zoom counts an answer after 3 s as none, and sends the event again.",
+    "failed": "answer 200 or 204 once the event is safe.",
+    "refused": "answer 200 or 204 to every event that is rightly signed, known or not.",
+    "lost": "look at what the receiver sends to Recall (`rtmskit requests list`).",
+    "unjoined": "compare the Client ID and Client Secret that the receiver signs with.",
+    "kept": "delete the recordings of a stream that ends with stop_reason 8.",
+}
+"""What to do about a broken rule (`kit.invariants.RULES`)."""
+
+
+def judge(meetings: Sequence[MeetingRow], problems: Sequence[ProblemRow], expected: str, why: Callable[[MeetingRow], str]) -> None:
+    """Raises Failed for a fault that changed nothing, for an end that is not the expected one, and for what no receiver may do.
+
+    `why(meeting)`: what to do when nobody joined it, although its start was taken.
+    """
+    _idle_faults(meetings)
+    joined = [(row, stream) for row in meetings for stream in row.streams if stream.joined_ms is not None]
+    missing = [(row, stream) for row in meetings for stream in row.streams if stream.joined_ms is None]
+    if expected == "not-joined" and joined:
+        _, stream = joined[0]
+        found = f"stream {stream.stream_id} was joined after {stream.joined_ms} ms, and the meeting is to end with nobody having joined"
+        raise Failed(found, "is it another scenario that was meant? --expect says how it is to end.")
+    if expected != "not-joined" and missing:
+        _nobody(*missing[0], why)
+    if problems:
+        for one in problems[1:]:
+            click.echo(f"Also {one.name}: {one.what}", err=True)
+        raise Failed(f"{problems[0].name}: {problems[0].what} ({problems[0].rule})", DO[problems[0].name])
+
+
+def tried(attempt: DeliveryAttempt) -> str:
+    return f"{attempt.status} in {attempt.latency_ms or 0:.0f} ms" + (f" ({attempt.problem})" if attempt.problem else "")
+
+
+def _idle_faults(meetings: Iterable[MeetingRow]) -> None:
+    idle = [(one.event, fault) for row in meetings for one in row.deliveries for fault in one.without_effect]
+    if idle:
+        event, fault = idle[0]
+        raise Failed(f"the fault {fault!r} changed nothing of {event}", "choose another style (`rtmskit faults list`).")
+    if unused := [fault for row in meetings for fault in row.idle_faults]:
+        raise Failed(f"the fault {unused[0]!r} never acted, or changed nothing", "look at its target and moment (`rtmskit faults list`).")
+
+
+def _nobody(row: MeetingRow, stream: StreamRow, why: Callable[[MeetingRow], str]) -> None:
+    nobody = f"nobody joined stream {stream.stream_id}"
+    started = [one for one in row.deliveries if one.event.endswith("rtms_started") and one.attempts]
+    refused = next((one for one in started if one.outcome != "delivered"), None)
+    if refused is None:
+        raise Failed(nobody, why(row))
+    last = refused.attempts[-1]
+    hint = why_refused(last.status or 0) or "look at the receiver's log."
+    raise Failed(f"{nobody}: rtms_started ended {refused.outcome}, {tried(last)}", hint)
