@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rtms_simulator.kit.invariants import INVARIANTS
+from rtms_simulator.kit.control.invariants import INVARIANTS
 
 PAGE = (Path(__file__).parents[2] / "docs/test-your-receiver.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -115,6 +115,31 @@ async def test_on_firestore_it_comes_out_the_same(tmp_path, firestore_emulator, 
     assert set(summary["ids"]["artifacts"]) == set(kept[0]["ids"]["artifacts"])
 
 
+@pytest.mark.parametrize(
+    ("scenario", "speed", "expected"),
+    [
+        ("revoked", "max", {"outcome": "deleted", "stop_reason": 8, "recording": "forgotten"}),
+        ("never-joined", "1", {"outcome": "not-joined", "stop_reason": 11}),
+        ("bad-signature", "max", {"outcome": "not-joined", "stop_reason": 18}),
+    ],
+)
+def test_an_end_without_a_recording_is_well_where_the_scenario_says_so(tmp_path, scenario, speed, expected):
+    done = rtmskit("demo", "--scenario", scenario, "--speed", speed, "--json", cwd=tmp_path, timeout=110)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert expected.items() <= summary.items()
+    assert (summary["ok"], summary["left_at_recall"]) == (True, [])
+    assert (summary["timeline_ms"]["joined"] is None) == (scenario != "revoked")
+    if scenario != "revoked":
+        assert summary["reason"]
+
+
+def test_another_end_than_the_expected_one_is_a_failure(tmp_path):
+    done = rtmskit("demo", "--expect", "not-joined", "--speed", "max", cwd=tmp_path, timeout=110)
+    assert done.returncode == 1
+    assert "and nobody was to join it" in done.stderr
+
+
 def test_for_people_it_shows_the_way_as_it_goes_a_table_at_the_end_and_leaves_nothing(tmp_path):
     done = rtmskit("demo", "--speed", "max", cwd=tmp_path, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -297,13 +297,14 @@ class TaskQuery(Strict, frozen=True, kw_only=True):
 
 
 class PlayRequest(Strict, frozen=True, kw_only=True):
-    """`scenario`: a built-in name, a file's absolute path or `upload:ID`; `media` and `transcript` likewise, without the names.
+    """`scenario`: a built-in name, a file's absolute path or `upload:ID`; `media` and `transcript` likewise, without the names. By default
+    `stand-up`, or with `media` or `transcript` a scenario of their name in which nothing else happens.
 
     `speed`: a number of times real time, or `max`. `faults`: of this meeting. `patience_s`: once nobody has joined and nothing has
     happened for so long, in real seconds, the fakes' clock runs ahead.
     """
 
-    scenario: str = "stand-up"
+    scenario: str | None = None
     media: str | None = None
     transcript: str | None = None
     speed: float | str = 1.0

@@ -122,10 +122,9 @@ async def _ended_without(client: Recordings, stream: StreamReport, expected: Out
 
 def _without_recording(stack: Stack, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> dict[str, Any]:
     """Of a meeting that rightly has none. `ok`: nothing of it is left at Recall either."""
-    ours = {mdc.id for mdc in stack.recall.workspace.mdcs.values() if mdc.stream_id == stream.stream_id}
-    left = [
-        one.id for one in stack.recall.workspace.recordings.values() if one.mdc_id in ours and one.status.code in ("done", "processing")
-    ]
+    space = stack.recall.workspace
+    ours = {mdc.id for mdc in space.mdcs.values() if mdc.stream_id == stream.stream_id}
+    left = [one.id for one in space.recordings.values() if one.mdc_id in ours and one.status.code not in ("deleted", "failed")]
     return {
         "scenario": report.scenario,
         "speed": report.speed,

@@ -15,12 +15,13 @@ from rtms_simulator.control.answers import Note, PlayRequest
 from rtms_simulator.errors import FaultError, MediaFileError, NoReceiverError, PlayRequestError
 from rtms_simulator.faults import Fault, parse_fault
 from rtms_simulator.kit.rows import NO_LINKS, meeting_row, notes
-from rtms_simulator.kit.scenarios import load_playable
-from rtms_simulator.kit.unattended import PATIENCE_S, Life, Unattended
+from rtms_simulator.kit.scenarios import DEFAULT, around_own_files, load_playable
 from rtms_simulator.scenario import Scenario, ScenarioError
 from rtms_simulator.zoom import MeetingReport, Zoom
 from rtms_simulator.zoom.media import MediaSource, MediaSwitches
+from rtms_simulator.zoom.meeting.meeting import Meeting
 from rtms_simulator.zoom.meeting.timeline import Speed
+from rtms_simulator.zoom.unattended import PATIENCE_S, Life, Unattended
 from rtms_simulator.zoom.webhooks.sender import INTERNAL_ERRORS
 
 CONNECTION_REFUSED = INTERNAL_ERRORS[httpx.ConnectError]
@@ -56,7 +57,7 @@ class ResolvedPlay:
 def resolve(request: PlayRequest, uploads: Path | None = None) -> ResolvedPlay:
     """Load and check everything that a request names. `uploads`: where `upload:ID` is found. Raises PlayRequestError."""
     try:
-        scenario = load_playable(_file(request.scenario, uploads))
+        scenario = scenario_of(request, uploads)
         faults = tuple(parse_fault(text) for text in request.faults)
     except (ScenarioError, FaultError) as error:
         raise PlayRequestError(str(error)) from None
@@ -64,6 +65,19 @@ def resolve(request: PlayRequest, uploads: Path | None = None) -> ResolvedPlay:
         scenario = replace(scenario, seed=request.seed)
     media, transcript = (Path(_file(name, uploads)) if name else None for name in (request.media, request.transcript))
     return ResolvedPlay(scenario, media, transcript, read_speed(request.speed), faults, request.patience_s)
+
+
+def scenario_of(request: PlayRequest, uploads: Path | None = None) -> Scenario:
+    """The one that is asked for, or around a person's own files one of their name in which nothing else happens. Raises ScenarioError."""
+    if request.scenario is not None:
+        return load_playable(_file(request.scenario, uploads))
+    own = request.media or request.transcript
+    return load_playable(DEFAULT) if own is None else around_own_files(_shown_name(own))
+
+
+def _shown_name(file: str) -> str:
+    """Of an upload the name that it was given: `upload:3-talk.mp4` is talk.mp4."""
+    return file.removeprefix(UPLOAD).partition("-")[2] if file.startswith(UPLOAD) else Path(file).name
 
 
 def _file(name: str, uploads: Path | None) -> str:
@@ -128,17 +142,22 @@ async def perform(
             if not patient and (problems := _unconnected(reports)):
                 raise NoReceiverError(f"{webhook_url} cannot be reached: {problems[0]}")
             await unattended.look()
-        for meeting in running:
-            await meeting.finished()
-        with contextlib.suppress(TimeoutError):
-            await real_time.wait_for(zoom.webhooks.first_sent(), SENT_WITHIN_S)
-        finished = tuple(meeting.report() for meeting in running)
+        finished = await _finished(zoom, running, real_time)
         tell(finished)
         return finished
     finally:
         for meeting in running:
             if meeting.ended_at is None:
                 await meeting.aclose()
+
+
+async def _finished(zoom: Zoom, running: Sequence[Meeting], real_time: Clock) -> tuple[MeetingReport, ...]:
+    """The reports once all is sent that a fault has not put off for long."""
+    for meeting in running:
+        await meeting.finished()
+    with contextlib.suppress(TimeoutError):
+        await real_time.wait_for(zoom.webhooks.first_sent(), SENT_WITHIN_S)
+    return tuple(meeting.report() for meeting in running)
 
 
 def _unconnected(reports: Sequence[MeetingReport]) -> list[str]:

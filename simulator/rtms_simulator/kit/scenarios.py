@@ -10,9 +10,19 @@ from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches
 from rtms_simulator.errors import SwitchError
 from rtms_simulator.kit.control.switches import by_vendor, changed
 from rtms_simulator.recall.switches import RecallSwitches
-from rtms_simulator.scenario import Scenario, load
+from rtms_simulator.scenario import FIRST_USER_ID, Person, Scenario, load
 from rtms_simulator.scenario.switches import VENDORS
 from rtms_simulator.zoom.switches import ZoomSwitches
+
+DEFAULT = "stand-up"
+OWN_SPEAKER = "Speaker"
+_PLACEHOLDER_S = 1.0
+
+
+def around_own_files(name: str) -> Scenario:
+    """An empty scenario of that name. Its length and people come from the files; who says what names nobody is `OWN_SPEAKER`."""
+    speaker = Person(FIRST_USER_ID, OWN_SPEAKER, role="host")
+    return Scenario(name=name, people=(speaker,), timeline=(), duration_s=_PLACEHOLDER_S)
 
 
 def load_playable(name_or_path: str | Path) -> Scenario:

@@ -15,8 +15,8 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import PlayRequest
 from rtms_simulator.errors import InputError
 from rtms_simulator.faults.grammar import did_you_mean
+from rtms_simulator.kit.control.invariants import INVARIANTS, Problem, judge, judge_faults
 from rtms_simulator.kit.control.switches import set_switches, switched
-from rtms_simulator.kit.invariants import INVARIANTS, Problem, judge, judge_faults
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
@@ -102,16 +102,25 @@ class WebhookSandbox:
         """Challenge the receiver, as "Validate" on the app's page does."""
         return self._call(self.stack.zoom.validate(webhook_url))
 
-    def play(self, webhook_url: str, scenario: str = "stand-up", *, speed: float | str = "max", **asked: Any) -> MeetingReport:
+    def play(
+        self,
+        webhook_url: str,
+        scenario: str | None = None,
+        *,
+        speed: float | str = "max",
+        patience_s: float = PATIENCE_S,
+        **asked: Any,
+    ) -> MeetingReport:
         """Play one meeting to its end, and wait until Recall has finished with it.
 
-        `scenario`: a built-in name or a TOML file. `asked`: faults (a list), seed, media, transcript, as in `rtmskit meeting play`, and
-        `patience_s`: when nobody has joined and nothing has happened for so long (real seconds), the fakes' clock runs ahead to the end.
-        A receiver that works on for longer after its answer needs more. Raises PlayRequestError.
+        `scenario`: a built-in name or a TOML file; by default `stand-up`, or with a file of one's own nothing but that. `asked`: faults
+        (a list), seed, media, transcript, as in `rtmskit meeting play`. `patience_s`: when nobody has joined and nothing has happened for
+        so long (real seconds), the fakes' clock runs ahead to the end. A receiver that works on for longer after its answer needs more.
+        Raises PlayRequestError.
         """
 
         async def work() -> MeetingReport:
-            play = resolve(PlayRequest(**{"scenario": scenario, "speed": speed, "patience_s": PATIENCE_S, **asked}))
+            play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=patience_s, **asked))
             with switched(self.stack.fakes, play.scenario.switches):
                 [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock(), life=self.stack.fakes.life)
             await self.stack.recall.drained()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rtms_simulator.kit.stack import Stack
     from rtms_simulator.scenario.actions import Outcome
 
+PATIENCE_S = 1.0
+"""Here nobody works unseen: every part is one of ours."""
+
 KEPT = Path(".rtmskit/demo")
 
 
@@ -57,7 +60,7 @@ def demo(
     from rtms_simulator.kit.play import resolve
 
     try:
-        play = resolve(PlayRequest(scenario=scenario, speed=speed))
+        play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=PATIENCE_S))
         if play.scenario.meetings != 1:
             raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings; a demo plays one")
     except PlayRequestError as error:
@@ -149,8 +152,8 @@ def _show_without_recording(summary: dict[str, Any]) -> None:
     if summary["outcome"] == "deleted":
         what = "Consent was withdrawn (stop reason 8): what was recorded is deleted at Recall, and the record is a tombstone."
     else:
-        what = f"Nobody joined (stop reason {summary['stop_reason']}), and the worker knows: {summary['reason'] or summary['handoff']}."
-    click.echo(f"\n{what} So it is to end in {summary['scenario']}.")
+        what = f"Nobody joined (stop reason {summary['stop_reason']}). The worker says: {summary['reason'] or summary['handoff']}"
+    click.echo(f"\n{what}\nThat is the right end of {summary['scenario']}.")
 
 
 def _told(timeline_ms: dict[str, int]) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ def meeting() -> None:
 
 
 @meeting.command()
-@click.argument("scenario", default="stand-up", shell_complete=completion.scenario_or_file)
+@click.argument("scenario", required=False, shell_complete=completion.scenario_or_file)
 @of_receiver
 @click.option("--client-id", metavar="I", envvar="ZOOM_CLIENT_ID", show_envvar=True, help="The app's Client ID.")
 @click.option(
@@ -81,7 +81,7 @@ def meeting() -> None:
 @click.option("--rtms-port", type=click.IntRange(0, 65535), default=0, help="Where the RTMS servers listen. Default: a free port.")
 @as_json_option
 def play(
-    scenario: str,
+    scenario: str | None,
     webhook_url: str | None,
     secret_token: str | None,
     up_file: Path,
@@ -96,15 +96,16 @@ def play(
 ) -> None:
     """Play one scripted meeting from beginning to end: signed webhooks, then RTMS for each client that joins.
 
-    SCENARIO is a built-in name (`rtmskit scenarios list`) or a TOML file. Without --webhook it takes place in the running `up`; with it,
-    fakes of its own are started. Exit code 0 means that it ended as it is to end (--expect) and that the receiver did nothing that none
-    may do: take a forged event, hand a stream on twice, refuse an event, or answer after more than 3 seconds.
+    SCENARIO is a built-in name (`rtmskit scenarios list`) or a TOML file; by default stand-up, or with --media or --transcript nothing but
+    those files, under their name. Without --webhook it takes place in the running `up`; with it, fakes of its own are started. Exit code 0
+    means that it ended as it is to end (--expect) and that the receiver did nothing that none may do: take a forged event, hand a stream on
+    twice, refuse an event, or answer after more than 3 seconds.
     """
     if webhook_url is None and (tls or rtms_port):
         raise BadInput("--tls and --rtms-port go with --webhook", "name the receiver, or give them to `rtmskit up`.")
     url, secret, described = receiver(webhook_url, secret_token, up_file)
     request = _request(scenario, given)
-    loaded = _loaded(scenario)
+    loaded = _loaded(request)
     say_what_plays(given["media"], given["transcript"], [person.name for person in loaded.people], strict)
     expected = expect or loaded.outcome
     if described is not None:
@@ -134,24 +135,25 @@ def _play_with_own_zoom(
     return run(_play_here(request, url, (client_id, client_secret, secret), settings, tls=tls, port=port))
 
 
-def _request(scenario: str, given: Mapping[str, Any]) -> PlayRequest:
+def _request(scenario: str | None, given: Mapping[str, Any]) -> PlayRequest:
     """What to play, with absolute names of files: the running `up` may have been started in another folder."""
     from rtms_simulator.control.answers import PlayRequest
 
     media, transcript = (str(Path(given[key]).resolve()) if given[key] is not None else None for key in ("media", "transcript"))
-    named = str(Path(scenario).resolve()) if "/" in scenario or scenario.endswith(".toml") else scenario
+    is_file = scenario is not None and ("/" in scenario or scenario.endswith(".toml"))
+    named = str(Path(scenario).resolve()) if scenario is not None and is_file else scenario
     speed, seed, faults = given["speed"], given["seed"], list(given["faults"])
     patience_s = given["patience_s"]
     return PlayRequest(scenario=named, media=media, transcript=transcript, speed=speed, seed=seed, faults=faults, patience_s=patience_s)
 
 
-def _loaded(scenario: str) -> Scenario:
+def _loaded(request: PlayRequest) -> Scenario:
     """The scenario, read here: a mistake in it is reported before anything is sent. Raises BadInput."""
     from rtms_simulator.errors import ScenarioError
-    from rtms_simulator.kit.scenarios import load_playable
+    from rtms_simulator.kit.play import scenario_of
 
     try:
-        return load_playable(scenario)
+        return scenario_of(request)
     except ScenarioError as error:
         raise BadInput(lines_of(error), _CHANGE) from None
 
@@ -242,7 +244,7 @@ async def _play_here(
     """Play it in a Zoom of our own. What the receiver does at Recall is not seen."""
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import InputError, NoReceiverError
-    from rtms_simulator.kit import invariants
+    from rtms_simulator.kit.control import invariants
     from rtms_simulator.kit.play import perform
     from rtms_simulator.kit.rows import NO_LINKS, meeting_row
     from rtms_simulator.serving.http_server import HttpServer

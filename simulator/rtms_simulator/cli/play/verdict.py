@@ -26,7 +26,7 @@ DO = {
     "unjoined": "compare the Client ID and Client Secret that the receiver signs with.",
     "kept": "delete the recordings of a stream that ends with stop_reason 8.",
 }
-"""What to do about a broken rule (`kit.invariants.RULES`)."""
+"""What to do about a broken rule (`kit.control.invariants.RULES`)."""
 
 
 def judge(meetings: Sequence[MeetingRow], problems: Sequence[ProblemRow], expected: str, why: Callable[[MeetingRow], str]) -> None:
@@ -35,14 +35,10 @@ def judge(meetings: Sequence[MeetingRow], problems: Sequence[ProblemRow], expect
     `why(meeting)`: what to do when nobody joined it, although its start was taken.
     """
     _idle_faults(meetings)
-    joined = [(row, stream) for row in meetings for stream in row.streams if stream.joined_ms is not None]
-    missing = [(row, stream) for row in meetings for stream in row.streams if stream.joined_ms is None]
-    if expected == "not-joined" and joined:
-        _, stream = joined[0]
-        found = f"stream {stream.stream_id} was joined after {stream.joined_ms} ms, and the meeting is to end with nobody having joined"
-        raise Failed(found, "is it another scenario that was meant? --expect says how it is to end.")
-    if expected != "not-joined" and missing:
-        _nobody(*missing[0], why)
+    streams = [(row, stream) for row in meetings for stream in row.streams]
+    wrong = [(row, stream) for row, stream in streams if (stream.joined_ms is None) != (expected == "not-joined")]
+    if wrong:
+        (_somebody if expected == "not-joined" else _nobody)(*wrong[0], why)
     if problems:
         for one in problems[1:]:
             click.echo(f"Also {one.name}: {one.what}", err=True)
@@ -60,6 +56,11 @@ def _idle_faults(meetings: Iterable[MeetingRow]) -> None:
         raise Failed(f"the fault {fault!r} changed nothing of {event}", "choose another style (`rtmskit faults list`).")
     if unused := [fault for row in meetings for fault in row.idle_faults]:
         raise Failed(f"the fault {unused[0]!r} never acted, or changed nothing", "look at its target and moment (`rtmskit faults list`).")
+
+
+def _somebody(_row: MeetingRow, stream: StreamRow, _why: Callable[[MeetingRow], str]) -> None:
+    found = f"stream {stream.stream_id} was joined after {stream.joined_ms} ms, and the meeting is to end with nobody having joined"
+    raise Failed(found, "is it another scenario that was meant? --expect says how it is to end.")
 
 
 def _nobody(row: MeetingRow, stream: StreamRow, why: Callable[[MeetingRow], str]) -> None:

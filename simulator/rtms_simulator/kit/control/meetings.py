@@ -23,8 +23,8 @@ from rtms_simulator.control.answers import (
 from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, ControlOperation, impossible, missing
 from rtms_simulator.errors import ControlRefusedError
 from rtms_simulator.kit.control.fakes import Fakes
+from rtms_simulator.kit.control.invariants import Problem, judge, judge_deletion, row
 from rtms_simulator.kit.control.switches import switched
-from rtms_simulator.kit.invariants import Problem, judge, judge_deletion, row
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.rows import meeting_row
 from rtms_simulator.scenario import Action

@@ -207,7 +207,7 @@ class WebhookSender:
         delivery = self.record(event, endpoint.url, body)
         delivery.faults = tuple(str(fault) for fault, _ in taken)
         delivery.without_effect = tuple(str(fault) for fault, step in taken if step.word == "style" and body == plain)
-        delivery.forged = next((str(fault) for fault, step in taken if self._forges(step)), "")
+        delivery.forged = self._forgery(taken)
         if "lost" in steps or self._disabled(endpoint.url):
             delivery.outcome = "withheld"
         else:
@@ -228,11 +228,13 @@ class WebhookSender:
         books = (self.faults,) if more_faults is None else (more_faults, self.faults)
         return [both for book in books for both in book.take_each(WEBHOOK, event.name)]
 
-    def _forges(self, step: Step) -> bool:
-        """Whether a receiver must refuse what the step makes. As old as Zoom's last retry is not too old: it may keep its first stamp."""
-        if step.word == "stale":
-            return step.number("seconds") > sum(self.switches.retry_after_s)
-        return step.word in ("wrong-signature", "unsigned")
+    def _forgery(self, taken: Sequence[tuple[Fault, Step]]) -> str:
+        """The fault that makes it a forgery. As old as Zoom's last retry is not too old: that may keep its first stamp."""
+        oldest_s = sum(self.switches.retry_after_s)
+        for fault, step in taken:
+            if step.word in ("wrong-signature", "unsigned") or (step.word == "stale" and step.number("seconds") > oldest_s):
+                return str(fault)
+        return ""
 
     def _disabled(self, url: str) -> bool:
         standing = self.standings.get(url)

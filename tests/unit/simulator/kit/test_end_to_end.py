@@ -1,15 +1,19 @@
 """`rtms_simulator.kit.end_to_end`: what came home is only called equal when it is, and a meeting that got lost says where."""
 
 import json
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rtms_simulator.clock import Clock
 from rtms_simulator.errors import RecordingLostError
-from rtms_simulator.kit.end_to_end import compared, played
-from rtms_simulator.kit.worker_client import Downloaded
+from rtms_simulator.kit.end_to_end import _ended_without, compared, played
+from rtms_simulator.kit.worker_answers import HandOffRow
+from rtms_simulator.kit.worker_client import Downloaded, Recordings
 from rtms_simulator.scenario import parse
 from rtms_simulator.zoom.media import MediaSource
 from rtms_simulator.zoom.meeting.report import MeetingReport, StreamReport
@@ -89,3 +93,58 @@ def test_a_meeting_that_got_lost_says_where(meeting, says):
     with pytest.raises(RecordingLostError, match=says):
         played(meeting)
     assert played(report()).stream_id == "s"
+
+
+def test_nobody_joining_is_right_where_nobody_is_to_join_and_only_there():
+    assert played(report(joined_ms=None), "not-joined").joined_ms is None
+    with pytest.raises(RecordingLostError, match="stream s was joined after 3 ms, and nobody was to join it"):
+        played(report(), "not-joined")
+    with pytest.raises(RecordingLostError, match="nobody joined stream s"):
+        played(report(joined_ms=None), "deleted")
+
+
+class Answers(Recordings):
+    """A worker's client whose list changes from look to look; the last one stays."""
+
+    def __init__(self, *looks: list[HandOffRow]) -> None:
+        self.looks = list(looks)
+
+    async def every(self, filters: Mapping[str, str] | None = None) -> AsyncIterator[HandOffRow]:
+        assert filters == {"stream": "s"}
+        for row in self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]:
+            yield row
+
+
+def row(**fields: Any) -> HandOffRow:
+    words: dict[str, Any] = dict.fromkeys(("product", "entity_id", "rtms_stream_id", "reason", "retrieval_reason"), "")
+    words |= {"event_ts": 1, "created_at": 1, "accepted_at": 1, "ended_at": None, "mdc_id": "m"}
+    words |= {"id": "k", "state": "accepted", "retrieval": "awaiting", "recordings": [], "archived": [], **fields}
+    return HandOffRow(**words)
+
+
+@pytest.mark.parametrize(
+    ("expected", "looks"),
+    [
+        ("deleted", [[], [row()], [row(retrieval="forgetting")], [row(retrieval="forgotten")]]),
+        ("not-joined", [[row()], [row(not_joined="nobody joined in time")]]),
+        ("not-joined", [[row(state="pending")], [row(state="expired")]]),
+    ],
+)
+async def test_an_end_without_a_recording_is_waited_for(expected, looks, monkeypatch):
+    monkeypatch.setattr("rtms_simulator.kit.end_to_end._LOOK_EVERY_S", 0.0)
+    stream = played(report(joined_ms=None if expected == "not-joined" else 3), expected)
+    assert await _ended_without(Answers(*looks), stream, expected, Clock()) == looks[-1][0]
+
+
+@pytest.mark.parametrize(
+    ("expected", "last", "says"),
+    [
+        ("deleted", row(retrieval="done"), "the meeting was recorded, and it is to end deleted"),
+        ("deleted", row(retrieval="forgetting"), "within 0 s it did not: the hand-off is accepted, its recording forgetting"),
+        ("not-joined", row(retrieval="forgotten"), "it did not: the hand-off is accepted, its recording forgotten"),
+    ],
+)
+async def test_another_end_is_said(expected, last, says, monkeypatch):
+    monkeypatch.setattr("rtms_simulator.kit.end_to_end.PATIENCE_S", 0.3)
+    with pytest.raises(RecordingLostError, match=says):
+        await _ended_without(Answers([last]), played(report()), expected, Clock())

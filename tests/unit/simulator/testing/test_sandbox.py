@@ -8,7 +8,7 @@ import pytest
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import InputError
-from rtms_simulator.kit.invariants import INVARIANTS, judge
+from rtms_simulator.kit.control.invariants import INVARIANTS, judge
 from rtms_simulator.recall.http.exchange import RequestRecord
 from rtms_simulator.testing.sandbox import WebhookSandbox
 from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
@@ -148,7 +148,7 @@ def test_a_receiver_that_takes_a_start_and_forgets_it_fails_at_once(world):
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, *args):
+        def log_message(self, format, *args):  # noqa: A002  # the name is http.server's
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Forgets)

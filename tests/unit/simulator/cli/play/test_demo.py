@@ -3,6 +3,9 @@
 import pytest
 
 from rtms_simulator.cli.play.demo import _told
+from rtms_simulator.cli.play.verdict import DO, OUTCOMES
+from rtms_simulator.kit.control.invariants import RULES
+from rtms_simulator.scenario import actions
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,11 @@ def test_what_cannot_be_demonstrated_is_explained(rtmskit, arguments, says):
     done = rtmskit("demo", *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
+
+
+def test_the_outcomes_are_those_of_scenarios():
+    assert OUTCOMES == actions.OUTCOMES
+    assert set(DO) == set(RULES) - {"unused"}  # what faults do not do is said by itself
 
 
 def test_the_timeline_is_told_in_the_order_in_which_it_happened():

@@ -87,6 +87,8 @@ def test_a_persons_own_files_are_what_is_played(rtmskit, receiver, joins, tmp_pa
     done = rtmskit(*arguments(receiver, "--speed", "max", "--media", "talk.wav", "--transcript", "talk.vtt", "--json"))
     assert done.exit_code == 0, done.output
     [report] = json.loads(done.stdout)["meetings"]
+    assert report["scenario"] == "talk.wav"
+    assert report["streams"][0]["sent"].get("deskshare", {"packets": 0})["packets"] == 0  # nothing of the stand-up's
     assert bytes(joins[report["streams"][0]["stream_id"]])[: len(samples)] == samples
 
 

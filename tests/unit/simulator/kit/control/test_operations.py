@@ -421,6 +421,26 @@ async def test_a_scenario_can_be_uploaded_and_played(stack, control):
     refused(await control.post("/uploads", params={"name": "../x"}, content=b"", headers=octets), 400, "regex")
 
 
+async def test_own_media_is_a_meeting_of_its_own_name_in_which_nothing_else_happens(stack, control):
+    stack.clock.set_rate(200)
+    said = b"WEBVTT\n\n00:00:00.100 --> 00:00:00.900\nHello, all of you.\n"
+    octets = {"content-type": "application/octet-stream"}
+    up = answers.decode(
+        (await control.post("/uploads", params={"name": "talk.vtt"}, content=said, headers=octets)).content, answers.Uploaded
+    )
+    for more, name, people in (
+        ({}, up.upload.partition("-")[2], ["Speaker"]),
+        ({"scenario": "one-to-one"}, "one-to-one", ["Katherine Johnson"]),
+    ):
+        asked = {"transcript": f"upload:{up.upload}", "webhook_url": HOOK, "speed": 1000, **more}
+        [row] = answers.decode((await control.post("/meetings", json=asked)).content, answers.MeetingList).meetings
+        assert row.scenario == name
+        scenario = stack.zoom.meetings[row.id].scenario
+        assert [person.name for person in scenario.people][:1] == people
+        assert {action.kind for action in scenario.timeline} <= {"join", "video_on", "speak", "end"}
+        assert scenario.duration_s == 0.9
+
+
 async def test_a_caller_that_goes_away_takes_the_meeting_along(stack, control):
     with pytest.raises(httpx.ReadTimeout):
         await control.post("/meetings", json={"speed": 1, "webhook_url": HOOK}, timeout=0.5)

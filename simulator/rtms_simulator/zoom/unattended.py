@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rtms_simulator.clock import TOLERATED_S, Clock
-from rtms_simulator.zoom import Zoom
+from rtms_simulator.zoom.fake import Zoom
 
 PATIENCE_S = 5.0
 """For how long, in real seconds, nothing may have happened: a receiver may work on after its answer."""
+
+_LATER = 0.2
+"""The part of that which is enough once the clock has run: what wakes up then, such as Recall's next try to join, acts at once."""
 
 _LONGEST_STEP_S = 60.0
 
@@ -27,6 +30,7 @@ class Unattended:
         self._seen: object = None
         self._since = real_time.now()
         self._told = ""
+        self._ran = False
 
     async def look(self) -> None:
         """Go on to the next moment of the fakes' clock if nothing is outstanding, and again until somebody does something."""
@@ -41,6 +45,8 @@ class Unattended:
         for meeting in self._zoom.meetings.values():
             if meeting.unattended:
                 meeting.go_on_alone()
+        if not self._ran:
+            self._ran, self._patience_s = True, self._patience_s * _LATER
         while self._nothing_outstanding() and self._may_step():
             await self._zoom.clock.step_ahead(_LONGEST_STEP_S)
 
