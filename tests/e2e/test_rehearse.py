@@ -34,9 +34,12 @@ def test_a_meeting_and_a_missing_grant(tmp_path: Path) -> None:
     assert {"start-unseen", "tasks-failing"} <= set(forbidden["fired"])
     assert any("oncall@example.com" in text for text in forbidden["pages"])
     assert any("run.routes.invoke" in text for text in forbidden["refused"])
-    assert any("no page is drawn: dashboard" in text for text in report["without"])
+    assert "  Starts: acknowledged and seen" in meeting["dashboard"]
+    assert any(line.strip().startswith("start_acked: ") for line in meeting["dashboard"])
+    assert any("nothing costs anything" in text or "no image is built" in text for text in report["without"])
     written = page.read_text()
     assert "worker-forbidden" in written
+    assert "Dashboard at the end" in written
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ AND, in that order of precedence (OR binds closer than AND).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
@@ -28,11 +29,20 @@ def entry(line: Mapping[str, Any], service: str) -> dict[str, Any]:
 
 def matches(text: str, log_entry: Mapping[str, Any]) -> bool:
     """Whether the filter selects this entry. Raises `FilterError`."""
+    return _read(text)(log_entry)
+
+
+Selects = Callable[[Mapping[str, Any]], bool]
+
+
+@cache
+def _read(text: str) -> Selects:
+    """The filter as a function: each is read once, and asked for every line."""
     reader = _Reader(text)
-    result = reader.conjunction(log_entry)
+    selects = reader.conjunction()
     if reader.ahead is not None:
         raise FilterError(f"cannot read {text!r} from {reader.ahead[1]!r} on")
-    return result
+    return selects
 
 
 class _Reader:
@@ -56,36 +66,39 @@ class _Reader:
         self.ahead = next((kind, value) for kind, value in zip(kinds, found.groups(), strict=True) if value is not None)
         return before
 
-    def conjunction(self, log_entry: Mapping[str, Any]) -> bool:
-        result = self._disjunction(log_entry)
+    def conjunction(self) -> Selects:
+        parts = [self._disjunction()]
         while self.ahead == ("word", "AND"):
             self._step()
-            result = self._disjunction(log_entry) and result
-        return result
+            parts.append(self._disjunction())
+        return lambda log_entry: all(part(log_entry) for part in parts)
 
-    def _disjunction(self, log_entry: Mapping[str, Any]) -> bool:
-        result = self._one(log_entry)
+    def _disjunction(self) -> Selects:
+        parts = [self._one()]
         while self.ahead == ("word", "OR"):
             self._step()
-            result = self._one(log_entry) or result
-        return result
+            parts.append(self._one())
+        return lambda log_entry: any(part(log_entry) for part in parts)
 
-    def _one(self, log_entry: Mapping[str, Any]) -> bool:
+    def _one(self) -> Selects:
         token = self._step()
         if token == ("word", "NOT"):
-            return not self._one(log_entry)
+            negated = self._one()
+            return lambda log_entry: not negated(log_entry)
         if token is not None and token[0] == "open":
-            result = self.conjunction(log_entry)
+            inner = self.conjunction()
             closing = self._step()
             if closing is None or closing[0] != "close":
                 raise FilterError(f"a parenthesis is not closed in {self._text!r}")
-            return result
+            return inner
         if token is None or token[0] != "name":
             raise FilterError(f"a comparison must begin with a field's name in {self._text!r}")
         operator, value = self._step(), self._step()
         if operator is None or operator[0] != "operator" or value is None or value[0] not in ("text", "name"):
             raise FilterError(f"{token[1]} is compared with nothing in {self._text!r}")
-        return _compare(token[1], operator[1], value[1], log_entry)
+        if token[1] == "severity" and value[1] not in SEVERITIES:
+            raise FilterError(f"{value[1]} is no severity")
+        return partial(_compare, token[1], operator[1], value[1])
 
 
 def _compare(path: str, operator: str, value: str, log_entry: Mapping[str, Any]) -> bool:
@@ -95,8 +108,6 @@ def _compare(path: str, operator: str, value: str, log_entry: Mapping[str, Any])
     if found is None:
         return False  # a comparison with a field that is missing never holds, != included
     if path == "severity":
-        if value not in SEVERITIES:
-            raise FilterError(f"{value} is no severity")
         left, right = SEVERITIES.index(str(found)), SEVERITIES.index(value)
     elif operator in (">=", "<=", ">", "<"):
         left, right = float(found), float(value)

@@ -15,12 +15,15 @@ from typing import Any
 
 from rtms_infra.rehearsal.logfilter import FilterError, entry, matches
 from rtms_infra.rehearsal.promql import Query
-from rtms_infra.rehearsal.registered import AlertPolicy, Channel, MatchedLog, Metric, Registered, Threshold, seconds
+from rtms_infra.rehearsal.registered import Aggregation, AlertPolicy, Channel, MatchedLog, Metric, Registered, Threshold, seconds
 
 KEPT_S = 90_000.0
 """How long points are kept: the longest window of a query is a day."""
 
 EVALUATED_EVERY_S = 60.0
+COUNTED = "logging.googleapis.com/user/"
+"""How the type of a log-based counter begins."""
+
 _EXTRACT = re.compile(r"EXTRACT\(([\w.]+)\)")
 
 
@@ -76,7 +79,7 @@ class Monitoring:
         channels = registered.of(Channel)
         self._channels = {registered.computed(name)["name"]: channel.shown for name, channel in channels.items()}
         self._counters = registered.of(Metric)
-        self._counted: dict[str, dict[tuple[tuple[str, str], ...], Series]] = {metric.name: {} for metric in self._counters.values()}
+        self._counted = {_in_queries(counter): counter for counter in map(counter_type, self._counters.values())}
         self._series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
         self._queries: dict[str, Query] = {}
         self.pages: list[Page] = []
@@ -109,8 +112,8 @@ class Monitoring:
         log_entry = entry(printed, service)
         for metric in self._counters.values():
             if matches(metric.filter, log_entry):
-                labels = tuple(sorted(_labels(metric.label_extractors, log_entry).items()))
-                self._counted[metric.name].setdefault(labels, Series()).add(at, 1.0)
+                own = _labels(metric.label_extractors, log_entry)
+                self.point(at, counter_type(metric), "cloud_run_revision", {"service_name": service}, own, 1.0)
         for name, watched in self._watched.items():
             for condition in watched.policy.conditions:
                 matched = condition.condition_matched_log
@@ -118,7 +121,7 @@ class Monitoring:
                     self._on_line(at, name, watched, matched, log_entry)
 
     def point(self, at: float, metric: str, resource: str, labels: Mapping[str, str], own: Mapping[str, str], value: float) -> None:
-        """A value of a platform metric. `labels` are of the `resource` type, `own` of the metric."""
+        """A value of a metric. `labels` are of the `resource` type, `own` of the metric."""
         described = {"resource.type": resource, **{f"resource.labels.{name}": text for name, text in labels.items()}}
         described |= {f"metric.labels.{name}": text for name, text in own.items()}
         self._series.setdefault((metric, tuple(sorted(described.items()))), Series()).add(at, value)
@@ -164,31 +167,56 @@ class Monitoring:
 
     def _increase(self, at: float, metric: str, labels: Mapping[str, str], window_s: float) -> float | None:
         """How much a counter grew in the window; None while it has no point there."""
-        for name, by_labels in self._counted.items():
-            if f"logging_googleapis_com:user_{name}".replace("-", "_") == metric:
-                wanted = {label: text for label, text in labels.items() if label != "monitored_resource"}
-                points = [
-                    value
-                    for key, series in by_labels.items()
-                    if wanted.items() <= dict(key).items()
-                    for value in series.within(at - window_s, at)
-                ]
-                return sum(points) if points else None
-        return None
+        counter = self._counted.get(metric)
+        wanted = {f"metric.labels.{label}": text for label, text in labels.items() if label != "monitored_resource"}
+        points = [
+            value
+            for (kind, described), series in self._series.items()
+            if kind == counter and wanted.items() <= dict(described).items()
+            for value in series.within(at - window_s, at)
+        ]
+        return sum(points) if points else None
+
+    def knows(self, metric: str) -> bool:
+        """Whether there is such a metric: a counter that is registered, or any of the platform's."""
+        return not metric.startswith(COUNTED) or metric in self._counted.values()
+
+    def aligned(self, wanted: str, aggregation: Aggregation, at: float) -> dict[tuple[str, ...], float]:
+        """The values of one alignment period up to `at`, reduced to one for each combination of the labels that it groups by; series
+        without a value in that period are left out."""
+        start = at - seconds(aggregation.alignment_period)
+        groups: dict[tuple[str, ...], list[float]] = {}
+        for key, series in self._series.items():
+            if not _selected(wanted, key):
+                continue
+            value = ALIGNERS[aggregation.per_series_aligner](series.within(start, at), series)
+            if value is not None:
+                described = dict(key[1])
+                group = tuple(described.get(path.replace(".label.", ".labels."), "") for path in aggregation.group_by_fields)
+                groups.setdefault(group, []).append(value)
+        return {group: REDUCERS[aggregation.cross_series_reducer](values) for group, values in groups.items()}
+
+    def began(self) -> float | None:
+        """When the first point came, None while there is none."""
+        return min((series.points[0][0] for series in self._series.values() if series.points), default=None)
 
     def _threshold(self, threshold: Threshold, at: float) -> str | None:
         [aggregation] = threshold.aggregations
-        start = at - seconds(aggregation.alignment_period)
-        aligned = [
-            value
-            for key, series in self._series.items()
-            if _selected(threshold.filter, key)
-            and (value := ALIGNERS[aggregation.per_series_aligner](series.within(start, at), series)) is not None
-        ]
-        if not aligned:
-            return None
-        value = REDUCERS[aggregation.cross_series_reducer](aligned)
-        return f"{value:g} > {threshold.threshold_value:g}" if value > threshold.threshold_value else None
+        values = self.aligned(threshold.filter, aggregation, at).values()
+        # Each group is a time series of its own; the worst of them decides.
+        value = max(values, default=None)
+        return f"{value:g} > {threshold.threshold_value:g}" if value is not None and value > threshold.threshold_value else None
+
+
+def counter_type(metric: Metric) -> str:
+    """A log-based counter's metric type."""
+    return f"{COUNTED}{metric.name}"
+
+
+def _in_queries(counter: str) -> str:
+    """A metric type as PromQL names it: the first `/` becomes `:`, all else that is no letter or digit `_`."""
+    head, _, rest = counter.partition("/")
+    return ":".join(re.sub(r"\W", "_", part) for part in (head, rest))
 
 
 def _percentile(share: float) -> Any:

@@ -283,6 +283,12 @@ class UptimeCheck(Inputs, frozen=True, kw_only=True):
     monitored_resource: MonitoredResource = MonitoredResource()
 
 
+class Dashboard(Inputs, frozen=True, kw_only=True):
+    """`dashboard_json`: as Cloud Monitoring takes it."""
+
+    dashboard_json: str
+
+
 class Object(Inputs, frozen=True, kw_only=True):
     """A file in a bucket; `source` names the registered file by its SHA-256."""
 
@@ -302,10 +308,11 @@ MEANINGS: Mapping[str, tuple[type[Inputs], str]] = {
     "gcp:cloudtasks/queue:Queue": (Queue, "a queue of the fake Cloud Tasks with these rates and retries"),
     "gcp:cloudtasks/queueIamMember:QueueIamMember": (Member, "checked before Cloud Tasks takes a task"),
     "gcp:firestore/database:Database": (Database, "a database of the Firestore emulator"),
-    "gcp:firestore/field:Field": (Field, "a query over a field without an index is refused"),
+    "gcp:firestore/field:Field": (Field, "a query over a field without an index is refused; records go when their time has passed"),
     "gcp:firestore/index:Index": (Index, "a query over several fields without one is refused"),
     "gcp:logging/metric:Metric": (Metric, "counts the functions' lines"),
     "gcp:monitoring/alertPolicy:AlertPolicy": (AlertPolicy, "evaluated on the clock of this cloud"),
+    "gcp:monitoring/dashboard:Dashboard": (Dashboard, "drawn as text, with the values of this cloud"),
     "gcp:monitoring/notificationChannel:NotificationChannel": (Channel, "named where an alert would be sent"),
     "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig": (UptimeCheck, "asks the webhook's front"),
     "gcp:projects/iAMCustomRole:IAMCustomRole": (CustomRole, "its permissions are what the grants give"),
@@ -327,7 +334,6 @@ WITHOUT: Mapping[str, str] = {
     "gcp:firestore/backupSchedule:BackupSchedule": "no backup is made",
     "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": "no workflow of GitHub's deploys",
     "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": "no workflow of GitHub's deploys",
-    "gcp:monitoring/dashboard:Dashboard": "no page is drawn",
     "gcp:projects/service:Service": "every API is enabled",
     "gcp:secretmanager/secret:Secret": "its versions are what counts",
 }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long a drill waits for what must happen.",
 )
+@click.option("--jobs", type=click.IntRange(1, 16), default=3, show_default=True, metavar="N", help="How many drills run side by side.")
 @click.option("--html", "html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as one page.")
 @click.option("--logs", is_flag=True, help="Show the functions' log lines.")
 @as_json_option
@@ -44,6 +45,7 @@ def rehearse(
     only_list: bool,
     propagation_s: float,
     patience_s: float,
+    jobs: int,
     html: Path | None,
     logs: bool,
     as_json: bool,
@@ -70,9 +72,11 @@ def rehearse(
             patience_s,
             (lambda _what: None) if as_json else lambda what: click.echo(what, err=True),
             log_line if logs else None,
+            jobs,
         )
         results, without = run(_rehearse(stack, chosen, Path(folder), manner))
-    outcome = report.Report(stack=str(stack or ""), drills=results, without=without)
+    flags = [f"--propagation={propagation_s:g}"] if propagation_s else []
+    outcome = report.Report(stack=str(stack or ""), drills=results, without=without, flags=flags)
     report.show(outcome, as_json=as_json)
     if html is not None:
         html.write_text(report.page(outcome), encoding="utf-8")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import msgspec
 
 from rtms_infra.rehearsal.monitoring import Page
@@ -15,11 +16,14 @@ from rtms_infra.rehearsal.registered import Channel
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Vendors
 from rtms_simulator.cli.rehearse.program import Program
 from rtms_simulator.clock import Clock
+from rtms_simulator.cloud_tasks import identity_token
 from rtms_simulator.errors import WorkerError
+from rtms_simulator.kit.rush import signed
 from rtms_simulator.kit.scenarios import load_playable
 from rtms_simulator.kit.worker_answers import HandOffRow
 from rtms_simulator.kit.worker_client import Recordings
 from rtms_simulator.zoom import MeetingReport
+from rtms_simulator.zoom.webhooks.event import WebhookEvent
 
 PATIENCE_S = 45.0
 """How long a drill waits for something, in real seconds."""
@@ -30,6 +34,7 @@ SPEED = 1.0
 CALM_S = 180.0
 """How long, on Google's clock, no alert may fire after a drill in which none is expected."""
 
+AT_ONCE_S, HALF_MINUTE_S, LOOKS = 2.0, 30.0, 4
 SHOWN_LINES = 20
 
 BUSY = frozenset({"store-away", "ack-latency", "queue-late", "queue-stalled", "webhook-errors", "worker-errors"})
@@ -45,8 +50,8 @@ class Promise(msgspec.Struct, frozen=True):
 
 
 class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
-    """`expected`: alert -> seconds on Google's clock within which it must fire; `fired`: alert -> after how many it did. `busy`: all that
-    went wrong is what a machine that is too busy does, too."""
+    """`expected`: alert -> seconds on Google's clock within which it must fire; `fired`: alert -> after how many it did. `dashboard`: the
+    registered dashboards at the end, as lines of text. `busy`: all that went wrong is what a machine that is too busy does, too."""
 
     name: str
     happens: str
@@ -58,6 +63,7 @@ class DrillResult(msgspec.Struct, frozen=True, kw_only=True):
     refused: list[str]
     lines: list[str]
     took_s: float
+    dashboard: list[str] = []
     busy: bool = False
 
 
@@ -80,6 +86,8 @@ class Drill:
     deployed: bool = True
     emulator: bool = False
     """It is about the Firestore emulator, and cannot be shown without one."""
+    alone: bool = False
+    """It measures how fast something is, and runs when no other drill does."""
 
 
 def drills() -> dict[str, Drill]:
@@ -119,6 +127,21 @@ class Scene:
         """Wait until the webhook has acknowledged a start: from then on the time of the alerts counts."""
         await self.soon("the start is acknowledged", lambda: self.events("start_acked"))
         self.began = self.cloud.clock.now()
+
+    async def sent(self, event: WebhookEvent, age_s: float = 0.0) -> int:
+        """Send one event past the fake Zoom, signed by it so long ago. Returns the status of the answer."""
+        cloud = self.cloud
+        body, headers = signed(event, cloud.around.vendors.secret_token, cloud.vendors_clock.now() - age_s)
+        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
+            return (await client.post(cloud.webhook_url, content=body, headers=headers)).status_code
+
+    async def asked(self, role: str, method: str, path: str, account: str = "", *, internal: bool = False) -> int:
+        """Ask at a function's door, with the token of a Google identity if one is given (an e-mail address). Returns the status.
+        `internal`: from Cloud Tasks or Cloud Scheduler of the project, else from the internet."""
+        front = self.cloud.fronts[role]
+        token = identity_token(account, f"https://{front.hosts[0]}", self.cloud.clock.now()) if account else ""
+        headers = [("authorization", f"Bearer {token}")] if token else []
+        return (await front.answer(method, path, headers, b"{}", internal=internal)).status
 
     def fault(self, text: str) -> None:
         """A fault of the fakes, in the grammar of `rtmskit faults add`."""
@@ -162,7 +185,7 @@ class Scene:
             await self.pass_time(60.0)
 
     def _all_fired(self, fires: Mapping[str, float]) -> bool:
-        return set(fires) <= {page.policy for page in self.cloud.watch.monitoring.pages}
+        return set(fires) <= set(self.pages())
 
     # What is seen
 
@@ -171,11 +194,15 @@ class Scene:
         wanted = {"event": event, **fields}
         return [line for _, line in self.cloud.watch.lines if all(line.get(name) == value for name, value in wanted.items())]
 
+    def pages(self) -> list[str]:
+        """The alerts that have fired so far."""
+        return sorted({page.policy for page in self.cloud.watch.monitoring.pages})
+
     def accepted(self) -> int:
         """How many hand-offs Recall has accepted."""
         return len({line["handoff"] for line in self.events("attempt", outcome="accepted")})
 
-    def _done(self) -> set[str]:
+    def done(self) -> set[str]:
         """The hand-offs whose recording the worker found done."""
         return {line["handoff"] for line in self.events("retrieval", state="done")}
 
@@ -213,6 +240,15 @@ class Scene:
         ok = await self.until(condition, within_s)
         return self.holds(what, ok, "" if ok else f"not within {self._patience_s if within_s is None else within_s:g} s")
 
+    async def soon_as_due(self, what: str, condition: Callable[[], object]) -> bool:
+        """As `soon`, of something that a queue or the schedule brings about: what is not so at once may be due only later on Google's
+        clock, which is moved ahead then. (One look at a hand-off is queued in each half minute.)"""
+        for _ in range(LOOKS):
+            if await self.until(condition, AT_ONCE_S):
+                break
+            await self.pass_time(HALF_MINUTE_S)
+        return await self.soon(what, condition)
+
     async def accepted_and_recorded(self, report: MeetingReport, count: int = 1) -> None:
         """The promise of every meeting: acknowledged, handed on (as number `count`), joined, recorded, and the worker knows it."""
         starts = [one for one in report.deliveries if one.event.name.endswith("rtms_started")]
@@ -220,7 +256,7 @@ class Scene:
         if not await self.soon("Recall accepts the hand-off", lambda: self.accepted() >= count):
             return
         self.holds("Recall joins the stream", report.joined, "" if report.joined else "nobody joined it")
-        await self.soon("the worker finds the recording done", lambda: len(self._done()) >= count)
+        await self.soon_as_due("the worker finds the recording done", lambda: len(self.done()) >= count)
 
 
 def _statuses(deliveries: Iterable[Any]) -> str:
@@ -236,6 +272,8 @@ async def judged(name: str, drill: Drill, scene: Scene) -> DrillResult:
         scene.holds("the worker answers", False, error)
     if drill.deployed:
         await _alerts(drill, scene)
+        unseen = scene.cloud.watch.dashboard_problems()
+        scene.holds("each chart of the dashboards has its place and its metric", not unseen, "; ".join(unseen))
     pages = scene.cloud.watch.monitoring.pages if drill.deployed else []
     fired = {page.policy: round(page.at - scene.began, 1) for page in reversed(pages)}
     _state_alerts(drill, scene, fired, pages)
@@ -254,6 +292,7 @@ async def judged(name: str, drill: Drill, scene: Scene) -> DrillResult:
         refused=_refused(scene) if drill.deployed else [],
         lines=last_lines(scene.cloud) if drill.deployed and not ok else [],
         took_s=round(scene.real_time.now() - began, 1),
+        dashboard=scene.cloud.watch.dashboards() if drill.deployed else [],
         busy=kept and not ok and unexpected <= BUSY,
     )
 

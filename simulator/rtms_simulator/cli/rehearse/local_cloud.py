@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from rtms_infra.rehearsal.registered import Database, Field, Function, Index, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
+from rtms_infra.rehearsal.registered import Field, Function, Index, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse import schedule
 from rtms_simulator.cli.rehearse.api_guard import ApiGuard
@@ -21,6 +21,7 @@ from rtms_simulator.cli.rehearse.front import Front, InternalNetwork
 from rtms_simulator.cli.rehearse.indexes import Indexes
 from rtms_simulator.cli.rehearse.judges import Decisions, FirestoreJudge, TasksJudge
 from rtms_simulator.cli.rehearse.program import MADE_UP, Loaded
+from rtms_simulator.cli.rehearse.records import EmulatedRecords
 from rtms_simulator.cli.rehearse.services import FunctionProcess
 from rtms_simulator.cli.rehearse.watch import Watch
 from rtms_simulator.clock import Clock
@@ -28,8 +29,10 @@ from rtms_simulator.cloud_tasks import CloudTasks, Limits, Retry, Scheduler
 from rtms_simulator.cloud_tasks.scheduler import JobRequest
 from rtms_simulator.errors import WorkerError
 from rtms_simulator.faults import FaultBook
+from rtms_simulator.kit.rush import CONNECTIONS, Crowd, Recorders
 from rtms_simulator.kit.worker_client import Recordings
 from rtms_simulator.recall import Recall, WebhookEndpoint
+from rtms_simulator.recall.switches import RateLimits, RecallSwitches
 from rtms_simulator.serving.authority import CertificateAuthority
 from rtms_simulator.serving.http_server import HttpServer
 from rtms_simulator.zoom import Zoom, ZoomApp
@@ -43,12 +46,16 @@ class NotMaterialised(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Vendors:
-    """What Zoom and Recall know. The program's own secrets are the same unless a drill says otherwise."""
+    """What Zoom and Recall know. The program's own secrets are the same unless a drill says otherwise. `crowd`: meetings have no media, and
+    Recall's recorders end when they are told to (`kit.rush`); a rush hands on more than Recall's 60 a minute, so that one limit is off.
+    `ticked`: the events of Recall's webhook endpoint; None for all."""
 
     secret_token: str = MADE_UP["zoomSecretToken"]
     client_secret: str = MADE_UP["zoomClientSecret"]
     api_key: str = MADE_UP["recallApiKey"]
     webhook_secret: str = MADE_UP["recallWebhookSecrets"]
+    crowd: bool = False
+    ticked: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class LocalCloud:
         self.doors: dict[str, HttpServer] = {}
         self.guards: dict[tuple[str, str], ApiGuard] = {}
         self.schedulers: dict[str, Scheduler] = {}
+        self.recorders = Recorders()
+        self.records = EmulatedRecords(self.registered, around.emulator)
         self._on_line = on_line
         self._looking = asyncio.Lock()
         self._running = contextlib.AsyncExitStack()
@@ -155,9 +164,25 @@ class LocalCloud:
             await self.look()
             left -= step
 
+    async def leap(self, duration_s: float) -> None:
+        """Set Google's clock ahead in one step, by days: what was due on the way comes now, once, and no alert is evaluated for it."""
+        async with self._looking:
+            self.clock.advance(duration_s)
+            self.watch.skip()
+        await self.look()
+
     async def look(self) -> None:
         async with self._looking:
             await self.watch.look(self.tasks.depths())
+            await self.records.look(self.clock.now())
+
+    @contextlib.asynccontextmanager
+    async def crowd(self) -> AsyncGenerator[Crowd]:
+        """Zoom's side of many meetings without media, of a cloud whose vendors are made for one."""
+        assert self.around.vendors.crowd, "this drill's vendors are made for meetings with media"
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        async with httpx.AsyncClient(timeout=30, trust_env=False, limits=limits) as client:
+            yield Crowd(self.webhook_url, self.around.vendors.secret_token, self.recall, self.recorders, client)
 
     # Parts
 
@@ -191,10 +216,12 @@ class LocalCloud:
             region=worker.get("RECALL_REGION", "us-east-1"),
             seed=self.around.seed,
             data_dir=Path(place),
-            webhooks=[WebhookEndpoint(f"{self.doors['webhook'].url}/recall-webhook")],
+            webhooks=[WebhookEndpoint(f"{self.doors['webhook'].url}/recall-webhook", events=own.ticked)],
             workspace_secret=own.webhook_secret,
             faults=self.faults,
             zoom_client=None,
+            recorder_factory=self.recorders if own.crowd else None,
+            switches=RecallSwitches(limits=RateLimits(create=None)) if own.crowd else None,
             allow_local_urls="server_urls",
             authority=CertificateAuthority.of_folder(self.around.folder),
         )
@@ -267,12 +294,7 @@ class LocalCloud:
 
     async def clear_records(self) -> None:
         """Empty the registered databases of the emulator, so that one drill does not see the records of another."""
-        if not self.around.emulator:
-            return
-        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
-            for database in self.registered.of(Database).values():
-                answer = await client.delete(f"http://{self.around.emulator}/emulator/v1/{database.path}/documents")
-                answer.raise_for_status()
+        await self.records.clear()
 
     def _line_of(self, function: Function) -> Callable[[str, str], None]:
         def heard(role: str, text: str) -> None:

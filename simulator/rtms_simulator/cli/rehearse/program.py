@@ -66,7 +66,7 @@ class Program:
     def __init__(self, root: Path | None, folder: Path, stack: str, config: Mapping[str, str], held: list[str]) -> None:
         """`root`: the project, or None for the installed one. `held`: names that the settings hold encrypted."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self._stack = folder, stack
+        self.folder, self._root, self._stack = folder, root, stack
         self._config, self._held = config, held
         if root is None:
             for name, source in packed.files():
@@ -78,6 +78,10 @@ class Program:
 
     def close(self) -> None:
         self._session.close()
+
+    def beside(self, folder: Path) -> Program:
+        """The same in another folder with an engine of its own: what one changes or asks does not wait for the other."""
+        return Program(self._root, folder, self._stack, self._config, self._held)
 
     async def load(self, **changes: object) -> Loaded:
         """Run it. `changes`: keys by short name, on top of the settings. Raises `ProgramRefused`, and `UnreadableResource` later."""

@@ -1,9 +1,12 @@
-"""A whole rehearsal: the program loaded once, an emulator of the records if there is one, and each drill on a cloud of its own."""
+"""A whole rehearsal: the program loaded once, an emulator of the records if there is one, and the drills side by side, each on a cloud of
+its own."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from rtms_infra.rehearsal.registered import UnreadableResource
 from rtms_infra.rehearsal.rights import ConditionError
 from rtms_simulator.cli.rehearse.drill import PATIENCE_S, Drill, DrillResult, Promise, Scene, judged, last_lines
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, NotMaterialised, Surroundings
-from rtms_simulator.cli.rehearse.program import Loaded, Program
+from rtms_simulator.cli.rehearse.program import Loaded, Program, ProgramRefused
 from rtms_simulator.cli.rehearse.schedule import ScheduleError
 from rtms_simulator.cli.rehearse.services import NotDeployed
 from rtms_simulator.clock import Clock
@@ -24,6 +27,7 @@ Tell = Callable[[str], None]
 BROKEN = (
     NotDeployed,
     NotMaterialised,
+    ProgramRefused,
     ScheduleError,
     TaskRefusedError,
     ChildEndedError,
@@ -39,48 +43,104 @@ BROKEN = (
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How drills are run. `propagation_s`: how long a grant takes; `patience_s`: how long something is waited for, in real seconds;
-    `tell(sentence)` hears how it goes on, `on_line(role, line)` each line of the functions."""
+    `tell(sentence)` hears how it goes on, `on_line(who, line)` each line of the functions; `jobs`: how many run side by side."""
 
     propagation_s: float = 0.0
     patience_s: float = PATIENCE_S
     tell: Tell = lambda _what: None
     on_line: Callable[[str, str], None] | None = None
+    jobs: int = 1
 
 
 async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, manner: Manner) -> tuple[list[DrillResult], list[str]]:
-    """Run the drills one after the other. Returns what came of them, and what could not be shown here, a sentence each.
+    """Run the drills, `manner.jobs` side by side, each on a cloud of its own. Returns what came of them in their order, and what could not
+    be shown here, a sentence each.
 
+    A drill that measures how fast something is runs alone, after the others, and so does one that a busy machine may have disturbed.
     Raises `ProgramRefused` if the program refuses the settings as they are.
     """
     manner.tell("Running the Pulumi program ...")
     loaded = await program.load()
     without = _not_shown(loaded)
-    results = []
-    with _records(without, manner.tell) as emulator:
-        for number, (name, drill) in enumerate(drills.items()):
-            if drill.emulator and not emulator:
-                without.append(f"The drill {name}: there is no Firestore emulator.")
-                continue
-            around = Surroundings(folder / name, emulator, manner.propagation_s, seed=number, vendors=drill.vendors)
-            result = await _one(name, drill, program, loaded, around, manner)
-            if result.busy:
-                manner.tell(f"again  {name}: {', '.join(result.fired)} fired, which a busy machine does, too")
-                result = await _one(name, drill, program, loaded, around, manner)
-            manner.tell(f"{'ok    ' if result.ok else 'FAILED'} {name}, {result.took_s:.1f} s")
-            results.append(result)
-    return results, without
+    missing = firestore_emulator.unavailable()
+    if missing is not None:
+        without.append(f"The records are in SQLite, and no right or index of theirs is checked: {missing}.")
+        without += [f"The drill {name}: there is no Firestore emulator." for name, drill in drills.items() if drill.emulator]
+    shown = {name: drill for name, drill in drills.items() if missing is None or not drill.emulator}
+    beside = {name: drill for name, drill in shown.items() if not drill.alone}
+    with contextlib.ExitStack() as places:
+        lanes = await _lanes(places, program, folder, min(manner.jobs, max(1, len(beside))), missing is None)
+        stage = _Stage(loaded, folder, manner)
+        await stage.side_by_side(lanes, beside)
+        await stage.side_by_side(lanes[:1], {name: drill for name, drill in shown.items() if name not in beside})
+        disturbed = {name: drill for name, drill in shown.items() if stage.results[name].busy}
+        for name in disturbed:
+            manner.tell(f"again  {name}: {', '.join(stage.results[name].fired)} fired, which a busy machine does, too")
+        await stage.side_by_side(lanes[:1], disturbed)
+    return [stage.results[name] for name in shown], without
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """What drills change: they share it one after the other, never side by side. `emulator`: of the records, its `host:port`; empty where
+    there is none."""
+
+    program: Program
+    emulator: str
+
+
+async def _lanes(places: contextlib.ExitStack, program: Program, folder: Path, count: int, emulated: bool) -> list[_Lane]:
+    """So many lanes, which end with `places`; the first has `program` itself."""
+    programs = [program]
+    for number in range(1, count):
+        programs.append(program.beside(folder / f"project-{number}"))
+        places.callback(programs[-1].close)
+
+    def emulator() -> str:  # in a thread: it takes seconds to answer
+        return places.enter_context(firestore_emulator.emulator())
+
+    addresses = await asyncio.gather(*(asyncio.to_thread(emulator) for _ in programs if emulated))
+    return [_Lane(*one) for one in zip(programs, addresses or [""] * count, strict=True)]
+
+
+class _Stage:
+    """Where drills run. `results`: what came of each, by name."""
+
+    def __init__(self, loaded: Loaded, folder: Path, manner: Manner) -> None:
+        self._loaded, self._folder, self._manner = loaded, folder, manner
+        self._numbers = itertools.count()
+        self.results: dict[str, DrillResult] = {}
+
+    async def side_by_side(self, lanes: Sequence[_Lane], drills: Mapping[str, Drill]) -> None:
+        """Each lane takes the next drill when it has ended one. Drills of the engine alone need no time of the functions, and come last."""
+        waiting = sorted(drills.items(), key=lambda one: not one[1].deployed)
+        waiting.reverse()
+
+        async def run(lane: _Lane) -> None:
+            while waiting:
+                name, drill = waiting.pop()
+                await self._run(lane, name, drill)
+
+        async with asyncio.TaskGroup() as running:
+            for lane in lanes:
+                running.create_task(run(lane))
+
+    async def _run(self, lane: _Lane, name: str, drill: Drill) -> None:
+        number, manner = next(self._numbers), self._manner
+        around = Surroundings(self._folder / f"{number}-{name}", lane.emulator, manner.propagation_s, seed=number, vendors=drill.vendors)
+        self.results[name] = result = await _one(name, drill, lane.program, self._loaded, around, manner)
+        manner.tell(f"{'ok    ' if result.ok else 'FAILED'} {name}, {result.took_s:.1f} s")
 
 
 async def _one(name: str, drill: Drill, program: Program, loaded: Loaded, around: Surroundings, manner: Manner) -> DrillResult:
     """One drill on a cloud of its own. A deployment that does not start is a promise that does not hold."""
-    began = Clock().now()
-    if not drill.deployed:
-        return await judged(name, drill, Scene(None, program, manner.patience_s))
-    if drill.keys:
-        loaded = await program.load(**drill.keys)
-    cloud = None
+    began, cloud = Clock().now(), None
     try:
-        cloud = LocalCloud(loaded, around, manner.on_line)
+        if not drill.deployed:
+            return await judged(name, drill, Scene(None, program, manner.patience_s))
+        if drill.keys:
+            loaded = await program.load(**drill.keys)
+        cloud = LocalCloud(loaded, around, _from(name, manner))
         await cloud.clear_records()
         await cloud.start()
         return await judged(name, drill, Scene(cloud, program, manner.patience_s))
@@ -89,6 +149,14 @@ async def _one(name: str, drill: Drill, program: Program, loaded: Loaded, around
     finally:
         if cloud is not None:
             await cloud.aclose()
+
+
+def _from(name: str, manner: Manner) -> Callable[[str, str], None] | None:
+    """Who hears the lines of one drill: where several run at once, each line says which it is of."""
+    on_line = manner.on_line
+    if on_line is None or manner.jobs == 1:
+        return on_line
+    return lambda role, line: on_line(f"{name} {role}", line)
 
 
 def _not_started(name: str, drill: Drill, cloud: LocalCloud | None, error: BaseException, took_s: float) -> DrillResult:
@@ -105,19 +173,6 @@ def _not_started(name: str, drill: Drill, cloud: LocalCloud | None, error: BaseE
         lines=lines or (last_lines(cloud) if cloud else []),
         took_s=round(took_s, 1),
     )
-
-
-@contextlib.contextmanager
-def _records(without: list[str], tell: Tell) -> Generator[str]:
-    """A Firestore emulator's `host:port`; empty where none can run, which is said."""
-    reason = firestore_emulator.unavailable()
-    if reason is not None:
-        without.append(f"The records are in SQLite, and no right or index of theirs is checked: {reason}.")
-        yield ""
-        return
-    tell("Starting the Firestore emulator ...")
-    with firestore_emulator.emulator() as address:
-        yield address
 
 
 def _not_shown(loaded: Loaded) -> list[str]:

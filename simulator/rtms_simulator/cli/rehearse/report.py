@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 
 import click
 import msgspec
@@ -13,11 +14,13 @@ from rtms_simulator.cli.rehearse.drill import Drill, DrillResult, Promise
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """`stack`: the settings file, empty for the least configuration. `without`: what could not be shown here, a sentence each."""
+    """`stack`: the settings file, empty for the least configuration. `without`: what could not be shown here, a sentence each. `flags`:
+    those of the command that decide how a drill goes."""
 
     stack: str
     drills: list[DrillResult]
     without: list[str]
+    flags: list[str] = []
 
 
 HEADS = ("", "drill", "what happened", "alerts expected", "alerts fired", "seconds")
@@ -25,7 +28,7 @@ HEADS = ("", "drill", "what happened", "alerts expected", "alerts fired", "secon
 
 def again(report: Report, drill: str) -> str:
     """The command that repeats one drill."""
-    return f"rtmskit rehearse {report.stack + ' ' if report.stack else ''}--drill {drill}"
+    return shlex.join(["rtmskit", "rehearse", *([report.stack] if report.stack else []), *report.flags, "--drill", drill])
 
 
 def listed(drills: Mapping[str, Drill]) -> None:
@@ -43,9 +46,19 @@ def show(report: Report, *, as_json: bool) -> None:
     for result in report.drills:
         for page_text in result.pages:
             click.echo(f"{result.name}: {page_text}")
+    _show_dashboards(report)
     click.echo("\nNot shown here:")
     for sentence in report.without:
         click.echo(f"  {sentence}")
+
+
+def _show_dashboards(report: Report) -> None:
+    """Of drills that failed, and of a single one; all of them fill many screens."""
+    shown = [result for result in report.drills if result.dashboard and (not result.ok or len(report.drills) == 1)]
+    for result in shown:
+        click.echo("\n" + "\n".join([f"{result.name}, at its end:", *result.dashboard]))
+    if len(shown) < sum(bool(result.dashboard) for result in report.drills):
+        click.echo("\nThe dashboard at the end of every drill: --html FILE, --json, or one --drill.")
 
 
 def failure(report: Report, result: DrillResult) -> list[str]:
@@ -94,8 +107,13 @@ def _html_row(cells: tuple[str, ...]) -> str:
 def _html_drill(report: Report, result: DrillResult) -> str:
     promises = "".join(_html_promise(promise) for promise in result.promises)
     pages = "".join(f"<li>{html.escape(text)}</li>" for text in result.pages)
-    failed = "" if result.ok else f"<pre>{html.escape(chr(10).join(failure(report, result)))}</pre>"
-    return f"<h2>{html.escape(result.name)}</h2><p>{html.escape(result.happens)}</p><ul>{promises}{pages}</ul>{failed}"
+    failed = "" if result.ok else f"<pre>{_lines(failure(report, result))}</pre>"
+    drawn = f"<details><summary>Dashboard at the end</summary><pre>{_lines(result.dashboard)}</pre></details>" if result.dashboard else ""
+    return f"<h2>{html.escape(result.name)}</h2><p>{html.escape(result.happens)}</p><ul>{promises}{pages}</ul>{failed}{drawn}"
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return html.escape("\n".join(lines))
 
 
 def _html_promise(promise: Promise) -> str:

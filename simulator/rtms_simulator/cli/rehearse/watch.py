@@ -6,8 +6,9 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from rtms_infra.rehearsal.boards import Board
 from rtms_infra.rehearsal.monitoring import EVALUATED_EVERY_S, Monitoring
-from rtms_infra.rehearsal.registered import Registered, UptimeCheck, seconds
+from rtms_infra.rehearsal.registered import Dashboard, Registered, UptimeCheck, seconds
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import Attempt
 
@@ -20,6 +21,7 @@ class Watch:
 
     def __init__(self, registered: Registered, clock: Clock, checked: Callable[[UptimeCheck], Awaitable[bool]]) -> None:
         self.monitoring = Monitoring(registered)
+        self._boards = [Board.of(one) for one in registered.of(Dashboard).values()]
         self._checks = registered.of(UptimeCheck)
         self._ids = {name: str(registered.computed(name)["uptimeCheckId"]) for name in self._checks}
         self._clock, self._checked = clock, checked
@@ -27,6 +29,13 @@ class Watch:
         self.other_lines: list[tuple[str, str]] = []
         self._evaluated_at = clock.now()
         self._checked_at: dict[str, float] = {}
+
+    def dashboards(self) -> list[str]:
+        """The registered dashboards as text, as they look now."""
+        return [line for board in self._boards for line in board.text(self.monitoring, self._clock.now())]
+
+    def dashboard_problems(self) -> list[str]:
+        return [problem for board in self._boards for problem in board.problems(self.monitoring)]
 
     def line(self, service: str, text: str) -> None:
         try:
@@ -56,6 +65,10 @@ class Watch:
             now, "cloudtasks.googleapis.com/queue/task_attempt_count", "cloud_tasks_queue", labels, {"response_code": code}, 1.0
         )
         self.monitoring.point(now, "cloudtasks.googleapis.com/queue/task_attempt_delays", "cloud_tasks_queue", labels, {}, late_ms)
+
+    def skip(self) -> None:
+        """Nothing is evaluated for the time that has passed since the last look."""
+        self._evaluated_at = self._clock.now()
 
     async def look(self, depths: Mapping[str, int]) -> None:
         """Once in a while: how deep the queues are, uptime checks that are due, and the evaluation if a minute has passed."""

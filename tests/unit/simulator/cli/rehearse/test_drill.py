@@ -55,18 +55,21 @@ def test_a_failure_says_the_promise_what_was_refused_the_lines_and_the_command()
         refused=["somebody lacks something"],
         lines=["rtms-worker ERROR error"],
         took_s=1.0,
+        dashboard=["Dashboard rtms", "  Hand-offs <1>"],
     )
-    report = Report(stack="Pulumi.prod.yaml", drills=[result], without=["no page is drawn"])
+    report = Report(stack="Pulumi.prod.yaml", drills=[result], without=["nothing costs anything"], flags=["--propagation=60"])
     told = "\n".join(failure(report, result))
     for part in ("that is so, too", "it is <not>", "somebody lacks something", "rtms-worker ERROR error"):
         assert part in told
-    assert "rtmskit rehearse Pulumi.prod.yaml --drill a-drill" in told
+    assert "rtmskit rehearse Pulumi.prod.yaml --propagation=60 --drill a-drill" in told
     assert "promised: it is so" not in told
     shown = page(report)
     assert "it is &lt;not&gt;" in shown
     assert "<not>" not in shown
+    assert "Hand-offs &lt;1&gt;" in shown
     assert "src=" not in shown
-    assert "no page is drawn" in shown
+    assert "href=" not in shown, "the page needs nothing else"
+    assert "nothing costs anything" in shown
 
 
 def test_every_file_of_a_drill_is_in_the_order() -> None:

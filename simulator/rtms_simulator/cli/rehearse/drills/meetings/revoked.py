@@ -6,7 +6,7 @@ from rtms_simulator.cli.rehearse.drill import Drill, Scene
 async def run(scene: Scene) -> None:
     await scene.meeting("revoked", speed=1.0)
     await scene.soon("the revocation is noted", lambda: scene.events("stream_revoked"))
-    await scene.soon("everything is deleted", lambda: scene.events("forgotten"))
+    await scene.soon_as_due("everything is deleted", lambda: scene.events("forgotten"))
     recordings = scene.cloud.recall.workspace.recordings.values()
     kept = [artifact.kind for one in recordings for artifact in one.artifacts if artifact.status.code != "deleted"]
     scene.holds("Recall has no artifact left", not kept, ", ".join(kept))

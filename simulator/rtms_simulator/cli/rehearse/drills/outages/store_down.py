@@ -10,7 +10,7 @@ async def run(scene: Scene) -> None:
     await scene.soon("the start is handed on without the records", lambda: scene.accepted() == 1, within_s=30.0)
     firestore.hanging = False
     await meeting.finished()
-    await scene.soon("what came of it is on record", lambda: scene.events("outcome_noted"), within_s=90.0)
+    await scene.soon_as_due("what came of it is on record", lambda: scene.events("outcome_noted"))
     records = await scene.records()
     scene.holds("as one accepted hand-off", [row.state for row in records] == ["accepted"], [row.state for row in records])
 
