@@ -93,12 +93,15 @@ class _Reader:
             return inner
         if token is None or token[0] != "name":
             raise FilterError(f"a comparison must begin with a field's name in {self._text!r}")
+        return self._comparison(token[1])
+
+    def _comparison(self, path: str) -> Selects:
         operator, value = self._step(), self._step()
         if operator is None or operator[0] != "operator" or value is None or value[0] not in ("text", "name"):
-            raise FilterError(f"{token[1]} is compared with nothing in {self._text!r}")
-        if token[1] == "severity" and value[1] not in SEVERITIES:
+            raise FilterError(f"{path} is compared with nothing in {self._text!r}")
+        if path == "severity" and value[1] not in SEVERITIES:
             raise FilterError(f"{value[1]} is no severity")
-        return partial(_compare, token[1], operator[1], value[1])
+        return partial(_compare, path, operator[1], value[1])
 
 
 def _compare(path: str, operator: str, value: str, log_entry: Mapping[str, Any]) -> bool:

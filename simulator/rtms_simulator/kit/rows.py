@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtms_simulator.control.answers import DeliveryAttempt, DeliveryRow, MeetingRow, Note, StreamRow
-from rtms_simulator.kit.links import Links
+from rtms_simulator.kit.control.links import Links
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
 

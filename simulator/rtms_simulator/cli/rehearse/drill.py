@@ -270,10 +270,7 @@ async def judged(name: str, drill: Drill, scene: Scene) -> DrillResult:
         await drill.run(scene)
     except WorkerError as error:
         scene.holds("the worker answers", False, error)
-    if drill.deployed:
-        await _alerts(drill, scene)
-        unseen = scene.cloud.watch.dashboard_problems()
-        scene.holds("each chart of the dashboards has its place and its metric", not unseen, "; ".join(unseen))
+    dashboard = await _monitored(drill, scene) if drill.deployed else []
     pages = scene.cloud.watch.monitoring.pages if drill.deployed else []
     fired = {page.policy: round(page.at - scene.began, 1) for page in reversed(pages)}
     _state_alerts(drill, scene, fired, pages)
@@ -292,7 +289,7 @@ async def judged(name: str, drill: Drill, scene: Scene) -> DrillResult:
         refused=_refused(scene) if drill.deployed else [],
         lines=last_lines(scene.cloud) if drill.deployed and not ok else [],
         took_s=round(scene.real_time.now() - began, 1),
-        dashboard=scene.cloud.watch.dashboards() if drill.deployed else [],
+        dashboard=dashboard,
         busy=kept and not ok and unexpected <= BUSY,
     )
 
@@ -305,6 +302,14 @@ def _state_alerts(drill: Drill, scene: Scene, fired: Mapping[str, float], pages:
     if drill.deployed and scene.cloud.registered.of(Channel):
         untold = sorted({page.policy for page in pages if not page.told})
         scene.holds("every alert that fires is sent to somebody", not untold, ", ".join(untold))
+
+
+async def _monitored(drill: Drill, scene: Scene) -> list[str]:
+    """Wait for the alerts, and look at the dashboards, which are returned as text."""
+    await _alerts(drill, scene)
+    unseen = scene.cloud.watch.dashboard_problems()
+    scene.holds("each chart of the dashboards has its place and its metric", not unseen, "; ".join(unseen))
+    return scene.cloud.watch.dashboards()
 
 
 async def _alerts(drill: Drill, scene: Scene) -> None:

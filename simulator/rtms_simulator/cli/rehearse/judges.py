@@ -14,7 +14,7 @@ from google.cloud.firestore_v1.types import firestore, query, write
 
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse.api_guard import Refusal
-from rtms_simulator.cli.rehearse.indexes import Indexes, Needs
+from rtms_simulator.cli.rehearse.firestore.indexes import Indexes, Needs
 
 
 @dataclass

@@ -10,18 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from rtms_infra.rehearsal.provider import bare
 from rtms_infra.rehearsal.registered import Field, Function, Index, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse import schedule
 from rtms_simulator.cli.rehearse.api_guard import ApiGuard
+from rtms_simulator.cli.rehearse.firestore.indexes import Indexes
+from rtms_simulator.cli.rehearse.firestore.records import EmulatedRecords
 from rtms_simulator.cli.rehearse.front import Front, InternalNetwork
-from rtms_simulator.cli.rehearse.indexes import Indexes
 from rtms_simulator.cli.rehearse.judges import Decisions, FirestoreJudge, TasksJudge
 from rtms_simulator.cli.rehearse.program import MADE_UP, Loaded
-from rtms_simulator.cli.rehearse.records import EmulatedRecords
 from rtms_simulator.cli.rehearse.services import FunctionProcess
 from rtms_simulator.cli.rehearse.watch import Watch
 from rtms_simulator.clock import Clock
@@ -38,6 +40,7 @@ from rtms_simulator.serving.http_server import HttpServer
 from rtms_simulator.zoom import Zoom, ZoomApp
 
 LOOK_EVERY_S = 0.5
+LOOKS = 10
 
 
 class NotMaterialised(Exception):
@@ -118,13 +121,25 @@ class LocalCloud:
         await self.services[role].start(self._local_variables(role))
 
     async def _look_into_records(self, url: str) -> None:
-        """The worker opens its store at the first request, and an emulator's first answer takes longer than Firestore's ever does."""
+        """The worker opens its store at the first request, and an emulator's first answer takes longer than Firestore's ever does: on a busy
+        machine longer than the worker waits, so that it is asked again."""
+        found = ""
+        for _ in range(LOOKS):
+            try:
+                await self._newest_record(url)
+            except WorkerError as error:
+                found = str(error)
+                if "DeadlineExceeded" not in found:
+                    break
+            else:
+                return
+        self.decisions.note(f"the worker cannot read its records: {found}")
+
+    async def _newest_record(self, url: str) -> None:
         records = Recordings(url)
         try:
             async for _ in records.every():
                 break
-        except WorkerError as error:
-            self.decisions.note(f"the worker cannot read its records: {error}")
         finally:
             await records.aclose()
 
@@ -152,8 +167,12 @@ class LocalCloud:
 
     @property
     def webhook_url(self) -> str:
-        """Where Zoom sends its events: the door of the webhook."""
-        return f"{self.doors['webhook'].url}/zoom-webhook"
+        """Where Zoom sends its events: the door of the webhook, and the path that the stack's outputs name."""
+        return self._told("zoomEventUrl")
+
+    def _told(self, output: str) -> str:
+        """What the stack says is to be entered at a vendor, at the address on this machine."""
+        return f"{self.doors['webhook'].url}{urlsplit(str(bare(self.registered.outputs[output]))).path}"
 
     async def pass_time(self, duration_s: float) -> None:
         """Let Google's clock run ahead, a minute at a time, with everything that is due on the way, and look at the alerts each minute."""
@@ -216,7 +235,7 @@ class LocalCloud:
             region=worker.get("RECALL_REGION", "us-east-1"),
             seed=self.around.seed,
             data_dir=Path(place),
-            webhooks=[WebhookEndpoint(f"{self.doors['webhook'].url}/recall-webhook", events=own.ticked)],
+            webhooks=[WebhookEndpoint(self._told("recallWebhookUrl"), events=own.ticked)],
             workspace_secret=own.webhook_secret,
             faults=self.faults,
             zoom_client=None,

@@ -61,11 +61,7 @@ async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, 
     """
     manner.tell("Running the Pulumi program ...")
     loaded = await program.load()
-    without = _not_shown(loaded)
     missing = firestore_emulator.unavailable()
-    if missing is not None:
-        without.append(f"The records are in SQLite, and no right or index of theirs is checked: {missing}.")
-        without += [f"The drill {name}: there is no Firestore emulator." for name, drill in drills.items() if drill.emulator]
     shown = {name: drill for name, drill in drills.items() if missing is None or not drill.emulator}
     beside = {name: drill for name, drill in shown.items() if not drill.alone}
     with contextlib.ExitStack() as places:
@@ -73,11 +69,8 @@ async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, 
         stage = _Stage(loaded, folder, manner)
         await stage.side_by_side(lanes, beside)
         await stage.side_by_side(lanes[:1], {name: drill for name, drill in shown.items() if name not in beside})
-        disturbed = {name: drill for name, drill in shown.items() if stage.results[name].busy}
-        for name in disturbed:
-            manner.tell(f"again  {name}: {', '.join(stage.results[name].fired)} fired, which a busy machine does, too")
-        await stage.side_by_side(lanes[:1], disturbed)
-    return [stage.results[name] for name in shown], without
+        await stage.side_by_side(lanes[:1], stage.disturbed(shown))
+    return [stage.results[name] for name in shown], [*_not_shown(loaded), *_without_emulator(drills, missing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +117,13 @@ class _Stage:
         async with asyncio.TaskGroup() as running:
             for lane in lanes:
                 running.create_task(run(lane))
+
+    def disturbed(self, drills: Mapping[str, Drill]) -> dict[str, Drill]:
+        """Those that a busy machine may have disturbed."""
+        found = {name: drill for name, drill in drills.items() if self.results[name].busy}
+        for name in found:
+            self._manner.tell(f"again  {name}: {', '.join(self.results[name].fired)} fired, which a busy machine does, too")
+        return found
 
     async def _run(self, lane: _Lane, name: str, drill: Drill) -> None:
         number, manner = next(self._numbers), self._manner
@@ -173,6 +173,14 @@ def _not_started(name: str, drill: Drill, cloud: LocalCloud | None, error: BaseE
         lines=lines or (last_lines(cloud) if cloud else []),
         took_s=round(took_s, 1),
     )
+
+
+def _without_emulator(drills: Mapping[str, Drill], missing: str | None) -> list[str]:
+    """`missing`: why there is no emulator."""
+    if missing is None:
+        return []
+    left_out = [f"The drill {name}: there is no Firestore emulator." for name, drill in drills.items() if drill.emulator]
+    return [f"The records are in SQLite, and no right or index of theirs is checked: {missing}.", *left_out]
 
 
 def _not_shown(loaded: Loaded) -> list[str]:

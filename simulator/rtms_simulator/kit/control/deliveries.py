@@ -20,7 +20,7 @@ from rtms_simulator.control.answers import (
 )
 from rtms_simulator.control.operations import IMPOSSIBLE, NOT_FOUND, Call, ControlOperation, impossible, missing
 from rtms_simulator.kit.control.fakes import Fakes
-from rtms_simulator.kit.links import Links
+from rtms_simulator.kit.control.links import Links
 from rtms_simulator.kit.rows import zoom_row
 from rtms_simulator.recall.webhooks.sender import Message
 from rtms_simulator.zoom.webhooks import events

@@ -10,7 +10,7 @@ from typing import Any
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks
 from rtms_simulator.faults import FaultBook
-from rtms_simulator.kit.links import Links
+from rtms_simulator.kit.control.links import Links
 from rtms_simulator.recall import Recall
 from rtms_simulator.zoom import Zoom
 

@@ -17,7 +17,7 @@ from rtms_simulator.control.answers import (
 )
 from rtms_simulator.control.operations import NOT_FOUND, Call, ControlOperation, missing
 from rtms_simulator.kit.control.fakes import Fakes
-from rtms_simulator.kit.links import Links
+from rtms_simulator.kit.control.links import Links
 from rtms_simulator.recall.http.exchange import RequestRecord
 
 

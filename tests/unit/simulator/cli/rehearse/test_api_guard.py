@@ -26,7 +26,7 @@ from tests.unit.simulator.cli.rehearse.registrations import (
 from rtms_infra.rehearsal.registered import Entry, Field, Index, IndexField
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse.api_guard import ApiGuard, Refusal
-from rtms_simulator.cli.rehearse.indexes import Indexes
+from rtms_simulator.cli.rehearse.firestore.indexes import Indexes
 from rtms_simulator.cli.rehearse.judges import Decisions, FirestoreJudge, TasksJudge
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks

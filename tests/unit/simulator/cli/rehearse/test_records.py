@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.unit.simulator.cli.rehearse.registrations import PROJECT, registered, resource
 
-from rtms_simulator.cli.rehearse.records import EmulatedRecords
+from rtms_simulator.cli.rehearse.firestore.records import EmulatedRecords
 
 NOW = 1_800_000_000.0
 DATABASE = f"projects/{PROJECT}/databases/expiry-test"

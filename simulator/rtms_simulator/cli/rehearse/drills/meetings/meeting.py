@@ -2,6 +2,9 @@
 
 from rtms_simulator.cli.rehearse.drill import Drill, Scene
 from rtms_simulator.kit.worker_answers import HandOffRow
+from rtms_simulator.zoom.webhooks.events import StreamIds, stopped
+
+LAST_RETRY_S = 85 * 60.0
 
 
 async def run(scene: Scene) -> None:
@@ -15,6 +18,9 @@ async def run(scene: Scene) -> None:
     scene.holds("one hand-off is on record", len(records) == 1, [row.state for row in records])
     for row in records:
         await found_by_each_filter(scene, row)
+    again = stopped("meeting", StreamIds("a-meeting", "a-stream"), 6, scene.cloud.vendors_clock.now_ms())
+    late = await scene.sent(again, LAST_RETRY_S)
+    scene.holds("an event that Zoom signed 85 minutes ago is taken: its last retry may be", late == 200, late)
     scene.holds("no permission was missing", not scene.cloud.decisions.refused, "; ".join(scene.cloud.decisions.refused))
 
 
