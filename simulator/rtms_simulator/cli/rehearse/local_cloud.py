@@ -121,7 +121,7 @@ class LocalCloud:
         await self.services[role].start(self._local_variables(role))
 
     async def _look_into_records(self, url: str) -> None:
-        """The worker opens its store at the first request, and an emulator's first answer takes longer than Firestore's ever does: on a busy
+        """The worker opens its store at the first request. An emulator's first answer takes longer than Firestore's ever does; on a busy
         machine longer than the worker waits, so that it is asked again."""
         found = ""
         for _ in range(LOOKS):
