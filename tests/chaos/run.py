@@ -286,7 +286,7 @@ class Chaos:
 
     def _facts_under_way(self) -> bool:
         """Whether a start, an end or a revocation that was acknowledged has not been worked off yet. Looks wait for hours, and may."""
-        waiting = (task["name"].split("/queues/")[1].split("/")[0] for task in self._tasks.tasks(live=True))
+        waiting = (task.name.split("/queues/")[1].split("/")[0] for task in self._tasks.tasks(live=True))
         return any(queue != "retrievals" for queue in waiting)
 
     async def _report(self, meetings: int, rows: Rows, began: float, calm: float) -> Report:

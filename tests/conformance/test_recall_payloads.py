@@ -75,10 +75,10 @@ class Program:
             self.realtime.append(json.loads(message))
 
     async def hand_on(self, payload: dict[str, Any]) -> None:
-        zoom, recall = self.stack.described()["zoom"], self.stack.described()["recall"]
+        zoom, recall = self.stack.described().zoom, self.stack.described().recall
         entity = next(payload[name] for name in ENTITIES if name in payload)
         stream = payload["rtms_stream_id"]
-        signature = hmac.new(zoom["client_secret"].encode(), f"{zoom['client_id']},{entity},{stream}".encode(), hashlib.sha256).hexdigest()
+        signature = hmac.new(zoom.client_secret.encode(), f"{zoom.client_id},{entity},{stream}".encode(), hashlib.sha256).hexdigest()
         nothing = {"video_mixed_mp4": None, "participant_events": None, "meeting_metadata": None}
         config = {
             **(self.artifacts or {**nothing, "transcript": RECORDED["transcript"]}),
@@ -96,8 +96,8 @@ class Program:
             "recording_config": config,
         }
         async with httpx.AsyncClient(trust_env=False) as client:
-            headers = {"authorization": f"Token {recall['api_key']}"}
-            made = await client.post(f"{recall['base_url']}/meeting_direct_connect", json=body, headers=headers)
+            headers = {"authorization": f"Token {recall.api_key}"}
+            made = await client.post(f"{recall.base_url}/meeting_direct_connect", json=body, headers=headers)
         self.created.append(made.status_code)
 
 

@@ -13,7 +13,10 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.e2e.processes import RTMSKIT, alive, descendants, environment
+
+from rtms_simulator.cli.service.serve_lines import ServeEvent, ServeStarted
 
 WITHIN_S = 90.0
 """Generous: the machine may be very busy."""
@@ -53,8 +56,11 @@ class Serve:
         return until(look, "serve starts")
 
     def said(self, kind: str) -> dict[str, Any] | None:
-        """The latest event of this kind."""
-        return next((event for event in reversed(self.events) if event["event"] == kind), None)
+        """The latest event of this kind, which is what its type says."""
+        found = next((event for event in reversed(self.events) if event["event"] == kind), None)
+        if found is not None:
+            msgspec.convert(found, ServeStarted if kind == "started" else ServeEvent)
+        return found
 
     def kill(self) -> None:
         """SIGKILL to it and to all of its processes at once, as a power cut would."""

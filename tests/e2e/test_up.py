@@ -10,8 +10,11 @@ import stat
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from tests.e2e.processes import alive, descendants, rtmskit, up
+
+from rtms_simulator.control.descriptions import UpDescription
 
 # One worker for this file: what all its tests share is made once.
 pytestmark = pytest.mark.xdist_group("up")
@@ -62,6 +65,7 @@ def test_the_worker_takes_nothing_from_a_caller_without_the_secret_of_the_run(ru
 def test_it_prints_every_address_and_secret_and_all_of_them_answer(running):
     said = running.described
     assert set(said) == KEYS
+    assert msgspec.convert(said, UpDescription).pid == running.process.pid
     assert httpx.get(said["webhook_url"].replace("/zoom-webhook", "/health")).status_code == 200
     assert httpx.get(said["worker_url"] + "/health").status_code == 200
     assert httpx.get(said["recall"]["base_url"] + "/meeting_direct_connect", headers={"Authorization": "Token wrong"}).status_code == 401

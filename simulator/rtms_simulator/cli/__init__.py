@@ -13,7 +13,6 @@ Exit codes, everywhere:
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import io
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from rtms_simulator.cli.usage import BadUsage, explained
 from rtms_simulator.packaging import extras
 from rtms_simulator.packaging.version import __version__
 
@@ -67,32 +67,11 @@ COMMANDS: dict[str, Row] = {
 }
 
 
-class MissingExtra(click.ClickException):
+class MissingExtra(BadUsage):
     """A command whose extra is not installed."""
 
-    exit_code = 2
-
     def __init__(self, command: str, extra: str, modules: tuple[str, ...]) -> None:
-        self.advice = extras.advice(extra)
-        super().__init__(f"`rtmskit {command}` needs the extra `{extra}` (not installed: {', '.join(modules)}).")
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"Error: {self.message}", err=True)
-        click.echo(f"Do: {self.advice}", err=True)
-
-
-class UnknownCommand(click.ClickException):
-    """There is no such command."""
-
-    exit_code = 2
-
-    def __init__(self, name: str, advice: str) -> None:
-        self.advice = advice
-        super().__init__(f"there is no command {name!r}.")
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"Error: {self.message}", err=True)
-        click.echo(f"Do: {self.advice}", err=True)
+        super().__init__(f"`rtmskit {command}` needs the extra `{extra}` (not installed: {', '.join(modules)}).", extras.advice(extra))
 
 
 class Lazy(click.Group):
@@ -110,11 +89,17 @@ class Lazy(click.Group):
         module, _, attribute = row.target.partition(":")
         return getattr(importlib.import_module(module), attribute)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            raise UnknownCommand(args[0], f"did you mean `rtmskit {close[0]}`?" if close else "`rtmskit --help` lists the commands.")
-        return super().resolve_command(ctx, args)
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **more)
+        except click.UsageError as error:
+            raise explained(error) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise explained(error) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -22,9 +22,18 @@ def as_json(command: C) -> C:
 
 def say_json(value: Any) -> None:
     """One line of JSON on stdout; Structs become objects."""
+    click.echo(as_text(value))
+
+
+def as_text(value: Any, indent: int = 0) -> str:
+    """A value as JSON, on one line unless it is indented."""
     import msgspec
 
-    click.echo(msgspec.json.encode(value).decode())
+    try:
+        text = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # the name of a folder that is not UTF-8: the standard library escapes what it cannot encode
+        return json.dumps(msgspec.to_builtins(value), indent=indent or None)
+    return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
 
 def on_terminal() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -12,6 +12,9 @@ import click
 from rtms_simulator.cli.fakes.running import find, of_up
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody
+
+if TYPE_CHECKING:
+    from rtms_simulator.control.descriptions import UpDescription
 
 C = TypeVar("C", bound=Callable)
 
@@ -36,14 +39,14 @@ def is_url(text: str) -> bool:
         return False
 
 
-def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, dict[str, Any] | None]:
+def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, UpDescription | None]:
     """(URL, Secret Token, description of the running `up` if that is meant). Raises BadInput or Nobody."""
     secret_token = checked_secret("--secret-token", secret_token)
     if webhook_url is None:
         described = find(up_file)
-        if not described["webhook_url"]:
+        if not described.webhook_url:
             raise Nobody("this `up` knows no webhook (--no-function without --webhook)", "name one with --webhook.")
-        return described["webhook_url"], secret_token or described["zoom"]["secret_token"], described
+        return described.webhook_url, secret_token or described.zoom.secret_token, described
     if not is_url(webhook_url):
         raise BadInput(f"--webhook {webhook_url!r} is not a URL", "write it with http:// or https://.")
     if not secret_token:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import grpc.aio
 import httpx
@@ -41,6 +40,7 @@ __all__ = [
     "Retry",
     "Run",
     "Scheduler",
+    "TaskView",
     "identity_token",
     "token_claims",
 ]
@@ -55,6 +55,19 @@ LOCAL_QUEUES = (
     "projects/rtmskit-local/locations/local/queues/retrievals",
 )
 """Starts at home and in a second region, facts, retrievals."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task at one moment. Times are seconds since the epoch; `state`: waiting, done, exhausted, expired, deleted, purged or lost."""
+
+    name: str
+    url: str
+    body: str
+    state: str
+    created_at: float
+    due_at: float
+    attempts: tuple[Attempt, ...]
 
 
 class CloudTasks:
@@ -169,8 +182,8 @@ class CloudTasks:
         if retry is not None or limits is not None:
             broker.configure(record, retry=retry, limits=limits)
 
-    def tasks(self, *, live: bool | None = None) -> list[dict[str, Any]]:
-        """Every task as JSON-ready values, finished ones first, each with the history of its attempts. `live` keeps one half."""
+    def tasks(self, *, live: bool | None = None) -> list[TaskView]:
+        """Every task as it stands, finished ones first, each with the history of its attempts. `live` keeps one half."""
         return [_shown(record) for record in self._running().tasks() if live is None or (record.state == "waiting") == live]
 
     def queues(self) -> list[str]:
@@ -200,14 +213,14 @@ class CloudTasks:
         return self._broker
 
 
-def _shown(record: TaskRecord) -> dict[str, Any]:
+def _shown(record: TaskRecord) -> TaskView:
     request = record.task.http_request
-    return {
-        "name": record.name,
-        "url": request.url,
-        "body": request.body.decode(errors="replace"),
-        "state": record.state,
-        "created_at": record.created_at,
-        "due_at": record.due_at,
-        "attempts": [dataclasses.asdict(attempt) for attempt in record.attempts],
-    }
+    return TaskView(
+        name=record.name,
+        url=request.url,
+        body=request.body.decode(errors="replace"),
+        state=record.state,
+        created_at=record.created_at,
+        due_at=record.due_at,
+        attempts=tuple(dataclasses.replace(attempt) for attempt in record.attempts),
+    )

@@ -316,8 +316,16 @@ class PlayRequest(Strict, frozen=True, kw_only=True):
     """Answer when the meetings are over, and break them off if the caller goes away; otherwise answer at once."""
 
 
+class MediaRow(Strict, frozen=True, kw_only=True):
+    """What was sent of one kind of media: packets, bytes before base64, and the SHA-256 over them in order, in lower-case hex."""
+
+    packets: int
+    bytes: int
+    sha256: str
+
+
 class StreamRow(Strict, frozen=True, kw_only=True):
-    """One stream. Milliseconds since the meeting's start; null: it did not happen. `sent`: packets, bytes and sha256 by kind of media."""
+    """One stream. Milliseconds since the meeting's start; null: it did not happen. `sent` by kind of media."""
 
     stream_id: str
     client_id: str
@@ -328,7 +336,7 @@ class StreamRow(Strict, frozen=True, kw_only=True):
     stop_reason: int | None
     keep_alives: int
     complaints: int
-    sent: dict[str, Any]
+    sent: dict[str, MediaRow]
     problem: str | None
 
 

@@ -6,7 +6,7 @@ site, 404 not there, 405 another method, 413 too large, 415 not JSON, 422 cannot
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from rtms_simulator.control import guard
 from rtms_simulator.control.answers import RefusalAnswer
@@ -38,9 +38,11 @@ def control_app(operations: Sequence[ControlOperation], *, version: str, token: 
 
     async def unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-        reason = f"known are {known}" if error.status_code == 404 else f"allowed: {(error.headers or {}).get('Allow', '')}"
-        return _problem(error.status_code, code, reason, dict(error.headers or {}))
+        if error.status_code == 404:
+            return _problem(404, "not_found", f"known are {known}", {})
+        methods = ", ".join(_methods(request)) if error.status_code == 405 else ""
+        code = "method_not_allowed" if methods else "refused"
+        return _problem(error.status_code, code, f"allowed: {methods}", {**(error.headers or {}), "allow": methods})
 
     return Starlette(
         routes=[Route(f"{PREFIX}/openapi.json", described), *routes, *more],
@@ -84,13 +86,16 @@ def _problem(status: int, error: str, reason: str, headers: dict[str, str]) -> R
     return Response(content, status, media_type=guard.JSON, headers=headers)
 
 
+def _methods(request: Request) -> list[str]:
+    """All that the path has; Starlette names those of the first route that fits only."""
+    routes = [route for route in request.app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in route.methods or ()})
+
+
 def _query(operation: ControlOperation, request: Request) -> Any:
     pairs = [(name, value) for name, value in request.query_params.multi_items() if not (operation.stream and name == "token")]
     given = dict(pairs)
-    known = [one.name for one in msgspec.structs.fields(operation.query)] if operation.query is not None else []
-    unknown = sorted(given.keys() - set(known))
-    if unknown:
-        raise ControlRefusedError(400, "parameter", f"unknown parameter {unknown[0]!r} (allowed: {', '.join(known) or 'none'})")
+    _check_names(operation, given)
     if len(given) != len(pairs):
         raise ControlRefusedError(400, "parameter", "a parameter is given twice")
     if operation.query is None:
@@ -103,6 +108,13 @@ def _query(operation: ControlOperation, request: Request) -> Any:
     if absent is not None:  # msgspec takes the text "null" for the absence of a number
         raise ControlRefusedError(400, "parameter", f"{absent} is {given[absent]!r}: leave it out")
     return query
+
+
+def _check_names(operation: ControlOperation, given: Mapping[str, str]) -> None:
+    known = [one.name for one in msgspec.structs.fields(operation.query)] if operation.query is not None else []
+    unknown = sorted(given.keys() - set(known))
+    if unknown:
+        raise ControlRefusedError(400, "parameter", f"unknown parameter {unknown[0]!r} (allowed: {', '.join(known) or 'none'})")
 
 
 async def _body(operation: ControlOperation, request: Request) -> Any:
@@ -122,6 +134,8 @@ async def _body(operation: ControlOperation, request: Request) -> Any:
         return _decoded(bytes(raw), operation.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ControlRefusedError(400, "body", f"the body cannot be read: {error}") from None
+    except RecursionError:
+        raise ControlRefusedError(400, "body", "the body cannot be read: it is nested too deeply") from None
 
 
 def _decoded(raw: bytes, type_: type[Struct]) -> Any:

@@ -8,11 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import av
+from msgspec import UNSET, UnsetType
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.control.run_summary import (
+    Comparison,
+    RunFile,
+    RunIds,
+    RunSummary,
+    RunTimes,
+    RunWebhook,
+    SamplesCompared,
+    TranscriptCompared,
+    UnrecordedIds,
+    UnrecordedRun,
+    UnrecordedTimes,
+)
 from rtms_simulator.errors import RecordingLostError
 from rtms_simulator.kit.control.switches import switched
 from rtms_simulator.kit.play import ResolvedPlay, perform
@@ -49,7 +62,7 @@ async def run(
     real_time: Clock,
     on_step: Callable[[RunStep], None] = lambda _step: None,
     expected: Outcome | None = None,
-) -> dict[str, Any]:
+) -> RunSummary | UnrecordedRun:
     """Play the one meeting of `play` in `stack` and download every artifact into the directory `into`.
 
     `expected`: how it is to end; by default as its scenario says. Returns the summary that `rtmskit demo --json` prints. Raises
@@ -85,7 +98,7 @@ async def run(
     finally:
         await client.aclose()
     on_step(RunStep(stack.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
-    return _summary(stack, report, stream, record, files) | compared(scenario, source, files)
+    return _summary(stack, report, stream, record, files, compared(scenario, source, files))
 
 
 def played(report: MeetingReport, expected: Outcome = "recorded") -> StreamReport:
@@ -120,32 +133,33 @@ async def _ended_without(client: Recordings, stream: StreamReport, expected: Out
     raise RecordingLostError(f"the meeting is to end {expected}, and within {PATIENCE_S:.0f} s it did not: {last}")
 
 
-def _without_recording(stack: Stack, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> dict[str, Any]:
+def _without_recording(stack: Stack, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> UnrecordedRun:
     """Of a meeting that rightly has none. `ok`: nothing of it is left at Recall either."""
     space = stack.recall.workspace
     ours = {mdc.id for mdc in space.mdcs.values() if mdc.stream_id == stream.stream_id}
     left = [one.id for one in space.recordings.values() if one.mdc_id in ours and one.status.code not in ("deleted", "failed")]
-    return {
-        "scenario": report.scenario,
-        "speed": report.speed,
-        "state_url": stack.state_url,
-        "seed": stack.plan.seed,
-        "outcome": expected,
-        "ids": {"meeting_uuid": report.entity_id, "rtms_stream_id": stream.stream_id, "handoff": row.id},
-        "timeline_ms": {"started": 0, "joined": stream.joined_ms, "stopped": stream.ended_ms},
-        "webhooks": _webhooks(report),
-        "stop_reason": stream.stop_reason,
-        "handoff": row.state,
-        "recording": row.retrieval,
-        "reason": row.cause,
-        "left_at_recall": left,
-        "ok": not left,
-    }
+    assert expected != "recorded"
+    return UnrecordedRun(
+        scenario=report.scenario,
+        speed=report.speed,
+        state_url=stack.state_url,
+        seed=stack.plan.seed,
+        outcome=expected,
+        ids=UnrecordedIds(meeting_uuid=report.entity_id, rtms_stream_id=stream.stream_id, handoff=row.id),
+        timeline_ms=UnrecordedTimes(started=0, joined=stream.joined_ms, stopped=stream.ended_ms),
+        webhooks=_webhooks(report),
+        stop_reason=stream.stop_reason,
+        handoff=row.state,
+        recording=row.retrieval,
+        reason=row.cause,
+        left_at_recall=left,
+        ok=not left,
+    )
 
 
-def _webhooks(report: MeetingReport) -> list[dict[str, Any]]:
+def _webhooks(report: MeetingReport) -> list[RunWebhook]:
     return [
-        {"event": delivery.event.name, "status": delivery.status, "ms": round(delivery.attempts[-1].latency_s * 1000, 1)}
+        RunWebhook(event=delivery.event.name, status=delivery.status, ms=round(delivery.attempts[-1].latency_s * 1000, 1))
         for delivery in report.deliveries
     ]
 
@@ -174,52 +188,62 @@ def _linked(record: HandOffDetail) -> list[str]:
 
 
 def _summary(
-    stack: Stack, report: MeetingReport, stream: StreamReport, record: HandOffDetail, files: dict[str, Downloaded]
-) -> dict[str, Any]:
+    stack: Stack, report: MeetingReport, stream: StreamReport, record: HandOffDetail, files: dict[str, Downloaded], same: Comparison
+) -> RunSummary:
+    artifacts = {name: _artifact(file) for name, file in files.items()}
+    [recording] = record.recordings
+    return RunSummary(
+        scenario=report.scenario,
+        speed=report.speed,
+        state_url=stack.state_url,
+        seed=stack.plan.seed,
+        ids=RunIds(
+            meeting_uuid=report.entity_id,
+            rtms_stream_id=stream.stream_id,
+            handoff=record.id,
+            meeting_direct_connect=record.mdc_id,
+            recording=recording.id,
+            artifacts={name: artifact.id for name, artifact in recording.artifacts.items()},
+        ),
+        timeline_ms=_times(report, stream, record, stack.clock.now_ms()),
+        webhooks=_webhooks(report),
+        posts=record.attempts,
+        recording=artifacts.get("video_mixed") or artifacts["audio_mixed"],
+        artifacts=artifacts,
+        ok=same.ok,
+        samples=same.samples,
+        transcript=same.transcript,
+    )
+
+
+def _times(report: MeetingReport, stream: StreamReport, record: HandOffDetail, now_ms: int) -> RunTimes:
+    """The run is over: each of its steps has a time."""
     [recording] = record.recordings
     started = next(delivery for delivery in report.deliveries if delivery.event.name.endswith("rtms_started"))
     acked = started.attempts[-1].at + started.attempts[-1].latency_s
     done = datetime.fromisoformat(recording.updated_at).timestamp()
-    artifacts = {name: _artifact(file) for name, file in files.items()}
-    return {
-        "scenario": report.scenario,
-        "speed": report.speed,
-        "state_url": stack.state_url,
-        "seed": stack.plan.seed,
-        "outcome": "recorded",
-        "ids": {
-            "meeting_uuid": report.entity_id,
-            "rtms_stream_id": stream.stream_id,
-            "handoff": record.id,
-            "meeting_direct_connect": record.mdc_id,
-            "recording": recording.id,
-            "artifacts": {name: artifact.id for name, artifact in recording.artifacts.items()},
-        },
-        "timeline_ms": {
-            "started": 0,
-            "acked": round(acked * 1000) - report.started_ms,
-            "accepted": (record.accepted_at or 0) - report.started_ms,
-            "joined": stream.joined_ms,
-            "stopped": stream.ended_ms,
-            "recorded": round(done * 1000) - report.started_ms,
-            "downloaded": stack.clock.now_ms() - report.started_ms,
-        },
-        "webhooks": _webhooks(report),
-        "posts": record.attempts,
-        "recording": artifacts.get("video_mixed") or artifacts["audio_mixed"],
-        "artifacts": artifacts,
-    }
+    assert stream.joined_ms is not None
+    assert stream.ended_ms is not None
+    return RunTimes(
+        started=0,
+        acked=round(acked * 1000) - report.started_ms,
+        accepted=(record.accepted_at or 0) - report.started_ms,
+        joined=stream.joined_ms,
+        stopped=stream.ended_ms,
+        recorded=round(done * 1000) - report.started_ms,
+        downloaded=now_ms - report.started_ms,
+    )
 
 
-def _artifact(file: Downloaded) -> dict[str, Any]:
-    facts: dict[str, Any] = {"path": str(file.path), "bytes": file.size, "sha256": file.sha256, "content_type": file.content_type}
+def _artifact(file: Downloaded) -> RunFile:
+    duration_s: float | UnsetType = UNSET
     if file.content_type == "video/mp4":
         with av.open(str(file.path)) as film:
-            facts["duration_s"] = round((film.duration or 0) / av.time_base, 3)
-    return facts
+            duration_s = round((film.duration or 0) / av.time_base, 3)
+    return RunFile(path=str(file.path), bytes=file.size, sha256=file.sha256, content_type=file.content_type, duration_s=duration_s)
 
 
-def compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloaded]) -> dict[str, Any]:
+def compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloaded]) -> Comparison:
     """What was recorded against what was played: every sample of the mixed sound, every sentence. `ok` is whether all of it is the same.
 
     Raises RecordingLostError if one of the two is missing.
@@ -240,8 +264,8 @@ def compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloade
     said = [(utterance.who.name, " ".join(utterance.text.split())) for utterance in scenario.utterances()]
     rows = json.loads(files["transcript"].path.read_text(encoding="utf-8"))
     heard = [(row["participant"]["name"], " ".join(word["text"] for word in row["words"])) for row in rows]
-    return {
-        "ok": equal and heard == said,
-        "samples": {"count": count, "duration_s": count / SAMPLE_RATE, "played_sha256": digest.hexdigest(), "equal": equal},
-        "transcript": {"utterances": len(heard), "equal": heard == said},
-    }
+    return Comparison(
+        ok=equal and heard == said,
+        samples=SamplesCompared(count=count, duration_s=count / SAMPLE_RATE, played_sha256=digest.hexdigest(), equal=equal),
+        transcript=TranscriptCompared(utterances=len(heard), equal=heard == said),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtms_simulator.control.answers import DeliveryAttempt, DeliveryRow, MeetingRow, Note, StreamRow
+from rtms_simulator.control.answers import DeliveryAttempt, DeliveryRow, MediaRow, MeetingRow, Note, StreamRow
 from rtms_simulator.kit.control.links import Links
 from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.sender import Delivery, WebhookAttempt
@@ -56,7 +56,7 @@ def meeting_row(report: MeetingReport, links: Links) -> MeetingRow:
                 stop_reason=stream.stop_reason,
                 keep_alives=stream.keep_alives,
                 complaints=stream.complaints,
-                sent={kind: dict(sent) for kind, sent in stream.sent.items()},
+                sent={kind: MediaRow(**sent) for kind, sent in stream.sent.items()},
                 problem=stream.problem,
             )
             for stream in report.streams

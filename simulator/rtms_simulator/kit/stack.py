@@ -25,6 +25,7 @@ from starlette.routing import Mount
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
 from rtms_simulator.control.app import control_app
+from rtms_simulator.control.descriptions import RecallAccess, TasksAccess, UpDescription, ZoomAccess
 from rtms_simulator.control.operations import PREFIX
 from rtms_simulator.errors import ChildEndedError, StateUnusableError, WorkerError
 from rtms_simulator.faults import FaultBook
@@ -273,36 +274,36 @@ class Stack:
     def state_url(self) -> str:
         return self.plan.state_url or f"sqlite://{self.plan.state_file}"
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> UpDescription:
         """Every URL and secret: what `rtmskit up --json` prints."""
-        return {
-            "webhook_url": self.webhook_url,
-            "recall_webhook_url": self.recall_webhook_url,
-            "worker_url": self.worker_url,
-            "worker_token": self.run_secret,
-            "zoom": {
-                "server_url": self.zoom.server_urls()[0],
-                "rest_url": f"{self.control.url}/zoom",
-                "event_socket_url": self.zoom.event_socket_url(),
-                "client_id": self.secrets.client_id,
-                "client_secret": self.secrets.client_secret,
-                "secret_token": self.secrets.secret_token,
-                "ca_file": str(self._tls.ca_file) if self._tls else None,
-            },
-            "recall": {
-                "base_url": self.recall.base_url,
-                "api_key": self.secrets.api_key,
-                "webhook_secret": self.secrets.webhook_secret,
-                "workspace_secret": self.secrets.webhook_secret,
-                "proxy_environment": proxy_environment(self.recall.origin, self._authority),
-            },
-            "cloud_tasks": {"endpoint": self.tasks.endpoint, "queues": list(self.tasks.initial_queues)},
-            "control_url": self.control.url + PREFIX,
-            "control_token": self.control_token,
-            "state_url": self.state_url,
-            "seed": self.plan.seed,
-            "pid": os.getpid(),
-        }
+        return UpDescription(
+            webhook_url=self.webhook_url,
+            recall_webhook_url=self.recall_webhook_url,
+            worker_url=self.worker_url,
+            worker_token=self.run_secret,
+            zoom=ZoomAccess(
+                server_url=self.zoom.server_urls()[0],
+                rest_url=f"{self.control.url}/zoom",
+                event_socket_url=self.zoom.event_socket_url(),
+                client_id=self.secrets.client_id,
+                client_secret=self.secrets.client_secret,
+                secret_token=self.secrets.secret_token,
+                ca_file=str(self._tls.ca_file) if self._tls else None,
+            ),
+            recall=RecallAccess(
+                base_url=self.recall.base_url,
+                api_key=self.secrets.api_key,
+                webhook_secret=self.secrets.webhook_secret,
+                workspace_secret=self.secrets.webhook_secret,
+                proxy_environment=proxy_environment(self.recall.origin, self._authority),
+            ),
+            cloud_tasks=TasksAccess(endpoint=self.tasks.endpoint, queues=list(self.tasks.initial_queues)),
+            control_url=self.control.url + PREFIX,
+            control_token=self.control_token,
+            state_url=self.state_url,
+            seed=self.plan.seed,
+            pid=os.getpid(),
+        )
 
     def _remove_state(self) -> None:
         for file in self.plan.directory.glob(f"{self.plan.state_file.name}*"):

@@ -86,16 +86,16 @@ class WebhookSandbox:
         """What a receiver needs to know, under the names that rtmskit's own service uses."""
         said = self.stack.described()
         return {
-            "ZOOM_CLIENT_ID": said["zoom"]["client_id"],
-            "ZOOM_CLIENT_SECRET": said["zoom"]["client_secret"],
-            "ZOOM_SECRET_TOKEN": said["zoom"]["secret_token"],
-            "RECALL_API_KEY": said["recall"]["api_key"],
-            "RECALL_BASE_URL": said["recall"]["base_url"],
-            "RECALL_WEBHOOK_SECRETS": said["recall"]["webhook_secret"],
-            "TASKS_ENDPOINT": said["cloud_tasks"]["endpoint"],
-            "HANDOFF_QUEUES": ",".join(said["cloud_tasks"]["queues"][:2]),
-            "FACTS_QUEUE": said["cloud_tasks"]["queues"][2],
-            "RETRIEVAL_QUEUE": said["cloud_tasks"]["queues"][3],
+            "ZOOM_CLIENT_ID": said.zoom.client_id,
+            "ZOOM_CLIENT_SECRET": said.zoom.client_secret,
+            "ZOOM_SECRET_TOKEN": said.zoom.secret_token,
+            "RECALL_API_KEY": said.recall.api_key,
+            "RECALL_BASE_URL": said.recall.base_url,
+            "RECALL_WEBHOOK_SECRETS": said.recall.webhook_secret,
+            "TASKS_ENDPOINT": said.cloud_tasks.endpoint,
+            "HANDOFF_QUEUES": ",".join(said.cloud_tasks.queues[:2]),
+            "FACTS_QUEUE": said.cloud_tasks.queues[2],
+            "RETRIEVAL_QUEUE": said.cloud_tasks.queues[3],
         }
 
     def validate(self, webhook_url: str) -> UrlValidation:

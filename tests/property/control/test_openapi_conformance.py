@@ -39,7 +39,7 @@ def served(tmp_path) -> Generator[tuple[str, Any]]:
     sandbox._plan = replace(sandbox._plan, control_token=TOKEN, webhook_url="http://127.0.0.1:1/zoom")
     sandbox.start()
     try:
-        url = f"{sandbox.stack.described()['control_url']}/openapi.json"
+        url = f"{sandbox.stack.described().control_url}/openapi.json"
         yield url, schemathesis.openapi.from_url(url, config=schemathesis.Config.from_dict(CONFIG), headers=HEADERS)
     finally:
         sandbox.close()

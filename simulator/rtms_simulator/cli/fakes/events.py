@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +18,7 @@ from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
+    from rtms_simulator.cli.fakes.replayed import Replayed, ReplayedStory
     from rtms_simulator.control.answers import DeliveryRow
     from rtms_simulator.zoom.webhooks.events import WebhookEvent
 
@@ -85,33 +86,41 @@ def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file
     whatever day, and goes to --webhook or to the running `up`'s. Or it is the story of a simulation that broke a promise: then all its
     requests go out, one after the other, with their times moved so that the first event happens now.
     """
-    row: dict[str, Any]
-    if what.isdigit() or what.startswith("msg_"):
-        from rtms_simulator.control.answers import DeliveryRow
+    from rtms_simulator.cli.fakes.replayed import ReplayedStory
 
-        body = {} if webhook_url is None else {"webhook_url": webhook_url}
-        sent = ask(find(up_file), f"/deliveries/{what}/replay", DeliveryRow, "POST", body)
-        row = {"id": sent.id, "event": sent.event, "outcome": sent.outcome, "statuses": [attempt.status for attempt in sent.attempts]}
+    if what.isdigit() or what.startswith("msg_"):
+        done: Replayed | ReplayedStory = _replay_one(what, webhook_url, up_file)
     else:
-        row = _replay_file(Path(what), *receiver(webhook_url, secret_token, up_file)[:2])
-    rows: list[dict[str, Any]] = row.get("requests", [row])
+        done = _replay_file(Path(what), *receiver(webhook_url, secret_token, up_file)[:2])
+    rows = done.requests if isinstance(done, ReplayedStory) else [done]
     if as_json:
-        click.echo(json.dumps(row, ensure_ascii=False))
+        say_json(done)
     else:
-        for each in rows:
-            click.echo(f"{each['event']}: {each['outcome']} {', '.join(map(str, each['statuses']))}".rstrip())
-    refused = next((each for each in rows if each["outcome"] == "refused"), None)
+        for row in rows:
+            click.echo(f"{row.event}: {row.outcome} {', '.join(map(str, row.statuses))}".rstrip())
+    refused = next((row for row in rows if row.outcome == "refused"), None)
     if refused is not None:
-        status = refused["statuses"][-1]
+        status = refused.statuses[-1] or 0
         raise Failed(
             f"the receiver refused it with {status}", why_refused(status) or "`rtmskit events list` shows it, `events show` its answer."
         )
 
 
-def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
-    """What became of the saved delivery, or under `requests` of each request of a story."""
+def _replay_one(identity: str, webhook_url: str | None, up_file: Path) -> Replayed:
+    """What became of a delivery of the running `up`."""
+    from rtms_simulator.cli.fakes.replayed import Replayed
+    from rtms_simulator.control.answers import DeliveryRow
+
+    body = {} if webhook_url is None else {"webhook_url": webhook_url}
+    sent = ask(find(up_file), f"/deliveries/{identity}/replay", DeliveryRow, "POST", body)
+    return Replayed(id=sent.id, event=sent.event, outcome=sent.outcome, statuses=[attempt.status for attempt in sent.attempts])
+
+
+def _replay_file(file: Path, url: str, secret: str) -> Replayed | ReplayedStory:
+    """What became of the saved delivery, or of each request of a story."""
     import dataclasses
 
+    from rtms_simulator.cli.fakes.replayed import ReplayedStory
     from rtms_simulator.clock import Clock
     from rtms_simulator.zoom.webhooks.events import body
 
@@ -129,7 +138,7 @@ def _replay_file(file: Path, url: str, secret: str) -> dict[str, Any]:
     # Every start in it would be too late to be joined.
     later = Clock().now_ms() - min((event.event_ts for event in story), default=0)
     moved = [dataclasses.replace(event, event_ts=event.event_ts + later) for event in story]
-    return {"requests": [_sent(event, body(event), url, secret) for event in moved]}
+    return ReplayedStory(requests=[_sent(event, body(event), url, secret) for event in moved])
 
 
 def _event(raw: bytes) -> WebhookEvent:
@@ -139,11 +148,12 @@ def _event(raw: bytes) -> WebhookEvent:
     return WebhookEvent(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
 
 
-def _sent(event: WebhookEvent, raw: bytes, url: str, secret: str) -> dict[str, Any]:
+def _sent(event: WebhookEvent, raw: bytes, url: str, secret: str) -> Replayed:
+    from rtms_simulator.cli.fakes.replayed import Replayed
     from rtms_simulator.cli.play.send import deliver
 
     delivery = run(deliver(event, url, secret, raw))
-    return {"id": None, "event": event.name, "outcome": delivery.outcome, "statuses": [attempt.status for attempt in delivery.attempts]}
+    return Replayed(id=None, event=event.name, outcome=delivery.outcome, statuses=[attempt.status for attempt in delivery.attempts])
 
 
 def _statuses(row: DeliveryRow) -> str:

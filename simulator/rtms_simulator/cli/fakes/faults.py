@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from rtms_simulator.cli.play.outcome import BadInput, Nobody
 
 if TYPE_CHECKING:
     from rtms_simulator.control.answers import ArmedFaultRow
+    from rtms_simulator.control.descriptions import UpDescription
 
 
 @click.group()
@@ -85,7 +86,7 @@ def clear(id: int | None, up_file: Path, as_json: bool) -> None:  # noqa: A002  
         click.echo(f"Disarmed {len(before)}." if before else "Nothing was armed.")
 
 
-def _armed(described: dict[str, Any]) -> list[ArmedFaultRow]:
+def _armed(described: UpDescription) -> list[ArmedFaultRow]:
     from rtms_simulator.control.answers import FaultList
 
     return ask(described, "/faults", FaultList).armed

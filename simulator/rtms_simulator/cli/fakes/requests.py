@@ -15,6 +15,7 @@ from rtms_simulator.cli.output import say_json, table
 
 if TYPE_CHECKING:
     from rtms_simulator.control.answers import RequestRow
+    from rtms_simulator.control.descriptions import UpDescription
 
 
 @click.group()
@@ -59,7 +60,7 @@ def show(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click 
     click.echo(f"{detail.body}\n\nHTTP {row.status if row.status is not None else '(connection cut)'}\n{detail.answer}")
 
 
-def ago(described: dict, text: str) -> float:
+def ago(described: UpDescription, text: str) -> float:
     """The moment so long ago on the fakes' clock."""
     from rtms_simulator.control.answers import ClockReading
 

@@ -7,13 +7,20 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rtms_simulator.cli.output import as_text
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody
 
+if TYPE_CHECKING:
+    import httpx
+
+    from rtms_simulator.control.descriptions import ServeDescription, ServiceAccess, UpDescription
+
 C = TypeVar("C", bound=Callable)
+D = TypeVar("D", bound="ServiceAccess")
 T = TypeVar("T")
 
 UP_FILE = Path(".rtmskit/up.json")
@@ -34,44 +41,64 @@ def of_up(command: C) -> C:
     )(command)
 
 
-def write(file: Path, described: Mapping[str, Any]) -> None:
+def write(file: Path, described: ServiceAccess) -> None:
     """Leave the description for others. It appears whole or not at all, and nobody else may read it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(described, stream, indent=2)
+        stream.write(as_text(described, indent=2))
     draft.replace(file)
 
 
 def remove(file: Path) -> None:
     """Take back what this process has written; another's stays."""
-    with contextlib.suppress(Nobody, BadInput):
-        if find(file)["pid"] == os.getpid():
+    import msgspec
+
+    from rtms_simulator.control.descriptions import WrittenBy
+
+    with contextlib.suppress(OSError, ValueError, msgspec.ValidationError):
+        if msgspec.convert(json.loads(file.read_bytes()), WrittenBy).pid == os.getpid():
             file.unlink()
 
 
-def find(file: Path) -> dict[str, Any]:
-    """What the running `up` has written. Raises `Nobody` if there is none, or it has ended."""
+def find(file: Path) -> UpDescription:
+    """What the running `up` has written. Raises `Nobody` if there is none, or it has ended; BadInput for another file."""
+    from rtms_simulator.control.descriptions import UpDescription
+
+    return _left(file, UpDescription, "up")
+
+
+def find_serve(file: Path) -> ServeDescription:
+    """The same of a running `serve`."""
+    from rtms_simulator.control.descriptions import ServeDescription
+
+    return _left(file, ServeDescription, "serve")
+
+
+def _left(file: Path, type_: type[D], command: str) -> D:
+    import msgspec
+
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-        pid = int(described["pid"])
+        # Not with msgspec, which refuses the escape of a folder name that is not UTF-8.
+        described = msgspec.convert(json.loads(file.read_bytes()), type_)
     except FileNotFoundError:
         raise Nobody(
-            f"no `rtmskit up` is running here: {file} is not there", "start `rtmskit up` here, or name its file with --up."
+            f"no `rtmskit {command}` is running here: {file} is not there", f"start `rtmskit {command}` here, or name its file with --up."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file} is not what `rtmskit up` writes: {error}", "delete it and start `rtmskit up` again.") from None
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
+        do = f"delete it and start `rtmskit {command}` again."
+        raise BadInput(f"{file} is not what `rtmskit {command}` writes: {error}", do) from None
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        raise Nobody(f"the `rtmskit up` of {file} (process {pid}) has ended", "start it again.") from None
+        os.kill(described.pid, 0)
+    except (ProcessLookupError, OverflowError):
+        raise Nobody(f"the `rtmskit {command}` of {file} (process {described.pid}) has ended", "start it again.") from None
     except PermissionError:
         pass  # alive, and somebody else's
     return described
 
 
 def ask(
-    described: Mapping[str, Any],
+    described: UpDescription,
     path: str,
     answer: type[T],
     method: str = "GET",
@@ -81,28 +108,38 @@ def ask(
     timeout_s: float | None = 30.0,
 ) -> T:
     """One request to the control plane of the running `up`; its answer as a value of that type. Raises `Nobody`, `BadInput` or `Failed`."""
-    import httpx
     import msgspec
 
-    url = described["control_url"] + path
-    params = {name: value for name, value in (query or {}).items() if value is not None}
-    headers = {"Content-Type": "application/json"}
-    if token := described.get("control_token"):
-        headers["Authorization"] = f"Bearer {token}"
-    content = None if body is None else msgspec.json.encode(body)
-    try:
-        reply = httpx.request(method, url, content=content, params=params, headers=headers, timeout=timeout_s, trust_env=False)
-    except httpx.TransportError as error:
-        raise Nobody(f"{url} does not answer: {error or type(error).__name__}", "is `rtmskit up` still running?") from None
+    url = described.control_url + path
+    reply = _reply(described, method, url, body, query or {}, timeout_s)
     if not reply.is_success:
-        kind = BadInput if reply.is_client_error else Failed
-        refused = "change what is named; --help says what the command takes."
-        do = refused if reply.is_client_error else "`rtmskit up` shows the log lines of it."
-        raise kind(f"{_reason(reply.content) or reply.reason_phrase} (HTTP {reply.status_code})", do)
+        raise _refused(reply)
     try:
         return msgspec.json.decode(reply.content, type=answer)
     except msgspec.DecodeError as error:
         raise Failed(f"{url} answered what this rtmskit does not know: {error}", "is `up` of another version? Start it again.") from None
+
+
+def _reply(described: UpDescription, method: str, url: str, body: Any, query: Mapping[str, Any], timeout_s: float | None) -> httpx.Response:
+    import httpx
+    import msgspec
+
+    params = {name: value for name, value in query.items() if value is not None}
+    headers = {"Content-Type": "application/json"}
+    if described.control_token:
+        headers["Authorization"] = f"Bearer {described.control_token}"
+    content = None if body is None else msgspec.json.encode(body)
+    try:
+        return httpx.request(method, url, content=content, params=params, headers=headers, timeout=timeout_s, trust_env=False)
+    except httpx.TransportError as error:
+        raise Nobody(f"{url} does not answer: {error or type(error).__name__}", "is `rtmskit up` still running?") from None
+
+
+def _refused(reply: httpx.Response) -> BadInput | Failed:
+    said = f"{_reason(reply.content) or reply.reason_phrase} (HTTP {reply.status_code})"
+    if reply.is_client_error:
+        return BadInput(said, "change what is named; --help says what the command takes.")
+    return Failed(said, "`rtmskit up` shows the log lines of it.")
 
 
 def _reason(content: bytes) -> str:

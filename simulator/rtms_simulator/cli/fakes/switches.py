@@ -18,6 +18,7 @@ from rtms_simulator.cli.play.outcome import BadInput, Nobody
 
 if TYPE_CHECKING:
     from rtms_simulator.control.answers import SwitchRow
+    from rtms_simulator.control.descriptions import UpDescription
 
 
 @click.group()
@@ -77,7 +78,7 @@ def parsed(settings: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _of_up(described: dict[str, Any]) -> list[SwitchRow]:
+def _of_up(described: UpDescription) -> list[SwitchRow]:
     from rtms_simulator.control.answers import SwitchList
 
     return ask(described, "/switches", SwitchList).switches

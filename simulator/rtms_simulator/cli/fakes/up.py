@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets  # noqa: TID251  # the control plane's token must be unknown to everybody, also to who knows the seed
 from pathlib import Path
@@ -13,12 +12,13 @@ import click
 
 from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import log_line
+from rtms_simulator.cli.output import log_line, say_json
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.receiver import is_url
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
+    from rtms_simulator.control.descriptions import UpDescription
     from rtms_simulator.kit.stack import Plan, Ports
 
 PORTS = {
@@ -87,7 +87,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     writable("--up", up_file, up_file.parent)
     with contextlib.suppress(Nobody):
         other = running.find(up_file)
-        where = f"{other['control_url']}, process {other['pid']}"
+        where = f"{other.control_url}, process {other.pid}"
         raise BadInput(f"an `rtmskit up` is running here already: {where} ({up_file})", "end it, or give this one another --up FILE.")
     writable("--directory", options["directory"], options["directory"])
     if wanted := os.environ.get("RECALL_RECORDING_CONFIG"):
@@ -120,7 +120,7 @@ async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
         if plan.local_endpoints:
             click.echo("Real-time endpoints on this machine are accepted; the real Recall refuses them (403 request_blocked).", err=True)
         if as_json:
-            click.echo(json.dumps(described))
+            say_json(described)
         else:
             _show(described, up_file)
         raise await stack.broken()
@@ -129,11 +129,13 @@ async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
         await stack.aclose()
 
 
-def _show(described: dict[str, Any], up_file: Path) -> None:
+def _show(described: UpDescription, up_file: Path) -> None:
+    import msgspec
+
     from rtms_simulator.recall.reach import shell_lines
 
     flat: list[tuple[str, str]] = []
-    for name, value in described.items():
+    for name, value in msgspec.to_builtins(described).items():
         if isinstance(value, dict):
             flat += [(f"{name}.{inner}", str(found)) for inner, found in value.items() if found and not isinstance(found, dict)]
         elif value:
@@ -142,6 +144,6 @@ def _show(described: dict[str, Any], up_file: Path) -> None:
     for name, value in flat:
         click.echo(f"{name:<{width}}  {value}")
     click.echo("\nFor a program with a hard-coded Recall host (docs/reach-the-fake.md):")
-    for line in shell_lines(described["recall"]["proxy_environment"]):
+    for line in shell_lines(described.recall.proxy_environment):
         click.echo(f"  {line}")
     click.echo(f"\nAll of it is in {up_file}. Try `rtmskit meeting play` in another terminal. Ctrl-C ends everything.", err=True)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import log_line, table
+from rtms_simulator.cli.output import log_line, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.play.verdict import OUTCOMES
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
 
 if TYPE_CHECKING:
+    from rtms_simulator.control.run_summary import RunSummary, RunTimes, UnrecordedRun
     from rtms_simulator.kit.end_to_end import RunStep
     from rtms_simulator.kit.play import ResolvedPlay
     from rtms_simulator.kit.stack import Stack
@@ -56,6 +56,7 @@ def demo(
     A meeting that is to end without a recording (`revoked`, `never-joined`, `bad-signature`) is well when it does.
     """
     from rtms_simulator.control.answers import PlayRequest
+    from rtms_simulator.control.run_summary import RunSummary, UnrecordedRun
     from rtms_simulator.errors import PlayRequestError
     from rtms_simulator.kit.play import resolve
 
@@ -68,20 +69,27 @@ def demo(
     checked_state(state_url)
     with _directory(keep) as directory, explained():
         summary = run(_play(play, state_url, seed, directory, logs, expect, quiet=as_json))
-    recorded = summary["outcome"] == "recorded"
-    if not keep and recorded:
-        for artifact in (summary["recording"], *summary["artifacts"].values()):
-            artifact.pop("path", None)
+    if isinstance(summary, RunSummary) and not keep:
+        summary = _without_paths(summary)
     if as_json:
-        click.echo(json.dumps(summary, ensure_ascii=False))
-    elif recorded:
+        say_json(summary)
+    elif isinstance(summary, RunSummary):
         _show(summary)
     else:
         _show_without_recording(summary)
-    if not summary["ok"] and not recorded:
-        raise Failed(f"Recall still has {', '.join(summary['left_at_recall'])}", "run it again with --logs to see what the functions say.")
-    if not summary["ok"]:
+    if isinstance(summary, UnrecordedRun) and not summary.ok:
+        raise Failed(f"Recall still has {', '.join(summary.left_at_recall)}", "run it again with --logs to see what the functions say.")
+    if not summary.ok:
         raise Failed("what was recorded is not what was played", "look at `samples` and `transcript` in the summary (--json).")
+
+
+def _without_paths(summary: RunSummary) -> RunSummary:
+    """The same of files that are not kept."""
+    from msgspec import UNSET
+    from msgspec.structs import replace
+
+    artifacts = {name: replace(file, path=UNSET) for name, file in summary.artifacts.items()}
+    return replace(summary, recording=replace(summary.recording, path=UNSET), artifacts=artifacts)
 
 
 @contextlib.contextmanager
@@ -97,7 +105,7 @@ def _directory(keep: bool) -> Generator[Path]:
 
 async def _play(
     play: ResolvedPlay, state_url: str, seed: int | None, directory: Path, logs: bool, expect: Outcome | None, *, quiet: bool
-) -> dict[str, Any]:
+) -> RunSummary | UnrecordedRun:
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import RecordingLostError, WorkerError
     from rtms_simulator.kit import end_to_end
@@ -144,43 +152,37 @@ WORDS = {
 }
 
 
-def _show_without_recording(summary: dict[str, Any]) -> None:
+def _show_without_recording(summary: UnrecordedRun) -> None:
     click.echo()
-    ids = summary["ids"]
-    rows = [("seed", str(summary["seed"])), ("meeting", ids["meeting_uuid"]), ("stream", ids["rtms_stream_id"])]
-    table(("", "id"), [*rows, ("hand-off", ids["handoff"])])
-    if summary["outcome"] == "deleted":
+    ids = summary.ids
+    rows = [("seed", str(summary.seed)), ("meeting", ids.meeting_uuid), ("stream", ids.rtms_stream_id)]
+    table(("", "id"), [*rows, ("hand-off", ids.handoff)])
+    if summary.outcome == "deleted":
         what = "Consent was withdrawn (stop reason 8): what was recorded is deleted at Recall, and the record is a tombstone."
     else:
-        what = f"Nobody joined (stop reason {summary['stop_reason']}). The worker says: {summary['reason'] or summary['handoff']}"
-    click.echo(f"\n{what}\nThat is the right end of {summary['scenario']}.")
+        what = f"Nobody joined (stop reason {summary.stop_reason}). The worker says: {summary.reason or summary.handoff}"
+    click.echo(f"\n{what}\nThat is the right end of {summary.scenario}.")
 
 
-def _told(timeline_ms: dict[str, int]) -> list[tuple[str, str]]:
+def _told(times: RunTimes) -> list[tuple[str, str]]:
     """By the clock: Recall may join before the worker has noted that it was accepted."""
-    return [(f"{ms:,} ms", WORDS[name]) for name, ms in sorted(timeline_ms.items(), key=lambda event: event[1])]
+    moments = [(getattr(times, name), words) for name, words in WORDS.items()]
+    return [(f"{ms:,} ms", words) for ms, words in sorted(moments, key=lambda moment: moment[0])]
 
 
-def _show(summary: dict[str, Any]) -> None:
+def _show(summary: RunSummary) -> None:
     click.echo()
-    table(("at", "what"), _told(summary["timeline_ms"]))
+    table(("at", "what"), _told(summary.timeline_ms))
     click.echo()
-    ids = summary["ids"]
-    rows = [
-        ("seed", str(summary["seed"])),
-        ("meeting", ids["meeting_uuid"]),
-        ("stream", ids["rtms_stream_id"]),
-        ("hand-off", ids["handoff"]),
-    ]
-    table(("", "id"), [*rows, ("Meeting Direct Connect", ids["meeting_direct_connect"]), ("recording", ids["recording"])])
+    ids = summary.ids
+    rows = [("seed", str(summary.seed)), ("meeting", ids.meeting_uuid), ("stream", ids.rtms_stream_id), ("hand-off", ids.handoff)]
+    table(("", "id"), [*rows, ("Meeting Direct Connect", ids.meeting_direct_connect or ""), ("recording", ids.recording)])
     click.echo()
-    rows = [
-        (name, f"{file['bytes']:,}", file["sha256"][:16] + "…", file.get("path", "")) for name, file in sorted(summary["artifacts"].items())
-    ]
+    rows = [(name, f"{file.bytes:,}", file.sha256[:16] + "…", file.path or "") for name, file in sorted(summary.artifacts.items())]
     table(("artifact", "bytes", "sha256", ""), rows)
-    samples, transcript = summary["samples"], summary["transcript"]
+    samples, transcript = summary.samples, summary.transcript
     click.echo(
-        f"\n{samples['count']:,} samples ({samples['duration_s']:.1f} s) played, recorded and compared: "
-        f"{'all equal' if samples['equal'] else 'NOT EQUAL'}. "
-        f"{transcript['utterances']} sentences: {'all equal' if transcript['equal'] else 'NOT EQUAL'}."
+        f"\n{samples.count:,} samples ({samples.duration_s:.1f} s) played, recorded and compared: "
+        f"{'all equal' if samples.equal else 'NOT EQUAL'}. "
+        f"{transcript.utterances} sentences: {'all equal' if transcript.equal else 'NOT EQUAL'}."
     )

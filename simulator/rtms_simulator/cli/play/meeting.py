@@ -22,6 +22,7 @@ from rtms_simulator.cli.receiver import of_receiver, receiver
 
 if TYPE_CHECKING:
     from rtms_simulator.control.answers import MeetingRow, PlayRequest, ProblemRow
+    from rtms_simulator.control.descriptions import UpDescription
     from rtms_simulator.kit.play import ResolvedPlay
     from rtms_simulator.scenario import Scenario
     from rtms_simulator.zoom import Zoom
@@ -158,7 +159,7 @@ def _loaded(request: PlayRequest) -> Scenario:
         raise BadInput(lines_of(error), _CHANGE) from None
 
 
-def _play_in_up(described: dict[str, Any], request: PlayRequest, settings: Sequence[str]) -> list[MeetingRow]:
+def _play_in_up(described: UpDescription, request: PlayRequest, settings: Sequence[str]) -> list[MeetingRow]:
     """Play it in the running `up`, with progress on stderr; break it off when we are interrupted."""
     import msgspec
 
@@ -188,7 +189,7 @@ def _play_in_up(described: dict[str, Any], request: PlayRequest, settings: Seque
     return run(follow())
 
 
-def _problems(described: dict[str, Any], meetings: Sequence[MeetingRow], expected: str) -> list[ProblemRow]:
+def _problems(described: UpDescription, meetings: Sequence[MeetingRow], expected: str) -> list[ProblemRow]:
     """What the receiver did that none may do. To see that something is deleted may take a minute."""
     from rtms_simulator.control.answers import ProblemList
 
@@ -280,7 +281,7 @@ def _show(meetings: Sequence[MeetingRow]) -> None:
             joined = "never joined" if stream.joined_ms is None else f"joined after {stream.joined_ms} ms"
             click.echo(f"  stream {stream.stream_id}: {joined}, {stream.state}, stop reason {stream.stop_reason}")
             for kind, sent in stream.sent.items():
-                click.echo(f"    {kind:<10} {sent['packets']:>8,} packets {sent['bytes']:>14,} bytes  sha256 {sent['sha256'][:16]}…")
+                click.echo(f"    {kind:<10} {sent.packets:>8,} packets {sent.bytes:>14,} bytes  sha256 {sent.sha256[:16]}…")
     rows = [
         (one.event, one.outcome, ", ".join(tried(attempt) for attempt in one.attempts) or "not sent", ", ".join(one.faults))
         for row in meetings
@@ -289,7 +290,7 @@ def _show(meetings: Sequence[MeetingRow]) -> None:
     table(("event", "outcome", "answers", "faults"), rows)
 
 
-def _why_not_joined(described: dict[str, Any] | None, meeting: int) -> str:
+def _why_not_joined(described: UpDescription | None, meeting: int) -> str:
     """The requests to Recall that were refused, if this `up` saw any."""
     if described is not None:
         from rtms_simulator.control.answers import RequestList

@@ -6,13 +6,14 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from rtms_simulator.cli.records.handoff_words import RUNBOOK
 from rtms_simulator.cli.records.worker import AskedWorker
 
 if TYPE_CHECKING:
+    from rtms_simulator.control.descriptions import UpDescription
     from rtms_simulator.kit.worker_answers import StreamFacts
 
 STATEMENT = "SELECT queue, due_at, failures, last_failure FROM tasks WHERE done_at IS NULL AND instr(body, ?) > 0 ORDER BY due_at LIMIT 20"
@@ -30,14 +31,14 @@ class WaitingTask(NamedTuple):
 
 def waiting(asked: AskedWorker, text: str) -> list[WaitingTask] | None:
     """The tasks that wait for the worker and name `text`; None: from here the queues cannot be seen."""
-    if asked.kind == "up":
-        return _of_up(asked.described, text)
-    if asked.kind == "serve":
-        return _of_serve(asked.described["queue_file"], text)
+    if asked.up:
+        return _of_up(asked.up, text)
+    if asked.serve:
+        return _of_serve(asked.serve.queue_file, text)
     return None
 
 
-def _of_up(described: dict[str, Any], text: str) -> list[WaitingTask]:
+def _of_up(described: UpDescription, text: str) -> list[WaitingTask]:
     from rtms_simulator.cli.fakes.running import ask
     from rtms_simulator.control.answers import TaskDetail, TaskList
 

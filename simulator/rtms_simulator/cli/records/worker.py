@@ -7,16 +7,19 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
-from rtms_simulator.cli.fakes.running import find, of_up
+from rtms_simulator.cli.fakes.running import find, find_serve, of_up
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import is_url
 from rtms_simulator.cli.records import gcloud
+
+if TYPE_CHECKING:
+    from rtms_simulator.control.descriptions import ServeDescription, UpDescription
 
 C = TypeVar("C", bound=Callable)
 T = TypeVar("T")
@@ -39,12 +42,16 @@ LATER = "try again in a minute; docs/runbook.md#worker-full and #worker-errors s
 
 @dataclass(frozen=True, slots=True)
 class AskedWorker:
-    """The worker that is asked. `kind`: of an `up` or a `serve` that runs here (`described` is what it left), or one given by its URL."""
+    """The worker that is asked: of an `up` or of a `serve` that runs here, or, without either, one given by its URL."""
 
-    kind: str
     url: str
     token: str
-    described: dict[str, Any]
+    up: UpDescription | None = None
+    serve: ServeDescription | None = None
+
+    @property
+    def kind(self) -> str:
+        return "up" if self.up else "serve" if self.serve else "deployed"
 
 
 def of_worker(command: C) -> C:
@@ -74,15 +81,14 @@ def target(worker: str | None, token: str, up_file: Path) -> AskedWorker:
     """Raises BadInput or Nobody."""
     token = checked_secret("--token", token)
     if not worker:
-        kind, described = _running_here(up_file)
-        return AskedWorker(kind, described["worker_url"], described.get("worker_token") or token, described)
+        return _running_here(up_file, token)
     if not is_url(worker):
         raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
     if endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), ""):
         raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
     if not token and not _is_loopback(worker):
         token = gcloud.identity_token()
-    return AskedWorker("deployed", worker, token, {})
+    return AskedWorker(worker, token)
 
 
 def ask(asked: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint: str) -> T:
@@ -111,22 +117,21 @@ def ask(asked: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint:
         raise Failed(str(error), do) from None
 
 
-def _running_here(up_file: Path) -> tuple[str, dict[str, Any]]:
-    """The `up` that runs here, or the `serve` if that has no worker. Raises Nobody."""
+def _running_here(up_file: Path, token: str) -> AskedWorker:
+    """The worker of the `up` that runs here, or of the `serve` if that has none. Raises Nobody."""
     from rtms_simulator.cli.service.serve import SERVE_FILE
 
-    serve_file = up_file.with_name(SERVE_FILE.name)
+    absent: Nobody | None = None
     try:
-        described = find(up_file)
-    except Nobody as nobody:
-        with contextlib.suppress(Nobody):
-            return "serve", find(serve_file)
-        raise nobody from None
-    if described["worker_url"]:
-        return "up", described
+        up = find(up_file)
+        if up.worker_url:
+            return AskedWorker(up.worker_url, up.worker_token or token, up=up)
+    except Nobody as error:
+        absent = error
     with contextlib.suppress(Nobody):
-        return "serve", find(serve_file)
-    raise Nobody("this `up` runs no worker (--no-function)", "name one with --worker, or start `rtmskit serve` beside it.")
+        serve = find_serve(up_file.with_name(SERVE_FILE.name))
+        return AskedWorker(serve.worker_url, serve.worker_token or token, serve=serve)
+    raise absent or Nobody("this `up` runs no worker (--no-function)", "name one with --worker, or start `rtmskit serve` beside it.")
 
 
 def _is_loopback(url: str) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.play.outcome import BadInput, Nobody
+
+if TYPE_CHECKING:
+    from rtms_simulator.control.descriptions import UpDescription
 
 TEMPLATE = """\
 # Settings of `rtmskit serve`. Keep this file to yourself: it holds secrets.
@@ -44,11 +47,9 @@ RECORDING_CONFIG = '{"video_mixed_mp4": {}, "transcript": {"provider": {"meeting
 
 def write_template(file: Path, up_file: Path) -> None:
     """Write it, readable by its owner only; with the addresses and secrets of an `up` that runs here. Raises BadInput if it is there."""
-    described: Mapping[str, Any] | None = None
-    try:
+    described = None
+    with contextlib.suppress(Nobody):
         described = running.find(up_file)
-    except Nobody:
-        described = None
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -63,17 +64,17 @@ def write_template(file: Path, up_file: Path) -> None:
         click.echo(f"{file}: filled in for the `up` that runs here. Next: `rtmskit serve`.", err=True)
 
 
-def _text(described: Mapping[str, Any] | None) -> str:
+def _text(described: UpDescription | None) -> str:
     if described is None:
         empty = dict.fromkeys(("client_id", "client_secret", "secret_token", "api_key", "webhook_secret"), "")
         return TEMPLATE.format(**empty, recording_config=RECORDING_CONFIG)
-    zoom, recall = described["zoom"], described["recall"]
+    zoom, recall = described.zoom, described.recall
     whole = TEMPLATE.format(
-        client_id=zoom["client_id"],
-        client_secret=zoom["client_secret"],
-        secret_token=zoom["secret_token"],
-        api_key=recall["api_key"],
-        webhook_secret=recall["webhook_secret"],
+        client_id=zoom.client_id,
+        client_secret=zoom.client_secret,
+        secret_token=zoom.secret_token,
+        api_key=recall.api_key,
+        webhook_secret=recall.webhook_secret,
         recording_config=RECORDING_CONFIG,
     )
-    return whole + LOCAL.format(base_url=recall["base_url"])
+    return whole + LOCAL.format(base_url=recall.base_url)

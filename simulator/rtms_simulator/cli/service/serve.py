@@ -88,8 +88,8 @@ def serve(
     writable("--directory", directory, directory)
     file = up_file.with_name(SERVE_FILE.name)
     with contextlib.suppress(Nobody):
-        other = running.find(file)
-        raise BadInput(f"an `rtmskit serve` is running here already (process {other['pid']}, {file})", "end it first.")
+        other = running.find_serve(file)
+        raise BadInput(f"an `rtmskit serve` is running here already (process {other.pid}, {file})", "end it first.")
     plan = ServicePlan(directory, environment, port, _authority(up_file.parent) if tls else None)
     said = ServeOutput(as_json, verbose)
     service = LocalService(plan, on_line=said.line)
@@ -159,9 +159,10 @@ class ServeOutput:
     def event(self, kind: str, what: str, **fields: Any) -> None:
         """One thing that happened: a line of JSON on stdout, or words on stderr."""
         from rtms_simulator.cli.output import say_json
+        from rtms_simulator.cli.service.serve_lines import ServeEvent
 
         if self.as_json:
-            say_json({"event": kind, "what": what, **fields})
+            say_json(ServeEvent(event=kind, what=what, **fields))
         else:
             click.echo(what, err=True)
 
@@ -231,16 +232,19 @@ async def _ngrok(service: LocalService, clock: Any, said: ServeOutput) -> NgrokT
 
 async def _introduce(service: LocalService, url: str, said: ServeOutput) -> None:
     """Addresses, the doctor's findings, and what to enter at Zoom."""
+    import msgspec
+
     from rtms_simulator.cli.output import say_json
     from rtms_simulator.cli.service import doctor, zoom_app
+    from rtms_simulator.cli.service.serve_lines import ServeStarted
 
-    described = service.described() | {"endpoint": f"{url or service.webhook_url}/zoom-webhook"}
-    secret_token, ca_file = service.plan.environment.get("ZOOM_SECRET_TOKEN", ""), described["ca_file"]
-    findings = await doctor.findings(described["endpoint"], secret_token, DOCTOR_CHALLENGES, ca_file)
+    described, endpoint = service.described(), f"{url or service.webhook_url}/zoom-webhook"
+    secret_token, ca_file = service.plan.environment.get("ZOOM_SECRET_TOKEN", ""), described.ca_file
+    findings = await doctor.findings(endpoint, secret_token, DOCTOR_CHALLENGES, ca_file)
     if said.as_json:
-        say_json({"event": "started", **described, "checks": findings})
+        say_json(ServeStarted(**msgspec.structs.asdict(described), endpoint=endpoint, checks=findings))
         return
-    click.echo(f"Zoom's events go to    {described['endpoint']}")
+    click.echo(f"Zoom's events go to    {endpoint}")
     click.echo(f"Recall's events go to  {url or service.webhook_url}/recall-webhook")
     click.echo(f"Records and queues     {service.plan.directory}\n")
     doctor.show(findings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from rtms_simulator.control.answers import (
     MdcList,
     MdcRow,
@@ -86,23 +88,23 @@ def task_rows(fakes: Fakes) -> list[tuple[TaskRow, str]]:
     links = fakes.links()
     rows: list[tuple[TaskRow, str]] = []
     for task in fakes.tasks.tasks():
-        queue, _, identity = task["name"].rpartition("/tasks/")
+        queue, _, identity = task.name.rpartition("/tasks/")
         parts = queue.split("/")
-        link = links.in_text(task["body"])
+        link = links.in_text(task.body)
         row = TaskRow(
             id=identity,
-            name=task["name"],
+            name=task.name,
             queue=parts[-1],
             location=parts[3],
-            url=task["url"],
-            state=task["state"],
-            created_at=task["created_at"],
-            due_at=task["due_at"],
-            attempts=[TaskAttemptRow(**attempt) for attempt in task["attempts"]],
+            url=task.url,
+            state=task.state,
+            created_at=task.created_at,
+            due_at=task.due_at,
+            attempts=[TaskAttemptRow(**dataclasses.asdict(attempt)) for attempt in task.attempts],
             meeting=link.meeting,
             stream=link.stream,
         )
-        rows.append((row, task["body"]))
+        rows.append((row, task.body))
     return rows
 
 

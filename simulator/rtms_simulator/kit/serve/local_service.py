@@ -19,6 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.control.descriptions import ServeDescription
 from rtms_simulator.errors import ChildEndedError
 from rtms_simulator.kit.deployed import deployed
 from rtms_simulator.kit.functions import KEPT_FROM_EACH, WHERE_AND_HOW, Function, source
@@ -162,18 +163,18 @@ class LocalService:
     async def aclose(self) -> None:
         await self._running.aclose()
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> ServeDescription:
         """What `rtmskit recordings` and the other commands need to find it."""
-        return {
-            "webhook_url": f"{self.webhook_url}/zoom-webhook",
-            "recall_webhook_url": f"{self.webhook_url}/recall-webhook",
-            "worker_url": self.worker_url,
-            "worker_token": self.run_secret,
-            "state_url": f"sqlite://{self.plan.state_file}",
-            "queue_file": str(self.plan.queue_file),
-            "ca_file": None if self.plan.authority is None else str(self.plan.authority.ca_file),
-            "pid": os.getpid(),
-        }
+        return ServeDescription(
+            webhook_url=f"{self.webhook_url}/zoom-webhook",
+            recall_webhook_url=f"{self.webhook_url}/recall-webhook",
+            worker_url=self.worker_url,
+            worker_token=self.run_secret,
+            state_url=f"sqlite://{self.plan.state_file}",
+            queue_file=str(self.plan.queue_file),
+            ca_file=None if self.plan.authority is None else str(self.plan.authority.ca_file),
+            pid=os.getpid(),
+        )
 
     async def _keep_functions(self, on_end: Callable[[ChildEndedError], None]) -> None:
         while True:

@@ -91,7 +91,7 @@ async def test_a_task_waits_until_its_moment(clock: Clock, queue: CloudTasksQueu
     await tasks.settled()
     assert [request.url.path for request in worker.requests] == ["/retrieve"]
     (waiting,) = tasks.tasks(live=True)
-    assert waiting["due_at"] == EPOCH + 30.5
+    assert waiting.due_at == EPOCH + 30.5
     clock.advance(30.5)
     await tasks.settled()
     assert [request.url.path for request in worker.requests] == ["/retrieve", "/events"]

@@ -61,6 +61,6 @@ def rtmskit(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def run(*argv: str, **kwargs) -> Result:
-        return CliRunner().invoke(cli, [str(part) for part in argv], catch_exceptions=False, **kwargs)
+        return CliRunner().invoke(cli, [str(part) for part in argv], catch_exceptions=False, prog_name="rtmskit", **kwargs)
 
     return run

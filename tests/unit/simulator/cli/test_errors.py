@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from starlette.applications import Starlette
@@ -22,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from tests.unit.simulator.cli.errors import ROWS, Row
+from tests.unit.simulator.descriptions import a_serve, an_up
 from tests.unit.simulator.fake_worker import KEY, Worker
 
 import rtms_simulator.cli
@@ -86,9 +88,7 @@ class Place:
         self.names[name] = str(path)
 
     def up(self, name: str, pid: int, control_url: str) -> None:
-        inner = {"control_url": f"{control_url}/zoom", "secret_token": "s"}
-        described = {"pid": pid, "webhook_url": "", "worker_url": "", "control_url": control_url, "zoom": inner, "recall": inner}
-        self.file(name, json.dumps(described).encode(), ".json")
+        self.file(name, msgspec.json.encode(an_up(pid=pid, control_url=control_url)), ".json")
 
     async def serve(self, name: str, app: Starlette, tls_name: str = "") -> str:
         """`tls_name`: over https, with a certificate for that name of an authority that nobody trusts."""
@@ -130,7 +130,7 @@ class Place:
         (self.folder / "bare").mkdir()
         self.names |= {"project": str(self.folder / "project"), "bare_install": str(self.folder / "bare")}
         (self.folder / "serving").mkdir()
-        self.file("serving/serve", json.dumps({"pid": os.getpid()}).encode(), ".json")
+        self.file("serving/serve", msgspec.json.encode(a_serve()), ".json")
         self.names["serving"] = str(self.folder / "serving/up.json")
         self.file("junk", b"junk", ".json")
         self.file("text", b"{}", ".txt")

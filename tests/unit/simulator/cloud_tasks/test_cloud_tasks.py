@@ -92,8 +92,8 @@ async def test_a_task_is_posted_with_cloud_tasks_headers_and_then_gone(
     with pytest.raises(exceptions.NotFound):
         await client.get_task(name=created.name)
     (shown,) = fake.tasks()
-    assert shown["state"] == "done"
-    assert [(attempt["status"], attempt["number"]) for attempt in shown["attempts"]] == [(200, 1)]
+    assert shown.state == "done"
+    assert [(attempt.status, attempt.number) for attempt in shown.attempts] == [(200, 1)]
 
 
 def test_the_synchronous_client_talks_to_it_too() -> None:
@@ -165,7 +165,7 @@ async def test_failures_are_retried_with_the_queue_s_backoff_until_its_attempts_
     assert counts == [("0", "0"), ("1", "0"), ("2", "1"), ("3", "2")]  # a 5xx is no execution
     assert [request.headers.get("x-cloudtasks-taskpreviousresponse") for request in worker.requests] == [None, "500", "404", "302"]
     assert worker.requests[1].headers["x-cloudtasks-taskretryreason"] == "HTTP status code 500"
-    assert fake.tasks()[0]["state"] == "exhausted"
+    assert fake.tasks()[0].state == "exhausted"
 
 
 async def test_a_worker_that_cannot_be_reached_is_tried_again(
@@ -179,7 +179,7 @@ async def test_a_worker_that_cannot_be_reached_is_tried_again(
     await step(clock, fake, 10)
     assert worker.requests[1].headers["x-cloudtasks-taskretryreason"].startswith("UNAVAILABLE: ConnectError")
     assert "x-cloudtasks-taskpreviousresponse" not in worker.requests[1].headers
-    assert fake.tasks()[0]["state"] == "done"
+    assert fake.tasks()[0].state == "done"
 
 
 async def test_a_worker_that_misses_the_deadline_is_cut_off_and_tried_again(
@@ -190,12 +190,12 @@ async def test_a_worker_that_misses_the_deadline_is_cut_off_and_tried_again(
     await worker.called.wait()
     clock.advance(14.9)
     await asyncio.sleep(0.01)
-    assert fake.tasks()[0]["attempts"][0]["failure"] is None
+    assert fake.tasks()[0].attempts[0].failure is None
     await step(clock, fake, 0.1)
-    assert fake.tasks()[0]["attempts"][0]["failure"] == "DEADLINE_EXCEEDED: no answer within 15 s"
+    assert fake.tasks()[0].attempts[0].failure == "DEADLINE_EXCEEDED: no answer within 15 s"
     worker.hold.set()
     await step(clock, fake, 10)
-    assert fake.tasks()[0]["state"] == "done"
+    assert fake.tasks()[0].state == "done"
 
 
 async def test_retry_after_puts_the_next_attempt_off(
@@ -299,7 +299,7 @@ async def test_deleted_and_purged_tasks_never_go_out(
     assert (await client.purge_queue(name=fake.queue)).purge_time == at(0)
     await step(clock, fake, 60)
     assert worker.paths == []
-    assert [task["state"] for task in fake.tasks()] == ["deleted", "purged"]
+    assert [task.state for task in fake.tasks()] == ["deleted", "purged"]
 
 
 async def test_the_body_is_shown_in_the_full_view_only(fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient) -> None:

@@ -101,7 +101,7 @@ async def test_duplicate_delivers_twice_at_once_or_later(rig: Rig) -> None:
     assert await rig.step() == ["/a", "/a", "/b"]
     assert await rig.step(19) == ["/a", "/a", "/b"]
     assert await rig.step(1) == ["/a", "/a", "/b", "/b"]
-    assert [attempt["duplicate"] for attempt in rig.fake.tasks()[1]["attempts"]] == [False, True]
+    assert [attempt.duplicate for attempt in rig.fake.tasks()[1].attempts] == [False, True]
 
 
 async def test_late_keeps_one_task_back_and_no_other(rig: Rig) -> None:
@@ -141,7 +141,7 @@ async def test_lost_never_calls_the_worker(rig: Rig) -> None:
     rig.fake.faults.add("tasks.dispatch.*: lost")
     await rig.post("/lost")
     assert await rig.step(86_400) == []
-    assert [task["state"] for task in rig.fake.tasks()] == ["lost"]
+    assert [task.state for task in rig.fake.tasks()] == ["lost"]
 
 
 async def test_cut_calls_the_worker_and_loses_its_answer(rig: Rig) -> None:
@@ -149,7 +149,7 @@ async def test_cut_calls_the_worker_and_loses_its_answer(rig: Rig) -> None:
     await rig.post("/a")
     await rig.step()
     assert await rig.step(10) == ["/a", "/a"]
-    assert rig.fake.tasks()[0]["attempts"][0]["failure"] == "the answer was lost (fault)"
+    assert rig.fake.tasks()[0].attempts[0].failure == "the answer was lost (fault)"
 
 
 async def test_an_answer_of_the_platform_never_reaches_the_worker_and_slows_the_queue_down(rig: Rig) -> None:
@@ -157,7 +157,7 @@ async def test_an_answer_of_the_platform_never_reaches_the_worker_and_slows_the_
     for number in range(3):
         await rig.post(f"/{number}")
     assert await rig.step() == []
-    assert [task["attempts"][0]["status"] for task in rig.fake.tasks()] == [429, 429, 429]
+    assert [task.attempts[0].status for task in rig.fake.tasks()] == [429, 429, 429]
     for number in range(3, 20):
         await rig.post(f"/{number}")
     sent = len(await rig.step(1))

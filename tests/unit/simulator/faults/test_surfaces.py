@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 
 import httpx
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from rtms_simulator.cli import cli
+from rtms_simulator.cli.fakes import running
 from rtms_simulator.faults import Occasion, parse_fault
 from rtms_simulator.faults.reference import FaultRow, rows
 from rtms_simulator.scenario import Action, load_scenario
@@ -55,8 +56,7 @@ def of_a_moment(row: FaultRow) -> bool:
 
 @pytest.mark.parametrize("row", ALL)
 def test_on_the_command_line(sandbox, tmp_path, monkeypatch, row: FaultRow):
-    described = sandbox.stack.described() | {"pid": os.getpid(), "webhook_url": HOOK}
-    (tmp_path / "up.json").write_text(json.dumps(described))
+    running.write(tmp_path / "up.json", msgspec.structs.replace(sandbox.stack.described(), webhook_url=HOOK))
     monkeypatch.setenv("RTMSKIT_UP", str(tmp_path / "up.json"))
     if of_a_moment(row):
         done = CliRunner().invoke(cli, ["meeting", "play", "--speed", "max", "--fault", row.example, "--json"], catch_exceptions=False)
@@ -88,7 +88,7 @@ def test_in_a_scenario(sandbox, row: FaultRow):
 
 @pytest.mark.parametrize("row", ALL)
 def test_on_the_control_plane(sandbox, row: FaultRow):
-    url = sandbox.stack.described()["control_url"]
+    url = sandbox.stack.described().control_url
     with httpx.Client(trust_env=False) as client:
         if of_a_moment(row):
             begun = client.post(f"{url}/meetings", json={"faults": [row.example], "webhook_url": HOOK, "wait": False})

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.control.run_summary import Comparison
 from rtms_simulator.errors import RecordingLostError
 from rtms_simulator.kit.end_to_end import _ended_without, compared, played
 from rtms_simulator.kit.worker_answers import HandOffRow
@@ -30,7 +31,7 @@ SAMPLES = b"".join(part.astype("<i2").tobytes() for part in SOURCE.mixed_samples
 HEARD = [{"participant": {"name": "Ada"}, "words": [{"text": word} for word in ("So", "it", "is.")]}]
 
 
-def came_home(folder: Path, samples: bytes = SAMPLES, heard: object = HEARD) -> dict:
+def came_home(folder: Path, samples: bytes = SAMPLES, heard: object = HEARD) -> Comparison:
     files = {}
     for name, content in (("audio_mixed", samples), ("transcript", json.dumps(heard).encode())):
         (folder / name).write_bytes(content)
@@ -40,8 +41,8 @@ def came_home(folder: Path, samples: bytes = SAMPLES, heard: object = HEARD) -> 
 
 def test_the_same_is_equal(tmp_path):
     found = came_home(tmp_path)
-    assert found["ok"] is True
-    assert found["samples"]["count"] == len(SAMPLES) // 2 == 8000
+    assert found.ok is True
+    assert found.samples.count == len(SAMPLES) // 2 == 8000
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -50,14 +51,14 @@ def test_a_single_bit_is_noticed(tmp_path, at, bit):
     changed = bytearray(SAMPLES)
     changed[at] ^= 1 << bit
     found = came_home(tmp_path, bytes(changed))
-    assert (found["ok"], found["samples"]["equal"], found["transcript"]["equal"]) == (False, False, True)
+    assert (found.ok, found.samples.equal, found.transcript.equal) == (False, False, True)
 
 
 @pytest.mark.parametrize(
     "samples", [SAMPLES[:-2], SAMPLES + b"\0\0", b"", SAMPLES[2:] + SAMPLES[:2]], ids=["short", "long", "none", "shifted"]
 )
 def test_another_length_or_place_is_noticed(tmp_path, samples):
-    assert came_home(tmp_path, samples)["ok"] is False
+    assert came_home(tmp_path, samples).ok is False
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_another_length_or_place_is_noticed(tmp_path, samples):
 )
 def test_another_transcript_is_noticed(tmp_path, heard):
     found = came_home(tmp_path, heard=heard)
-    assert (found["ok"], found["samples"]["equal"], found["transcript"]["equal"]) == (False, True, False)
+    assert (found.ok, found.samples.equal, found.transcript.equal) == (False, True, False)
 
 
 def test_what_recall_did_not_deliver_is_named():

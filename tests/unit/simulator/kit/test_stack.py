@@ -43,7 +43,7 @@ async def stack(tmp_path):
 
 async def test_receivers_of_ones_own_are_what_is_described(stack):
     said = stack.described()
-    assert (said["webhook_url"], said["recall_webhook_url"], said["worker_url"]) == (
+    assert (said.webhook_url, said.recall_webhook_url, said.worker_url) == (
         "http://127.0.0.1:1/zoom",
         "http://127.0.0.1:1/recall",
         "",
@@ -52,7 +52,7 @@ async def test_receivers_of_ones_own_are_what_is_described(stack):
 
 async def test_zooms_own_rest_call_is_served_beside_the_control_plane(stack):
     said = stack.described()
-    async with httpx.AsyncClient(base_url=said["zoom"]["rest_url"], trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=said.zoom.rest_url, trust_env=False) as client:
         assert (await client.patch("/v2/live_meetings/1/rtms_app/status", json={})).json()["code"] == 124
 
 
@@ -92,10 +92,10 @@ async def test_with_tls_the_streams_are_wss_and_the_ca_is_named(tmp_path):
     secure = Stack(Plan(tmp_path, function=False, tls=True))
     await secure.start()
     try:
-        zoom = secure.described()["zoom"]
-        assert zoom["server_url"].startswith("wss://localhost:")
+        zoom = secure.described().zoom
+        assert zoom.server_url.startswith("wss://localhost:")
         assert "BEGIN CERTIFICATE" in (tmp_path / "tls/ca.pem").read_text()
-        assert zoom["ca_file"] == str(tmp_path / "tls/ca.pem")
+        assert zoom.ca_file == str(tmp_path / "tls/ca.pem")
     finally:
         await secure.aclose()
 
@@ -126,7 +126,7 @@ async def looked_into(tmp_path, monkeypatch, state_url: str, refusals: int) -> t
     stack = Stack(Plan(tmp_path, state_url=state_url), on_wait=said.append)
     monkeypatch.setattr(stack_module, "Recordings", ColdStore(refusals))
     monkeypatch.setattr(stack, "_real_time", clock)
-    clock.set_rate(1000)
+    clock.set_rate(100)
     began = clock.now()
     try:
         await stack._look_into_records()

@@ -6,7 +6,9 @@ import stat
 import subprocess
 import sys
 
+import msgspec
 import pytest
+from tests.unit.simulator.descriptions import a_serve, an_up
 
 from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody
@@ -19,8 +21,8 @@ def file(tmp_path):
 
 
 def test_what_is_written_is_found_again_by_its_owner_only_and_taken_back(file):
-    running.write(file, {"pid": os.getpid(), "webhook_url": "http://x"})
-    assert running.find(file)["webhook_url"] == "http://x"
+    running.write(file, an_up(webhook_url="http://x"))
+    assert running.find(file) == an_up(webhook_url="http://x")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["up.json"]
     running.remove(file)
@@ -31,23 +33,46 @@ def test_what_is_written_is_found_again_by_its_owner_only_and_taken_back(file):
 def test_one_that_has_ended_is_nobody(file):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    running.write(file, {"pid": gone.pid})
+    running.write(file, an_up(pid=gone.pid))
     with pytest.raises(Nobody, match="has ended"):
         running.find(file)
 
 
 def test_anothers_file_is_not_taken_away(file):
-    running.write(file, {"pid": os.getppid()})
+    running.write(file, an_up(pid=os.getppid()))
     running.remove(file)
     assert file.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "x"}', "\x00"])
-def test_a_file_that_is_no_description_is_explained(file, text):
+ANOTHER_VERSION = msgspec.json.encode(msgspec.to_builtins(an_up()) | {"more": 1})
+WITHOUT_URL = msgspec.json.encode({name: value for name, value in msgspec.to_builtins(an_up()).items() if name != "control_url"})
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b'{"pid": "x"}', b"\x00", b"\xff", ANOTHER_VERSION, WITHOUT_URL, msgspec.json.encode(a_serve())]
+)
+def test_a_file_that_is_no_description_is_explained(file, content):
     file.parent.mkdir()
-    file.write_text(text)
+    file.write_bytes(content)
     with pytest.raises(BadInput, match="is not what `rtmskit up` writes"):
         running.find(file)
+
+
+def test_the_file_of_a_serve_is_read_strictly_and_its_errors_name_serve(file):
+    with pytest.raises(Nobody, match="no `rtmskit serve` is running here"):
+        running.find_serve(file)
+    running.write(file, a_serve())
+    assert running.find_serve(file) == a_serve()
+    running.write(file, an_up())
+    with pytest.raises(BadInput, match="is not what `rtmskit serve` writes"):
+        running.find_serve(file)
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_escaped(file):
+    running.write(file, an_up(state_url="sqlite:///\udcff"))
+    assert running.find(file).state_url == "sqlite:///\udcff"
+    running.remove(file)
+    assert not file.exists()
 
 
 @pytest.mark.parametrize(
@@ -61,12 +86,12 @@ def test_a_file_that_is_no_description_is_explained(file, text):
 def test_a_refusal_is_told_with_its_reason(receiver, status, answer, kind, says):
     receiver.status, receiver.answer = status, lambda _body: answer
     with pytest.raises(kind, match=says):
-        running.ask({"control_url": receiver.url}, "", Cleared, "POST", {})
+        running.ask(an_up(control_url=receiver.url), "", Cleared, "POST", {})
 
 
 def test_an_answer_is_decoded_strictly_and_the_token_goes_along(receiver):
     receiver.answer = lambda _body: {"cleared": 3}
-    described = {"control_url": receiver.url, "control_token": "t"}
+    described = an_up(control_url=receiver.url, control_token="t")
     assert running.ask(described, "/faults", Cleared, "POST", {"a": 1}) == Cleared(cleared=3)
     _, path, headers, body = receiver.requests[0]
     assert (path, headers["authorization"], json.loads(body)) == ("/zoom-webhook/faults", "Bearer t", {"a": 1})
@@ -78,4 +103,4 @@ def test_an_answer_is_decoded_strictly_and_the_token_goes_along(receiver):
 
 def test_no_answer_is_nobody():
     with pytest.raises(Nobody, match="does not answer"):
-        running.ask({"control_url": "http://127.0.0.1:1/_control"}, "/clock", Cleared)
+        running.ask(an_up(), "/clock", Cleared)

@@ -4,6 +4,7 @@ import pytest
 
 from rtms_simulator.cli.play.demo import _told
 from rtms_simulator.cli.play.verdict import DO, OUTCOMES
+from rtms_simulator.control.run_summary import RunTimes
 from rtms_simulator.kit.control.invariants import RULES
 from rtms_simulator.scenario import actions
 
@@ -30,6 +31,6 @@ def test_the_outcomes_are_those_of_scenarios():
 
 
 def test_the_timeline_is_told_in_the_order_in_which_it_happened():
-    told = _told({"started": 0, "acked": 64, "accepted": 1260, "joined": 254})
-    assert [at for at, _ in told] == ["0 ms", "64 ms", "254 ms", "1,260 ms"]
+    told = _told(RunTimes(started=0, acked=64, accepted=1260, joined=254, stopped=12_000, recorded=12_500, downloaded=13_000))
+    assert [at for at, _ in told] == ["0 ms", "64 ms", "254 ms", "1,260 ms", "12,000 ms", "12,500 ms", "13,000 ms"]
     assert told[2][1] == "Recall joined the stream"

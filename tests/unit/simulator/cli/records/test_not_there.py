@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.ports.events import MEETING, NOW, STREAM
 from tests.ports.time import Time
+from tests.unit.simulator.descriptions import a_serve, an_up
 
 from rtms_relay import tasks
 from rtms_relay.adapters.local_queue import LocalQueue
@@ -34,7 +35,7 @@ def queued(path: Path) -> None:
 
 
 def of_serve(path: Path) -> AskedWorker:
-    return AskedWorker("serve", "http://127.0.0.1:1", "", {"queue_file": str(path)})
+    return AskedWorker("http://127.0.0.1:1", "", serve=a_serve(queue_file=str(path)))
 
 
 @pytest.mark.parametrize("text", [STREAM, MEETING])
@@ -73,8 +74,8 @@ def test_a_task_of_up_is_found_by_its_body_with_what_its_attempts_met(monkeypatc
         return TaskList(tasks=[row]) if answer is TaskList else TaskDetail(task=row, body=json.dumps({"stream_id": STREAM}))
 
     monkeypatch.setattr(running, "ask", ask)
-    up = AskedWorker("up", "http://127.0.0.1:1", "", {})
+    up = AskedWorker("http://127.0.0.1:1", "", up=an_up())
     assert not_there.waiting(up, STREAM) == [not_there.WaitingTask("handoffs", NOW, 1, "answered 503")]
     assert asked == ["/tasks", "/tasks/t%2F1"]
     assert not_there.waiting(up, "another") == []
-    assert not_there.waiting(AskedWorker("deployed", "https://w", "", {}), STREAM) is None
+    assert not_there.waiting(AskedWorker("https://w", ""), STREAM) is None

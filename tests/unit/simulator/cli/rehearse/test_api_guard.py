@@ -59,7 +59,7 @@ async def test_with_both_grants_the_task_is_made() -> None:
     async with cloud_tasks(ENQUEUER, ACTING) as (client, _, tasks, decisions):
         made = await client.create_task(parent=QUEUE, task=task())
         assert made.name.startswith(QUEUE)
-        assert [one["body"] for one in tasks.tasks()] == ["x"]
+        assert [one.body for one in tasks.tasks()] == ["x"]
         assert decisions.refused == {}
 
 

@@ -24,5 +24,5 @@ async def stack(tmp_path) -> AsyncGenerator[Stack]:
 @pytest.fixture
 async def control(stack) -> AsyncGenerator[httpx.AsyncClient]:
     headers = {"authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(base_url=stack.described()["control_url"], headers=headers, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=stack.described().control_url, headers=headers, trust_env=False, timeout=30) as client:
         yield client

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 
 import httpx
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from rtms_simulator.cli import cli
+from rtms_simulator.cli.fakes import running
 from rtms_simulator.control import answers
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.kit.control.examples import another_value, surfaces
@@ -57,8 +58,7 @@ def expected(row: answers.SwitchRow) -> dict[str, object]:
 
 @pytest.fixture
 def rtmskit(sandbox, tmp_path, monkeypatch):
-    described = sandbox.stack.described() | {"pid": os.getpid(), "webhook_url": HOOK}
-    (tmp_path / "up.json").write_text(json.dumps(described))
+    running.write(tmp_path / "up.json", msgspec.structs.replace(sandbox.stack.described(), webhook_url=HOOK))
     monkeypatch.setenv("RTMSKIT_UP", str(tmp_path / "up.json"))
     return lambda *argv: CliRunner().invoke(cli, list(argv), catch_exceptions=False)
 
@@ -78,7 +78,7 @@ def test_in_a_scenario(sandbox, tmp_path, row: answers.SwitchRow):
     (tmp_path / "mine.toml").write_text(f'duration_s = 1\npeople = [{{ name = "Ada" }}]\n[switches]\n{surfaces(row)[1]}\n')
     with httpx.Client(trust_env=False) as client:
         asked = {"scenario": str(tmp_path / "mine.toml"), "webhook_url": HOOK, "wait": False}
-        begun = client.post(f"{sandbox.stack.described()['control_url']}/meetings", json=asked)
+        begun = client.post(f"{sandbox.stack.described().control_url}/meetings", json=asked)
     assert begun.status_code == 200, begun.text
     assert _set(sandbox) == expected(row)
 
@@ -86,7 +86,7 @@ def test_in_a_scenario(sandbox, tmp_path, row: answers.SwitchRow):
 @pytest.mark.parametrize("row", ALL)
 def test_on_the_control_plane(sandbox, row: answers.SwitchRow):
     with httpx.Client(trust_env=False) as client:
-        answer = client.patch(f"{sandbox.stack.described()['control_url']}/switches", json={"set": json.loads(surfaces(row)[2])})
+        answer = client.patch(f"{sandbox.stack.described().control_url}/switches", json={"set": json.loads(surfaces(row)[2])})
     assert answer.status_code == 200, answer.text
     listed = answers.decode(answer.content, answers.SwitchList).switches
     assert {one.name: one.value for one in listed if one.value != one.default} == expected(row)
@@ -126,5 +126,5 @@ def test_a_play_that_is_refused_leaves_the_switches_as_they_were(sandbox, tmp_pa
     (tmp_path / "mine.toml").write_text('duration_s = 1\npeople = [{ name = "Ada" }]\n[switches]\nrecall.page_size = 3\n')
     with httpx.Client(trust_env=False) as client:
         asked = {"scenario": str(tmp_path / "mine.toml"), "webhook_url": HOOK, "media": "/nowhere.mp4"}
-        assert client.post(f"{sandbox.stack.described()['control_url']}/meetings", json=asked).status_code == 422
+        assert client.post(f"{sandbox.stack.described().control_url}/meetings", json=asked).status_code == 422
     assert _set(sandbox) == FIRST

@@ -31,7 +31,7 @@ async def nothing_is_lost(scene: Scene, crowd: Crowd) -> None:
     before = len(scene.done())
     await scene.pass_time(60.0)
     scene.holds("the looks go on", len(scene.done()) > before or len(scene.done()) >= ENDING, f"{before} before, {len(scene.done())} now")
-    waiting = " ".join(task["body"] for task in scene.cloud.tasks.tasks(live=True) if task["name"].startswith(f"{looks}/"))
+    waiting = " ".join(task.body for task in scene.cloud.tasks.tasks(live=True) if task.name.startswith(f"{looks}/"))
     ended = {line["handoff"] for line in scene.events("handoff_accepted") if line.get("rtms_stream_id") in crowd.ended}
     lost = [handoff for handoff in ended - scene.done() if handoff not in waiting]
     scene.holds(
