@@ -36,7 +36,7 @@ def events() -> None:
 @click.option("--event", metavar="PATTERN", help="Such as *.rtms_started or recording.*")
 @click.option("--status", metavar="N|OUTCOME", help="With this HTTP status, or delivered, refused, failed, waiting, lost.")
 @click.option("--meeting", metavar="N|STREAM", help="The number of a meeting, or a stream's id.")
-@click.option("--since", metavar="AGO", help="Not older than so long, as 90s, 5m or 2h.")
+@click.option("--since", metavar="AGO", help="Not older than this: 90s, 5m or 2h.")
 @of_up
 @as_json_option
 def list_(

@@ -24,7 +24,7 @@ def faults() -> None:
     """Make a running `up` misbehave on purpose.
 
     A fault is written TARGET: STEP, such as "zoom.webhook.*.rtms_stopped: late 4s", "recall.create: 503 x2 then ok" or
-    "tasks.dispatch.handoffs: duplicate". `xN` repeats a step and `x*` repeats it until the fault is cleared; `then` goes on.
+    "tasks.dispatch.handoffs: duplicate". `xN` repeats a step and `x*` repeats it until the fault is cleared; `then` begins the next step.
     """
 
 

@@ -27,7 +27,7 @@ def requests() -> None:
 @click.option("--operation", metavar="NAME", help="Such as create, retrieve, list, download or an operationId.")
 @click.option("--status", metavar="N|refused", help="An HTTP status; refused is everything but 2xx.")
 @click.option("--meeting", metavar="N|STREAM", help="The number of a meeting, or a stream's id.")
-@click.option("--since", metavar="AGO", help="Not older than so long, as 90s, 5m or 2h.")
+@click.option("--since", metavar="AGO", help="Not older than this: 90s, 5m or 2h.")
 @of_up
 @as_json_option
 def list_(operation: str | None, status: str | None, meeting: str | None, since: str | None, up_file: Path, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from rtms_simulator.cli.output import say_json
 def reset(up_file: Path, as_json: bool) -> None:
     """Forget all meetings, recordings, tasks and faults of a running `up`.
 
-    The clock shows real time again. The SQLite records of its own go too, for which both functions are restarted.
+    The clock shows real time again. Its own SQLite records are deleted, too; both functions are restarted for that.
     Records in a store given with --state are kept.
     """
     from rtms_simulator.control.answers import ResetDone

@@ -67,7 +67,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     """Start every fake and both functions, and keep them running.
 
     Zoom's RTMS servers, Recall's API, Cloud Tasks with a scheduler, and the functions under the real functions-framework, all on
-    loopback. Addresses and secrets are printed, and left in .rtmskit/up.json where the other commands find them. Ctrl-C ends it all.
+    loopback. Addresses and secrets are printed, and left in .rtmskit/up.json where the other commands find them. Ctrl-C stops everything.
 
     The environment's settings of the service reach the functions (RECALL_RECORDING_CONFIG, ARCHIVE_URL, time limits), except addresses and
     credentials, which are the fakes'.

@@ -26,7 +26,7 @@ def media() -> None:
 @click.option("--strict", is_flag=True, help="Refuse a file of which anything is lost or had to be repaired.")
 @as_json_option
 def check_(files: Sequence[Path], strict: bool, as_json: bool) -> None:
-    """Say what `meeting play` would play of each FILE: tracks, changes, speakers, captions, and with its place all that is odd.
+    """Say what `meeting play` would play of each FILE: tracks, changes, speakers, captions, and everything unusual with its place.
 
     A recording is .mp4, .m4a, .wav or .mp3 and is read to its end; a transcript is .vtt, .srt or .txt. Exit code 0 means that every file
     can be played.

@@ -51,14 +51,14 @@ class Filters:
 def filtered(command: C) -> C:
     """The options of a list; the command gets them as `filters`."""
     for option in (
-        click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many, newest first."),
+        click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most this many, newest first."),
         click.option("--reason", metavar="TEXT", default="", help="Only those whose reason has this text in it."),
         click.option("--mdc", metavar="ID", help="Only that of Recall's MDC of this id."),
         click.option("--stream", metavar="ID", help="Only those of Zoom's stream of this id."),
         click.option("--meeting", metavar="UUID", help="Only those of this meeting (or webinar, session, engagement, call), by Zoom's id."),
         click.option("--since", metavar="WHEN", help="Only those since then: 30m, 6h, 2d, or 2026-11-29 or 2026-11-29T03:00 (local time)."),
         click.option("--product", type=click.Choice(PRODUCTS), help="Only those of this product of Zoom's."),
-        click.option("--recording", type=click.Choice(("none", *BY_RECORDING)), help="Only those whose recording stands so."),
+        click.option("--recording", type=click.Choice(("none", *BY_RECORDING)), help="Only those whose recording is in this state."),
         click.option("--state", type=click.Choice(tuple(BY_STATE)), help="Only hand-offs in this state."),
     ):
         command = option(command)

@@ -37,7 +37,7 @@ def handoffs() -> None:
 def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **given: Any) -> None:
     """List hand-offs, newest first: time, product, state, recording, reason.
 
-    On a terminal an id is shown as far as it is unambiguous; every command takes it so. In a pipe each is one line with the whole id.
+    On a terminal ids are shortened as far as they stay unique, and every command takes them so. In a pipe they are whole, one row a line.
     """
     wished = filters(**given)
     rows = _asked(target(worker, token, up_file), lambda client: wished.first(client.every(wished.query)))

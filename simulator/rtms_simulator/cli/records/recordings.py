@@ -80,7 +80,7 @@ def download(
     up_file: Path,
     as_json: bool,
 ) -> None:
-    """Download one artifact. A download that broke off goes on where it was; the file appears when it is whole."""
+    """Download one artifact. An interrupted download is continued; the file appears when it is complete."""
     if output is not None and not output.name:
         raise BadInput(f"--output {str(output)!r} names no file", "name one, or leave it out.")
     asked = target(worker, token, up_file)

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 @click.option("--drill", "names", multiple=True, metavar="NAME", help="Only this drill; may be given several times.")
 @click.option("--list", "only_list", is_flag=True, help="Say which drills there are, and end.")
 @click.option(
-    "--propagation", "propagation_s", type=click.FloatRange(0, 600), default=0.0, metavar="SECONDS", help="A grant takes so long."
+    "--propagation",
+    "propagation_s",
+    type=click.FloatRange(0, 600),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long a grant takes until it is in force.",
 )
 @click.option(
     "--patience",
