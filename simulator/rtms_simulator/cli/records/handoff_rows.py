@@ -63,8 +63,8 @@ def _folded(text: str, width: int) -> str:
 
 def story(one: HandOffStory) -> Iterator[str]:
     """What came when, each try, what it means, what to do next: lines of text."""
-    yield f"hand-off   {one.id}"
-    yield f"stands     {one.state}" + ("" if one.retrieval == "none" else f", recording {one.retrieval}")
+    yield f"hand-off     {one.id}"
+    yield f"state        {one.state}" + ("" if one.retrieval == "none" else f", recording {one.retrieval}")
     for name, value in (
         ("product", one.product),
         ("meeting", one.entity_id),
@@ -74,14 +74,14 @@ def story(one: HandOffStory) -> Iterator[str]:
         ("log key", one.stream.key),
     ):
         if value:
-            yield f"{name:<11}{value}"
+            yield f"{name:<13}{value}"
     yield ""
     yield from (f"{'?' * 19 if at is None else moment(at)}  {what}" for at, what in _events(one))
     yield from (f"{moment(at)}  planned: {what}" for at, what in _planned(one))
     yield ""
     known = meaning(one)
     for cause in dict.fromkeys(part for part in (one.reason, one.not_joined, one.retrieval_reason) if part):
-        yield f"Reason: {cause}."
+        yield f"Reason: {cause}" + ("" if cause.endswith((".", "?", "!")) else ".")
     yield f"It means: {known.means}" + (f" {UNSURE}" if one.unsure else "")
     yield f"Next: {known.do.replace('ID', one.id[:SHORT]).replace('STREAM', one.rtms_stream_id)}"
     yield f"More: {RUNBOOK}#{known.section}"

@@ -116,7 +116,7 @@ async def examine(patient: Patient, count: int) -> list[Finding]:
     )
     findings.append(_refused("no signature", await patient.send(notice, secret=None), "a request without a signature"))
     findings.append(await _oracle(patient))
-    findings.append(await _late(patient))
+    findings.append(await _late(patient, answers=findings[1].status == "ok"))
     findings.append(_skew(first))
     findings.append(await _latency(patient, count))
     return findings
@@ -224,7 +224,10 @@ async def _oracle(patient: Patient) -> Finding:
     return Finding("signing oracle", "ok", f"a forged plainToken was not answered ({reply.status})")
 
 
-async def _late(patient: Patient) -> Finding:
+async def _late(patient: Patient, *, answers: bool) -> Finding:
+    """`answers`: it answers a fresh challenge; one that does not cannot be asked with a late one."""
+    if not answers:
+        return Finding("late retry", "skip", "it is asked with a challenge, and no challenge was answered correctly")
     token = patient.token()
     raw = body(url_validation(token, patient.now_ms()))
     reply = await patient.send(raw, secret=patient.secret_token, age_s=LAST_RETRY_S)

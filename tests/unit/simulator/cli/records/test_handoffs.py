@@ -130,7 +130,7 @@ def test_the_story_of_a_recorded_meeting(rtmskit, real):
     ]
     places = [text.index(line) for line in order]
     assert places == sorted(places)
-    assert f"log key    {stream_key(STREAM)}" in text
+    assert f"log key      {stream_key(STREAM)}" in text
 
 
 def test_the_story_of_a_refused_one_says_what_recall_said_and_what_to_do(rtmskit, lived):
@@ -139,6 +139,16 @@ def test_the_story_of_a_refused_one_says_what_recall_said_and_what_to_do(rtmskit
     assert "Reason: Recall answered 402" in text
     assert "ask the host to stop the app and start it again" in text
     assert "More: docs/runbook.md#state-failed" in text
+
+
+def test_labels_stand_apart_from_their_values_and_a_reason_ends_with_one_mark(rtmskit, real):
+    real.play(started())
+    real.play(stopped(NOW + 5_000, 18), seconds=60)
+    text = asked(rtmskit, real, "show", STREAM).stdout
+    head = text.partition("\n\n")[0].splitlines()
+    assert any(line.startswith("Recall says") for line in head)
+    assert [line for line in head if not re.match(r"(Recall says|log key|hand-off|[\w]+) {2,}\S", line)] == []
+    assert "are ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET this app's?\n" in text
 
 
 def test_json_is_the_record(rtmskit, lived):
@@ -151,7 +161,7 @@ def test_json_is_the_record(rtmskit, lived):
 def test_find_takes_a_meeting_uuid_with_slashes_also_as_it_stands_in_a_url(rtmskit, lived, written):
     done = asked(rtmskit, lived, "find", written)
     assert done.exit_code == 0
-    assert "stream     stream-2" in done.stdout
+    assert "stream       stream-2" in done.stdout
 
 
 @pytest.mark.parametrize("text", [STREAM, MEETING, "mdc-1"])

@@ -141,6 +141,12 @@ def test_each_illness_is_found_and_told_how_to_cure(examined, illness, check, st
     assert code == (1 if status == "fail" else 0)
 
 
+def test_an_endpoint_that_answers_no_challenge_is_not_blamed_for_the_late_one(examined):
+    _, findings, _ = examined(answers_with="another")
+    assert findings["late retry"]["status"] == "skip"
+    assert "challenge" in findings["late retry"]["found"]
+
+
 DEPLOYED, FORMER = "d" * 64, "f" * 64
 
 
