@@ -81,10 +81,15 @@ def story(one: HandOffStory) -> Iterator[str]:
     yield ""
     known = meaning(one)
     for cause in dict.fromkeys(part for part in (one.reason, one.not_joined, one.retrieval_reason) if part):
-        yield f"Reason: {cause}" + ("" if cause.endswith((".", "?", "!")) else ".")
+        yield f"Reason: {_sentence(cause)}"
     yield f"It means: {known.means}" + (f" {UNSURE}" if one.unsure else "")
     yield f"Next: {known.do.replace('ID', one.id[:SHORT]).replace('STREAM', one.rtms_stream_id)}"
     yield f"More: {RUNBOOK}#{known.section}"
+
+
+def _sentence(text: str) -> str:
+    """The text with a mark at its end."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _events(one: HandOffStory) -> list[tuple[int | None, str]]:
