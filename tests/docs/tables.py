@@ -257,10 +257,14 @@ def rehearsal_meanings() -> None:
 
 
 def rehearsal_mistakes() -> None:
-    """Planted mistakes, the drill that fails, and what names them."""
-    from tests.e2e.rehearsed_mistakes import MISTAKES
+    """Planted mistakes, the rule and the drill that see each, and what names it in the drill's report."""
+    from tests.e2e.rehearsed_mistakes import MISTAKES, Seen
 
-    _table(("mistake", "file", "drill", "named by"), [(one.what, f"`{one.file}`", f"`{one.drill}`", one.words) for one in MISTAKES])
+    def row(one: Seen) -> tuple[str, ...]:
+        rule, drill = one.planted.rule.replace("_", " "), " ".join([f"`{one.drill}`", *one.flags])
+        return one.kind, one.what, f"`{one.planted.file}`", rule, drill, one.words
+
+    _table(("kind", "mistake", "planted in", "rule", "drill", "named by"), map(row, MISTAKES))
 
 
 def plans() -> None:

@@ -1,45 +1,69 @@
-"""Mistakes of behaviour in the Pulumi program, and the drill that each of them fails. The table in docs/rehearse.md is made of it."""
+"""Mistakes of behaviour in the Pulumi program, and the drill that each of them fails. The table in docs/rehearse.md is made of it.
 
-# ruff: noqa: E501  # one mistake a line
+Each is one of `tests.infra.planted`, whose rule finds it without running anything; here a drill shows what it does.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.infra.planted import MISTAKES as PLANTED
+from tests.infra.planted import Mistake
 
-class Planted(NamedTuple):
-    """In `infra/rtms_infra/FILE`, `old` becomes `new`; the drill fails, and its report has `words`."""
 
+class Seen(NamedTuple):
+    """The planted mistake `what` of its `kind` fails the drill, and the report has `words`. `flags`: more of the command's."""
+
+    kind: str
     what: str
-    file: str
-    old: str
-    new: str
     drill: str
     words: str
+    flags: tuple[str, ...] = ()
+
+    @property
+    def planted(self) -> Mistake:
+        [one] = [mistake for mistake in PLANTED if (mistake.kind, mistake.what) == (self.kind, self.what)]
+        return one
 
 
-MISTAKES: tuple[Planted, ...] = (
-    Planted("the queues take no task of the functions", "queues.py", "roles/cloudtasks.enqueuer", "roles/cloudtasks.viewer", "meeting", "lacks cloudtasks.tasks.create"),
-    Planted("nobody may put the queues' identity on a task", "identity.py", 'role="roles/iam.serviceAccountUser"', 'role="roles/iam.serviceAccountViewer"', "meeting", "lacks iam.serviceAccounts.actAs"),
-    Planted("the invoker of the first generation", "functions.py", "roles/run.invoker", "roles/cloudfunctions.invoker", "meeting", "without a token of Google's"),
-    Planted("the worker may not change records", "identity.py", ', "datastore.entities.update"', "", "meeting", "lacks datastore.entities.update"),
-    Planted("the right to records is for another database", "identity.py", "/databases/{place.name}\"'", "/databases/(default)\"'", "meeting", "lacks datastore.entities"),
-    Planted("a secret is readable by another account", "secrets.py", "member=identity.member(READER[variable])", 'member=identity.member("build")', "meeting", "lacks secretmanager.versions.access"),
-    Planted("the token of the webhook goes to the worker", "secrets.py", '"ZOOM_SECRET_TOKEN": "webhook"', '"ZOOM_SECRET_TOKEN": "worker"', "meeting", "ZOOM_SECRET_TOKEN is not set"),
-    Planted("the webhook is closed to the internet", "functions.py", 'config.access.webhook_ingress if role == "webhook"', '"ALLOW_INTERNAL_ONLY" if role == "webhook"', "meeting", "closed to the internet"),
-    Planted("the sweep's token is for another audience", "queues.py", '"audience": worker_url', '"audience": "https://worker.example.com"', "meeting", "a token for https://worker.example.com"),
-    Planted("the sweep calls another path", "queues.py", '(worker_url, "/sweep")', '(worker_url, "/sweeps")', "meeting", "Cloud Scheduler has the worker swept"),
-    Planted("the sweep comes once an hour", "numbers.py", 'SWEEP_CRON = "* * * * *"', 'SWEEP_CRON = "0 * * * *"', "meeting", "Cloud Scheduler has the worker swept"),
-    Planted("the worker is told another address of its own", "stack.py", '"WORKER_URL": worker_url', '"WORKER_URL": "https://worker.example.com"', "meeting", "Recall accepts the hand-off"),
-    Planted("a field that a query needs has no index", "state.py", 'UNINDEXED = ("body", "expires_at")', 'UNINDEXED = ("body", "expires_at", "due_at")', "meeting", "has no index"),
-    Planted("a list of hand-offs has no index", "state.py", "for field in NARROWED:", "for field in NARROWED[1:]:", "meeting", "has no index"),
-    Planted("a function that is not there", "functions.py", '"entry_point": role', '"entry_point": "webhook"', "meeting", "the deployment starts"),
-    Planted("both queues of starts are the same", "config.py", "return self.place.region, self.place.second_region", "return self.place.region, self.place.region", "meeting", "already exists"),
-    Planted("alerts are sent to nobody", "observability.py", "notification_channels=self.told", "notification_channels=[]", "recall-key-wrong", "every alert that fires is sent to somebody"),
-    Planted("the alert watches the other function", "alerts.py", 'OnLine("worker", ("attempt", "retrieval"), "ALERT"', 'OnLine("webhook", ("attempt", "retrieval"), "ALERT"', "recall-key-wrong", "the alert recall-refuses fires"),
-    Planted("seen and acknowledged exchanged", "alerts.py", 'series(place, "starts", "start_acked"), series(place, "starts", "start_seen")', 'series(place, "starts", "start_seen"), series(place, "starts", "start_acked")', "worker-forbidden", "the alert start-unseen fires"),
-    Planted("a counter that is called otherwise", "alerts.py", 'logging_googleapis_com:user_{place.name}-{name}"', 'logging_googleapis_com:user_{place.name}-{name}s"', "worker-forbidden", "the alert start-unseen fires"),
-    Planted("a query that is not read", "alerts.py", "(sum(increase({acked}[3m])) > 0) unless", "(sum(rate({acked}[3m])) > 0) unless", "meeting", "cannot read"),
-    Planted("successes count as failures", "alerts.py", 'response_code != "200"', 'response_code = "200"', "worker-forbidden", "the alert tasks-failing fires"),
-    Planted("the sweep's alert waits for a first sweep", "alerts.py", " or vector(0)) == bool 0) > 0", ") == bool 0) > 0", "scheduler-off", "the alert sweep-stopped fires"),
-)  # fmt: skip
+MISTAKES: tuple[Seen, ...] = (
+    Seen("secrets", "the key is read by the webhook", "callers", "RECALL_API_KEY"),
+    Seen("rights", "a secret's grant for the other function", "callers", "lacks secretmanager.versions.access"),
+    Seen("instances", "both functions run as the webhook", "callers", "lacks secretmanager.versions.access"),
+    Seen("form", "a wrong entry point", "callers", "the deployment starts"),
+    Seen("queues", "the second queue is at home, too", "callers", "already exists"),
+    Seen("dashboard", "outside the grid", "callers", "reaches column 54"),
+    Seen("dashboard", "a metric that does not exist", "callers", "which nothing counts"),
+    Seen("alerts", "below instead of above", "callers", "COMPARISON_LT"),
+    Seen("ingress", "callers cannot reach the worker", "callers", "the configured caller lists the hand-offs from the internet"),
+    Seen("rights", "records cannot be listed", "callers", "lacks datastore.entities.list"),
+    Seen("records", "the database is not protected", "destroy", "is refused"),
+    Seen("environment", "the hash of nothing", "redeploy", "the new code runs"),
+    Seen("order", "no wait for the fields", "callers", "lacks secretmanager.versions.access", ("--propagation", "60")),
+    Seen("rights", "queues viewed instead of filled", "meeting", "lacks cloudtasks.tasks.create"),
+    Seen("rights", "any token of the queues' accounts", "meeting", "lacks iam.serviceAccounts.actAs"),
+    Seen("rights", "no actAs on the retrievals' account", "meeting", "lacks iam.serviceAccounts.actAs"),
+    Seen("rights", "actAs on the worker itself", "meeting", "lacks iam.serviceAccounts.actAs"),
+    Seen("rights", "the invoker role that second-generation functions ignore", "meeting", "without a token of Google's"),
+    Seen("rights", "queues may call the webhook, not the worker", "meeting", "lacks run.routes.invoke"),
+    Seen("rights", "all three paths with the grant of one account", "meeting", "lacks run.routes.invoke"),
+    Seen("ingress", "the webhook is internal", "meeting", "closed to the internet"),
+    Seen("environment", "no accounts for tasks (has a default)", "meeting", "TASKS_INVOKER"),
+    Seen("environment", "the webhook's address as the worker's", "meeting", "Recall accepts the hand-off"),
+    Seen("environment", "the Client Secret holds the Secret Token", "meeting", "Recall joins the stream"),
+    Seen("environment", "the signature's window is the connect window", "meeting", "85 minutes ago"),
+    Seen("outputs", "the endpoint's path at Zoom", "meeting", "URL validation"),
+    Seen("records", "a field that a query needs has no index", "meeting", "has no index"),
+    Seen("records", "a list has no index", "meeting", "has no index"),
+    Seen("records", "an index in the wrong order", "meeting", "has no index"),
+    Seen("records", "an index of another collection", "meeting", "has no index"),
+    Seen("schedule", "once an hour", "meeting", "Cloud Scheduler has the worker swept"),
+    Seen("schedule", "GET instead of POST", "meeting", "Cloud Scheduler has the worker swept"),
+    Seen("schedule", "another path", "meeting", "Cloud Scheduler has the worker swept"),
+    Seen("schedule", "the identity of the events", "meeting", "Cloud Scheduler has the worker swept"),
+    Seen("alerts", "no severity: every look pages", "meeting", "recording-lost"),
+    Seen("records", "no time to live", "records-expire", "none is left"),
+    Seen("records", "one collection is forgotten", "records-expire", "none is left"),
+    Seen("records", "a field that is misspelt", "records-expire", "none is left"),
+    Seen("counters", "only the webhook's lines", "scheduler-off", "which wakes nobody"),
+)

@@ -204,11 +204,13 @@ class Runner:
         pass_time: float = 0,
         objects: Mapping[str, int] | None = None,
         metric_delay_s: float = 0,
+        api_delay_s: float = 0,
     ) -> World:
         """One command of Pulumi's in a world; the answer is the world after it, the one before is left as it was.
 
         `failures`: what is set to fail, as keyword arguments of `rtms_infra.rehearsal.cloud.Failure`. `pass_time`: seconds that pass
         before. `objects`: bucket -> objects that are in it. `metric_delay_s`: how long alert policies are refused new counters.
+        `api_delay_s`: how long an API that was just enabled is not in force.
         """
         changes = {
             "from": world.key,
@@ -216,6 +218,7 @@ class Runner:
             "pass_time": pass_time,
             "objects": dict(objects or {}),
             "metric_delay_s": metric_delay_s,
+            "api_delay_s": api_delay_s,
         }
         request = {"config": dict(config), "secrets": list(SECRET_NAMES), "stack": "prod", "preview": action == "preview"}
         answer = self._ask({**request, "world": changes, "action": action}, program)

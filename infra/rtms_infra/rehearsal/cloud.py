@@ -65,6 +65,8 @@ class Cloud:
     """Grants that were taken away and given again: somebody went without in between."""
     metric_delay_s: float = 0.0
     """How long Cloud Monitoring does not know a new counter (Google names up to 10 minutes)."""
+    api_delay_s: float = 0.0
+    """How long an API that was just enabled answers as if it were not (Google: "a few minutes")."""
     _lost: set[Grant] = field(default_factory=set)
 
     def copy(self) -> Cloud:

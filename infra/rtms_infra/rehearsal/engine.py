@@ -232,6 +232,7 @@ class Servers:
         world.cloud.pass_time(wish.get("pass_time", 0))
         world.cloud.failures = [Failure(**failure) for failure in wish.get("failures", [])]
         world.cloud.metric_delay_s = wish.get("metric_delay_s", world.cloud.metric_delay_s)
+        world.cloud.api_delay_s = wish.get("api_delay_s", world.cloud.api_delay_s)
         world.cloud.objects.update(wish.get("objects", {}))
         world.cloud.gaps = []
         return world

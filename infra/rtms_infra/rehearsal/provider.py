@@ -213,6 +213,7 @@ class Provider:
 
     def _needs(self, kind: str, plain: Mapping[str, Any]) -> None:
         """What must be there before, and Google says so."""
+        self._needs_api(kind, plain)
         if short(kind) != "AlertPolicy" or not self.cloud.metric_delay_s:
             return
         text = json.dumps(plain)
@@ -220,6 +221,25 @@ class Provider:
             young = short(other) == "Metric" and self.cloud.now - body["born"] < self.cloud.metric_delay_s
             if young and f"logging.googleapis.com/user/{body['name']}" in text and "disableMetricValidation" not in text:
                 raise CloudError(404, f"cannot find a metric that matches the type of {name}")
+
+    def _needs_api(self, kind: str, plain: Mapping[str, Any]) -> None:
+        """An API that was enabled a moment ago is not in force yet; what was not enabled here was before, as what enables the others."""
+        if short(kind) == "Service":
+            return
+        group = kind.split(":")[1].split("/")[0]
+        api = f"{plain.get('project') or self.project}/{APIS.get(group, group)}.googleapis.com"
+        if api in self.cloud.resources and self.cloud.now - self.cloud.resources[api][1]["born"] < self.cloud.api_delay_s:
+            raise CloudError(403, f"{api.partition('/')[2]} has not been used in this project before or it is disabled")
+
+
+APIS: Mapping[str, str] = {
+    "billing": "billingbudgets",
+    "cloudfunctionsv2": "cloudfunctions",
+    "cloudrunv2": "run",
+    "projects": "iam",
+    "serviceaccount": "iam",
+}
+"""A module of the provider -> the API that it calls, where the two are called differently."""
 
 
 def _rules(kind: str, name: str, inputs: Mapping[str, Any]) -> Iterator[str]:

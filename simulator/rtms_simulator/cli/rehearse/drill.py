@@ -101,8 +101,10 @@ def drills() -> dict[str, Drill]:
 class Scene:
     """What a drill does and looks at. `cloud` is None only for a drill without a deployment."""
 
-    def __init__(self, cloud: LocalCloud | None, program: Program, patience_s: float = PATIENCE_S) -> None:
-        """`patience_s`: how long something is waited for, in real seconds, unless a drill says otherwise."""
+    def __init__(self, cloud: LocalCloud | None, program: Program, patience_s: float = PATIENCE_S, propagation_s: float = 0.0) -> None:
+        """`patience_s`: how long something is waited for, in real seconds, unless a drill says otherwise; `propagation_s`: how long a new
+        grant or API takes."""
+        self.propagation_s = propagation_s
         self._cloud, self.program, self._patience_s = cloud, program, patience_s
         self.promises: list[Promise] = []
         self.began = cloud.clock.now() if cloud else 0.0

@@ -89,11 +89,24 @@ class Program:
         answer = await self._answer(self._request(config, secrets))
         return _loaded(answer, config)
 
-    async def carry(self, action: str, world: str = "", *, failures: list[dict[str, Any]] | None = None, **changes: object) -> Carried:
-        """`up`, `preview` or `destroy` in a world ("" for an empty cloud). `failures`: keywords of `rehearsal.cloud.Failure`."""
+    async def carry(
+        self,
+        action: str,
+        world: str = "",
+        *,
+        failures: list[dict[str, Any]] | None = None,
+        after_s: float = 0.0,
+        api_delay_s: float = 0.0,
+        **changes: object,
+    ) -> Carried:
+        """`up`, `preview` or `destroy` in a world ("" for an empty cloud), so many seconds after what was done there before.
+
+        `failures`: keywords of `rehearsal.cloud.Failure`; `api_delay_s`: how long an API that was just enabled is not in force.
+        """
         config, secrets = self._configured(changes)
         request = self._request(config, secrets)
-        request |= {"world": {"from": world, "failures": failures or []}, "action": action, "preview": action == "preview"}
+        wish = {"from": world, "failures": failures or [], "pass_time": after_s, "api_delay_s": api_delay_s}
+        request |= {"world": wish, "action": action, "preview": action == "preview"}
         answer = await self._answer(request)
         steps = tuple((step["verb"], step["name"], step["how"]) for step in answer["steps"])
         return Carried(answer["world"], steps, tuple(answer["errors"]), _loaded({**answer, "error": ""}, config))

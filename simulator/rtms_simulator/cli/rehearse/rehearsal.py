@@ -137,13 +137,13 @@ async def _one(name: str, drill: Drill, program: Program, loaded: Loaded, around
     began, cloud = Clock().now(), None
     try:
         if not drill.deployed:
-            return await judged(name, drill, Scene(None, program, manner.patience_s))
+            return await judged(name, drill, Scene(None, program, manner.patience_s, manner.propagation_s))
         if drill.keys:
             loaded = await program.load(**drill.keys)
         cloud = LocalCloud(loaded, around, _from(name, manner))
         await cloud.clear_records()
         await cloud.start()
-        return await judged(name, drill, Scene(cloud, program, manner.patience_s))
+        return await judged(name, drill, Scene(cloud, program, manner.patience_s, manner.propagation_s))
     except BROKEN as error:
         return _not_started(name, drill, cloud, error, Clock().now() - began)
     finally:
