@@ -176,10 +176,10 @@ def read_page(body: bytes) -> tuple[list[View], str | None]:
     try:
         page = tolerant.decode(body)
     except ValueError:
-        raise RecallUnavailable("Recall answered what is no JSON") from None
+        raise RecallUnavailable("Recall's answer is not JSON") from None
     results = page.get("results") if isinstance(page, dict) else page
     if not isinstance(results, list):
-        raise RecallUnavailable("Recall answered what is no page of a list")
+        raise RecallUnavailable("Recall's answer is not a page of a list")
     following = page.get("next") if isinstance(page, dict) else None
     return [view for item in results if (view := _view(item))], None if following is None else _cursor(following)
 
@@ -275,7 +275,7 @@ def _object(body: bytes, *, strict: bool = False) -> dict[str, Any]:
     if isinstance(whole, dict):
         return whole
     if strict:
-        raise RecallUnavailable("Recall answered what is no JSON object")
+        raise RecallUnavailable("Recall's answer is not a JSON object")
     return {}
 
 

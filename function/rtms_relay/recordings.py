@@ -250,7 +250,7 @@ class Recordings:
         return await self._erase(handoff) if handoff.erasure.on else handoff
 
     async def _lease(self, key: str, mine: int | None, until: int | None) -> HandOff:
-        """Take, prolong or (`until` None) give back the right to copy. Another's living lease stays as it is."""
+        """Take, prolong or (`until` None) give back the right to copy. A lease of another worker that is still valid is not changed."""
         now = self._clock.now_ms()
 
         def write(current: HandOff) -> HandOff:

@@ -392,7 +392,7 @@ def refused_host(server_urls: str, patterns: Sequence[str]) -> str | None:
     """
     for url in server_urls.split(","):
         if not _URL_TEXT.fullmatch(url):
-            return "server_urls is no list of plain URLs"
+            return "server_urls is not a list of plain URLs"
         try:
             parts = urlsplit(url)
             host = (parts.hostname or "").rstrip(".")

@@ -9,7 +9,7 @@ from rtms_infra.config import Place
 
 
 def _chart(title: str, query: str, aligner: str, group: list[str], reducer: str = "REDUCE_SUM") -> dict[str, Any]:
-    # The API drops zeros and empty lists, and what it has dropped differs for ever.
+    # The API drops zeros and empty lists, so a plan that has them never matches.
     aggregation: dict[str, Any] = {"alignmentPeriod": "60s", "perSeriesAligner": aligner, "crossSeriesReducer": reducer}
     if group:
         aggregation["groupByFields"] = group

@@ -155,7 +155,7 @@ def test_reset_forgets_everything_and_the_functions_still_work_also_over_tls(tmp
 
 def test_the_hand_offs_own_worst_cases_are_provoked_as_the_page_shows(tmp_path):
     page = (Path(__file__).parents[2] / "docs/faults.md").read_text()
-    shown = page.split("## The hand-off's own worst cases")[1].split("```console\n")[1].split("```")[0].splitlines()
+    shown = page.split("## The worst cases for a hand-off")[1].split("```console\n")[1].split("```")[0].splitlines()
     with up(tmp_path) as running:
         command = commands(running)
         for line in shown:

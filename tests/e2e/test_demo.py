@@ -170,5 +170,5 @@ def test_the_readme_shows_what_a_run_prints(tmp_path):
 def test_a_state_url_that_the_functions_refuse_is_explained(tmp_path):
     done = rtmskit("demo", "--state", "mysql://x", cwd=tmp_path)
     assert done.returncode == 2
-    assert "--state 'mysql://x' is no store" in done.stderr
+    assert "--state 'mysql://x' is not a store" in done.stderr
     assert "Traceback" not in done.stderr

@@ -175,7 +175,7 @@ class SqliteFile:
             self._connection = None
 
     def _disconnect_if_file(self) -> None:
-        """After an error a file is opened afresh: it may have been moved or repaired. Memory would be lost."""
+        """After an error the file is opened again: it may have been moved or repaired. Memory would be lost."""
         if self._path != ":memory:":
             self._disconnect()
 

@@ -31,7 +31,7 @@ def state_option(command: C) -> C:
 def checked_state(url: str) -> None:
     """Raises BadInput for a store that is not on this machine: all records here are invented."""
     if url and not url.startswith(("sqlite://", "firestore://")):
-        raise BadInput(f"--state {url!r} is no store", "write sqlite:///path or firestore://project/database.")
+        raise BadInput(f"--state {url!r} is not a store", "write sqlite:///path or firestore://project/database.")
     if url.startswith("firestore://") and not os.environ.get("FIRESTORE_EMULATOR_HOST"):
         raise BadInput(
             f"--state {url}: FIRESTORE_EMULATOR_HOST is not set, and records of made-up meetings do not go to Google",

@@ -75,7 +75,7 @@ def freeze(rate: float, up_file: Path, as_json: bool) -> None:
     from rtms_simulator.control.answers import ClockReading
 
     if not 0 <= rate <= FASTEST:
-        raise BadInput(f"--rate {rate} is no rate", f"give a number from 0 to {FASTEST:,}.")
+        raise BadInput(f"--rate {rate} is not a rate", f"give a number from 0 to {FASTEST:,}.")
     _say(ask(find(up_file), "/clock", ClockReading, "POST", {"rate": rate}), as_json)
 
 

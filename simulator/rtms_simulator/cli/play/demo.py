@@ -65,7 +65,9 @@ def demo(
         if play.scenario.meetings != 1:
             raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings; a demo plays one")
     except PlayRequestError as error:
-        raise BadInput(str(error), "change what is named; `rtmskit scenarios list` and `rtmskit demo --help` show what there is.") from None
+        raise BadInput(
+            str(error), "change what is named; `rtmskit scenarios list` and `rtmskit demo --help` show what is allowed."
+        ) from None
     checked_state(state_url)
     with _directory(keep) as directory, explained():
         summary = run(_play(play, state_url, seed, directory, logs, expect, quiet=as_json))

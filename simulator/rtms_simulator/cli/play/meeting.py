@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rtms_simulator.zoom import Zoom
 
 _LOOK_EVERY_S = 0.2
-_CHANGE = "change what is named; `rtmskit scenarios list`, `faults list` and `meeting play --help` show what there is."
+_CHANGE = "change what is named; `rtmskit scenarios list`, `faults list` and `meeting play --help` show what is allowed."
 
 
 @click.group()

@@ -87,7 +87,7 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
     from rtms_simulator.zoom.webhooks.events import EVENTS, WebhookEvent
 
     if name not in EVENTS and not free:
-        raise BadInput(f"{name!r} is no event about RTMS that Zoom documents", _instead(name, tuple(EVENTS)))
+        raise BadInput(f"{name!r} is not an RTMS event that Zoom documents", _instead(name, tuple(EVENTS)))
     now = Clock().now_ms()
     event = replace(EVENTS[name], event_ts=now) if name in EVENTS else WebhookEvent(name, {}, now)
     whole: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": json.loads(json.dumps(event.payload))}
@@ -262,7 +262,7 @@ def _value(text: str) -> Any:
 def _parent(whole: dict[str, Any], path: str, option: str) -> dict[str, Any]:
     """The object that holds the last part of a dotted path; objects on the way are made."""
     if not all(path.split(".")):
-        raise BadInput(f"{option} {path!r} is no path", "write names with single dots between them, as payload.stop_reason.")
+        raise BadInput(f"{option} {path!r} is not a path", "write names with single dots between them, as payload.stop_reason.")
     found: Any = whole
     for part in path.split(".")[:-1]:
         found = found.setdefault(part, {})

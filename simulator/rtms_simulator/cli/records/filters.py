@@ -85,7 +85,9 @@ def since(text: str, now: datetime) -> datetime:
             return moment
     except (ValueError, OverflowError, OSError):
         pass
-    raise BadInput(f"--since {text!r} is no moment", "write 30m, 6h or 2d, or 2026-11-29 or 2026-11-29T03:00, with Z or +01:00 for a zone.")
+    raise BadInput(
+        f"--since {text!r} is not a time", "write 30m, 6h or 2d, or 2026-11-29 or 2026-11-29T03:00, with Z or +01:00 for a zone."
+    )
 
 
 async def resolved(client: HandOffs, text: str) -> str:

@@ -1,4 +1,4 @@
-"""`rtmskit recordings`: what came home, and its bytes."""
+"""`rtmskit recordings`: what was recorded, and its bytes."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def steps(app: dict[str, Any]) -> list[tuple[str, list[str]]]:
                 for scope in scopes
             ],
         ),
-        ("Local Test: Add App Now, Allow. The page after it says so when it worked.", []),
+        ("Local Test: Add App Now, Allow. The next page should say that the app is added.", []),
         (
             "Let the app start by itself: Auto-start apps that access shared realtime meeting content, choose the app.",
             [app["auto_start_url"]],

@@ -1,4 +1,4 @@
-"""`rtmskit clock`: what is no rate and no duration. (tests/e2e/test_up.py turns the hands.)"""
+"""`rtmskit clock`: what is neither a rate nor a duration. (tests/e2e/test_up.py moves the clock.)"""
 
 import pytest
 
@@ -7,7 +7,7 @@ import pytest
 def test_a_clock_has_no_such_rate(rtmskit, rate):
     done = rtmskit("clock", "freeze", "--rate", rate)
     assert done.exit_code == 2
-    assert "is no rate" in done.stderr
+    assert "is not a rate" in done.stderr
 
 
 @pytest.mark.parametrize("by", ["nan", "inf", "-inf", "nanh", "1e300", "-1"])

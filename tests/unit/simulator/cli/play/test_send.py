@@ -143,9 +143,9 @@ def test_nobody_there(rtmskit):
         (["meeting.rtms_started", "--fault", "zoom.webhook.*.rtms_stopped: stale"], "is for other events"),
         (["meeting.rtms_started", "--raw", "/dev/null", "--fault", "zoom.webhook.*: style"], "--raw is sent as it is"),
         (["meeting.rtms_started", "--raw", "/dev/null", "--set", "payload.a=1"], "--raw is sent as it is, so --set"),
-        (["meeting.rtms_started", "--set", "=1"], "--set '' is no path"),
-        (["meeting.rtms_started", "--set", "payload..a=1"], "--set 'payload..a' is no path"),
-        (["meeting.rtms_started", "--unset", "payload."], "--unset 'payload.' is no path"),
+        (["meeting.rtms_started", "--set", "=1"], "--set '' is not a path"),
+        (["meeting.rtms_started", "--set", "payload..a=1"], "--set 'payload..a' is not a path"),
+        (["meeting.rtms_started", "--unset", "payload."], "--unset 'payload.' is not a path"),
     ],
 )
 def test_bad_input_is_explained(rtmskit, receiver, arguments, says):
