@@ -110,6 +110,9 @@ RETRY_MS = 20_000
 PROBE_ARRIVES_MS = 60_000
 """A probe that does not arrive within this time is an ALERT."""
 
+CHECKUPS_KEPT = 8
+"""How many of the latest check-ups are on record."""
+
 UNUSABLE_BYTES = 16_384
 UNUSABLE_DAYS = 30
 """How much of an event that cannot be used is kept, and for how long."""

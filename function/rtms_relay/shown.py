@@ -127,6 +127,26 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     retrieval_reason: str
 
 
+class CheckedQueue(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue. `problem`: it took no task. `after_ms`: when the task came to the worker; null: not yet."""
+
+    name: str
+    problem: str
+    after_ms: int | None
+
+
+class CheckUpShown(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /handoffs/checkup` and `GET /handoffs/checkup/{number}`. `store`, `recall`: what is wrong, or nothing. `recall_status` 0: no
+    answer, or not asked. `now`: the worker's clock."""
+
+    number: str
+    now: int
+    store: str
+    recall: str
+    recall_status: int
+    queues: tuple[CheckedQueue, ...]
+
+
 def _row(handoff: HandOff) -> dict[str, Any]:
     attempt, retrieval, erasure = handoff.attempt, handoff.retrieval, handoff.erasure
     return {

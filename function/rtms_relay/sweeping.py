@@ -96,6 +96,11 @@ class Sweep:
             self._log("ERROR", "error", where="sweep look", what=str(error), handoff=handoff.key)
 
 
+def probe_path(queue: QueueName) -> Path:
+    """Where the tasks of a queue go at the worker."""
+    return "/retrieve" if queue == "retrievals" else "/events"
+
+
 class Probes:
     """One mark in the store: when the last probe was sent, and the queues that it has not come back from."""
 
@@ -111,9 +116,8 @@ class Probes:
         fresh = {"number": number, "sent_at": now, "waiting": sorted(self._queues), "alarmed": False, "created_at": now}
         await self._records.note("marks", _PROBE, lambda _: fresh)
         for name, queue in self._queues.items():
-            path: Path = "/retrieve" if name == "retrievals" else "/events"
             try:
-                await queue.enqueue(path, tasks.encode(tasks.Probe(received_ms=now, queue=name, number=number)))
+                await queue.enqueue(probe_path(name), tasks.encode(tasks.Probe(received_ms=now, queue=name, number=number)))
             except QueueUnavailable as error:
                 self._log("ALERT", "probe_missing", queues=[name], what=str(error))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rtms_relay import budgets, tasks
 from rtms_relay.budgets import Rules
+from rtms_relay.checkup import PREFIX, CheckUp
 from rtms_relay.enqueueing import enqueue_look
 from rtms_relay.errors import QueueUnavailable, TaskUnusable
 from rtms_relay.handing import Handing
@@ -72,6 +73,7 @@ class Worker:
         self._recordings = Recordings(self._records, api, archive, clock, log, self._rules)
         self._probes = Probes(self._records, queues, clock, log)
         self._sweep = Sweep(self._records, self._new_handing, self._recordings, self._probes, queues, clock, jobs, log)
+        self.checkup = CheckUp(self._records, queues, api, clock, log)
         self.inquiries = Inquiries(self._records, self._recordings, clock, self._rules)
         self.retrying = Retrying(self._records, self._new_handing, self._recordings, clock, log, self._rules)
 
@@ -97,7 +99,7 @@ class Worker:
             case tasks.Resume():
                 return await self._resume(task)
             case tasks.Probe():
-                await self._probes.arrived(task)
+                await (self.checkup if task.number.startswith(PREFIX) else self._probes).arrived(task)
                 return Reply({"status": "arrived"}, {"outcome": "probe", "queue": task.queue})
 
     async def sweep(self, *, probe: bool = False) -> Reply:

@@ -105,6 +105,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[Site]:
         yield Site(running, port)
 
 
+def test_the_doctor_sends_a_task_through_every_queue_of_it(site: Site) -> None:
+    with site.serve() as service:
+        assert service.started
+        found = {one["check"]: one["status"] for one in site("doctor", "--count", "1")["checks"]}
+    assert {check for check in found if check.startswith("queue ")} == {"queue facts", "queue handoffs", "queue retrievals"}
+    assert set(found.values()) <= {"ok", "skip"}, found
+    assert (found["store"], found["recall key"], found["worker without token"]) == ("ok", "ok", "ok")
+
+
 def test_a_meeting_with_a_fail_over_makes_one_mdc_for_each_server_and_its_recordings_are_downloaded(site: Site, tmp_path: Path) -> None:
     before = {mdc["id"] for mdc in site.mdcs()}
     with site.serve() as service:

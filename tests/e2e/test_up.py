@@ -7,12 +7,13 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
-from tests.e2e.processes import alive, descendants, rtmskit, up
+from tests.e2e.processes import RTMSKIT, alive, descendants, environment, rtmskit, up
 
 from rtms_simulator.control.descriptions import UpDescription
 
@@ -127,6 +128,67 @@ def test_other_commands_find_it(running):
     assert rtmskit("clock", "advance", "1d", cwd=running.cwd).returncode == 0
     assert rtmskit("reset", cwd=running.cwd).returncode == 0
     assert rtmskit("meeting", "play", "--speed", "max", cwd=running.cwd).returncode == 0
+
+
+def test_the_doctor_sends_a_task_through_every_queue_of_it(running):
+    done = rtmskit("doctor", "--count", "1", "--json", cwd=running.cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
+    queues = {check for check in found if check.startswith("queue ")}
+    assert queues == {"queue facts", "queue handoffs", "queue handoffs-second", "queue retrievals"}
+    for check in (*queues, "store", "recall key", "records", "worker without token", "worker, forged token", "worker clock"):
+        assert found[check]["status"] == "ok", found[check]
+
+
+def test_the_doctor_names_the_queue_that_is_paused_and_the_key_that_is_refused(running):
+    assert rtmskit("faults", "add", "tasks.queue.facts: pause", cwd=running.cwd).returncode == 0
+    assert rtmskit("faults", "add", "recall.*: 401 x*", cwd=running.cwd).returncode == 0
+    done = rtmskit("doctor", "--count", "1", "--json", cwd=running.cwd, timeout=110)
+    assert rtmskit("faults", "clear", cwd=running.cwd).returncode == 0
+    found = {one["check"]: one for one in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 1
+    assert {check for check, one in found.items() if one["status"] == "fail"} == {"queue facts", "recall key"}
+    assert "wrong RECALL_API_KEY" in found["recall key"]["found"]
+
+
+def test_a_wrong_secret_given_to_the_doctor_alarms_nobody(running):
+    before = len(running.log)
+    done = rtmskit("doctor", "--secret-token", "not-the-one", "--count", "1", "--json", cwd=running.cwd)
+    found = {one["check"]: one["status"] for one in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, found["challenge"], found["late retry"]) == (1, "fail", "skip")
+    assert not [line for line in running.log[before:] if "challenge_refused" in line]
+
+
+def test_ctrl_c_on_a_play_ends_the_meeting_here_too(running):
+    before = set(_meetings(running))
+    play = subprocess.Popen(
+        [*RTMSKIT, "meeting", "play", "one-to-one"], cwd=running.cwd, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    assert play.stderr is not None
+    while "joined" not in play.stderr.readline():
+        assert play.poll() is None
+    play.send_signal(signal.SIGINT)
+    assert play.wait(60) == 130
+    play.stderr.close()
+    [number] = set(_meetings(running)) - before
+    meeting = _meetings(running)[number]
+    assert meeting["ended_ms"] is not None
+    assert [stream["stop_reason"] for stream in meeting["streams"]] == [6]
+    assert [one["event"] for one in meeting["deliveries"]][-1] == "meeting.rtms_stopped"
+
+
+def _meetings(running):
+    bearer = {"Authorization": f"Bearer {running.described['control_token']}"}
+    return {one["id"]: one for one in httpx.get(f"{running.described['control_url']}/meetings", headers=bearer).json()["meetings"]}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "speed", "code"),
+    [("revoked", "max", 0), ("bad-signature", "max", 0), ("never-joined", "1", 0), ("one-to-one --expect not-joined", "max", 1)],
+)
+def test_a_play_ends_with_0_when_its_end_is_the_right_one(running, scenario, speed, code):
+    done = rtmskit("meeting", "play", *scenario.split(), "--speed", speed, "--patience", "2", cwd=running.cwd, timeout=110)
+    assert done.returncode == code, done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -54,6 +54,8 @@ class WorkerRoutes:
                 ("POST", "/sweep", self._admitted(self._sweep)),
                 ("GET", "/handoffs", self._admitted(_with_parameters(self._handoffs, *PARAMETERS, "id"))),
                 ("GET", "/handoffs/(?P<key>[^/]+)", self._admitted(_with_parameters(self._story))),
+                ("POST", "/handoffs/checkup", self._admitted(_with_parameters(self._check_up))),
+                ("GET", "/handoffs/checkup/(?P<key>[^/]+)", self._admitted(_with_parameters(self._checked))),
                 ("POST", "/handoffs/(?P<key>[^/]+)/retry", self._admitted(_with_parameters(self._retry))),
                 ("GET", "/recordings", self._admitted(_with_parameters(self._list, *PARAMETERS, "id"))),
                 ("GET", "/recordings/(?P<key>[^/]+)", self._admitted(_with_parameters(self._show))),
@@ -98,6 +100,12 @@ class WorkerRoutes:
     async def _retry(self, request: Request, parts: dict[str, str]) -> Done:
         answer = await self._worker.retrying.retry(parts["key"])
         return Done(as_json(answer), notes={"handoff": answer.id, "outcome": answer.did})
+
+    async def _check_up(self, request: Request, _: dict[str, str]) -> Done:
+        return Done(as_json(await self._worker.checkup.begin()))
+
+    async def _checked(self, request: Request, parts: dict[str, str]) -> Done:
+        return Done(as_json(await self._worker.checkup.show(parts["key"])))
 
     async def _list(self, request: Request, _: dict[str, str]) -> Done:
         return Done(as_json(await self._worker.inquiries.recordings(_query(request))))

@@ -140,6 +140,25 @@ class HandOffStory(HandOffRow, frozen=True, kw_only=True):
     now: int
 
 
+class CheckedQueue(WorkerAnswer, frozen=True, kw_only=True):
+    """One queue. `problem`: it took no task. `after_ms`: when the task came to the worker; null: not yet."""
+
+    name: str
+    problem: str
+    after_ms: int | None
+
+
+class CheckUpDone(WorkerAnswer, frozen=True, kw_only=True):
+    """`POST /handoffs/checkup` and `GET /handoffs/checkup/{number}`. `store`, `recall`: what is wrong, or nothing. `now`: its clock."""
+
+    number: str
+    now: int
+    store: str
+    recall: str
+    recall_status: int
+    queues: list[CheckedQueue]
+
+
 class RetryDone(WorkerAnswer, frozen=True, kw_only=True):
     """`POST /handoffs/{id}/retry`. `did`: tried, looked or nothing; `why` no more than that; `remains`: what a person can do."""
 

@@ -282,6 +282,8 @@ PATHS = [
     ("GET", f"/recordings/{KEY}"),
     ("GET", "/handoffs"),
     ("POST", f"/handoffs/{KEY}/retry"),
+    ("POST", "/handoffs/checkup"),
+    ("GET", "/handoffs/checkup/checkup-1"),
 ]
 
 

@@ -81,7 +81,7 @@ def target(worker: str | None, token: str, up_file: Path) -> AskedWorker:
     """Raises BadInput or Nobody."""
     token = checked_secret("--token", token)
     if not worker:
-        return _running_here(up_file, token)
+        return running_here(up_file, token)
     if not is_url(worker):
         raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
     if endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), ""):
@@ -117,7 +117,7 @@ def ask(asked: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint:
         raise Failed(str(error), do) from None
 
 
-def _running_here(up_file: Path, token: str) -> AskedWorker:
+def running_here(up_file: Path, token: str) -> AskedWorker:
     """The worker of the `up` that runs here, or of the `serve` if that has none. Raises Nobody."""
     from rtms_simulator.cli.service.serve import SERVE_FILE
 

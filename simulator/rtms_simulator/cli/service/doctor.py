@@ -7,17 +7,20 @@ Exit codes: 0 all well (warnings included), 1 a check failed, 2 wrong usage, 3 n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
+from rtms_simulator.cli.fakes.running import of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
@@ -29,6 +32,7 @@ from rtms_simulator.zoom.webhooks.events import body, concurrency_near_limit, ju
 if TYPE_CHECKING:
     import httpx
 
+    from rtms_simulator.cli.records.worker import AskedWorker
     from rtms_simulator.clock import Clock
 
 ZOOM_PATH = "/zoom-webhook"
@@ -38,6 +42,9 @@ SKEW_LIMIT_S = 5.0
 LAST_RETRY_S = 85 * 60
 """Zoom's last retry. Whether it carries a new timestamp is not documented [inf: it may not]."""
 CERTIFICATE_DAYS = 14
+ANSWERS_S = 10.0
+WORKER_ANSWERS_S = 60.0
+"""A check-up waits for Recall and for each queue that does not take its task."""
 OPENING_TRIES = 8
 OPENING_PAUSE_S = 2.0
 
@@ -82,17 +89,26 @@ class Patient:
         return await self._timed("GET", self.url.removesuffix(ZOOM_PATH) + path, {}, b"")
 
     async def ask_worker(self, path: str, token: str) -> Reply:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        return await self._timed("GET", self.deployed.worker.rstrip("/") + path, headers, b"")
+        return await self._of_worker("GET", path, token)
 
-    async def challenge(self) -> tuple[str, Reply]:
+    async def post_to_worker(self, path: str, token: str) -> Reply:
+        return await self._of_worker("POST", path, token)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+    async def _of_worker(self, method: str, path: str, token: str) -> Reply:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return await self._timed(method, self.deployed.worker.rstrip("/") + path, headers, b"", timeout_s=WORKER_ANSWERS_S)
+
+    async def challenge(self, *, signed: bool = True) -> tuple[str, Reply]:
         """A proper challenge: (plain token, reply)."""
         token = self.token()
-        return token, await self.send(body(url_validation(token, self.now_ms())), secret=self.secret_token)
+        return token, await self.send(body(url_validation(token, self.now_ms())), secret=self.secret_token if signed else None)
 
-    async def _timed(self, method: str, url: str, headers: dict[str, str], raw: bytes) -> Reply:
+    async def _timed(self, method: str, url: str, headers: dict[str, str], raw: bytes, *, timeout_s: float = ANSWERS_S) -> Reply:
         sent = self._clock.now()
-        async with self._client.stream(method, url, headers=headers, content=raw) as response:
+        async with self._client.stream(method, url, headers=headers, content=raw, timeout=timeout_s) as response:
             content = await response.aread()
             stream = response.extensions.get("network_stream")
             tls = stream.get_extra_info("ssl_object") if stream is not None else None
@@ -102,8 +118,12 @@ class Patient:
 
 async def examine(patient: Patient, count: int) -> list[Finding]:
     """All checks, in order. Raises httpx.TransportError if nobody answers."""
-    token, first = await patient.challenge()
-    findings = [_tls(patient, first), _challenge(patient, token, first)]
+    # Unsigned first: that our Secret Token is not the endpoint's shows in the answer then, and no refusal sets off an alert there.
+    token, first = await patient.challenge(signed=False)
+    if not _has_another_secret(patient, token, first):
+        token, first = await patient.challenge()
+    challenge = _challenge(patient, token, first)
+    findings = [_tls(patient, first), challenge]
     health = await patient.get("/health")
     findings.append(_health(health))
     if patient.deployed.code:
@@ -116,10 +136,17 @@ async def examine(patient: Patient, count: int) -> list[Finding]:
     )
     findings.append(_refused("no signature", await patient.send(notice, secret=None), "a request without a signature"))
     findings.append(await _oracle(patient))
-    findings.append(await _late(patient, answers=findings[1].status == "ok"))
     findings.append(_skew(first))
-    findings.append(await _latency(patient, count))
-    return findings
+    if challenge.status == "fail":
+        why = "it is asked with a challenge, and no challenge was answered correctly"
+        return [*findings, *(Finding(check, "skip", why) for check in ("late retry", "latency"))]
+    return [*findings, await _late(patient), await _latency(patient, count)]
+
+
+def _has_another_secret(patient: Patient, token: str, reply: Reply) -> bool:
+    """Whether an unsigned challenge was answered as Zoom wants it, and with another Secret Token than ours."""
+    answer = judge_validation(patient.secret_token, token, reply.status, reply.content)
+    return not answer.ok and answer.found.get("plainToken") == token and isinstance(answer.found.get("encryptedToken"), str)
 
 
 def _tls(patient: Patient, reply: Reply) -> Finding:
@@ -149,7 +176,7 @@ def _challenge(patient: Patient, token: str, reply: Reply) -> Finding:
     elif reply.status == 404:
         do = f"check the path: rtmskit listens on {ZOOM_PATH}."
     elif answer.found:
-        do = "the endpoint answers with another secret: set the app's Secret Token there."
+        do = "the endpoint has another secret than the one given here: set the app's Secret Token there, or give its own here."
     else:
         do = "look at the endpoint's log; Zoom disables a subscription after six failures in a row."
     return Finding("challenge", "fail", answer.problem, do)
@@ -195,7 +222,9 @@ async def _worker(patient: Patient) -> list[Finding]:
         return [Finding("worker", "fail", f"/health was answered with {reply.status}", "look at the worker's log.")]
     answers = [Finding("worker", "ok", "answers"), *([_code("worker code", reply, deployed)] if deployed else [])]
     false_token = worker_checks.forged(patient.deployed.worker, patient.now_ms() // 1000)
-    return [*answers, *await worker_checks.check(patient.ask_worker, patient.deployed.token, false_token, _worker_clock)]
+    own = patient.deployed.token
+    checks = worker_checks.check(patient.ask_worker, patient.post_to_worker, own, false_token, _worker_clock, patient.sleep)
+    return [*answers, *await checks]
 
 
 def _worker_clock(reply: Reply) -> Finding:
@@ -224,10 +253,7 @@ async def _oracle(patient: Patient) -> Finding:
     return Finding("signing oracle", "ok", f"a forged plainToken was not answered ({reply.status})")
 
 
-async def _late(patient: Patient, *, answers: bool) -> Finding:
-    """`answers`: it answers a fresh challenge; one that does not cannot be asked with a late one."""
-    if not answers:
-        return Finding("late retry", "skip", "it is asked with a challenge, and no challenge was answered correctly")
+async def _late(patient: Patient) -> Finding:
     token = patient.token()
     raw = body(url_validation(token, patient.now_ms()))
     reply = await patient.send(raw, secret=patient.secret_token, age_s=LAST_RETRY_S)
@@ -305,7 +331,7 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None, dep
         raise BadInput(
             f"--ca {ca} holds no certificate that can be read: {error}", "give a PEM file (-----BEGIN CERTIFICATE-----)."
         ) from None
-    async with httpx.AsyncClient(timeout=10, verify=verify, follow_redirects=False) as client:
+    async with httpx.AsyncClient(verify=verify, follow_redirects=False) as client:
         try:
             return await examine(Patient(client, clock, url, secret_token, deployed), count)
         except httpx.InvalidURL as error:
@@ -343,27 +369,77 @@ def show(findings: Sequence[Finding]) -> None:
             click.echo(f"{'':<4}  {'':<{width}}  -> {finding.do}")
 
 
+def _running_here(up_file: Path, secret_token: str) -> tuple[str, str, AskedWorker]:
+    """(URL, Secret Token, worker) of the `up` or `serve` that runs here. Raises Nobody or BadInput."""
+    from rtms_simulator.cli.records.worker import running_here
+    from rtms_simulator.cli.service.serve import variables
+
+    here = running_here(up_file, "")
+    if here.up is not None:
+        return here.up.webhook_url, secret_token or here.up.zoom.secret_token, here
+    assert here.serve is not None
+    return here.serve.webhook_url, secret_token or variables(None).get("ZOOM_SECRET_TOKEN") or "", here
+
+
+def _opened(worker: str, up_file: Path) -> str:
+    """The token for that worker: that of the `up` or `serve` whose worker it is, or gcloud's. Raises BadInput."""
+    from rtms_simulator.cli.records.worker import running_here, target
+
+    with contextlib.suppress(Nobody, BadInput):
+        here = running_here(up_file, "")
+        if here.url.rstrip("/") == worker.rstrip("/"):
+            return here.token
+    return target(worker, "", up_file).token
+
+
 @click.command()
-@click.argument("url")
+@click.argument("url", required=False)
 @click.option(
     "--secret-token", metavar="S", envvar="ZOOM_SECRET_TOKEN", show_envvar=True, help="The app's Secret Token, which the endpoint has too."
 )
 @click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True, help="Challenges to measure the latency with.")
 @click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="PEM file of a CA to trust instead of the public ones.")
 @click.option("--code", metavar="HASH", default="", help="Hash of the deployed code, to compare: pulumi stack output codeHash.")
-@click.option("--worker", metavar="URL", default="", help="The worker's URL: who may call it, its records, its code and clock.")
-@click.option("--token", envvar="RTMSKIT_TOKEN", show_envvar=True, default="", help="Identity token that opens the worker.")
+@click.option(
+    "--worker", metavar="URL", default="", help="The worker's URL: who may call it, its store, queues, Recall key, code and clock."
+)
+@click.option(
+    "--token",
+    envvar="RTMSKIT_TOKEN",
+    show_envvar=True,
+    default="",
+    help="Identity token that opens the worker. Default: that of `gcloud`, if it is installed.",
+)
+@of_up
 @as_json_option
-def doctor(url: str, secret_token: str | None, count: int, ca: str | None, code: str, worker: str, token: str, as_json: bool) -> None:
+def doctor(
+    url: str | None,
+    secret_token: str | None,
+    count: int,
+    ca: str | None,
+    code: str,
+    worker: str,
+    token: str,
+    up_file: Path,
+    as_json: bool,
+) -> None:
     """Check an endpoint, deployed or local, and say what to fix.
 
-    URL is the webhook's address; without a path, /zoom-webhook is added. Nothing that is sent can start a recording.
+    URL is the webhook's address; without a path, /zoom-webhook is added. Default: the `up` or `serve` that runs here, with its worker.
+    Nothing that is sent can start a recording. To a worker goes one harmless task through each of its queues, and one question to Recall.
     """
-    whole = endpoint(url)
     secret_token = checked_secret("--secret-token", secret_token)
+    deployed = _deployed(code, worker, token)
+    if url is None:
+        url, secret_token, here = _running_here(up_file, secret_token)
+        ca = ca or (here.serve.ca_file if here.serve else None)
+        deployed = deployed if worker else Deployment(code, here.url, here.token)
+    whole = endpoint(url)
+    if deployed.worker and not deployed.token:
+        deployed = replace(deployed, token=_opened(deployed.worker, up_file))
     if not secret_token:
         raise BadInput("--secret-token is missing", "pass the app's Secret Token, or set ZOOM_SECRET_TOKEN.")
-    found = run(_examined(whole, secret_token, count, ca, _deployed(code, worker, token)))
+    found = run(_examined(whole, secret_token, count, ca, deployed))
     failed = any(finding.status == "fail" for finding in found)
     if as_json:
         click.echo(json.dumps({"url": whole, "ok": not failed, "checks": [asdict(finding) for finding in found]}))

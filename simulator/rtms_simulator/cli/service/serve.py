@@ -81,7 +81,7 @@ def serve(
         return
     from rtms_simulator.kit.serve.local_service import LocalService, ServicePlan
 
-    environment = _environment(env_file)
+    environment = variables(env_file)
     public = _public(tunnel)
     if tls and public:
         raise BadInput("--tls and --tunnel do not go together: a tunnel has a certificate of its own", "leave one of them out.")
@@ -107,7 +107,7 @@ def _authority(folder: Path) -> CertificateAuthority:
     return CertificateAuthority.of_folder(folder)
 
 
-def _environment(env_file: Path | None) -> Mapping[str, str]:
+def variables(env_file: Path | None) -> Mapping[str, str]:
     """The file's variables, and over them our own. Raises BadInput."""
     from rtms_simulator.kit.serve.env_file import EnvFileError, read_env_file
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import ssl
 import threading
 import time
@@ -13,8 +14,11 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
+from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.service import doctor as module
+from rtms_simulator.cli.service import worker_checks
 from rtms_simulator.cli.service.doctor import doctor
+from rtms_simulator.control.descriptions import ServeDescription
 
 SECRET = "doctor-secret-token"
 
@@ -36,6 +40,7 @@ class Webhook(BaseHTTPRequestHandler):
     checks_token = True
     health: object = {"status": "ok", "role": "webhook", "version": "1.2.3"}
     seen: list  # of event names, per test
+    signed: list  # of (event name, whether it had a signature), per test
 
     def do_GET(self):
         self.reply(200 if self.health else 404, self.health)
@@ -44,6 +49,7 @@ class Webhook(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         event = json.loads(body)
         self.seen.append(event["event"])
+        self.signed.append((event["event"], "x-zm-signature" in self.headers))
         timestamp, signature = self.headers.get("x-zm-request-timestamp"), self.headers.get("x-zm-signature")
         if self.verifies:
             right = signature == "v0=" + hmac.new(SECRET.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
@@ -79,7 +85,7 @@ def examined():
 
     def run(*arguments, **illness):
         seen = []
-        handler = type("Ill", (Webhook,), {**illness, "seen": seen})
+        handler = type("Ill", (Webhook,), {"signed": [], **illness, "seen": seen})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -122,7 +128,7 @@ def test_nothing_that_could_start_a_recording_is_ever_sent(examined):
 @pytest.mark.parametrize(
     ("illness", "check", "status", "found", "do"),
     [
-        ({"answers_with": "another"}, "challenge", "fail", "encryptedToken is not", "set the app's Secret Token"),
+        ({"answers_with": "another"}, "challenge", "fail", "encryptedToken is not", "set the app's Secret Token there"),
         ({"verifies": False}, "wrong signature", "fail", "was accepted (200)", "verify x-zm-signature"),
         ({"verifies": False}, "no signature", "fail", "was accepted (200)", "anybody can send this"),
         ({"needs_signature": False, "checks_token": False}, "signing oracle", "fail", "signs whatever", "signs any event"),
@@ -176,12 +182,23 @@ def test_an_endpoint_that_names_no_code_is_not_blamed(examined):
     assert exit_code == 0
 
 
+def check_up(store="", recall="", came=None, refused=None):
+    """An answer of the worker's about a check-up of two queues."""
+    queues = [
+        {"name": name, "problem": (refused or {}).get(name, ""), "after_ms": (came or {}).get(name)} for name in ("facts", "handoffs")
+    ]
+    whole = {"number": "checkup-7", "now": 1, "store": store, "recall": recall, "recall_status": 200}
+    return whole | {"queues": [] if store else queues}
+
+
 @pytest.fixture
 def worker():
     """A worker that shows itself to one token; its URL. `code` is what it runs."""
 
     class Worker(Webhook):
         code, seen, open, asked = FORMER, [], False, []
+        checkup = (200, {})
+        looks: list  # what the answers about a check-up say, in order; the last one stays
         handoffs = (200, {"handoffs": [], "next": None, "stream": None})
 
         def do_GET(self):
@@ -191,9 +208,17 @@ def worker():
                 self.reply(403, {})
             elif self.path == "/health":
                 self.reply(200, health(self.code))
+            elif self.path == "/handoffs/checkup/checkup-7":
+                self.reply(200, check_up(**(self.looks.pop(0) if len(self.looks) > 1 else self.looks[0])))
             else:
                 self.reply(*self.handoffs)
 
+        def do_POST(self):
+            self.asked.append((self.path, self.headers.get("authorization", "")))
+            status, more = self.checkup
+            self.reply(status, check_up(**more) if status == 200 else {"error": "x", "reason": "no such path"})
+
+    Worker.looks = [{"came": {"facts": 8}}, {"came": {"facts": 8, "handoffs": 1234}}]
     server = ThreadingHTTPServer(("127.0.0.1", 0), Worker)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", Worker
@@ -221,9 +246,84 @@ def test_a_worker_is_asked_without_a_token_with_a_forged_one_and_with_ours(exami
     assert {"", "Bearer t0ken-of-mine"} < given
     [forged] = given - {"", "Bearer t0ken-of-mine"}
     assert forged.count(".") == 2
-    for check in ("recall key", "client secret", "queues"):  # said, and never called healthy
-        assert findings[check]["status"] == "skip"
+    assert findings["client secret"]["status"] == "skip"  # said, and never called healthy
     assert "cannot be checked without a meeting" in findings["client secret"]["found"]
+
+
+def test_a_task_goes_through_each_of_the_workers_queues(examined, worker):
+    url, there = worker
+    exit_code, findings, _ = examined("--worker", url, "--token", "t0ken-of-mine")
+    assert exit_code == 0
+    assert findings["queue facts"]["found"] == "a task came through after 8 ms"
+    assert findings["queue handoffs"]["found"] == "a task came through after 1,234 ms"
+    for check in ("store", "recall key"):
+        assert findings[check]["status"] == "ok", findings[check]
+    assert [token for path, token in there.asked if path.startswith("/handoffs/checkup")] == ["Bearer t0ken-of-mine"] * 3
+
+
+@pytest.mark.parametrize(
+    ("checkup", "looks", "check", "status", "found", "do"),
+    [
+        (
+            (200, {"recall": "Recall answered 401: wrong RECALL_API_KEY"}),
+            None,
+            "recall key",
+            "fail",
+            "wrong RECALL_API_KEY",
+            "#recall-refuses",
+        ),
+        ((200, {"store": "PermissionDenied"}), None, "store", "fail", "cannot be written: PermissionDenied", "#store-away"),
+        ((200, {"refused": {"facts": "NOT_FOUND"}}), None, "queue facts", "fail", "takes no task: NOT_FOUND", "#queue-stalled"),
+        ((200, {}), [{"came": {"facts": 1}}], "queue handoffs", "fail", "did not come through within 1 s", "is the queue paused"),
+        ((404, {}), None, "check-up", "skip", "of an earlier release", ""),
+        ((500, {}), None, "check-up", "fail", "was answered with 500: no such path", "the worker's log"),
+    ],
+)
+def test_what_is_wrong_behind_the_worker_is_found(examined, worker, monkeypatch, checkup, looks, check, status, found, do):
+    monkeypatch.setattr(worker_checks, "ARRIVES_WITHIN_S", 1.0)
+    url, there = worker
+    there.checkup, there.looks = checkup, looks or there.looks
+    exit_code, findings, _ = examined("--worker", url, "--token", "t0ken-of-mine")
+    assert (findings[check]["status"], exit_code) == (status, 1 if status == "fail" else 0)
+    assert found in findings[check]["found"]
+    assert do in findings[check]["do"]
+    assert worker_checks.UNSEEN[0][0] in findings
+
+
+def test_a_task_has_a_minute_to_come_through():
+    assert worker_checks.ARRIVES_WITHIN_S == 60
+
+
+def test_without_a_url_something_must_run_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(doctor, [])
+    assert done.exit_code == 3
+    assert "no `rtmskit up` is running here" in done.stderr
+
+
+def test_without_a_url_it_is_the_serve_that_runs_here_with_the_token_of_its_env_file(tmp_path, monkeypatch, worker):
+    url, _ = worker
+    monkeypatch.chdir(tmp_path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Webhook,), {"seen": [], "signed": []}))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    described = ServeDescription(
+        webhook_url=f"http://127.0.0.1:{server.server_port}/zoom-webhook",
+        recall_webhook_url="",
+        worker_url=url,
+        worker_token="t0ken-of-mine",
+        state_url="",
+        queue_file="",
+        ca_file=None,
+        pid=os.getpid(),
+    )
+    running.write(tmp_path / ".rtmskit/serve.json", described)
+    (tmp_path / ".env").write_text(f"ZOOM_SECRET_TOKEN={SECRET}\n")
+    done = CliRunner().invoke(doctor, ["--count", "1", "--json"])
+    server.shutdown()
+    server.server_close()
+    assert done.exit_code == 0, done.output
+    findings = {one["check"]: one["status"] for one in json.loads(done.stdout)["checks"]}
+    assert (findings["challenge"], findings["queue facts"], findings["records"]) == ("ok", "ok", "ok")
 
 
 def test_a_worker_that_anybody_may_ask_is_a_failure(examined, worker):
@@ -275,8 +375,25 @@ def test_a_wrong_secret_token_is_the_first_suspicion_when_everything_is_refused(
     assert "Secret Token" in findings["challenge"]["do"]
 
 
+@pytest.mark.parametrize("needs_signature", [True, False])
+def test_with_a_wrong_secret_nothing_else_is_blamed(examined, needs_signature):
+    code, findings, _ = examined("--secret-token", "not-the-one", needs_signature=needs_signature)
+    assert code == 1
+    assert {check: one["status"] for check, one in findings.items() if one["status"] not in ("ok", "skip")} == {"challenge": "fail"}
+    assert not [one for one in findings.values() if "window" in one["do"] or "instance warm" in one["do"]]
+    assert findings["late retry"]["found"].startswith("it is asked with a challenge")
+
+
+def test_a_wrong_secret_is_found_without_a_request_whose_refusal_is_an_alert(examined):
+    """A refused URL validation is one, and so are signed events that are refused while none is accepted."""
+    signed = []
+    _, findings, _ = examined("--secret-token", "not-the-one", needs_signature=False, signed=signed)
+    assert "another secret than the one given here" in findings["challenge"]["do"]
+    assert [name for name, with_signature in signed if with_signature] == ["rtms.concurrency_near_limit"]  # the wrong signature, on purpose
+
+
 def test_as_text_every_finding_stands_on_a_line_with_its_cure_below():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Open", (Webhook,), {"verifies": False, "seen": []}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Open", (Webhook,), {"verifies": False, "seen": [], "signed": []}))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     done = CliRunner().invoke(doctor, [f"http://127.0.0.1:{server.server_port}/zoom-webhook", "--secret-token", SECRET, "--count", "1"])
     server.shutdown()
@@ -295,7 +412,7 @@ def encrypted(tmp_path):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    server = Forgiving(("127.0.0.1", 0), type("Encrypted", (Webhook,), {"seen": []}))
+    server = Forgiving(("127.0.0.1", 0), type("Encrypted", (Webhook,), {"seen": [], "signed": []}))
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"https://localhost:{server.server_port}", str(tmp_path / "ca.pem")
