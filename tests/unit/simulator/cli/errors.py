@@ -181,7 +181,7 @@ ROWS = (
         3,
         "gave no answer",
         "is the receiver running there?",
-        "_report",
+        "_judge",
     ),
     Row(
         "the receiver refuses",
@@ -189,9 +189,9 @@ ROWS = (
         1,
         "HTTP 403 as a failure",
         "answer 200 or 204",
-        "_report",
+        "_judge",
     ),
-    Row("wrong challenge", f"send endpoint.url_validation {TO}", 1, "the challenge was answered wrongly", "encryptedToken", "_report"),
+    Row("wrong challenge", f"send endpoint.url_validation {TO}", 1, "the challenge was answered wrongly", "encryptedToken", "_judge"),
     # --- own files
     Row("no such recording", f"{PLAY} --media gone.mp4", 2, "there is no such file", "look at the name", "say_what_plays"),
     Row("a web page", f"{PLAY} --media {{page}}", 2, "it is a web page (HTML)", "download the file again, signed in", "say_what_plays"),

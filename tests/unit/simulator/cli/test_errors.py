@@ -37,7 +37,12 @@ from rtms_simulator.serving.http_server import HttpServer
 CLI = Path(rtms_simulator.cli.__file__).parent
 CASES = Path(__file__).parents[1] / "zoom/media/cases"
 ELSEWHERE = {
-    "_judge": "play/test_meeting.py",
+    "_judge": "play/test_send.py",
+    "_judge_forgery": "play/test_send.py",
+    "judge": "play/test_meeting.py",
+    "_nobody": "play/test_meeting.py",
+    "_idle_faults": "play/test_meeting.py",
+    "_somebody": "play/test_meeting.py",
     "_play": "e2e/test_demo.py: needs a stack that loses a recording",
     "_play_here": "not here: a file that changes between its check and the meeting",
     "_ngrok": "e2e/test_serve.py",

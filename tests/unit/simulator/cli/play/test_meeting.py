@@ -150,6 +150,19 @@ def test_a_forged_event_that_is_taken_fails_the_play(rtmskit, receiver, joins):
     assert [one["name"] for one in json.loads(done.stdout)["problems"]] == ["forged"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("zoom.webhook.webinar.rtms_started: duplicate", "never acted, or changed nothing"),
+        ("zoom.webhook.meeting.rtms_stopped: style escaped-unicode", "changed nothing of meeting.rtms_stopped"),
+    ],
+)
+def test_a_fault_that_does_nothing_fails_the_play(rtmskit, receiver, joins, fault, says):
+    done = rtmskit(*arguments(receiver, "--speed", "max", "--fault", fault))
+    assert done.exit_code == 1, done.output
+    assert says in done.stderr
+
+
 def test_a_forged_event_that_is_refused_does_not(rtmskit, receiver, joins):
     joined = receiver.answer
 
