@@ -13,6 +13,7 @@ import msgspec
 
 from rtms_infra.rehearsal.monitoring import Page
 from rtms_infra.rehearsal.registered import Channel
+from rtms_simulator.cli.rehearse.front import Answer
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Vendors
 from rtms_simulator.cli.rehearse.program import Program
 from rtms_simulator.clock import Clock
@@ -137,13 +138,13 @@ class Scene:
         async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
             return (await client.post(cloud.webhook_url, content=body, headers=headers)).status_code
 
-    async def asked(self, role: str, method: str, path: str, account: str = "", *, internal: bool = False) -> int:
-        """Ask at a function's door, with the token of a Google identity if one is given (an e-mail address). Returns the status.
+    async def asked(self, role: str, method: str, path: str, account: str = "", *, internal: bool = False) -> Answer:
+        """Ask at a function's door, with the token of a Google identity if one is given (an e-mail address).
         `internal`: from Cloud Tasks or Cloud Scheduler of the project, else from the internet."""
         front = self.cloud.fronts[role]
         token = identity_token(account, f"https://{front.hosts[0]}", self.cloud.clock.now()) if account else ""
         headers = [("authorization", f"Bearer {token}")] if token else []
-        return (await front.answer(method, path, headers, b"{}", internal=internal)).status
+        return await front.answer(method, path, headers, b"{}", internal=internal)
 
     def fault(self, text: str) -> None:
         """A fault of the fakes, in the grammar of `rtmskit faults add`."""

@@ -24,8 +24,9 @@ async def run(scene: Scene) -> None:
     scene.holds("what a stranger sets off is a ticket at most", severities <= {"WARNING"}, sorted(severities))
     for internal, where in ((False, "from the internet"), (True, "from inside the project")):
         for account, who in (("", "without a token"), (STRANGER, "with a stranger's token")):
-            status = await scene.asked("worker", "POST", "/sweep", account, internal=internal)
-            scene.holds(f"the worker is closed {where} {who}", status in (401, 403, 404), status)
+            answer = await scene.asked("worker", "POST", "/sweep", account, internal=internal)
+            closed = answer.status in (401, 403, 404) and not answer.reached
+            scene.holds(f"the worker's door is closed {where} {who}", closed, f"{answer.status}{', by the worker' * answer.reached}")
 
 
 async def noise(url: str) -> set[int]:
