@@ -82,7 +82,7 @@ simulate: $(VENV)/.test  ## Play SEEDS=N seeds of a hostile world; lost 0, doubl
 chaos: $(VENV)/.test  ## Kill the real functions at random while the network misbehaves: 1,000 meetings on each store
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-mutants: $(VENV)/.test  ## Break the relay's cores line by line and count who notices (ARGS="zoom recall" picks modules)
+mutants: $(VENV)/.test  ## Break the function line by line and count who notices (ARGS="zoom main" picks modules)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 odd-files: $(VENV)/.test  ## Read 100,000 damaged transcripts and 5,000 damaged recordings: nothing raises, nothing vanishes

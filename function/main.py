@@ -5,6 +5,7 @@ code 2) instead of failing requests, and the first request waits for no import. 
 running loop: the module is loaded before the fork.
 """
 
+import asyncio
 import os
 import signal
 import sys
@@ -29,13 +30,25 @@ def _load(role: settings.Role) -> settings.Settings:
     except SettingsError as error:
         lines = "\n".join(f"  - {problem}" for problem in error.problems)
         sys.stderr.write(f"rtmskit {role}: the environment is unusable.\n{lines}\n")
+        sys.stderr.flush()
+        if _in_a_loop():
+            # A server that loads its application while it runs takes SystemExit for a failure of one request, and goes on.
+            os._exit(settings.EXIT_CODE)
         raise SystemExit(settings.EXIT_CODE) from None
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _surface(role: settings.Role) -> Surface:
     """The routes of a role, on the adapters its settings name; made once per process."""
     if role not in _surfaces:
-        known = _loaded.get(role) or _load(role)
+        known = _loaded[role]
         log = logs.JsonLog(known.secrets())
         logs.install(log)
         project = known.facts_queue.split("/")[1]
@@ -83,19 +96,14 @@ async def worker(request: Request) -> Response:
     return await _surface("worker")(request)
 
 
-def _target() -> str | None:
-    """Which function this process is to serve: Cloud Functions sets FUNCTION_TARGET, the command line has --target."""
-    if "FUNCTION_TARGET" in os.environ:
-        return os.environ["FUNCTION_TARGET"]
-    arguments = sys.argv[1:]
-    for number, argument in enumerate(arguments):
-        if argument == "--target" and number + 1 < len(arguments):
-            return arguments[number + 1]
-        if argument.startswith("--target="):
-            return argument.removeprefix("--target=")
-    return None
+def _roles() -> tuple[settings.Role, ...]:
+    """Which functions this process is to serve. functions-framework sets FUNCTION_TARGET before it loads this module, whether the function
+    was named by that variable, by --target or in code. Where nobody named one, both must be able to start."""
+    target = os.environ.get("FUNCTION_TARGET")
+    roles: tuple[settings.Role, ...] = ("webhook", "worker")
+    return roles if not target else tuple(role for role in roles if role == target)
 
 
-_loaded: dict[settings.Role, settings.Settings] = {role: _load(role) for role in ("webhook", "worker") if _target() == role}
+_loaded = {role: _load(role) for role in _roles()}
 for _known in _loaded.values():
     wiring.preload(_known)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
@@ -162,13 +162,7 @@ def hosts(value: str) -> tuple[str, ...]:
 
 def service_url(value: str) -> str:
     """An https URL (http only on loopback) without a slash at its end."""
-    if not _VISIBLE.fullmatch(value) or "\\" in value:
-        raise ValueError("it holds blanks or characters that no URL has")
-    try:
-        url = urlsplit(value)
-        host, _ = url.hostname or "", url.port
-    except ValueError:
-        raise ValueError("it is not a URL") from None
+    url, host = _split(value)
     if url.scheme not in ("https", "http") or not host:
         raise ValueError("it does not begin with https:// and a host")
     if url.username is not None or url.query or url.fragment or value.endswith(("?", "#")):
@@ -176,6 +170,18 @@ def service_url(value: str) -> str:
     if url.scheme == "http" and not _LOOPBACK.fullmatch(host):
         raise ValueError("it would send credentials in clear text to another machine")
     return value.rstrip("/")
+
+
+def _split(value: str) -> tuple[SplitResult, str]:
+    """The parts of a URL, and its host, "" if it has none."""
+    if not _VISIBLE.fullmatch(value) or "\\" in value:
+        raise ValueError("it holds blanks or characters that no URL has")
+    try:
+        url = urlsplit(value)
+        host, _ = url.hostname or "", url.port  # a port that is no number raises here
+    except ValueError:
+        raise ValueError("it is not a URL") from None
+    return url, host
 
 
 def on_loopback(url: str) -> bool:
@@ -355,9 +361,16 @@ def _metadata(value: Any) -> None:
         return
     for key, inner in value.items():
         _metadata(inner)
-        if key != "metadata" or inner is None:
-            continue
-        if not isinstance(inner, dict) or not all(v is None or (isinstance(v, str) and len(v) <= MAX_METADATA) for v in inner.values()):
-            raise ValueError(f"its metadata must map names to strings of at most {MAX_METADATA} characters")
-        if OWN_METADATA in inner:
-            raise ValueError(f"metadata.{OWN_METADATA} is this service's own")
+        if key == "metadata" and inner is not None:
+            _one_metadata(inner)
+
+
+def _one_metadata(metadata: Any) -> None:
+    if not isinstance(metadata, dict) or not all(map(_short, metadata.values())):
+        raise ValueError(f"its metadata must map names to strings of at most {MAX_METADATA} characters")
+    if OWN_METADATA in metadata:
+        raise ValueError(f"metadata.{OWN_METADATA} is this service's own")
+
+
+def _short(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= MAX_METADATA)

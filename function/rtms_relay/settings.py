@@ -145,7 +145,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "ZOOM_SERVER_HOSTS",
-        _BOTH,
+        ("worker",),
         "*.zoom.us",
         "host names, separated by commas; *.example.com means every name below it",
         "Where streams may be: a start that names another host fails, since the stream's signature would go there.",
@@ -352,11 +352,21 @@ RENAMED: Mapping[str, str] = {
 
 def load(environ: Mapping[str, str], role: Role) -> Settings:
     """Parse what `role` reads. Raises `SettingsError` with one line for each variable at fault: name, what was found, what is expected."""
+    read, problems = _parsed(environ, role)
+    # What values mean together can be judged only if each is sound.
+    problems = problems or _together(read, role)
+    if problems:
+        raise SettingsError(problems)
+    if role == "worker" and not read["recall_base_url"]:
+        read["recall_base_url"] = f"https://{read['recall_region']}.recall.ai/api/v1"
+    return Settings(role=role, **read)
+
+
+def _parsed(environ: Mapping[str, str], role: Role) -> tuple[dict[str, Any], list[str]]:
+    """The values by field, and a line for each variable that has none."""
     read: dict[str, Any] = {}
-    problems: list[str] = [f"{name} is no longer read; set {now}" for name, now in RENAMED.items() if environ.get(name)]
-    for variable in VARIABLES:
-        if role not in variable.roles:
-            continue
+    problems = [f"{name} is no longer read; set {now}" for name, now in RENAMED.items() if environ.get(name)]
+    for variable in (one for one in VARIABLES if role in one.roles):
         text = environ.get(variable.name, "") or variable.default
         if text is None:
             problems.append(f"{variable.name} is not set; expected {variable.allowed}")
@@ -364,15 +374,17 @@ def load(environ: Mapping[str, str], role: Role) -> Settings:
             problems.append(line)
         else:
             read[variable.attribute] = variable.parse(text)
-    if role == "webhook" and not problems and read["zoom_secret_token"] == read["zoom_secret_token_previous"]:
-        problems.append("ZOOM_SECRET_TOKEN_PREVIOUS is the same as ZOOM_SECRET_TOKEN; expected the former one, or empty")
-    if not problems and role == "worker":
-        problems += _shared_files(read) + _open_to_others(read)
-    if problems:
-        raise SettingsError(problems)
-    if role == "worker" and not read["recall_base_url"]:
-        read["recall_base_url"] = f"https://{read['recall_region']}.recall.ai/api/v1"
-    return Settings(role=role, **read)
+    return read, problems
+
+
+def _together(read: Mapping[str, Any], role: Role) -> list[str]:
+    return _same_secret(read) if role == "webhook" else _shared_files(read) + _open_to_others(read)
+
+
+def _same_secret(read: Mapping[str, Any]) -> list[str]:
+    if read["zoom_secret_token"] == read["zoom_secret_token_previous"]:
+        return ["ZOOM_SECRET_TOKEN_PREVIOUS is the same as ZOOM_SECRET_TOKEN; expected the former one, or empty"]
+    return []
 
 
 def _shared_files(read: Mapping[str, Any]) -> list[str]:

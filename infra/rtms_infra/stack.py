@@ -102,7 +102,6 @@ def _environment(
         "TASKS_INVOKERS": identity.invokers(),
         "WORKER_URL": worker_url,
         "ZOOM_CONNECT_WINDOW_S": str(config.zoom.connect_window_s),
-        "ZOOM_SERVER_HOSTS": config.zoom.server_hosts,
     }
     webhook: dict[str, pulumi.Input[str]] = {
         "ZOOM_ON_DEAUTHORIZED": config.zoom.on_deauthorized,
@@ -118,6 +117,7 @@ def _environment(
         "RETRIEVAL_POLL_S": str(config.recall.poll_s),
         "STATE_URL": state.url,
         "ZOOM_CLIENT_ID": config.zoom.client_id,
+        "ZOOM_SERVER_HOSTS": config.zoom.server_hosts,
     }
     if config.recall.base_url:
         worker["RECALL_BASE_URL"] = config.recall.base_url

@@ -189,7 +189,6 @@ def _expected_environment(deployment: Deployment, role: str) -> dict[str, str]:
         "TASKS_INVOKERS": ",".join(f"{name}={email}" for name, email in emails.items()),
         "WORKER_URL": worker_address(deployment),
         "ZOOM_CONNECT_WINDOW_S": str(config.zoom.connect_window_s),
-        "ZOOM_SERVER_HOSTS": config.zoom.server_hosts,
     }
     if role == "webhook":
         own = {
@@ -207,6 +206,7 @@ def _expected_environment(deployment: Deployment, role: str) -> dict[str, str]:
         "RETRIEVAL_POLL_S": str(config.recall.poll_s),
         "STATE_URL": f"firestore://{place.project}/{place.name}",
         "ZOOM_CLIENT_ID": config.zoom.client_id,
+        "ZOOM_SERVER_HOSTS": config.zoom.server_hosts,
     }
     if config.recall.base_url:
         own["RECALL_BASE_URL"] = config.recall.base_url

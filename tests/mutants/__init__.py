@@ -1,1 +1,1 @@
-"""Mutation testing of the relay's cores, on demand: `python -m tests.mutants`. docs/mutants.md lists what survives, and why."""
+"""Mutation testing of the function, on demand: `python -m tests.mutants`. docs/mutants.md lists what survives, and why."""

@@ -1,95 +1,180 @@
-"""`python -m tests.mutants [zoom handoff/attempt ...] [--jobs 2]`: exit code 1 below 95 %, or if a survivor has no reason on the page."""
+"""`python -m tests.mutants [zoom adapters/sqlite ...] [--jobs 2]`: exit code 1 below 95 %, or if a survivor has no reason on the page.
+
+`--changed COMMIT`: only the lines that are new or different since that commit.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
-from multiprocessing.pool import Pool
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.context import SpawnContext
 from pathlib import Path
-from typing import Any
 
+from tests.fake_gcs import fake_gcs
+from tests.firestore_emulator import emulator, unavailable
 from tests.mutants import judge
-from tests.mutants.mutate import Mutant, mutants
+from tests.mutants.changed import changed_lines
+from tests.mutants.mutate import Mutant, mutants, places
 from tests.mutants.page import explained
+from tests.mutants.suites import Suite, file_of, modules, suite_of
 
-MODULES = (
-    "zoom",
-    "recall",
-    "handoff/keys",
-    "handoff/facts",
-    "handoff/attempt",
-    "handoff/retrieval",
-    "handoff/erasure",
-    "handoff/record",
-    "handing",
-)
 WANTED = 0.95
-FIRST_PATIENCE_S = 120.0
+FIRST_PATIENCE_S = 300.0
 PATIENCE = 4
 """How many times the unharmed module's time a mutant may take, on the wall."""
 
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`lines`: of each module, those that are broken; None: all. `every`: only every n-th mutant."""
+
+    modules: tuple[str, ...]
+    lines: Mapping[str, set[int]] | None
+    every: int
+    jobs: int
+    out: Path
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came of one module. `possible`: mutants that there are; `alive`: line, change and code of each survivor."""
+
+    possible: int
+    tried: int = 0
+    endless: int = 0
+    unexplained: int = 0
+    seconds: float = 0.0
+    alive: list[dict[str, str | int]] = field(default_factory=list)
+
+    @property
+    def killed(self) -> int:
+        return self.tried - len(self.alive)
+
+    def told(self, module: str) -> str:
+        which = f"of {self.possible} mutants " if self.tried < self.possible else ""
+        share = f"{self.killed} of {self.tried} mutants killed, {self.killed / max(1, self.tried):.1%} ({self.endless} of them never ended)"
+        return f"{module}.py: {which}{share}, in {self.seconds:.0f} s ({self.seconds / max(1, self.tried):.2f} s each)"
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("modules", nargs="*", help=f"which of {', '.join(MODULES)} (default: all)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--every", type=int, default=1, help="only every n-th mutant, for a quick look")
-    parser.add_argument("--out", type=Path, default=Path(".rtmskit/mutants.json"), help="where the survivors go")
-    options = parser.parse_args()
+    options = _options()
     os.chdir(judge.ROOT)
+    if not options.modules:
+        print("no line of the function is concerned")
+        return 0
     state = judge.state()
     context = multiprocessing.get_context("spawn")  # each process imports the package from its own start
-    with context.Pool(1) as pool:
-        seen = pool.apply(judge.watch)
-    survivors: dict[str, list[dict[str, Any]]] = {}
-    total, unexplained = 0, 0
-    with context.Pool(options.jobs, initializer=judge.warm) as pool:
-        for module in options.modules or MODULES:
-            began = time.monotonic()
-            candidates = list(mutants((judge.PACKAGE / f"{module}.py").read_text(), options.every))
-            reasons, found = explained(module), survivors.setdefault(module, [])
-            endless = 0
-            for mutant, verdict in _verdicts(pool, module, candidates, seen):
-                endless += verdict == "endless"
-                if verdict != "alive":
-                    continue
-                known = (mutant.code, mutant.what) in reasons
-                unexplained += not known
-                print(f"  {'known' if known else 'ALIVE'} {module}.py:{mutant.line}: {mutant.what}: {mutant.code}", flush=True)
-                found.append({"line": mutant.line, "what": mutant.what, "code": mutant.code})
-                _write(options.out, survivors)
-            total += len(candidates)
-            dead, took = len(candidates) - len(found), time.monotonic() - began
-            share = f"{dead} of {len(candidates)} mutants killed, {dead / len(candidates):.1%} ({endless} of them never ended)"
-            print(f"{module}.py: {share}, in {took:.0f} s ({took / len(candidates):.2f} s each)", flush=True)
-    _write(options.out, survivors)
+    figures: dict[str, Figures] = {}
+    for suite in dict.fromkeys(map(suite_of, options.modules)):
+        if suite.emulator and (reason := unavailable()):
+            print(f"not tried: {', '.join(name for name in options.modules if suite_of(name) == suite)}: {reason}")
+            continue
+        with _servers(suite):
+            with context.Pool(1) as pool:
+                seen = pool.apply(judge.watch, (suite,))
+            for module in (module for module in options.modules if suite_of(module) == suite):
+                figures[module] = _tried(context, module, seen, options, figures)
     if judge.state() != state:
         raise RuntimeError("tests or sources were changed while this ran, so it proves nothing; run it on a copy (git archive HEAD)")
-    alive = sum(map(len, survivors.values()))
-    print(f"{total - alive} of {total} killed, {1 - alive / total:.1%}; {unexplained} survivors without a reason in docs/mutants.md")
-    return 0 if 1 - alive / total >= WANTED and not unexplained else 1
+    tried, killed = sum(one.tried for one in figures.values()), sum(one.killed for one in figures.values())
+    unexplained = sum(one.unexplained for one in figures.values())
+    print(f"{killed} of {tried} killed, {killed / max(1, tried):.1%}; {unexplained} survivors without a reason in docs/mutants.md")
+    return 0 if killed >= WANTED * tried and not unexplained else 1
 
 
-def _verdicts(pool: Pool, module: str, candidates: list[Mutant], seen: judge.Seen) -> Iterator[tuple[Mutant, judge.Verdict]]:
+def _options() -> Options:
+    known = modules()
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("modules", nargs="*", help=f"which of {', '.join(known)} (default: all)")
+    parser.add_argument("--changed", metavar="COMMIT", help="only the lines that are new or different since this commit")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--every", type=int, default=1, help="only every n-th mutant, for a quick look")
+    parser.add_argument("--most", type=int, help="at most so many mutants in all, spread evenly")
+    parser.add_argument("--out", type=Path, default=Path(".rtmskit/mutants.json"), help="where figures and survivors go")
+    given = parser.parse_args()
+    if unknown := [name for name in given.modules if name not in known]:
+        parser.error(f"no module {', '.join(unknown)}; there are {', '.join(known)}")
+    lines = changed_lines(given.changed) if given.changed else None
+    chosen = tuple(name for name in given.modules or known if lines is None or name in lines)
+    count = sum(len(_places(name, lines)) for name in chosen)
+    every = max(given.every, -(-count // given.most) if given.most else 1)
+    return Options(tuple(name for name in chosen if _places(name, lines)), lines, every, given.jobs, given.out.absolute())
+
+
+def _places(module: str, lines: Mapping[str, set[int]] | None) -> list[int]:
+    found = [place.line for place in places(file_of(module).read_text(encoding="utf-8"))]
+    return found if lines is None else [line for line in found if line in lines.get(module, ())]
+
+
+@contextlib.contextmanager
+def _servers(suite: Suite) -> Generator[None]:
+    """What a suite's tests would start themselves for each mutant (tests/conftest.py)."""
+    with contextlib.ExitStack() as stack:
+        if suite.emulator:
+            stack.enter_context(_in_environment("RTMSKIT_RUNNING_FIRESTORE", stack.enter_context(emulator())))
+        if suite.gcs:
+            stack.enter_context(_in_environment("RTMSKIT_RUNNING_GCS", stack.enter_context(fake_gcs())))
+        yield
+
+
+@contextlib.contextmanager
+def _in_environment(name: str, value: str) -> Generator[None]:
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def _tried(context: SpawnContext, module: str, seen: judge.Seen, options: Options, before: Mapping[str, Figures]) -> Figures:
+    source = file_of(module).read_text(encoding="utf-8")
+    chosen = list(mutants(source, options.every, None if options.lines is None else options.lines[module]))
+    figures, reasons, began = Figures(len(places(source))), explained(module), time.monotonic()
+    for mutant, verdict in _verdicts(context, module, chosen, seen, options.jobs):
+        figures.tried += 1
+        figures.endless += verdict == "endless"
+        if verdict == "alive":
+            known = (mutant.code, mutant.what) in reasons
+            figures.unexplained += not known
+            print(f"  {'known' if known else 'ALIVE'} {module}.py:{mutant.line}: {mutant.what}: {mutant.code}", flush=True)
+            figures.alive.append({"line": mutant.line, "what": mutant.what, "code": mutant.code})
+        figures.seconds = time.monotonic() - began
+        _write(options.out, {**before, module: figures})
+    print(figures.told(module), flush=True)
+    return figures
+
+
+def _verdicts(
+    context: SpawnContext, module: str, candidates: list[Mutant], seen: judge.Seen, jobs: int
+) -> Iterator[tuple[Mutant, judge.Verdict]]:
     """As they are found."""
-    took_s = pool.apply(judge.unharmed, (module, seen.tests(module, 0), FIRST_PATIENCE_S))
-    if took_s is None:
-        raise RuntimeError(f"{module}.py does not survive without any change, so its mutants would prove nothing")
-    work = [(module, mutant, seen.tests(module, mutant.line), 10 + PATIENCE * took_s) for mutant in candidates]
-    for number, judged in enumerate(pool.imap_unordered(judge.judged, work), start=1):
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{module}.py: {number} of {len(work)}\x1b[K\r")
-        yield judged
+    with context.Pool(jobs, initializer=judge.warm) as pool:
+        took_s = pool.apply(judge.unharmed, (module, seen.lots(module, 0), FIRST_PATIENCE_S))
+        if took_s is None:
+            raise RuntimeError(f"{module}.py does not survive without any change, so its mutants would prove nothing")
+        work = [(module, mutant, seen.lots(module, mutant.line), PATIENCE_S + PATIENCE * took_s) for mutant in candidates]
+        for number, judged in enumerate(pool.imap_unordered(judge.judged, work), start=1):
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r{module}.py: {number} of {len(work)}\x1b[K\r")
+            yield judged
 
 
-def _write(path: Path, survivors: dict[str, list[dict[str, Any]]]) -> None:
+def _write(path: Path, figures: Mapping[str, Figures]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({module: sorted(rows, key=lambda row: row["line"]) for module, rows in survivors.items()}, indent=1) + "\n")
+    rows = {
+        module: {"possible": one.possible, "tried": one.tried, "killed": one.killed, "endless": one.endless, "alive": one.alive}
+        for module, one in figures.items()
+    }
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,32 +1,29 @@
-"""Runs the tests against one mutant, in a fork of a process that has already imported all that is not under test."""
+"""Runs the tests against one mutant, in a fork of a process that has already imported much of what is not under test."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.abc
+import importlib
 import importlib.machinery
-import importlib.util
+import inspect
 import os
 import signal
 import sys
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType
 from typing import Literal
 
 import pytest
 
-from tests.mutants.mutate import Mutant
-
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "function" / "rtms_relay"
-TESTS = ("tests/unit/relay", "tests/property/relay")
-OUT = ("--ignore=tests/unit/relay/adapters", "--ignore=tests/unit/relay/test_main.py")
-"""Adapters are not under test here; test_main starts processes, which would not know of the mutant."""
+from tests.mutants.mutate import Mutant, functions
+from tests.mutants.suites import FUNCTION, ROOT, Suite, file_of, modules, name_of
 
 # Plugins that a fork finds imported already cannot be rewritten, and pytest would make an error of that.
 QUIET = ("-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no")
@@ -52,6 +49,9 @@ QUIET += tuple(word for plugin in PLUGINS for word in ("-p", plugin))
 Verdict = Literal["alive", "killed", "endless"]
 """No test noticed; a test failed; a test did not end, which counts as killed."""
 
+_AT_FIRST = 12
+"""At least so many tests are in the first lot: a fork costs more than they do."""
+
 _LEEWAY_S = 1.0
 _TIMES = 5
 """A test may take this many times the processor time it took when watched, and a second: then it is taken for one that never ends."""
@@ -59,32 +59,44 @@ _TIMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What each test runs: (module, line) -> tests, and the seconds of processor time that each took while it was watched."""
+    """What each test runs: (module, first line of a function) -> tests, and the seconds of processor time that each took."""
 
-    by_line: Mapping[tuple[str, int], Sequence[str]]
+    by_function: Mapping[tuple[str, int], Sequence[str]]
     seconds: Mapping[str, float]
 
-    def tests(self, module: str, line: int) -> Mapping[str, float]:
-        """Test -> how long it may take: the module's own tests first, each lot fastest first. All, for lines that run before any test."""
+    def lots(self, module: str, line: int) -> list[Mapping[str, float]]:
+        """Test -> how long it may take, in two lots: the likeliest to notice, and the others. Each lot fastest first."""
         own = f"/test_{module.rpartition('/')[2]}"
-        found = self.by_line.get((module, line), self.seconds)
-        ordered = sorted(found, key=lambda test: (own not in test, self.seconds[test], test))
-        return {test: _LEEWAY_S + _TIMES * self.seconds[test] for test in ordered}
+        ordered = sorted(self._run(module, line), key=lambda test: (own not in test, self.seconds[test], test))
+        first = max(_AT_FIRST, sum(own in test for test in ordered))
+        limits = {test: _LEEWAY_S + _TIMES * self.seconds[test] for test in ordered}
+        return [{test: limits[test] for test in lot} for lot in (ordered[:first], ordered[first:]) if lot]
+
+    def _run(self, module: str, line: int) -> Sequence[str]:
+        """The tests that run the innermost function around a line that any of them runs. What runs when a module is imported concerns those
+        that run any of its functions; where there is none (a table of constants), all."""
+        for first in functions(file_of(module).read_text(encoding="utf-8"), line):
+            if found := self.by_function.get((module, first)):
+                return sorted(found)
+        return sorted({test for (name, _), tests in self.by_function.items() if name == module for test in tests}) or sorted(self.seconds)
 
 
-class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives out one module of the package with another source."""
+@contextmanager
+def _mutated(module: str, source: str) -> Generator[None]:
+    """Whatever loads this module in the block, by its name or by its file, gets another source."""
+    loader, path = importlib.machinery.SourceFileLoader, str(file_of(module))
+    real = loader.get_code
 
-    def __init__(self, module: str, source: str) -> None:
-        self._module, self._source = f"rtms_relay.{module.replace('/', '.')}", source
+    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
+        if os.path.realpath(self.path) != path:
+            return real(self, fullname)
+        return compile(source, path, "exec", dont_inherit=True)
 
-    def find_spec(self, fullname: str, path: object, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._module:
-            return None
-        return importlib.util.spec_from_file_location(fullname, PACKAGE / f"{fullname.partition('.')[2].replace('.', '/')}.py", loader=self)
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self._source, str(module.__file__), "exec", dont_inherit=True), module.__dict__)
+    loader.get_code = get_code  # ty: ignore[invalid-assignment]
+    try:
+        yield
+    finally:
+        loader.get_code = real
 
 
 class _SameExamples:
@@ -116,41 +128,51 @@ class _Limits:
 
 
 class _Watch:
-    """Which tests run which lines of the package, and how long each takes."""
+    """Which tests run which functions, in any thread, and how long each takes. (Lines would be exact, and take ten times as long.)"""
 
     def __init__(self) -> None:
-        self._prefix = f"{PACKAGE}{os.sep}"
-        self._lines: dict[str, set[tuple[str, int]]] = {}
+        self._prefix = f"{FUNCTION}{os.sep}"
+        self._functions: dict[str, set[CodeType]] = defaultdict(set)
         self._seconds: dict[str, float] = {}
         self.failed = False
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item):
+        with self._traced(self._functions[item.nodeid]):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item):
-        lines = self._lines[item.nodeid] = set()
         began = time.process_time()
+        with self._traced(self._functions[item.nodeid]):
+            try:
+                return (yield)
+            finally:
+                self._seconds[item.nodeid] = time.process_time() - began
 
-        def within(frame, event, arg):
-            lines.add((frame.f_code.co_filename, frame.f_lineno))
-            return within
-
+    @contextmanager
+    def _traced(self, codes: set[CodeType]) -> Generator[None]:
         def entered(frame, event, arg):
-            return within(frame, event, arg) if frame.f_code.co_filename.startswith(self._prefix) else None
+            codes.add(frame.f_code)
 
+        threading.settrace(entered)
         sys.settrace(entered)
         try:
-            return (yield)
+            yield
         finally:
             sys.settrace(None)
-            self._seconds[item.nodeid] = time.process_time() - began
+            threading.settrace(None)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.failed = self.failed or report.failed
 
     def seen(self) -> Seen:
         found: dict[tuple[str, int], list[str]] = defaultdict(list)
-        for test, lines in self._lines.items():
-            for file, line in lines:
-                found[Path(file).relative_to(PACKAGE).with_suffix("").as_posix(), line].append(test)
+        for test in self._seconds:  # one that was skipped has none
+            for code in self._functions[test]:
+                # What runs on import belongs to no test: not the body of a module, nor that of a class.
+                if code.co_filename.startswith(self._prefix) and code.co_flags & inspect.CO_OPTIMIZED:
+                    found[str(name_of(Path(code.co_filename))), code.co_firstlineno].append(test)
         return Seen(dict(found), self._seconds)
 
 
@@ -161,13 +183,18 @@ def warm() -> None:
         importlib.import_module(name)
 
 
-def watch() -> Seen:
-    """Run every test on the package as it is. Raises RuntimeError if one fails."""
+def watch(suite: Suite) -> Seen:
+    """Run every test of a suite on the function as it is. Raises RuntimeError if one fails."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for module in modules():
+        if module != "main":  # which would want settings
+            importlib.import_module(f"rtms_relay.{module.replace('/', '.')}")
     watcher = _Watch()
-    code = _silently(lambda: pytest.main([*QUIET, *OUT, *TESTS], plugins=[watcher, _SameExamples()]))
+    ignored = [f"--ignore={path}" for path in suite.ignored]
+    marked = "not long" if suite.emulator else "not long and not emulator"
+    code = _silently(lambda: pytest.main([*QUIET, "-m", marked, *ignored, *suite.tests], plugins=[watcher, _SameExamples()]))
     if code != 0 or watcher.failed:
-        raise RuntimeError(f"the tests of rtms_relay fail as it is (exit code {code})")
+        raise RuntimeError(f"the tests fail as it is (exit code {code}): {' '.join(suite.tests)}")
     return watcher.seen()
 
 
@@ -179,10 +206,10 @@ def verdict(module: str, source: str, tests: Mapping[str, float], within_s: floa
     child = os.fork()
     if child == 0:
         os.setsid()
-        sys.meta_path.insert(0, _Mutated(module, source))
         code = 1
         try:
-            code = _silently(lambda: pytest.main([*QUIET, *tests], plugins=[_SameExamples(), _Limits(tests)]))
+            with _mutated(module, source):
+                code = _silently(lambda: pytest.main([*QUIET, *tests], plugins=[_SameExamples(), _Limits(tests)]))
         finally:
             os._exit(0 if code == 0 else 1)
     deadline = time.monotonic() + within_s
@@ -197,25 +224,37 @@ def verdict(module: str, source: str, tests: Mapping[str, float], within_s: floa
     return "endless"
 
 
-def unharmed(module: str, tests: Mapping[str, float], within_s: float) -> float | None:
+Lots = Sequence[Mapping[str, float]]
+
+
+def _verdict_of(module: str, source: str, lots: Lots, within_s: float) -> Verdict:
+    """By one lot after the other: most mutants are noticed by the first."""
+    for lot in lots:
+        found = verdict(module, source, lot, within_s)
+        if found != "alive":
+            return found
+    return "alive"
+
+
+def unharmed(module: str, lots: Lots, within_s: float) -> float | None:
     """How long the module takes when nothing is changed in it, in s on the wall.
 
     None: it does not even survive that, and every mutant would be "killed" by the way it is run.
     """
     began = time.monotonic()
-    plain = ast.unparse(ast.parse((PACKAGE / f"{module}.py").read_text()))
-    return time.monotonic() - began if verdict(module, plain, tests, within_s) == "alive" else None
+    plain = ast.unparse(ast.parse(file_of(module).read_text(encoding="utf-8")))
+    return time.monotonic() - began if _verdict_of(module, plain, lots, within_s) == "alive" else None
 
 
-def judged(work: tuple[str, Mutant, Mapping[str, float], float]) -> tuple[Mutant, Verdict]:
+def judged(work: tuple[str, Mutant, Lots, float]) -> tuple[Mutant, Verdict]:
     """For a pool of processes: the mutant comes back with the verdict."""
-    module, mutant, tests, within_s = work
-    return mutant, verdict(module, mutant.source, tests, within_s)
+    module, mutant, lots, within_s = work
+    return mutant, _verdict_of(module, mutant.source, lots, within_s)
 
 
 def state() -> str:
     """Of the tests and of what they test: a run in which it changes proves nothing, for a test that is gone fails too."""
-    files = sorted(path for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*.py"))
+    files = sorted(path for folder in (FUNCTION, ROOT / "tests") for path in folder.rglob("*.py"))
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -68,10 +68,11 @@ def places(source: str) -> list[Place]:
     return [place for place, _ in _all(source)[1]]
 
 
-def mutants(source: str, every: int = 1) -> Iterator[Mutant]:
-    """Every mutant of a module's source, or every n-th."""
+def mutants(source: str, every: int = 1, lines: Collection[int] | None = None) -> Iterator[Mutant]:
+    """Every mutant of a module's source, or every n-th; `lines`: of those only."""
     tree, changes = _all(source)
-    for place, change in changes[::every]:
+    chosen = [one for one in changes if lines is None or one[0].line in lines]
+    for place, change in chosen[::every]:
         target = change.target
         kind, fields = target.__class__, {name: list(value) if isinstance(value, list) else value for name, value in vars(target).items()}
         change.make()
@@ -79,6 +80,23 @@ def mutants(source: str, every: int = 1) -> Iterator[Mutant]:
         target.__class__ = kind
         vars(target).clear()
         vars(target).update(fields)
+
+
+def functions(source: str, line: int) -> list[int]:
+    """The first lines of the functions around a line, innermost first, as Python counts them: with their decorators. The line of a `def`,
+    with its defaults, is not inside: it runs when what is around it does."""
+    found = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and _inside(node, line)
+    ]
+    found.sort(key=lambda node: node.lineno, reverse=True)
+    return [min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]) for node in found]
+
+
+def _inside(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, line: int) -> bool:
+    first = node.body.lineno if isinstance(node, ast.Lambda) else node.body[0].lineno
+    return first <= line <= (node.end_lineno or 0)
 
 
 def _all(source: str) -> tuple[ast.Module, list[tuple[Place, _Change]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.mutants.judge import ROOT
+from tests.mutants.suites import ROOT
 
 PAGE = ROOT / "docs" / "mutants.md"
 _ROW = re.compile(r"^\| `([\w/]+)\.py` \| `` (.+?) `` \| (.+?) \| (.+) \|$", re.MULTILINE)

@@ -4,10 +4,10 @@ import ast
 
 import pytest
 
-from tests.mutants import judge
-from tests.mutants.__main__ import MODULES
-from tests.mutants.mutate import mutants, places
+from tests.mutants import changed, judge
+from tests.mutants.mutate import functions, mutants, places
 from tests.mutants.page import PAGE, explained
+from tests.mutants.suites import CORES, ROOT, SUITES, file_of, modules, name_of, suite_of
 
 
 def changes(source):
@@ -69,12 +69,17 @@ def test_each_mutant_has_one_change_and_the_next_none_of_it():
     ]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_mutant_of_the_cores_differs_and_compiles(module):
-    source = (judge.PACKAGE / f"{module}.py").read_text()
+def test_only_some_lines_can_be_broken():
+    assert [mutant.source for mutant in mutants("a = 1\nb = 2\nc = 3", lines={2, 3})] == ["a = 1\nb = 3\nc = 3", "a = 1\nb = 2\nc = 4"]
+    assert [mutant.line for mutant in mutants("a = 1\nb = 2\nc = 3", every=2, lines={1, 2, 3})] == [1, 3]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_mutant_differs_and_compiles(module):
+    source = file_of(module).read_text()
     plain = ast.unparse(ast.parse(source))
-    assert len(places(source)) > 30
-    for mutant in mutants(source, every=10):
+    assert places(source)
+    for mutant in mutants(source, every=10 if module in CORES else 40):
         assert mutant.source != plain
         assert mutant.code == source.splitlines()[mutant.line - 1].strip()
         compile(mutant.source, module, "exec")
@@ -82,17 +87,94 @@ def test_every_mutant_of_the_cores_differs_and_compiles(module):
 
 def test_every_survivor_on_the_page_is_a_mutant_that_can_still_be_made():
     assert PAGE.exists()
-    for module in MODULES:
-        possible = {(place.code, place.what) for place in places((judge.PACKAGE / f"{module}.py").read_text())}
+    for module in modules():
+        possible = {(place.code, place.what) for place in places(file_of(module).read_text())}
         assert explained(module) <= possible
 
 
+SOURCE = """\
+X = 1
+@decorated
+def outer(a=2):
+    b = 3
+    def inner():
+        return 4
+    return lambda: (
+        5)
+class C:
+    def method(self): return 6
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "around"),
+    [(1, []), (2, []), (3, []), (4, [2]), (5, [2]), (6, [5, 2]), (8, [7, 2]), (9, []), (10, [10])],
+)
+def test_a_line_runs_with_the_functions_around_it_and_the_line_of_a_def_does_not(line, around):
+    assert functions(SOURCE, line) == around
+
+
+def seen(by_function, seconds):
+    return judge.Seen({("zoom", line): tests for line, tests in by_function.items()}, seconds)
+
+
 def test_the_likeliest_killers_run_first_and_each_has_a_limit_of_its_own():
-    seconds = {"tests/a/test_relay.py::x": 0.1, "tests/a/test_zoom_edges.py::slow": 2.0, "tests/a/test_zoom.py::fast": 0.2, "other": 0.0}
-    seen = judge.Seen(
-        {("zoom", 7): ["tests/a/test_relay.py::x", "tests/a/test_zoom_edges.py::slow", "tests/a/test_zoom.py::fast"]}, seconds
-    )
-    limits = seen.tests("zoom", 7)
-    assert list(limits) == ["tests/a/test_zoom.py::fast", "tests/a/test_zoom_edges.py::slow", "tests/a/test_relay.py::x"]
-    assert [limits[test] for test in limits] == pytest.approx([2.0, 11.0, 1.5])
-    assert set(seen.tests("zoom", 8)) == set(seconds)  # a line that runs when the module is imported concerns them all
+    line = next(place.line for place in places(file_of("zoom").read_text()) if functions(file_of("zoom").read_text(), place.line))
+    [first, *_] = functions(file_of("zoom").read_text(), line)
+    seconds = {"a/test_zoom_edges.py::slow": 2.0, "a/test_zoom.py::fast": 0.2, "other": 0.0}
+    seconds |= {f"a/test_relay.py::{number}": 0.1 for number in range(20)}
+    known = seen({first: sorted(seconds.keys() - {"other"})}, seconds)
+    likely, rest = known.lots("zoom", line)
+    assert list(likely)[:3] == ["a/test_zoom.py::fast", "a/test_zoom_edges.py::slow", "a/test_relay.py::0"]
+    assert [likely[test] for test in list(likely)[:3]] == pytest.approx([2.0, 11.0, 1.5])
+    assert (len(likely), len(rest)) == (12, 10)
+    [whole] = seen({first: ["a/test_zoom.py::fast"]}, seconds).lots("zoom", 1)
+    assert set(whole) == {"a/test_zoom.py::fast"}  # what runs when the module is imported concerns whoever runs any of it
+    assert {test for lot in seen({}, seconds).lots("zoom", 1) for test in lot} == set(seconds)
+
+
+# Which tests belong to which module
+
+
+def test_every_module_has_its_tests_and_they_are_there():
+    assert set(SUITES) | set(CORES) == set(modules())
+    assert set(SUITES) & set(CORES) == set()
+    for suite in map(suite_of, modules()):
+        assert suite.tests
+        assert [path for path in (*suite.tests, *suite.ignored) if not (ROOT / path).exists()] == []
+
+
+def test_a_module_is_found_by_its_file_and_the_file_by_its_module():
+    assert [name_of(file_of(name)) for name in modules()] == list(modules())
+    assert name_of(ROOT / "tests" / "conftest.py") is None
+    assert {"main", "settings", "logs", "wiring", "adapters/firestore", "routes/worker"} < set(modules())
+
+
+DIFF = """\
+diff --git a/function/rtms_relay/zoom.py b/function/rtms_relay/zoom.py
+--- a/function/rtms_relay/zoom.py
++++ b/function/rtms_relay/zoom.py
+@@ -10 +10,2 @@ def a():
+-old
++new
++newer
+@@ -20,3 +21,0 @@
+-gone
+@@ -30,0 +30 @@
++added
++++ b/function/requirements.txt
+@@ -1 +1 @@
++x
++++ b/function/main.py
+@@ -1,2 +7 @@
++y
+"""
+
+
+def test_the_lines_of_a_change_are_read_from_its_diff():
+    assert changed.read(DIFF) == {"zoom": {10, 11, 30}, "main": {7}}
+
+
+def test_a_commit_that_is_not_there_is_said():
+    with pytest.raises(RuntimeError, match="git cannot compare with 'no-such-commit'"):
+        changed.changed_lines("no-such-commit")

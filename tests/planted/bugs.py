@@ -367,7 +367,7 @@ BUGS = (
     Bug(
         "a deletion is not synced",
         "rtms_relay/adapters/archive_files.py",
-        "    shutil.rmtree(directory)\n    _sync(directory.parent)\n",
+        "    shutil.rmtree(directory)\n    sync_directory(directory.parent)\n",
         "    shutil.rmtree(directory)\n",
         f"{UNIT}/adapters/test_archive_files.py::test_a_deletion_that_is_acknowledged_is_on_disk",
     ),

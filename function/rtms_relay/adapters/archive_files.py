@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import BinaryIO
 
+from rtms_relay.adapters.disk import make_directories, sync_directory
 from rtms_relay.adapters.objects import check_name, check_prefix
 from rtms_relay.errors import AlreadyArchived, ArchiveError, ChecksumMismatch
 from rtms_relay.ports import Archived
@@ -86,25 +87,9 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _begin(path: Path) -> tuple[Path, BinaryIO]:
     if path.exists():
         raise AlreadyArchived(f"{path.name} is in the archive already")
-    _make(path.parent)
+    make_directories(path.parent)
     handle, partial = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_PARTIAL, dir=path.parent)
     return Path(partial), os.fdopen(handle, "wb")
-
-
-def _make(directory: Path) -> None:
-    """Make it and those above it; a name is on disk only when the directory that holds it is."""
-    missing = [each for each in (directory, *directory.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        _sync(each.parent)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _finish(file: BinaryIO, partial: Path, path: Path, expected: tuple[int, str]) -> None:
@@ -116,7 +101,7 @@ def _finish(file: BinaryIO, partial: Path, path: Path, expected: tuple[int, str]
         os.link(partial, path)
     except FileExistsError as error:
         raise AlreadyArchived(f"{path.name} is in the archive already") from error
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 def _measure(path: Path) -> tuple[int, str]:
@@ -130,7 +115,7 @@ def _remove_tree(directory: Path) -> int:
         return 0
     count = sum(1 for path in directory.rglob("*") if path.is_file() and not path.name.endswith(_PARTIAL))
     shutil.rmtree(directory)
-    _sync(directory.parent)
+    sync_directory(directory.parent)
     return count
 
 

@@ -69,7 +69,8 @@ class SqliteStore:
         return None if row is None else _stored(row)
 
     async def replace(self, collection: Collection, key: str, fields: Mapping[str, Any], version: str) -> str:
-        return await self._file.call(self._write(Write(collection, key, fields, version)), writes=True)
+        write = Write(collection, key, fields, version)
+        return await self._file.call(self._write(write), writes=True, forgets=_forgets(write))
 
     async def commit(self, writes: Sequence[Write]) -> list[str]:
         runs = [self._write(write) for write in writes]
@@ -85,7 +86,7 @@ class SqliteStore:
                 connection.execute("RELEASE together")
             return versions
 
-        return await self._file.call(all_or_none, writes=True)
+        return await self._file.call(all_or_none, writes=True, forgets=any(map(_forgets, writes)))
 
     async def due(self, collection: Collection, before_ms: int, limit: int) -> list[Stored]:
         return await self._rows(
@@ -140,6 +141,11 @@ class SqliteStore:
     async def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[Stored]:
         rows = await self._file.call(lambda connection: connection.execute(sql, parameters).fetchall())
         return [_stored(row) for row in rows]
+
+
+def _forgets(write: Write) -> bool:
+    """Whether a document becomes one without the stream's id: that of a stream whose right was withdrawn."""
+    return write.version is not None and write.fields.get("stream_id") == ""
 
 
 def _insert(write: Write) -> Callable[[sqlite3.Connection], str]:

@@ -3,7 +3,7 @@
 Durable: write-ahead log with `synchronous=FULL`, so that an acknowledged write survives a SIGKILL and a power cut. The price, one
 `fsync` per commit, is shared: whatever calls are waiting when the thread is free go into one transaction. That is sound for calls whose
 writes are conditional statements: an error that a call raises on purpose undoes nothing of another's, and answers are given only after
-the commit.
+the commit. If a call raises anything else, all are run again, each in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from rtms_relay.adapters.disk import make_directories
 from rtms_relay.errors import RelayError
 
 T = TypeVar("T")
+
+_FAULTS_OF_A_CALL = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError, sqlite3.InterfaceError)
+"""What SQLite raises for one statement and its values, whatever the state of the file."""
 
 _SWITCH_PAUSE_S = 0.01
 """Between two tries of a statement for which SQLite does not itself wait."""
@@ -40,10 +44,11 @@ class FileKind:
 
 @dataclass(slots=True)
 class _Call:
-    """One waiting call: what to run on the connection, whether it writes, and who waits for it."""
+    """One waiting call: what to run on the connection, whether it writes, whether it removes what must not stay, and who waits for it."""
 
     run: Callable[[sqlite3.Connection], Any]
     writes: bool
+    forgets: bool
     answer: asyncio.Future[Any]
 
 
@@ -62,12 +67,16 @@ class SqliteFile:
         self._drain: asyncio.Task[None] | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
+        self._to_forget = False
 
-    async def call(self, run: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
-        """What `run` returns, once it is committed. Raises the `RelayError` that it raises, or the kind's `unavailable`."""
+    async def call(self, run: Callable[[sqlite3.Connection], T], *, writes: bool = False, forgets: bool = False) -> T:
+        """What `run` returns, once it is committed. Raises what it raises, or the kind's `unavailable`; whatever else it wrote is undone.
+
+        `forgets`: what it overwrites or deletes is to be gone from the disk too, as soon as no other connection reads it.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(_Call(run, writes, answer))
+        self._waiting.append(_Call(run, writes, forgets, answer))
         if self._drain is None or self._drain.done():
             self._drain = loop.create_task(self._run_waiting())
         timer = loop.call_later(self._timeout_s, self._give_up, answer)
@@ -93,7 +102,7 @@ class SqliteFile:
             # A call whose caller has gone must not be carried out later.
             batch = [call for call in self._waiting if not call.answer.done()]
             self._waiting.clear()
-            work = loop.run_in_executor(self._thread, self._transact, batch)
+            work = loop.run_in_executor(self._thread, self._run, batch)
             await asyncio.wait({work})
             bug = work.exception()  # each caller gets the error, and the next batch is still served
             outcomes = work.result() if bug is None else [bug] * len(batch)
@@ -105,33 +114,71 @@ class SqliteFile:
                 else:
                     call.answer.set_result(outcome)
 
-    def _transact(self, batch: list[_Call]) -> list[Any]:
-        """In the thread: run the calls in one transaction. Each outcome is a result or an exception."""
+    def _run(self, batch: list[_Call]) -> list[Any]:
+        """In the thread: run the calls. Each outcome is a result or an exception."""
         try:
-            if self._connection is None:
-                self._connection = self._connect()
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE" if any(call.writes for call in batch) else "BEGIN")
-            try:
-                outcomes = [_outcome(call, connection) for call in batch]
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            outcomes = self._transact(batch)
+        except Exception as odd:  # noqa: BLE001 - whatever it is, it is the fault of one call, and only that one is to fail
+            outcomes = [self._alone(call) for call in batch] if len(batch) > 1 else [self._told(odd)]
+        self._forget()
+        return outcomes
+
+    def _alone(self, call: _Call) -> Any:
+        try:
+            return self._transact([call])[0]
+        except Exception as odd:  # noqa: BLE001 - as above
+            return self._told(odd)
+
+    def _told(self, odd: Exception) -> Exception:
+        return self._unavailable(odd) if isinstance(odd, sqlite3.Error) else odd
+
+    def _transact(self, batch: list[_Call]) -> list[Any]:
+        """Run the calls in one transaction. Raises, and has then written nothing, if one call is at fault."""
+        try:
+            outcomes = self._committed(batch)
+        except _FAULTS_OF_A_CALL:
+            raise
         except (sqlite3.Error, OSError) as error:
             self._disconnect_if_file()
             return [self._unavailable(error) for _ in batch]
         except self._kind.unavailable as error:
             return [error for _ in batch]
+        self._to_forget = self._to_forget or any(call.forgets for call in batch)
         return outcomes
+
+    def _committed(self, batch: list[_Call]) -> list[Any]:
+        self._connection = connection = self._connection or self._connect()
+        connection.execute("BEGIN IMMEDIATE" if any(call.writes for call in batch) else "BEGIN")
+        try:
+            outcomes = [_outcome(call, connection) for call in batch]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return outcomes
+
+    def _forget(self) -> None:
+        """Empty the write-ahead log: what was overwritten still stands in it. While another connection reads, it is tried again later."""
+        if not self._to_forget or self._connection is None:
+            return
+        try:
+            # Nobody waits for a reader here: the calls of this batch are committed, and their callers are still to be told.
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._timeout_s * 1000)}")
+            self._to_forget = bool(busy)
+        except sqlite3.Error:
+            self._disconnect_if_file()
 
     def _connect(self) -> sqlite3.Connection:
         if self._path != ":memory:":
-            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+            make_directories(Path(self._path).absolute().parent)
         connection = sqlite3.connect(self._path, timeout=self._timeout_s, isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous = FULL")
+            # What is deleted is overwritten with zeros. Without this, how SQLite was built decides.
+            connection.execute("PRAGMA secure_delete = ON")
             self._write_ahead(connection)
             connection.execute("BEGIN IMMEDIATE")
             self._claim(connection)

@@ -136,15 +136,25 @@ def judge(retrieval: Retrieval, late: bool, cause: str) -> tuple[Trigger, str] |
         return None
     if not retrieval.recordings:
         return ("nothing_made", _no_recording(retrieval, cause)) if late else None
-    codes = [recording.status for recording in retrieval.recordings]
-    artifacts = [artifact for recording in retrieval.recordings if recording.status == "done" for artifact in recording.artifacts.items()]
-    open_ = [code for code in codes if not FINAL.get(code)] + [name for name, artifact in artifacts if not FINAL.get(artifact.status)]
-    open_ += [recording.id for recording in retrieval.recordings if recording.status == "done" and not recording.read]
+    open_ = _open(retrieval)
     if open_ and not late:
         return None
+    codes = [recording.status for recording in retrieval.recordings]
     if "done" in codes:
-        return _some_done(codes, artifacts, gave_up=bool(open_))
-    return _none_done(retrieval, codes, cause, gave_up=bool(open_))
+        return _some_done(codes, _artifacts(retrieval), gave_up=open_)
+    return _none_done(retrieval, codes, cause, gave_up=open_)
+
+
+def _artifacts(retrieval: Retrieval) -> list[tuple[str, Artifact]]:
+    """Those of the recordings that are done, by name."""
+    return [found for recording in retrieval.recordings if recording.status == "done" for found in recording.artifacts.items()]
+
+
+def _open(retrieval: Retrieval) -> bool:
+    """Whether something may still change: a recording or an artifact without a final status, or one that is done and was not read."""
+    statuses = [recording.status for recording in retrieval.recordings] + [artifact.status for _, artifact in _artifacts(retrieval)]
+    unread = any(recording.status == "done" and not recording.read for recording in retrieval.recordings)
+    return unread or not all(FINAL.get(status) for status in statuses)
 
 
 def _some_done(codes: Sequence[str], artifacts: Iterable[tuple[str, Artifact]], *, gave_up: bool) -> tuple[Trigger, str]:

@@ -11,25 +11,47 @@ import pytest
 from functions_framework import aio
 from tests.ports.events import ENVIRON, TOKEN
 
-MAIN = Path(__file__).parents[3] / "function" / "main.py"
+import rtms_relay
+
+MAIN = Path(rtms_relay.__file__).parents[1] / "main.py"
 PATH = {"PATH": str(Path(sys.executable).parent)}
 
 
-@pytest.mark.parametrize("way", ["--target", "FUNCTION_TARGET"])
-def test_an_unusable_environment_stops_the_process_with_a_list(way: str) -> None:
-    command = [str(Path(sys.executable).parent / "functions-framework"), "--source", str(MAIN), "--host", "127.0.0.1", "--port", "0"]
-    environ = PATH | {"STATE_URL": "mysql://x", "ZOOM_SECRET_TOKEN": f" {TOKEN}"}
-    if way == "--target":
-        command += ["--target", "webhook"]
-    else:
-        environ |= {"FUNCTION_TARGET": "webhook"}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+UNUSABLE = {"STATE_URL": "mysql://x", "ZOOM_SECRET_TOKEN": f" {TOKEN}"}
+BIN = Path(sys.executable).parent
+FRAMEWORK = [str(BIN / "functions-framework"), "--source", str(MAIN), "--host", "127.0.0.1", "--port", "0"]
+IN_CODE = f"from functions_framework import aio; aio.create_asgi_app('webhook', {str(MAIN)!r})"
+SERVED_LAZILY = [str(BIN / "uvicorn"), "functions_framework.aio:app", "--port", "0"]
+"""The application of functions-framework for other servers: it loads the function once the server runs."""
+
+STARTED: dict[str, tuple[list[str], dict[str, str]]] = {
+    "--target": ([*FRAMEWORK, "--target", "webhook"], {}),
+    "--target=": ([*FRAMEWORK, "--target=webhook"], {}),
+    "FUNCTION_TARGET": (FRAMEWORK, {"FUNCTION_TARGET": "webhook"}),
+    "--target against FUNCTION_TARGET": ([*FRAMEWORK, "--target", "webhook"], {"FUNCTION_TARGET": "worker"}),
+    "in code": ([sys.executable, "-c", IN_CODE], {}),
+    "another server": (SERVED_LAZILY, {"FUNCTION_TARGET": "webhook", "FUNCTION_SOURCE": str(MAIN)}),
+}
+
+
+@pytest.mark.parametrize("way", STARTED)
+def test_an_unusable_environment_stops_the_process_with_a_list_however_it_is_started(way: str) -> None:
+    command, named = STARTED[way]
+    done = subprocess.run(command, env=PATH | UNUSABLE | named, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n  - ") == 5
     for name in ("ZOOM_SECRET_TOKEN", "HANDOFF_QUEUES", "FACTS_QUEUE", "RETRIEVAL_QUEUE", "WORKER_URL"):
         assert f"\n  - {name}" in done.stderr
     assert "Traceback" not in done.stderr
     assert TOKEN not in done.stderr
+
+
+def test_where_no_function_is_named_both_must_be_able_to_start() -> None:
+    """Somebody's own server around the module: what the worker lacks shows at the start as well."""
+    environ = PATH | {name: value for name, value in ENVIRON.items() if name != "RECALL_API_KEY"}
+    done = subprocess.run([sys.executable, str(MAIN)], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n  - ")) == (2, 1)
+    assert "rtmskit worker: the environment is unusable.\n  - RECALL_API_KEY is not set" in done.stderr
 
 
 async def test_both_functions_answer_from_one_source(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,144 @@
+"""Which modules are broken, and which tests answer for each: all of the relay's for its cores, those in a table for every other one.
+
+Of the tests named here those are run for a mutant that run its function (`judge.watch`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.mutate import places
+
+ROOT = Path(__file__).parents[2]
+FUNCTION = ROOT / "function"
+PACKAGE = FUNCTION / "rtms_relay"
+
+CORES = (
+    "zoom",
+    "recall",
+    "handoff/keys",
+    "handoff/facts",
+    "handoff/attempt",
+    "handoff/retrieval",
+    "handoff/erasure",
+    "handoff/record",
+    "handing",
+)
+"""They come first: what a mistake costs is greatest there."""
+
+UNIT, ADAPTERS, CONTRACT, SECURITY = "tests/unit/relay", "tests/unit/relay/adapters", "tests/contract", "tests/security"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """`tests`: files and folders. `ignored`: what is left out of them. `emulator`, `gcs`: whether they need that server."""
+
+    tests: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+    emulator: bool = False
+    gcs: bool = False
+
+
+RELAY = Suite(
+    (
+        UNIT,
+        "tests/property/relay",
+        *(f"{SECURITY}/test_{name}.py" for name in ("constant_time", "forgery", "hostile_recall", "leaks", "ssrf")),
+    ),
+    ignored=(ADAPTERS, f"{SECURITY}/test_real_process.py"),
+)
+
+
+def _units(*names: str) -> Suite:
+    """Files of the relay's unit tests."""
+    return Suite(tuple(f"{UNIT}/test_{name}.py" if "/" not in name else f"{UNIT}/{name}.py" for name in names))
+
+
+def _adapters(*names: str, contract: tuple[str, ...] = (), emulator: bool = False, gcs: bool = False) -> Suite:
+    files = (*(f"{ADAPTERS}/test_{name}.py" for name in names), *(f"{CONTRACT}/test_{name}.py" for name in contract))
+    return Suite(files, emulator=emulator, gcs=gcs)
+
+
+_SQLITE = _adapters("sqlite", "local_queue", "durable", contract=("store", "store_model"))
+_QUEUES = Suite((*_adapters("local_queue", contract=("queue",)).tests, f"{UNIT}/test_dispatching.py"))
+_FILES = _adapters("archive_files", contract=("archive",), gcs=True)
+_SHOWN = _units("handoffs", "listing", "links", "recordings", "routes")
+_SURFACE = _units("routes", "callers", "handoffs", "links", "wiring")
+_SETTINGS = _units("settings", "setting_values", "cases", "wiring")
+_TASKS = _units("tasks", "whatever_fails", "handing_on", "recordings", "intake", "routes")
+
+SUITES: Mapping[str, Suite] = {
+    "adapters/archive_files": _FILES,
+    "adapters/archive_gcs": _adapters("archive_gcs", contract=("archive",), gcs=True),
+    "adapters/cloud_tasks": Suite((*_adapters("cloud_tasks", contract=("queue",)).tests, f"{UNIT}/test_wiring.py")),
+    "adapters/disk": _adapters("archive_files", "durable"),
+    "adapters/documents": _adapters("documents", "sqlite", contract=("store",)),
+    "adapters/firestore": _adapters("firestore", contract=("store",), emulator=True),
+    "adapters/identity": Suite((f"{ADAPTERS}/test_identity.py", f"{UNIT}/test_routes.py")),
+    "adapters/local_dispatch": _QUEUES,
+    "adapters/local_queue": _QUEUES,
+    "adapters/needs": _adapters("cloud_tasks", "firestore", "archive_gcs"),
+    "adapters/objects": Suite((*_FILES.tests, f"{ADAPTERS}/test_archive_gcs.py"), gcs=True),
+    "adapters/recall_http": Suite((f"{UNIT}/test_recall_http.py", f"{SECURITY}/test_hostile_recall.py", f"{UNIT}/test_wiring.py")),
+    "adapters/sqlite": _SQLITE,
+    "adapters/sqlite_file": _SQLITE,
+    "adapters/system": _units("wiring", "main"),
+    "budgets": _units("magnitudes", "budgets"),
+    "callers": _units("callers", "routes"),
+    "concurrently": _units("whatever_fails", "intake"),
+    "dispatching": _units("dispatching"),
+    "enqueueing": _units("intake", "whatever_fails", "recordings"),
+    "errors": _units("routes", "settings", "callers"),
+    "handoff/answers": _units("handoff/test_answers", "handing_on"),
+    "handoff/documents": _units("handoff/test_documents"),
+    "handoff/retry": _units("handoff/test_retry", "handoffs"),
+    "inquiries": _SHOWN,
+    "intake": _units("intake", "whatever_fails", "routes"),
+    "listing": _SHOWN,
+    "logs": Suite((f"{UNIT}/test_logs.py", f"{SECURITY}/test_leaks.py")),
+    "notices": _units("severities", "recordings", "handing_on", "whatever_fails"),
+    "ports": _TASKS,
+    "recordings": _units("recordings", "links", "whatever_fails"),
+    "records": _units("recordings", "handing_on", "whatever_fails", "handoffs"),
+    "retrying": _units("handoff/test_retry", "handoffs"),
+    "routes/http": _SURFACE,
+    "routes/webhook": _SURFACE,
+    "routes/worker": _SURFACE,
+    "setting_values": _SETTINGS,
+    "settings": _SETTINGS,
+    "shown": _SHOWN,
+    "steady": _units("handing_on", "whatever_fails"),
+    "sweeping": _units("recordings", "whatever_fails"),
+    "tasks": _TASKS,
+    "tolerant": Suite((f"{UNIT}/test_tolerant.py", f"{UNIT}/test_zoom.py", "tests/property/relay/test_tolerance.py")),
+    "wiring": _units("wiring", "budgets", "main"),
+    "worker": _TASKS,
+    "main": _units("main", "wiring"),
+}
+"""The tests that answer for a module. Every core has `RELAY`."""
+
+
+def file_of(module: str) -> Path:
+    """The source of a module, which is named by its path below the package; `main` is what functions-framework loads."""
+    return FUNCTION / "main.py" if module == "main" else PACKAGE / f"{module}.py"
+
+
+def name_of(file: Path) -> str | None:
+    """The other way round; None for a file that is not the function's."""
+    if file == FUNCTION / "main.py":
+        return "main"
+    return file.relative_to(PACKAGE).with_suffix("").as_posix() if file.is_relative_to(PACKAGE) else None
+
+
+def suite_of(module: str) -> Suite:
+    return RELAY if module in CORES else SUITES[module]
+
+
+def modules() -> tuple[str, ...]:
+    """Every module in which something can be broken, the cores first."""
+    files = [file for file in PACKAGE.rglob("*.py") if file.name != "__init__.py"]  # those hold names only
+    found = sorted(file.relative_to(PACKAGE).with_suffix("").as_posix() for file in files)
+    rest = [name for name in found if name not in CORES and places(file_of(name).read_text(encoding="utf-8"))]
+    return (*CORES, *rest, "main")
