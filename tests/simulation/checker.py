@@ -126,7 +126,7 @@ def _nothing_lost(
     revoked: set[str],
 ) -> None:
     """G1 and G3: each acknowledged start, the fail-overs among them, has a record of its own that came to an end with a reason."""
-    for (stream, urls), _ in acked.items():
+    for (stream, urls), events in acked.items():
         verdict.starts += 1
         found = records.get((stream, urls))
         if found is None:
@@ -134,7 +134,11 @@ def _nothing_lost(
                 verdict.outcomes["forgotten"] += 1
                 continue
             verdict.lost += 1
-            verdict.breaks("G1", f"acknowledged start of {stream[:8]} at {urls} has no record")
+            began = min(event.facts["ts"] for event in events)
+            fails_over = any(
+                other == stream and their != urls and each.facts["ts"] < began for (other, their), them in acked.items() for each in them
+            )
+            verdict.breaks("G3" if fails_over else "G1", f"acknowledged start of {stream[:8]} at {urls} has no record")
             continue
         key, fields = found
         state = fields["state"]

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """One planted bug: in which module of `rtms_relay`, what is replaced by what, and who must find it."""
+    """One planted bug: in which module of `rtms_relay`, what is replaced by what, and who must find it. `guarantee`: the promise that the
+    simulation or the full hour must report as broken."""
 
     name: str
     module: str
     source: str
     instead: str
     hunter: str
+    guarantee: str = ""
 
 
 BUGS = (
@@ -34,6 +36,7 @@ BUGS = (
         "answer = await self._api.create(body, idempotency_key(handoff.key, key))",
         "answer = await self._api.create(body, idempotency_key(handoff.key, key + handoff.attempt.tries))",
         "simulation",
+        "G2",
     ),
     Bug(
         "streams are deduplicated on their id alone, so fail-overs are dropped",
@@ -41,6 +44,7 @@ BUGS = (
         "parts = (deployment, stream_id, server_urls, str(epoch))",
         'parts = (deployment, stream_id, "", "")',
         "simulation",
+        "G3",
     ),
     Bug(
         "the ack goes out although no queue has the start",
@@ -57,6 +61,7 @@ BUGS = (
         "over = situation.stopped_ts > attempt.start_ts and",
         "over = situation.stopped_ts > 0 and",
         "simulation",
+        "G1",
     ),
     Bug(
         "a lease never expires",
@@ -106,6 +111,7 @@ BUGS = (
         'line = {"number": handoff.attempt.tries,',
         'line = {"signed_with": settings.zoom_client_secret, "number": handoff.attempt.tries,',
         "simulation",
+        "G6",
     ),
     Bug(
         "a recording is deleted because a filter returned it",
@@ -113,6 +119,7 @@ BUGS = (
         "            if view.handoff in handoffs:\n",
         "            if view.handoff in handoffs or handoffs:\n",
         "simulation",
+        "G8",
     ),
     Bug(
         "while the store is away, the next key is used",
@@ -127,6 +134,7 @@ BUGS = (
         'if "handoffs-second" in self._queues:',
         'if "handoffs-third" in self._queues:',
         "simulation",
+        "G9",
     ),
     Bug(
         "a fail-over back to earlier servers counts as known",
@@ -156,6 +164,7 @@ BUGS = (
         "                return _reply(await self._new_handing().note_outcome(task), task.start.event, task.start.stream_id)\n",
         '                return _reply("noted", task.start.event, task.start.stream_id)\n',
         "simulation",
+        "G1",
     ),
     Bug(
         "without a connection the next key is taken",
@@ -170,6 +179,7 @@ BUGS = (
         "            return await self._without_store(start)\n        if start.copy",
         '            raise StoreUnavailable("the store is away")\n        if start.copy',
         "simulation",
+        "G9",
     ),
     Bug(
         "a start is acknowledged only once both queues have it",
@@ -177,6 +187,7 @@ BUGS = (
         "while open_ and not any(job.done() and job.result() for job in running):",
         "while open_:",
         "simulation",
+        "G7",
     ),
     Bug(
         "a lease is as long as a connect window",
@@ -184,6 +195,7 @@ BUGS = (
         "return self.recall_timeout_ms + LEASE_MARGIN_MS",
         "return self.recall_timeout_ms + 45_000",
         "simulation",
+        "G9",
     ),
     Bug(
         "after two tries it is given up",
@@ -191,6 +203,7 @@ BUGS = (
         "return None if attempt.late or now >= last else",
         "return None if attempt.late or number > 1 or now >= last else",
         "simulation",
+        "G9",
     ),
     Bug(
         "starts wait among the looks for recordings",
@@ -200,6 +213,7 @@ BUGS = (
             copies.append(("handoffs-second", "second", now + budgets.SECOND_REGION_DELAY_MS))""",
         """[("retrievals", "home", None)]""",
         "rush",
+        "G10",
     ),
     Bug(
         "both copies of a start are due late",
@@ -209,6 +223,7 @@ BUGS = (
             copies.append(("handoffs-second", "second", now + budgets.SECOND_REGION_DELAY_MS))""",
         """[("handoffs", "home", now + 12_000), ("handoffs-second", "second", now + 12_000)]""",
         "rush",
+        "G10",
     ),
     Bug(
         "the copy in the second region is due 50 seconds later",
@@ -216,6 +231,7 @@ BUGS = (
         "now + budgets.SECOND_REGION_DELAY_MS",
         "now + 10 * budgets.SECOND_REGION_DELAY_MS",
         "simulation",
+        "G9",
     ),
     Bug(
         "a signature is not compared",
@@ -223,6 +239,7 @@ BUGS = (
         "hmac.compare_digest(sign(secret, timestamp, body).encode(), given)",
         "(hmac.compare_digest(sign(secret, timestamp, body).encode(), given) or True)",
         "simulation",
+        "G5",
     ),
     Bug(
         "the signature is checked over the first 60 bytes",
@@ -230,6 +247,7 @@ BUGS = (
         "hmac.compare_digest(sign(secret, timestamp, body).encode(), given)",
         "hmac.compare_digest(sign(secret, timestamp, body).encode()[:6], given[:6])",
         "simulation",
+        "G5",
     ),
     Bug(
         "what a filter returned is taken for the hand-off's own",
@@ -237,5 +255,84 @@ BUGS = (
         "            if view.handoff in handoffs:\n",
         "            if True:\n",
         "simulation",
+        "G8",
+    ),
+    Bug(
+        "a hand-off that expired does not say why",
+        "handoff/attempt.py",
+        'return move(attempt, "window_past", now, _expiry(attempt, rules))',
+        'return move(attempt, "window_past", now, "")',
+        "simulation",
+        "G1",
+    ),
+    Bug(
+        "a key that may have made something is left at once, unmarked",
+        "handoff/keys.py",
+        "    if stuck and not keys.skipped:\n        return Keys(number=keys.number + 1, skipped=True)\n",
+        "    if not keys.skipped:\n        return Keys(number=keys.number + 1)\n",
+        "simulation",
+        "G2",
+    ),
+    Bug(
+        "an interruption that names other servers is only noted",
+        "intake.py",
+        "case zoom.Interrupted() if event.server_urls is not None:",
+        "case zoom.Interrupted() if event.server_urls is not None and not event.event_ts:",
+        "simulation",
+        "G3",
+    ),
+    Bug(
+        "the stop that comes last is the newest",
+        "handoff/facts.py",
+        "stopped_ts, stop_reason = max((event_ts, -1 if reason is None else reason), (facts.stopped_ts, facts.stop_reason))",
+        "stopped_ts, stop_reason = event_ts, -1 if reason is None else reason",
+        "simulation",
+        "G4",
+    ),
+    Bug(
+        "an older start on the same servers turns their time back",
+        "handoff/facts.py",
+        "    if start.event_ts <= run.newest_ts or not start.dated:\n",
+        "    if not start.dated:\n",
+        "simulation",
+        "G4",
+    ),
+    Bug(
+        "the reason of a failed try quotes what was sent",
+        "handing.py",
+        "else recall.excerpt(answer.body)",
+        'else f"{recall.excerpt(answer.body)} (Token {settings.recall_api_key})"',
+        "simulation",
+        "G6",
+    ),
+    Bug(
+        "the ack waits half a minute for the other queue",
+        "budgets.py",
+        "ACK_SLACK_MS = 300\n",
+        "ACK_SLACK_MS = 30_000\n",
+        "simulation",
+        "G7",
+    ),
+    Bug(
+        "both copies of a start are due when its window is over",
+        "intake.py",
+        """[("handoffs", "home", None)]
+        if "handoffs-second" in self._queues:
+            copies.append(("handoffs-second", "second", now + budgets.SECOND_REGION_DELAY_MS))""",
+        """[("handoffs", "home", now + 61_000), ("handoffs-second", "second", now + 61_000)]""",
+        "simulation",
+        "G1'",
+    ),
+    Bug(
+        "nothing is POSTed while the stream is young",
+        "handoff/attempt.py",
+        '    if attempt.state != "pending":\n        return False\n    if attempt.lease_until is not None and',
+        """    if attempt.state != "pending":
+        return False
+    if attempt.tries == 0 and now < attempt.start_ts + 59_000:
+        return Wait(attempt.start_ts + 61_000, "it is young")
+    if attempt.lease_until is not None and""",
+        "simulation",
+        "G1'",
     ),
 )

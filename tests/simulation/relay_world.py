@@ -30,6 +30,7 @@ from tests.simulation.far_side import (
     ZoomModel,
 )
 from tests.simulation.fleet import Fleet, Pool
+from tests.simulation.order import judge_order
 from tests.simulation.promptness import judge_acks, judge_promptness
 from tests.simulation.queues import Region, TaskQueue
 from tests.simulation.weather import Outage, Weather, draw, schedule
@@ -363,6 +364,7 @@ def run(seed: int, *, streams: int = 12, weather: Weather | None = None, plan_of
     place.play(start)
     verdict = judged(place)
     judge_promptness(verdict, world.history)
+    judge_order(verdict, world.history, {key: fields for key, (_, fields) in place.store.documents["streams"].items()})
     if weather.kind not in ("swarm", "webhook"):
         judge_acks(verdict, world.history)
     world.close()

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,18 @@ from tests.simulation.planted import BUGS, Bug
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 40
+SEEN = "sys.exit(3 if sys.argv[1] in {line.partition(':')[0] for line in broken} else 0)"
 HUNTERS = {
-    "simulation": f"from tests.simulation.campaign import play; sys.exit(3 if any(play([seed]).broken for seed in range({SEEDS})) else 0)",
-    "rush": "from tests.simulation.rush import rush; sys.exit(3 if rush().verdict.broken else 0)",
+    "simulation": f"""
+from tests.simulation.campaign import play
+broken = []
+for seed in range({SEEDS}):
+    broken += [line for _, line in play([seed]).broken]
+    if sys.argv[1] in {{line.partition(':')[0] for line in broken}}:
+        sys.exit(3)
+print(*broken[:20], sep="\\n")
+""",
+    "rush": f"from tests.simulation.rush import rush; broken = rush().verdict.broken; {SEEN}",
     "small scope": """
 from tests.simulation.explorer import Violation
 from tests.simulation.small_scope import SCENES, explore
@@ -25,6 +35,7 @@ except Violation:
     sys.exit(3)
 """,
 }
+GUARANTEES = ("G1", "G1'", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "G10")
 
 
 @pytest.mark.timeout(300)
@@ -41,7 +52,8 @@ def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     module.write_text(patched, encoding="utf-8")
     env = {**os.environ, "PYTHONPATH": f"{function}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
     if bug.hunter in HUNTERS:
-        command = [sys.executable, "-c", f"import sys, rtms_relay; assert {str(function)!r} in rtms_relay.__file__\n{HUNTERS[bug.hunter]}"]
+        script = f"import sys, rtms_relay; assert {str(function)!r} in rtms_relay.__file__\n{HUNTERS[bug.hunter]}"
+        command = [sys.executable, "-c", script, bug.guarantee]
         caught = 3
     else:
         command = [
@@ -61,5 +73,9 @@ def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     assert found.returncode == caught, f"{bug.name}: not caught by {bug.hunter}\n{found.stdout[-2000:]}{found.stderr[-2000:]}"
 
 
-def test_each_has_a_name() -> None:
+def test_each_has_a_name_and_each_guarantee_two_that_the_simulation_itself_hunts_down() -> None:
     assert len(BUGS) == len({bug.name for bug in BUGS}) >= 12
+    assert {bug.name for bug in BUGS if bool(bug.guarantee) != (bug.hunter in ("simulation", "rush"))} == set()
+    counts = Counter(bug.guarantee for bug in BUGS if bug.guarantee)
+    assert set(counts) == set(GUARANTEES)
+    assert min(counts.values()) >= 2

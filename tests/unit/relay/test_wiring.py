@@ -269,10 +269,10 @@ async def servers_posted(made: Made) -> list[str]:
 
 
 async def time_for_recall(made: Made) -> tuple[float, int]:
-    """How long the client waits for an answer, and how long the lease of the attempt is, s."""
+    """How long the client waits for an answer, s, and how long the lease of the attempt is, in tens of seconds."""
     await handed_on(made)
     attempt = made.border.during[0]["attempt"]
-    return made.border.requests[0].extensions["timeout"]["read"], round((attempt["lease_until"] - time.time() * 1000) / 1000)
+    return made.border.requests[0].extensions["timeout"]["read"], round((attempt["lease_until"] - time.time() * 1000) / 10_000)
 
 
 def listed(code: str) -> Callable[[httpx.Request], httpx.Response]:
@@ -308,8 +308,9 @@ async def looked(made: Made, code: str, *, stopped: bool = False, after_s: float
 
 
 async def next_look(made: Made) -> int:
+    """In how many tens of seconds."""
     record = await looked(made, "processing")
-    return round((record["retrieval"]["look_at"] - time.time() * 1000) / 1000)
+    return round((record["retrieval"]["look_at"] - time.time() * 1000) / 10_000)
 
 
 async def given_up(made: Made) -> str:
@@ -451,8 +452,8 @@ ROWS = (
         {"meeting_uuid", "rtms_stream_id", "server_urls", "signature"},
         WORKER,
     ),
-    Row("RECALL_TIMEOUT_S", "worker", "43", time_for_recall, (43.0, 48), (15.0, 20), WORKER),
-    Row("RETRIEVAL_POLL_S", "worker", "77", next_look, 77, 1_800, WORKER),
+    Row("RECALL_TIMEOUT_S", "worker", "43", time_for_recall, (43.0, 5), (15.0, 2), WORKER),
+    Row("RETRIEVAL_POLL_S", "worker", "78", next_look, 8, 180, WORKER),
     Row("RETRIEVAL_GIVE_UP_S", "worker", "1", given_up, "none_made", "awaiting", WORKER),
     Row("RECORDS_KEEP_DAYS", "worker", "9", kept_days, 9, 400, WORKER),
     Row("STATE_URL", "worker", "sqlite://{tmp}/odd.sqlite", state_file, ["odd.sqlite"], ["state.sqlite"], WORKER),

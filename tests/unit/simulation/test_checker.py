@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.simulation.checker import Verdict, judge
+from tests.simulation.order import judge_order
 from tests.simulation.promptness import judge_acks, judge_promptness
 from tests.simulation.world import Event
 
@@ -66,6 +67,12 @@ GOOD = [said(), made(), stopped()]
 CASES = [
     Case("a forgery is accepted", "G5", "a forged", [*GOOD, said(authentic=False, urls=B)]),
     Case("an acked start without a record", "G1", "has no record", [said(), stopped()], {}),
+    Case(
+        "an acked fail-over without a record",
+        "G3",
+        "has no record",
+        [said(), made(), said(ts=T + 5_000, at=T + 6_000, urls=B), stopped()],
+    ),
     Case("a hand-off that never ends", "G1", "came to rest as pending", [said(), stopped()], {KEY: record(state="pending", mdc_id=None)}),
     Case("an end without a reason", "G1", "without a reason", [said(), stopped()], {KEY: record(state="expired", reason="", mdc_id=None)}),
     Case("accepted without an MDC", "G1", "neither an MDC nor a recording", GOOD, {KEY: record(mdc_id=None)}),
@@ -220,6 +227,38 @@ def test_an_ack_that_does_not_come_in_three_seconds_breaks_g7(status: int, broke
     judged = Verdict()
     judge_acks(judged, [said(status=status), said(status=status, authentic=False), stopped()])
     assert [line[:2] for line in judged.broken] == ["G7"] * broken
+
+
+# Order
+
+
+def facts(**fields: Any) -> dict[str, Any]:
+    run = {"newest_ts": T, "server_urls": A}
+    return {"stream_id": S, "stopped_ts": T + 600_000, "stop_reason": 6, "runs": [run]} | fields
+
+
+EARLIER, LATER = stopped(ts=T + 500_000, reason=10), stopped(ts=T + 700_000, reason=10)
+ON_RECORD: dict[str, tuple[Sequence[Event], dict[str, Any], int]] = {
+    "what came": (GOOD, facts(), 0),
+    "nothing came": ([], facts(stopped_ts=0, stop_reason=-1, runs=[]), 0),
+    "the newest of two stops": ([*GOOD, EARLIER], facts(), 0),
+    "a stop without an ack": ([said(), said("stopped", ts=T + 9, urls=None, reason=6, status=500)], facts(stopped_ts=T + 9), 0),
+    "of a revoked stream nothing": ([*GOOD, LATER], facts(stream_id="", stopped_ts=1), 0),
+    "a forgery": ([*GOOD, said(ts=T + 1, urls=B, authentic=False)], facts(), 0),
+    "an earlier stop": ([*GOOD, LATER], facts(), 1),
+    "a stop that never came": (GOOD, facts(stopped_ts=T + 600_001), 1),
+    "no stop": (GOOD, facts(stopped_ts=0, stop_reason=-1), 1),
+    "an earlier start": ([*GOOD, said(ts=T + 1, urls=B)], facts(), 1),
+    "the time of an earlier start on the same servers": ([*GOOD, said(ts=T + 1)], facts(), 1),
+}
+
+
+@pytest.mark.parametrize("name", ON_RECORD)
+def test_what_is_on_record_is_the_newest_that_was_acknowledged(name: str) -> None:
+    history, fields, broken = ON_RECORD[name]
+    judged = Verdict()
+    judge_order(judged, history, {"key": fields})
+    assert [line[:2] for line in judged.broken] == ["G4"] * broken
 
 
 def _lines(check: Callable[..., object]) -> int:

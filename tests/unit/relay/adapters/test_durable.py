@@ -99,7 +99,7 @@ async def test_the_directories_that_are_made_for_a_file_are_on_disk(tmp_path: Pa
         real(handle)
 
     monkeypatch.setattr(disk.os, "fsync", fsync)
-    store = SqliteStore(str(tmp_path / "a" / "b" / "state.db"))
+    store = SqliteStore(str(tmp_path / "a" / "b" / "state.db"), timeout_s=20)
     await store.create("handoffs", "k", {})
     await store.close()
     assert synced == [tmp_path.name, "a"]
@@ -160,7 +160,7 @@ ODD: dict[str, Callable[[sqlite3.Connection], Any]] = {
 @pytest.mark.parametrize("name", ODD)
 async def test_one_odd_exception_in_a_batch_fails_only_its_own_call(tmp_path: Path, name: str) -> None:
     """The first edition failed every call that shared its transaction."""
-    store = SqliteStore(str(tmp_path / "state.db"))
+    store = SqliteStore(str(tmp_path / "state.db"), timeout_s=20)
     await store.create("handoffs", "k0", {})
 
     def writes_and_fails(connection: sqlite3.Connection) -> None:
@@ -189,7 +189,7 @@ def raw(path: Path) -> bytes:
 @pytest.mark.parametrize("together", [True, False])
 async def test_of_what_is_forgotten_no_byte_stays_in_the_file_or_its_log(tmp_path: Path, together: bool) -> None:
     path, secret = tmp_path / "state.db", "609340fb2a7946909659956c8aa9250c"
-    store = SqliteStore(str(path))
+    store = SqliteStore(str(path), timeout_s=20)
     version = await store.create("handoffs", "k1", {"stream_id": secret, "padding": secret * 300, "created_at": 1})
     for number in range(20):
         version = await store.replace("handoffs", "k1", {"stream_id": secret, "padding": secret * (300 - number)}, version)
@@ -208,7 +208,7 @@ async def test_of_what_is_forgotten_no_byte_stays_in_the_file_or_its_log(tmp_pat
 
 async def test_what_is_forgotten_while_another_connection_reads_goes_with_the_next_call_after_it(tmp_path: Path) -> None:
     path, secret = tmp_path / "state.db", "609340fb2a7946909659956c8aa9250c"
-    store = SqliteStore(str(path), timeout_s=0.2)
+    store = SqliteStore(str(path), timeout_s=20)
     version = await store.create("handoffs", "k1", {"stream_id": secret})
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
