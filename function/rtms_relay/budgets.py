@@ -77,6 +77,9 @@ LONGEST_STREAM_MS = 86_400_000
 ARCHIVE_LEASE_MS = 1_800_000
 """How long one artifact may take to copy. Erasure waits it out, so that no copy can appear after it."""
 
+COPY_TRIES = 5
+"""After so many copies of artifacts that did not end within their lease, a hand-off's archive is given up."""
+
 ARCHIVE_MARGIN_MS = 60_000
 
 ERASE_AGAIN_MS = 60_000

@@ -41,6 +41,7 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 _HEX = re.compile(r"[0-9A-Fa-f]{32,}")
 _HIDDEN = re.compile(r"<(style|script)\b")
 _EXCERPT_BYTES = 65_536
+_URL = re.compile(r"https?://[!-~]+")  # what a header can carry: no control characters, ASCII only
 _LINK_QUERY = re.compile(r"\?[^\s\"'<>]+")
 
 LINKS: Mapping[str, tuple[str, str, str]] = {
@@ -296,7 +297,7 @@ def _view(item: Any) -> View | None:
     for name, (shortcut_name, key, extension) in LINKS.items():
         shortcut = _dict(shortcuts.get(shortcut_name))
         url = _text(_dict(shortcut.get("data")).get(key), limit=8000)
-        if url and url.startswith(("https://", "http://")):
+        if url and _URL.fullmatch(url):
             told = _text(shortcut.get("format")) if key == "download_url" else None
             links[name] = Link(url, told if told and re.fullmatch(r"[a-z0-9]{1,8}", told) else extension)
     recording = Recording(id=recording_id, status=code, sub_code=sub_code, updated_at=updated_at, artifacts=artifacts, read=True)

@@ -232,12 +232,13 @@ class Recordings:
                 return await self._erase(handoff)
             if handoff.retrieval.archive_until != until:
                 return handoff  # another worker is at it; the next look comes anyway
-            mine = until
+            mine, began = until, self._clock.monotonic_ms()
             try:
                 copied = await self._copy_one(archive, name, link)
             except (ArchiveError, RecallUnavailable) as error:
                 self._log("ERROR", "archive_failed", handoff=handoff.key, name=name, what=str(error))
-                return await self._lease(handoff.key, mine, None)
+                slow = self._clock.monotonic_ms() - began >= budgets.ARCHIVE_LEASE_MS
+                return await self._not_copied(handoff.key, mine, name, done, slow=slow)
             self._log("INFO", "archived", handoff=handoff.key, name=name, size=copied.size, sha256=copied.sha256)
             done.append(ArchivedArtifact(name=name, size=copied.size, sha256=copied.sha256))
 
@@ -248,6 +249,14 @@ class Recordings:
 
         handoff = await self._change(handoff.key, finish)
         return await self._erase(handoff) if handoff.erasure.on else handoff
+
+    async def _not_copied(self, key: str, mine: int, name: str, done: list[ArchivedArtifact], *, slow: bool) -> HandOff:
+        def write(current: HandOff) -> HandOff:
+            if current.erasure.on:
+                return _copying_until(current, None) if current.retrieval.archive_until == mine else current
+            return replace(current, retrieval=retrievals.not_copied(current.retrieval, mine, name, done, slow=slow))
+
+        return await self._change(key, write)
 
     async def _lease(self, key: str, mine: int | None, until: int | None) -> HandOff:
         """Take, prolong or (`until` None) give back the right to copy. A lease of another worker that is still valid is not changed."""

@@ -353,6 +353,38 @@ async def test_a_download_that_breaks_is_tried_again() -> None:
     assert bench.handoff().retrieval.state == "done"
 
 
+async def test_a_copy_that_never_ends_within_its_lease_is_given_up_after_five_tries_with_an_error() -> None:
+    bench = Bench(archive=True)
+
+    async def drips() -> None:
+        await bench.clock.sleep(31 * 60)
+
+    bench.recall.during_download = drips
+    await recorded(bench)
+    await bench.live(12 * HOUR)
+    retrieval = bench.handoff().retrieval
+    assert (retrieval.state, retrieval.look_at, retrieval.archive_until) == ("partial", None, None)
+    assert "copies took longer than 30 minutes" in retrieval.reason
+    # Another may have begun when the lease of the last was over.
+    assert 5 <= retrieval.slow_copies <= 6
+    assert len(bench.log.of("archive_failed", "ERROR")) == retrieval.slow_copies
+    assert {line["state"] for line in bench.log.of("retrieval", "ERROR")} == {"partial"}
+
+
+async def test_a_copy_that_fails_soon_is_tried_for_as_long_as_it_takes() -> None:
+    bench = Bench(archive=True)
+    await accepted(bench)
+    bench.recall.record("mdc-1")
+    files, bench.recall.files = bench.recall.files, {}
+    await bench.recall_says("recording.done", "rec-1", KEY)
+    await bench.live(8 * HOUR)
+    assert len(bench.log.of("archive_failed", "ERROR")) > 5
+    assert bench.handoff().retrieval.slow_copies == 0
+    bench.recall.files = files
+    await bench.live(2 * HOUR)
+    assert bench.handoff().retrieval.state == "done"
+
+
 async def test_a_revocation_during_a_copy_leaves_no_byte() -> None:
     bench = Bench(archive=True)
 

@@ -78,6 +78,7 @@ OLD: dict[str, Any] = {
     "looks": 3,
     "look_at": NOW + 90,
     "archive_until": None,
+    "slow_copies": 0,
     "recordings": [{"id": "r", "status": "processing", "artifacts": {}, "read": True}],
     "archived": [],
     "seen": ["x"],
