@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext
 from pathlib import Path
@@ -79,8 +80,8 @@ def main() -> int:
             print(f"not tried: {', '.join(name for name in options.modules if suite_of(name) == suite)}: {reason}")
             continue
         with _servers(suite):
-            with context.Pool(1) as pool:
-                seen = pool.apply(judge.watch, (suite,))
+            with ProcessPoolExecutor(1, context) as pool:  # which says so when its process has gone
+                seen = pool.submit(judge.watch, suite).result()
             for module in (module for module in options.modules if suite_of(module) == suite):
                 figures[module] = _tried(context, module, seen, options, figures)
     if judge.state() != state:

@@ -28,6 +28,8 @@ from tests.mutants.suites import FUNCTION, ROOT, Suite, file_of, modules, name_o
 # Plugins that a fork finds imported already cannot be rewritten, and pytest would make an error of that.
 QUIET = ("-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no")
 QUIET += ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+# A busy machine ends no test: a mutant's have limits of their own.
+QUIET += ("-o", "timeout=600")
 PLUGINS = ("pytest_asyncio.plugin", "_hypothesis_pytestplugin", "pytest_timeout")
 """What these tests need; all the others that are installed would be loaded for each mutant anew."""
 

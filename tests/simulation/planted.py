@@ -12,7 +12,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Bug:
     """One planted bug: in which module of `rtms_relay`, what is replaced by what, and who must find it. `guarantee`: the promise that the
-    simulation or the full hour must report as broken."""
+    simulation or the full hour must report as broken. `weather`: the kind of seed in which it shows soonest; empty: any."""
 
     name: str
     module: str
@@ -20,6 +20,7 @@ class Bug:
     instead: str
     hunter: str
     guarantee: str = ""
+    weather: str = ""
 
 
 BUGS = (
@@ -135,6 +136,7 @@ BUGS = (
         'if "handoffs-third" in self._queues:',
         "simulation",
         "G9",
+        "home",
     ),
     Bug(
         "a fail-over back to earlier servers counts as known",
@@ -165,6 +167,7 @@ BUGS = (
         '                return _reply("noted", task.start.event, task.start.stream_id)\n',
         "simulation",
         "G1",
+        "store",
     ),
     Bug(
         "without a connection the next key is taken",
@@ -180,6 +183,7 @@ BUGS = (
         '            raise StoreUnavailable("the store is away")\n        if start.copy',
         "simulation",
         "G9",
+        "store",
     ),
     Bug(
         "a start is acknowledged only once both queues have it",
@@ -188,6 +192,7 @@ BUGS = (
         "while open_:",
         "simulation",
         "G7",
+        "second",
     ),
     Bug(
         "a lease is as long as a connect window",
@@ -196,6 +201,7 @@ BUGS = (
         "return self.recall_timeout_ms + 45_000",
         "simulation",
         "G9",
+        "worker",
     ),
     Bug(
         "after two tries it is given up",
@@ -204,6 +210,7 @@ BUGS = (
         "return None if attempt.late or number > 1 or now >= last else",
         "simulation",
         "G9",
+        "recall",
     ),
     Bug(
         "starts wait among the looks for recordings",
@@ -232,6 +239,7 @@ BUGS = (
         "now + 10 * budgets.SECOND_REGION_DELAY_MS",
         "simulation",
         "G9",
+        "home",
     ),
     Bug(
         "a signature is not compared",
@@ -272,6 +280,7 @@ BUGS = (
         "    if not keys.skipped:\n        return Keys(number=keys.number + 1)\n",
         "simulation",
         "G2",
+        "recall",
     ),
     Bug(
         "an interruption that names other servers is only noted",
@@ -304,6 +313,7 @@ BUGS = (
         'else f"{recall.excerpt(answer.body)} (Token {settings.recall_api_key})"',
         "simulation",
         "G6",
+        "recall",
     ),
     Bug(
         "the ack waits half a minute for the other queue",
@@ -312,6 +322,7 @@ BUGS = (
         "ACK_SLACK_MS = 30_000\n",
         "simulation",
         "G7",
+        "second",
     ),
     Bug(
         "both copies of a start are due when its window is over",
