@@ -57,6 +57,15 @@ def _sweep_healed(run: Run) -> bool:
     return any(event == "sweep" and fields["handoffs"] for _, event, fields in run.lines.kept)
 
 
+def _one_queue(run: Run) -> bool:
+    return any(event == "start_acked" and len(fields["queues"]) == 1 for _, event, fields in run.lines.kept)
+
+
+def _unreachable_then_made(run: Run) -> bool:
+    tried = {(e.facts["stream"], e.facts["urls"]) for e in run.world.history if e.what == "tried" and e.facts["failure"] == "unreachable"}
+    return any(e.who == "recall" and e.what == "made" and (e.facts["stream"], e.facts["urls"]) in tried for e in run.world.history)
+
+
 def _zoom_retry(run: Run) -> bool:
     failed: set[tuple[Any, ...]] = set()
     for event in run.world.history:
@@ -79,6 +88,10 @@ def _logged(event: str, **facts: Any) -> Callable[[Run], bool]:
 
 def _any(condition: Callable[[Mapping[str, Any]], bool]) -> Callable[[Run], bool]:
     return lambda run: any(condition(fields) for fields in _handoffs(run).values())
+
+
+def _happened(who: str, what: str, **facts: Any) -> Callable[[Run], bool]:
+    return lambda run: any(e.who == who and e.what == what and facts.items() <= e.facts.items() for e in run.world.history)
 
 
 SOMETIMES: Mapping[str, Callable[[Run], bool]] = {
@@ -107,6 +120,10 @@ SOMETIMES: Mapping[str, Callable[[Run], bool]] = {
     "a revoked stream's recording was deleted at Recall": lambda run: any(
         e.who == "recall" and e.what == "deleted" for e in run.world.history
     ),
+    "an archived object of a revoked stream was deleted": _happened("archive", "deleted"),
+    "a forged delivery was refused": _happened("zoom", "answered", authentic=False, status=401),
+    "the webhook took a start for which only one queue was there": _one_queue,
+    "Recall could not be reached, and the same key made the MDC later": _unreachable_then_made,
     "a revoked stream was forgotten": _any(lambda fields: fields["retrieval"] == "forgotten"),
 }
 """Each must come true in at least one run of a session, or the session fails for lack of coverage."""

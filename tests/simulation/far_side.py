@@ -165,6 +165,8 @@ class MemoryArchive:
         names = [name for name in self.objects if name.startswith(prefix)]
         for name in names:
             del self.objects[name]
+        if names:
+            self.ground.note("archive", "deleted", objects=len(names))
         return len(names)
 
     async def close(self) -> None:
