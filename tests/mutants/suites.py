@@ -88,6 +88,7 @@ SUITES: Mapping[str, Suite] = {
     "budgets": _units("magnitudes", "budgets"),
     "callers": _units("callers", "routes"),
     "concurrently": _units("whatever_fails", "intake"),
+    "checkup": _units("checkup"),
     "dispatching": _units("dispatching"),
     "enqueueing": _units("intake", "whatever_fails", "recordings"),
     "errors": _units("routes", "settings", "callers"),

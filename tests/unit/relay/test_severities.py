@@ -21,6 +21,7 @@ TABLE: dict[str, set[str]] = {
     "start_again": {"NOTICE"},
     "home_stalled": {"ALERT"},
     "store_away": {"ERROR", "ALERT"},
+    "checkup": {"INFO"},
     "outcome_noted": {"NOTICE"},
     "not_joined": {"ALERT"},
     "foreign_recordings": {"ALERT"},
