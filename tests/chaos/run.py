@@ -21,9 +21,9 @@ import httpx
 from rtms_relay.ports import Store
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
+from rtms_simulator.kit.control.fakes import Secrets
 from rtms_simulator.kit.deployed import deployed, local_queues
 from rtms_simulator.kit.functions import Wiring, source
-from rtms_simulator.kit.stack import Secrets
 from rtms_simulator.recall import Recall, WebhookEndpoint, scripted
 from rtms_simulator.recall.switches import RateLimits, RecallSwitches
 from rtms_simulator.serving.processes import Child, Port

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,11 @@ def rtmskit(*argv: str, cwd: Path, timeout: float = 60, **changes: str) -> subpr
 
 
 class Up:
-    """A running `rtmskit up --json`; `described` is what it printed."""
+    """A running `rtmskit up --json`, or another `command` that runs on once it has printed a line; `described` is that line."""
 
-    def __init__(self, cwd: Path, *argv: str, **changes: str) -> None:
+    def __init__(self, cwd: Path, *argv: str, command: Sequence[str] = ("up", "--json"), **changes: str) -> None:
         self.cwd = cwd
-        command = [*RTMSKIT, "up", "--json", *map(str, argv)]
+        command = [*RTMSKIT, *command, *map(str, argv)]
         self.process = subprocess.Popen(
             command, cwd=cwd, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -46,7 +46,7 @@ class Up:
         if not line:
             code = self.process.wait(10)
             self.close()
-            raise AssertionError(f"up ended with {code}:\n" + "\n".join(self.log))
+            raise AssertionError(f"{command} ended with {code}:\n" + "\n".join(self.log))
         self.described: dict[str, Any] = json.loads(line)
 
     def end(self, number: signal.Signals = signal.SIGINT, within_s: float = 15) -> int:

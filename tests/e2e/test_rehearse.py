@@ -105,3 +105,34 @@ def test_settings_that_the_program_refuses_are_refused_with_its_words(tmp_path: 
     assert "rtmskit:region" in done.stderr
     assert "rtmskit:zoomClientId" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_demo_plays_in_what_the_program_deploys(tmp_path: Path) -> None:
+    done = rtmskit("demo", "--rehearsed", "--keep", "--json", cwd=tmp_path, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["ok"] is True
+    assert summary["samples"]["count"] == 192_000
+    assert [row["status"] for row in summary["webhooks"]] == [200, 200]
+    in_emulator = summary["state_url"] == "firestore://acme-rtms/rtmskit-minimal"
+    assert in_emulator or firestore_emulator.unavailable(), summary["state_url"]
+    kept = {path.name for path in (tmp_path / ".rtmskit" / "demo").iterdir()}
+    assert kept == {"downloads"}, "the copy of the project goes"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("secrets.py", "identity.member(READER[variable])", 'identity.member("build")', "does not start: Permission denied on secret"),
+        ("alerts.py", "(sum(increase({acked}[3m])) > 0) unless", "(sum(rate({acked}[3m])) > 0) unless", "cannot read"),
+        ("stack.py", '"WORKER_URL": worker_url', '"WORKER_URL": worker_ur', "name 'worker_ur' is not defined"),
+    ],
+    ids=["a grant", "a query", "the program itself"],
+)
+def test_a_demo_of_a_program_with_a_mistake_names_it(
+    file: str, old: str, new: str, says: str, project: Callable[[str, str, str], Path]
+) -> None:
+    done = rtmskit("demo", "--rehearsed", cwd=project(file, old, new), timeout=PATIENCE_S)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert done.stderr.rpartition("\n")[0].splitlines()[-1].startswith("Do: ")

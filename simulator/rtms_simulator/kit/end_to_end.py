@@ -27,9 +27,9 @@ from rtms_simulator.control.run_summary import (
     UnrecordedTimes,
 )
 from rtms_simulator.errors import RecordingLostError
+from rtms_simulator.kit.control.fakes import Place
 from rtms_simulator.kit.control.switches import switched
 from rtms_simulator.kit.play import ResolvedPlay, perform
-from rtms_simulator.kit.stack import Stack
 from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffRow
 from rtms_simulator.kit.worker_client import Downloaded, Recordings
 from rtms_simulator.scenario import Scenario
@@ -55,7 +55,7 @@ class RunStep:
 
 
 async def run(
-    stack: Stack,
+    place: Place,
     play: ResolvedPlay,
     into: Path,
     *,
@@ -63,42 +63,42 @@ async def run(
     on_step: Callable[[RunStep], None] = lambda _step: None,
     expected: Outcome | None = None,
 ) -> RunSummary | UnrecordedRun:
-    """Play the one meeting of `play` in `stack` and download every artifact into the directory `into`.
+    """Play the one meeting of `play` in `place` and download every artifact into the directory `into`.
 
     `expected`: how it is to end; by default as its scenario says. Returns the summary that `rtmskit demo --json` prints. Raises
     RecordingLostError for another end, or WorkerError.
     """
     expected = expected or play.scenario.outcome
-    with switched(stack.fakes, play.scenario.switches):
-        [(scenario, source)] = play.meetings(stack.zoom.switches)
-    client = Recordings(stack.worker_url, stack.run_secret)
+    with switched(place.fakes, play.scenario.switches):
+        [(scenario, source)] = play.meetings(place.zoom.switches)
+    client = Recordings(place.worker_url, place.run_secret)
     try:
         # Whether the records can be read is better known before anybody meets.
         async for _ in client.every():
             break
-        validation = await stack.zoom.validate(stack.webhook_url)
+        validation = await place.zoom.validate(place.webhook_url)
         if not validation.ok:
             raise RecordingLostError(f"the webhook did not pass Zoom's URL validation: {validation.problem}")
         on_step(RunStep(0, "the webhook passed Zoom's URL validation"))
         [report] = await perform(
-            stack.zoom,
+            place.zoom,
             play,
-            stack.webhook_url,
+            place.webhook_url,
             real_time=real_time,
             on_note=lambda _number, ms, what: on_step(RunStep(ms, what)),
-            life=stack.fakes.life,
+            life=place.fakes.life,
         )
         stream = played(report, expected)
         if expected != "recorded":
             row = await _ended_without(client, stream, expected, real_time)
-            return _without_recording(stack, report, stream, row, expected)
+            return _without_recording(place, report, stream, row, expected)
         record = await _settled(client, stream, real_time)
-        on_step(RunStep(stack.clock.now_ms() - report.started_ms, "the recording is done"))
+        on_step(RunStep(place.clock.now_ms() - report.started_ms, "the recording is done"))
         files = {name: await client.download(record.id, name, into / name, named=False) for name in sorted(_linked(record))}
     finally:
         await client.aclose()
-    on_step(RunStep(stack.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
-    return _summary(stack, report, stream, record, files, compared(scenario, source, files))
+    on_step(RunStep(place.clock.now_ms() - report.started_ms, f"{len(files)} artifacts are downloaded"))
+    return _summary(place, report, stream, record, files, compared(scenario, source, files))
 
 
 def played(report: MeetingReport, expected: Outcome = "recorded") -> StreamReport:
@@ -133,17 +133,17 @@ async def _ended_without(client: Recordings, stream: StreamReport, expected: Out
     raise RecordingLostError(f"the meeting is to end {expected}, and within {PATIENCE_S:.0f} s it did not: {last}")
 
 
-def _without_recording(stack: Stack, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> UnrecordedRun:
+def _without_recording(place: Place, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> UnrecordedRun:
     """Of a meeting that rightly has none. `ok`: nothing of it is left at Recall either."""
-    space = stack.recall.workspace
+    space = place.recall.workspace
     ours = {mdc.id for mdc in space.mdcs.values() if mdc.stream_id == stream.stream_id}
     left = [one.id for one in space.recordings.values() if one.mdc_id in ours and one.status.code not in ("deleted", "failed")]
     assert expected != "recorded"
     return UnrecordedRun(
         scenario=report.scenario,
         speed=report.speed,
-        state_url=stack.state_url,
-        seed=stack.plan.seed,
+        state_url=place.state_url,
+        seed=place.seed,
         outcome=expected,
         ids=UnrecordedIds(meeting_uuid=report.entity_id, rtms_stream_id=stream.stream_id, handoff=row.id),
         timeline_ms=UnrecordedTimes(started=0, joined=stream.joined_ms, stopped=stream.ended_ms),
@@ -188,15 +188,15 @@ def _linked(record: HandOffDetail) -> list[str]:
 
 
 def _summary(
-    stack: Stack, report: MeetingReport, stream: StreamReport, record: HandOffDetail, files: dict[str, Downloaded], same: Comparison
+    place: Place, report: MeetingReport, stream: StreamReport, record: HandOffDetail, files: dict[str, Downloaded], same: Comparison
 ) -> RunSummary:
     artifacts = {name: _artifact(file) for name, file in files.items()}
     [recording] = record.recordings
     return RunSummary(
         scenario=report.scenario,
         speed=report.speed,
-        state_url=stack.state_url,
-        seed=stack.plan.seed,
+        state_url=place.state_url,
+        seed=place.seed,
         ids=RunIds(
             meeting_uuid=report.entity_id,
             rtms_stream_id=stream.stream_id,
@@ -205,7 +205,7 @@ def _summary(
             recording=recording.id,
             artifacts={name: artifact.id for name, artifact in recording.artifacts.items()},
         ),
-        timeline_ms=_times(report, stream, record, stack.clock.now_ms()),
+        timeline_ms=_times(report, stream, record, place.clock.now_ms()),
         webhooks=_webhooks(report),
         posts=record.attempts,
         recording=artifacts.get("video_mixed") or artifacts["audio_mixed"],

@@ -6,43 +6,31 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
-import os
-import random
 import secrets  # noqa: TID251  # the secret of the run must be unknown to everybody, also to who knows the seed
 import ssl
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from starlette.routing import Mount
-
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
-from rtms_simulator.control.app import control_app
-from rtms_simulator.control.descriptions import RecallAccess, TasksAccess, UpDescription, ZoomAccess
-from rtms_simulator.control.operations import PREFIX
+from rtms_simulator.control.descriptions import UpDescription
 from rtms_simulator.errors import ChildEndedError, StateUnusableError, WorkerError
 from rtms_simulator.faults import FaultBook
-from rtms_simulator.kit.control.all import operations
-from rtms_simulator.kit.control.fakes import Fakes
+from rtms_simulator.kit.control.all import control_server
+from rtms_simulator.kit.control.fakes import Fakes, Secrets, described
 from rtms_simulator.kit.control.meetings import MeetingResource
 from rtms_simulator.kit.deployed import deployed, local_queues
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.kit.worker_client import Recordings
-from rtms_simulator.packaging.version import __version__
 from rtms_simulator.recall import Recall, WebhookEndpoint
-from rtms_simulator.recall.reach import proxy_environment
 from rtms_simulator.serving.authority import CertificateAuthority
-from rtms_simulator.serving.http_server import HttpServer
 from rtms_simulator.serving.processes import Port
 from rtms_simulator.zoom import Tls, Zoom, ZoomApp
-from rtms_simulator.zoom.rest import rest_routes
 
 RECORDING_CONFIG: Mapping[str, Any] = {
     "video_mixed_mp4": {},
@@ -61,27 +49,6 @@ _STORE_ANSWER_S = 20.0
 def drawn_seed(clock: Clock) -> int:
     """A seed that no earlier start had: the clock's time in ms. Records outlive a run, and a stream id in them must not come again."""
     return clock.now_ms()
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """Ids and secrets of the fakes, in the vendors' forms. Made from a seed: they guard nothing but a loopback port."""
-
-    client_id: str
-    client_secret: str
-    secret_token: str
-    api_key: str
-    webhook_secret: str
-
-    @classmethod
-    def of_seed(cls, seed: int) -> Secrets:
-        chance = random.Random(f"rtmskit secrets {seed}")
-
-        def word(length: int) -> str:
-            return "".join(chance.choices(string.ascii_letters + string.digits, k=length))
-
-        key = base64.b64encode(chance.randbytes(24)).decode()
-        return cls(word(22), word(32), word(22), word(40), f"whsec_{key}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +130,8 @@ class Stack:
                 self._running.callback(port.release)
             if plan.own_state:
                 self._remove_state()
-        self._authority = CertificateAuthority.of_folder(plan.directory)
-        self._tls = Tls(self._authority) if plan.tls else None
+        self.authority = CertificateAuthority.of_folder(plan.directory)
+        self._tls = Tls(self.authority) if plan.tls else None
         app = ZoomApp(own.client_id, own.client_secret, own.secret_token)
         self.faults = FaultBook()
         self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls, faults=self.faults)
@@ -196,7 +163,7 @@ class Stack:
             faults=self.faults,
             zoom_client=(own.client_id, own.client_secret),
             allow_local_urls="all" if plan.local_endpoints else "server_urls",
-            authority=self._authority,
+            authority=self.authority,
             ssl=ssl.create_default_context(cafile=str(self._tls.ca_file)) if self._tls else None,
         )
 
@@ -217,9 +184,7 @@ class Stack:
         )
         meetings = MeetingResource(self.fakes)
         self._running.push_async_callback(meetings.aclose)
-        rest = [Mount("/zoom", routes=rest_routes(self.zoom))]
-        app = control_app(operations(self.fakes, meetings), version=__version__, token=self.control_token, more=rest)
-        self.control = HttpServer(app, port=self.plan.ports.control, purpose="the control server")
+        self.control = control_server(self.fakes, meetings, token=self.control_token, port=self.plan.ports.control)
         await self._begin(self.control)
 
     async def broken(self) -> ChildEndedError:
@@ -274,36 +239,21 @@ class Stack:
     def state_url(self) -> str:
         return self.plan.state_url or f"sqlite://{self.plan.state_file}"
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        return self.tasks.initial_queues
+
+    @property
+    def ca_file(self) -> Path | None:
+        return self._tls.ca_file if self._tls else None
+
+    @property
+    def seed(self) -> int:
+        return self.plan.seed
+
     def described(self) -> UpDescription:
         """Every URL and secret: what `rtmskit up --json` prints."""
-        return UpDescription(
-            webhook_url=self.webhook_url,
-            recall_webhook_url=self.recall_webhook_url,
-            worker_url=self.worker_url,
-            worker_token=self.run_secret,
-            zoom=ZoomAccess(
-                server_url=self.zoom.server_urls()[0],
-                rest_url=f"{self.control.url}/zoom",
-                event_socket_url=self.zoom.event_socket_url(),
-                client_id=self.secrets.client_id,
-                client_secret=self.secrets.client_secret,
-                secret_token=self.secrets.secret_token,
-                ca_file=str(self._tls.ca_file) if self._tls else None,
-            ),
-            recall=RecallAccess(
-                base_url=self.recall.base_url,
-                api_key=self.secrets.api_key,
-                webhook_secret=self.secrets.webhook_secret,
-                workspace_secret=self.secrets.webhook_secret,
-                proxy_environment=proxy_environment(self.recall.origin, self._authority),
-            ),
-            cloud_tasks=TasksAccess(endpoint=self.tasks.endpoint, queues=list(self.tasks.initial_queues)),
-            control_url=self.control.url + PREFIX,
-            control_token=self.control_token,
-            state_url=self.state_url,
-            seed=self.plan.seed,
-            pid=os.getpid(),
-        )
+        return described(self)
 
     def _remove_state(self) -> None:
         for file in self.plan.directory.glob(f"{self.plan.state_file.name}*"):

@@ -70,7 +70,10 @@ def _jar() -> Path | None:
     if shutil.which("gcloud") is None:
         return None
     command = ["gcloud", "info", "--format=value(installation.sdk_root)"]
-    asked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # gcloud, as it is on PATH
+    # gcloud writes into its configuration even for this: the person's is left alone.
+    with tempfile.TemporaryDirectory() as own:
+        quiet = {**os.environ, "CLOUDSDK_CONFIG": own}
+        asked = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # gcloud, as on PATH
     jar = Path(asked.stdout.strip()) / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
     return jar if jar.is_file() else None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,16 +19,25 @@ from rtms_simulator.cli.output import log_line, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.play.verdict import OUTCOMES
 from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
+from rtms_simulator.packaging import extras
 
 if TYPE_CHECKING:
     from rtms_simulator.control.run_summary import RunSummary, RunTimes, UnrecordedRun
+    from rtms_simulator.kit.control.fakes import Place
     from rtms_simulator.kit.end_to_end import RunStep
     from rtms_simulator.kit.play import ResolvedPlay
-    from rtms_simulator.kit.stack import Stack
     from rtms_simulator.scenario.actions import Outcome
+
+Tell = Callable[[str], None]
+OnLine = Callable[[str, str], None]
+Opened = Callable[[Path, int, Tell, OnLine | None], "contextlib.AbstractAsyncContextManager[Place]"]
+"""(folder, seed, who hears how it goes on, who hears the functions' lines) -> a whole that runs."""
 
 PATIENCE_S = 1.0
 """Here nobody works unseen: every part is one of ours."""
+
+REHEARSED_PATIENCE_S = 20.0
+"""There grants are asked and a store is opened for the first start, which nothing here sees."""
 
 KEPT = Path(".rtmskit/demo")
 
@@ -45,23 +56,33 @@ KEPT = Path(".rtmskit/demo")
 @click.option("--seed", type=int, help="Makes ids and secrets. Default: another at each start, which is shown; media have the scenario's.")
 @click.option("--keep", is_flag=True, help=f"Keep recording and records in {KEPT} (of an earlier demo they are replaced).")
 @click.option("--logs", is_flag=True, help="Show the functions' log lines.")
+@click.option("--rehearsed", is_flag=True, help="In what the Pulumi program deploys, built on this machine (`rtmskit rehearse`).")
 @as_json_option
 def demo(
-    state_url: str, scenario: str, expect: Outcome | None, speed: str, seed: int | None, keep: bool, logs: bool, as_json: bool
+    state_url: str,
+    scenario: str,
+    expect: Outcome | None,
+    speed: str,
+    seed: int | None,
+    keep: bool,
+    logs: bool,
+    rehearsed: bool,
+    as_json: bool,
 ) -> None:
     """Play one whole meeting on local fakes and download its recording.
 
     Both functions run under the real functions-framework, Zoom's webhook is signed and verified, Cloud Tasks dispatches the hand-off, a
     Recall joins the RTMS stream and records it, and the recording is downloaded and compared with what was played, sample by sample.
     A meeting that is to end without a recording (`revoked`, `never-joined`, `bad-signature`) is well when it does.
+
+    With --rehearsed all of that happens in the deployment that the Pulumi program describes, built on loopback.
     """
     from rtms_simulator.control.answers import PlayRequest
-    from rtms_simulator.control.run_summary import RunSummary, UnrecordedRun
     from rtms_simulator.errors import PlayRequestError
     from rtms_simulator.kit.play import resolve
 
     try:
-        play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=PATIENCE_S))
+        play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=REHEARSED_PATIENCE_S if rehearsed else PATIENCE_S))
         if play.scenario.meetings != 1:
             raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings; a demo plays one")
     except PlayRequestError as error:
@@ -69,8 +90,17 @@ def demo(
             str(error), "change what is named; `rtmskit scenarios list` and `rtmskit demo --help` show what is allowed."
         ) from None
     checked_state(state_url)
+    if rehearsed:
+        _can_be_rehearsed(state_url)
     with _directory(keep) as directory, explained():
-        summary = run(_play(play, state_url, seed, directory, logs, expect, quiet=as_json))
+        place = partial(_deployed if rehearsed else _stack, state_url)
+        summary = run(_play(place, play, seed, directory, logs, expect, quiet=as_json))
+    _answer(summary, keep, as_json)
+
+
+def _answer(summary: RunSummary | UnrecordedRun, keep: bool, as_json: bool) -> None:
+    from rtms_simulator.control.run_summary import RunSummary, UnrecordedRun
+
     if isinstance(summary, RunSummary) and not keep:
         summary = _without_paths(summary)
     if as_json:
@@ -105,13 +135,20 @@ def _directory(keep: bool) -> Generator[Path]:
             yield Path(folder)
 
 
+def _can_be_rehearsed(state_url: str) -> None:
+    if state_url:
+        raise BadInput("--rehearsed keeps its records where the Pulumi program says", "leave --state out.")
+    if lacking := extras.missing("infra"):
+        raise BadInput(f"--rehearsed: not installed: {', '.join(lacking)}", extras.advice("infra"))
+
+
 async def _play(
-    play: ResolvedPlay, state_url: str, seed: int | None, directory: Path, logs: bool, expect: Outcome | None, *, quiet: bool
+    opened: Opened, play: ResolvedPlay, seed: int | None, directory: Path, logs: bool, expect: Outcome | None, *, quiet: bool
 ) -> RunSummary | UnrecordedRun:
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import RecordingLostError, WorkerError
     from rtms_simulator.kit import end_to_end
-    from rtms_simulator.kit.stack import Plan, Stack, drawn_seed
+    from rtms_simulator.kit.stack import drawn_seed
     from rtms_simulator.serving.background import first_of
 
     real_time = Clock()
@@ -124,23 +161,43 @@ async def _play(
     def step(one: RunStep) -> None:
         tell(f"{one.at_ms / 1000:8.3f} s  {one.what}")
 
-    plan = Plan(directory, state_url=state_url, seed=drawn_seed(real_time) if seed is None else seed)
-    stack = Stack(plan, on_line=log_line if logs else None, on_wait=tell)
+    try:
+        async with opened(directory, drawn_seed(real_time) if seed is None else seed, tell, log_line if logs else None) as place:
+            tell(f"... all answer after {real_time.now() - begun:.1f} s. The meeting: {play.scenario.summary or play.scenario.name}")
+            running = end_to_end.run(place, play, directory / "downloads", real_time=real_time, on_step=step, expected=expect)
+            done = await first_of(running, _end_of_child(place))
+            return done.result()
+    except (RecordingLostError, WorkerError) as error:
+        raise Failed(f"it did not end as it is to end: {error}", "run it again with --logs to see what the functions say.") from None
+
+
+@contextlib.asynccontextmanager
+async def _stack(state_url: str, directory: Path, seed: int, tell: Tell, on_line: OnLine | None) -> AsyncGenerator[Place]:
+    """The kit's own whole."""
+    from rtms_simulator.kit.stack import Plan, Stack
+
+    stack = Stack(Plan(directory, state_url=state_url, seed=seed), on_line=on_line, on_wait=tell)
     try:
         tell("Starting Zoom, Recall, Cloud Tasks and both functions ...")
         await stack.start()
-        tell(f"... all answer after {real_time.now() - begun:.1f} s. The meeting: {play.scenario.summary or play.scenario.name}")
-        running = end_to_end.run(stack, play, directory / "downloads", real_time=real_time, on_step=step, expected=expect)
-        done = await first_of(running, _end_of_child(stack))
-        return done.result()
-    except (RecordingLostError, WorkerError) as error:
-        raise Failed(f"it did not end as it is to end: {error}", "run it again with --logs to see what the functions say.") from None
+        yield stack
     finally:
         await stack.aclose()
 
 
-async def _end_of_child(stack: Stack) -> NoReturn:
-    raise await stack.broken()
+@contextlib.asynccontextmanager
+async def _deployed(_state_url: str, _directory: Path, seed: int, tell: Tell, on_line: OnLine | None) -> AsyncGenerator[Place]:
+    """What the Pulumi program deploys. Nothing of it is kept."""
+    from rtms_simulator.cli.rehearse.deployed.hosted import rehearsed
+    from rtms_simulator.kit.stack import RECORDING_CONFIG
+
+    with tempfile.TemporaryDirectory(prefix="rtmskit-rehearsal-") as folder:
+        async with rehearsed(Path(folder), tell, seed, on_line, recallRecordingConfig=json.dumps(RECORDING_CONFIG)) as place:
+            yield place
+
+
+async def _end_of_child(place: Place) -> NoReturn:
+    raise await place.broken()
 
 
 WORDS = {

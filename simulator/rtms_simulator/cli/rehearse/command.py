@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,12 +15,21 @@ from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.packaging import extras
 
 if TYPE_CHECKING:
+    from rtms_simulator.cli.rehearse.deployed.with_pulumi import Verb
     from rtms_simulator.cli.rehearse.drill import Drill, DrillResult
     from rtms_simulator.cli.rehearse.rehearsal import Manner
+    from rtms_simulator.cli.rehearse.report import Report
 
 
 @click.command()
 @click.argument("stack", metavar="[STACK.yaml]", required=False, type=click.Path(path_type=Path))
+@click.option("--stack", "stack_name", metavar="NAME", help="The stack's settings by its name: Pulumi.NAME.yaml of the project here.")
+@click.option(
+    "--pulumi",
+    "verb",
+    type=click.Choice(["preview", "up", "destroy"]),
+    help="No drills: run this command of your own Pulumi, in a state that is thrown away. After `up` the deployment runs until Ctrl-C.",
+)
 @click.option("--drill", "names", multiple=True, metavar="NAME", help="Only this drill; may be given several times.")
 @click.option("--list", "only_list", is_flag=True, help="Say which drills there are, and end.")
 @click.option(
@@ -46,6 +55,8 @@ if TYPE_CHECKING:
 @as_json_option
 def rehearse(
     stack: Path | None,
+    stack_name: str | None,
+    verb: Verb | None,
     names: tuple[str, ...],
     only_list: bool,
     propagation_s: float,
@@ -57,13 +68,17 @@ def rehearse(
 ) -> None:
     """Run the Pulumi program on this machine, and drills against it.
 
-    The program runs unmodified; what it registers is built on loopback.
+    The program runs unmodified; what it registers is built on loopback. With --pulumi it is your own Pulumi that runs it.
 
     STACK.yaml is a stack's settings, such as Pulumi.prod.yaml; without it the least configuration is rehearsed. Secrets are made up, and
     nothing outside this machine is called.
     """
     if lacking := extras.missing("infra"):
         raise BadInput(f"not installed: {', '.join(lacking)}", extras.advice("infra"))
+    stack = _of_name(stack, stack_name)
+    if verb is not None:
+        _with_pulumi(verb, stack, propagation_s, logs, as_json, (names, only_list, html))
+        return
     from rtms_simulator.cli.rehearse import report
     from rtms_simulator.cli.rehearse.rehearsal import Manner
 
@@ -81,13 +96,56 @@ def rehearse(
         )
         results, without = run(_rehearse(stack, chosen, Path(folder), manner))
     flags = [f"--propagation={propagation_s:g}"] if propagation_s else []
-    outcome = report.Report(stack=str(stack or ""), drills=results, without=without, flags=flags)
+    _answer(report.Report(stack=str(stack or ""), drills=results, without=without, flags=flags), html, as_json)
+
+
+def _answer(outcome: Report, html: Path | None, as_json: bool) -> None:
+    """Show it, and end with the exit code that says whether a drill failed."""
+    from rtms_simulator.cli.rehearse import report
+
     report.show(outcome, as_json=as_json)
     if html is not None:
         html.write_text(report.page(outcome), encoding="utf-8")
-    if failed := [result.name for result in results if not result.ok]:
+    if failed := [result.name for result in outcome.drills if not result.ok]:
         again = report.again(outcome, failed[0])
-        raise Failed(f"{len(failed)} of {len(results)} drills failed: {', '.join(failed)}", f"repeat one with: {again}")
+        raise Failed(f"{len(failed)} of {len(outcome.drills)} drills failed: {', '.join(failed)}", f"repeat one with: {again}")
+
+
+def _of_name(stack: Path | None, name: str | None) -> Path | None:
+    """The settings file that is meant. Raises BadInput for two of them, and for a stack outside a project."""
+    from rtms_simulator.cli.rehearse.program import project_root
+
+    if name is None:
+        return stack
+    if stack is not None:
+        raise BadInput(f"{stack} and --stack {name} both name a stack", "leave one of them out.")
+    root = project_root()
+    if root is None:
+        raise BadInput(f"--stack {name}: there is no Pulumi project in this folder or above it", "go to the project, or name the file.")
+    return root / f"Pulumi.{name}.yaml"
+
+
+def _with_pulumi(verb: Verb, stack: Path | None, propagation_s: float, logs: bool, as_json: bool, of_drills: tuple[object, ...]) -> None:
+    """`of_drills`: what was given of the options that go with drills."""
+    if any(of_drills):
+        raise BadInput("--pulumi runs no drill", "leave --drill, --list and --html out.")
+    from rtms_infra.rehearsal import stack_file
+    from rtms_simulator.cli.rehearse.deployed.with_pulumi import Wish, rehearse_with_pulumi
+
+    name, config, held = _settings(stack, stack_file.written)
+    rehearse_with_pulumi(Wish(verb, stack, propagation_s, logs, as_json), name, config, held)
+
+
+def _settings(stack: Path | None, read: Callable[[Path], dict[str, Any]]) -> tuple[str, dict[str, Any], list[str]]:
+    """The stack's name, its settings as `read` gives them, and the keys that the file holds encrypted. Raises BadInput."""
+    from rtms_infra.rehearsal import stack_file
+
+    if stack is None:
+        return "minimal", dict(stack_file.MINIMAL), []
+    try:
+        return stack.stem.removeprefix("Pulumi."), read(stack), stack_file.encrypted(stack)
+    except stack_file.StackFileError as error:
+        raise BadInput(str(error), "name a stack's settings, such as infra/stacks/minimal.yaml.") from None
 
 
 def _chosen(names: tuple[str, ...]) -> dict[str, Drill]:
@@ -106,12 +164,7 @@ async def _rehearse(stack: Path | None, drills: Mapping[str, Drill], folder: Pat
     from rtms_simulator.cli.rehearse.program import Program, ProgramRefused, project_root
     from rtms_simulator.cli.rehearse.rehearsal import rehearse as rehearsed
 
-    try:
-        config = stack_file.read(stack) if stack else dict(stack_file.MINIMAL)
-        held = stack_file.encrypted(stack) if stack else []
-    except stack_file.StackFileError as error:
-        raise BadInput(str(error), "name a stack's settings, such as infra/stacks/minimal.yaml.") from None
-    name = stack.stem.removeprefix("Pulumi.") if stack else "minimal"
+    name, config, held = _settings(stack, stack_file.read)
     program = Program(project_root(), folder / "project", name, config, held)
     try:
         return await rehearsed(program, drills, folder / "clouds", manner)

@@ -17,14 +17,14 @@ import httpx
 from rtms_infra.rehearsal.provider import bare
 from rtms_infra.rehearsal.registered import Field, Function, Index, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
 from rtms_infra.rehearsal.rights import Rights
-from rtms_simulator.cli.rehearse import schedule
 from rtms_simulator.cli.rehearse.api_guard import ApiGuard
+from rtms_simulator.cli.rehearse.deployed import schedule
+from rtms_simulator.cli.rehearse.deployed.services import FunctionProcess
 from rtms_simulator.cli.rehearse.firestore.indexes import Indexes
 from rtms_simulator.cli.rehearse.firestore.records import EmulatedRecords
 from rtms_simulator.cli.rehearse.front import Front, InternalNetwork
 from rtms_simulator.cli.rehearse.judges import Decisions, FirestoreJudge, TasksJudge
 from rtms_simulator.cli.rehearse.program import MADE_UP, Loaded
-from rtms_simulator.cli.rehearse.services import FunctionProcess
 from rtms_simulator.cli.rehearse.watch import Watch
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Limits, Retry, Scheduler
@@ -174,6 +174,17 @@ class LocalCloud:
         """What the stack says is to be entered at a vendor, at the address on this machine."""
         return f"{self.doors['webhook'].url}{urlsplit(str(bare(self.registered.outputs[output]))).path}"
 
+    @property
+    def recall_webhook_url(self) -> str:
+        """Where Recall sends its events."""
+        return self._told("recallWebhookUrl")
+
+    @property
+    def state_url(self) -> str:
+        """Where the worker keeps its records."""
+        registered = self.role("worker").service_config.environment_variables
+        return self._local_variables("worker").get("STATE_URL") or registered.get("STATE_URL", "")
+
     async def pass_time(self, duration_s: float) -> None:
         """Let Google's clock run ahead, a minute at a time, with everything that is due on the way, and look at the alerts each minute."""
         left = duration_s
@@ -235,7 +246,7 @@ class LocalCloud:
             region=worker.get("RECALL_REGION", "us-east-1"),
             seed=self.around.seed,
             data_dir=Path(place),
-            webhooks=[WebhookEndpoint(self._told("recallWebhookUrl"), events=own.ticked)],
+            webhooks=[WebhookEndpoint(self.recall_webhook_url, events=own.ticked)],
             workspace_secret=own.webhook_secret,
             faults=self.faults,
             zoom_client=None,
@@ -252,6 +263,10 @@ class LocalCloud:
             self.clock, queues=(), seed=self.around.seed, faults=self.faults, transport=network, on_attempt=self.watch.attempt
         )
         await self._begin(self.tasks)
+        self.create_queues()
+
+    def create_queues(self) -> None:
+        """Those that are registered, at the start and after Cloud Tasks has forgotten everything."""
         for queue in self.registered.of(Queue).values():
             self.tasks.create_queue(queue.path, retry=_retry(queue), limits=_limits(queue))
 

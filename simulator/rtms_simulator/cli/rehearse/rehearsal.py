@@ -14,11 +14,11 @@ from rtms_infra.rehearsal.logfilter import FilterError
 from rtms_infra.rehearsal.promql import QueryError
 from rtms_infra.rehearsal.registered import UnreadableResource
 from rtms_infra.rehearsal.rights import ConditionError
+from rtms_simulator.cli.rehearse.deployed.schedule import ScheduleError
+from rtms_simulator.cli.rehearse.deployed.services import NotDeployed
 from rtms_simulator.cli.rehearse.drill import PATIENCE_S, Drill, DrillResult, Promise, Scene, judged, last_lines
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, NotMaterialised, Surroundings
 from rtms_simulator.cli.rehearse.program import Loaded, Program, ProgramRefused
-from rtms_simulator.cli.rehearse.schedule import ScheduleError
-from rtms_simulator.cli.rehearse.services import NotDeployed
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import ChildEndedError, TaskRefusedError
 from rtms_simulator.serving import firestore_emulator
@@ -70,7 +70,7 @@ async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, 
         await stage.side_by_side(lanes, beside)
         await stage.side_by_side(lanes[:1], {name: drill for name, drill in shown.items() if name not in beside})
         await stage.side_by_side(lanes[:1], stage.disturbed(shown))
-    return [stage.results[name] for name in shown], [*_not_shown(loaded), *_without_emulator(drills, missing)]
+    return [stage.results[name] for name in shown], [*not_shown(loaded), *without_emulator(drills, missing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def _not_started(name: str, drill: Drill, cloud: LocalCloud | None, error: BaseE
     )
 
 
-def _without_emulator(drills: Mapping[str, Drill], missing: str | None) -> list[str]:
+def without_emulator(drills: Mapping[str, Drill], missing: str | None) -> list[str]:
     """`missing`: why there is no emulator."""
     if missing is None:
         return []
@@ -183,6 +183,6 @@ def _without_emulator(drills: Mapping[str, Drill], missing: str | None) -> list[
     return [f"The records are in SQLite, and no right or index of theirs is checked: {missing}.", *left_out]
 
 
-def _not_shown(loaded: Loaded) -> list[str]:
+def not_shown(loaded: Loaded) -> list[str]:
     """What is registered and means nothing on this machine."""
     return [f"{len(names)} x {reason}: {', '.join(names)}" for reason, names in loaded.registered.nothing_here().items()]

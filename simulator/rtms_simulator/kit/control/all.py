@@ -6,6 +6,8 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator
 
+from starlette.routing import Mount
+
 from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import (
     ClockChange,
@@ -17,6 +19,7 @@ from rtms_simulator.control.answers import (
     SwitchChanges,
     SwitchList,
 )
+from rtms_simulator.control.app import control_app
 from rtms_simulator.control.operations import IMPOSSIBLE, Call, ControlOperation, impossible
 from rtms_simulator.kit.control.deliveries import delivery_operations
 from rtms_simulator.kit.control.endpoints import endpoint_operations
@@ -26,6 +29,9 @@ from rtms_simulator.kit.control.happenings import happenings
 from rtms_simulator.kit.control.meetings import MeetingResource
 from rtms_simulator.kit.control.records import record_operations
 from rtms_simulator.kit.control.switches import all_switches, set_switches
+from rtms_simulator.packaging.version import __version__
+from rtms_simulator.serving.http_server import HttpServer
+from rtms_simulator.zoom.rest import rest_routes
 
 
 def operations(fakes: Fakes, meetings: MeetingResource) -> list[ControlOperation]:
@@ -40,6 +46,13 @@ def operations(fakes: Fakes, meetings: MeetingResource) -> list[ControlOperation
         *record_operations(fakes),
         *endpoint_operations(fakes),
     ]
+
+
+def control_server(fakes: Fakes, meetings: MeetingResource, *, token: str = "", port: int = 0) -> HttpServer:
+    """The control plane of these fakes, not started yet. `meetings` must be closed by its owner; `token` as in `Plan.control_token`."""
+    rest = [Mount("/zoom", routes=rest_routes(fakes.zoom))]
+    app = control_app(operations(fakes, meetings), version=__version__, token=token, more=rest)
+    return HttpServer(app, port=port, purpose="the control server")
 
 
 def reading(clock: Clock) -> ClockReading:

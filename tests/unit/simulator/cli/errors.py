@@ -340,7 +340,27 @@ ROWS = (
     ),
     # --- the rehearsal
     Row("no such drill", "rehearse --drill nope", 2, "there is no drill 'nope'", "choose of: meeting", "_chosen"),
-    Row("no stack's settings", "rehearse {text}", 2, "has no mapping `config`", "infra/stacks/minimal.yaml", "_rehearse"),
+    Row("a drill of Pulumi's", "rehearse --pulumi up --drill meeting", 2, "--pulumi runs no drill", "leave --drill", "_with_pulumi"),
+    Row("two stacks", "rehearse {text} --stack prod", 2, "both name a stack", "leave one of them out", "_of_name"),
+    Row("a stack of no project", "rehearse --stack prod", 2, "there is no Pulumi project in this folder", "name the file", "_of_name"),
+    Row(
+        "a store of one's own",
+        "demo --rehearsed --state sqlite://",
+        2,
+        "where the Pulumi program says",
+        "leave --state out",
+        "_can_be_rehearsed",
+    ),
+    Row(
+        "a demo without Pulumi",
+        "demo --rehearsed",
+        2,
+        "not installed: pulumi",
+        "pip install 'rtmskit[infra]'",
+        "_can_be_rehearsed",
+        packages=(("pulumi", ""),),
+    ),
+    Row("no stack's settings", "rehearse {text}", 2, "has no mapping `config`", "infra/stacks/minimal.yaml", "_settings"),
     Row(
         "no Pulumi",
         "rehearse",

@@ -10,7 +10,8 @@ import pytest
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import PortTakenError, StateUnusableError, WorkerRefusedError
 from rtms_simulator.kit import stack as stack_module
-from rtms_simulator.kit.stack import Plan, Ports, Secrets, Stack
+from rtms_simulator.kit.control.fakes import Secrets
+from rtms_simulator.kit.stack import Plan, Ports, Stack
 from rtms_simulator.scenario import load
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtms_simulator.cli.rehearse.schedule import ScheduleError, every
+from rtms_simulator.cli.rehearse.deployed.schedule import ScheduleError, every
 
 THREE_AM = 3 * 3600.0
 
