@@ -1,7 +1,8 @@
 """Every alert as data: what is wrong, how bad, what fires it, and the section of docs/runbook.md that says what to do. Pure.
 
-Three kinds of condition. A log line (`OnLine`) notifies each time, needs no counter, and works from the first minute. A PromQL query
-(`OnQuery`) compares counters, without a check that they exist yet. A platform metric (`OnMetric`) is always there.
+Four kinds of condition. A log line (`OnLine`) notifies each time, needs no counter, and works from the first minute; so does an entry of
+Cloud Run's own request log (`OnRequest`), which has the requests that no instance took and no metric counts. A PromQL query (`OnQuery`)
+compares counters, and is told not to ask whether they exist yet. A platform metric (`OnMetric`) is always there.
 
 Severity: CRITICAL and ERROR page somebody. WARNING is a ticket: whatever an anonymous caller can set off is at most that.
 """
@@ -41,6 +42,16 @@ RATE_LIMIT_S = 300
 """Between two notifications about the same line: the same hand-off, queue or recording. Others notify at once."""
 
 
+SLACK_S = 120
+"""How much longer a query looks back than its condition must hold: an evaluation that comes a minute late, and the minute that a log line
+needs to be counted [inf]. Without it a single start leaves the window just before the last evaluation that would have told of it."""
+
+
+def window(duration_s: int) -> str:
+    """How far back a query looks whose condition must hold for `duration_s`, as PromQL has it."""
+    return f"[{(duration_s + SLACK_S) // 60}m]"
+
+
 @dataclass(frozen=True, slots=True)
 class OnLine:
     """A line of one function's log. `events`: its `event`; `severity`: at least this, or exactly this with `exactly`."""
@@ -51,6 +62,17 @@ class OnLine:
     exactly: bool = False
     labels: tuple[str, ...] = ()
     """Fields of the line that separate one incident from another; each combination notifies by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnRequest:
+    """A request of one function that Cloud Run answered with `status` by itself. The functions never answer 429.
+
+    `run.googleapis.com/request_count` "excludes requests that do not reach the containers" (evidence/google.md B1).
+    """
+
+    role: Literal["webhook", "worker"]
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +103,7 @@ class Policy:
     title: str
     severity: Severity
     meaning: str
-    condition: OnLine | OnQuery | OnMetric | None
+    condition: OnLine | OnRequest | OnQuery | OnMetric | None
     """None: the program adds it (the uptime check's id is known only once it exists)."""
 
 
@@ -101,6 +123,13 @@ def line_filter(place: Place, line: OnLine) -> str:
     if line.severity:
         parts.append(f"severity{'=' if line.exactly else '>='}{line.severity}")
     return " AND ".join(parts)
+
+
+def request_filter(place: Place, request: OnRequest) -> str:
+    """The condition in Cloud Logging's query language."""
+    parts = ['resource.type="cloud_run_revision"', f'resource.labels.service_name="{place.name}-{request.role}"']
+    parts.append(f'logName="projects/{place.project}/logs/run.googleapis.com%2Frequests"')
+    return " AND ".join((*parts, f"httpRequest.status={request.status}"))
 
 
 def counter_filter(place: Place, events: Iterable[str]) -> str:
@@ -190,13 +219,13 @@ def _lost(place: Place) -> Iterable[Policy]:
 
 
 def _witnesses(place: Place) -> Iterable[Policy]:
-    acked, seen = series(place, "starts", "start_acked"), series(place, "starts", "start_seen")
+    acked, seen, unseen_s = series(place, "starts", "start_acked"), series(place, "starts", "start_seen"), 120
     yield Policy(
         "start-unseen",
         "Starts are acknowledged and not seen",
         "CRITICAL",
         "The webhook queued starts, and for two minutes the worker saw none.",
-        OnQuery(f"(sum(increase({acked}[3m])) > 0) unless (sum(increase({seen}[3m])) > 0)", 120),
+        OnQuery(f"(sum(increase({acked}{window(unseen_s)})) > 0) unless (sum(increase({seen}{window(unseen_s)})) > 0)", unseen_s),
     )
     yield Policy(
         "queue-stalled",
@@ -247,10 +276,11 @@ def _witnesses(place: Place) -> Iterable[Policy]:
 
 
 def _functions(place: Place, config: AlertsConfig) -> Iterable[Policy]:
-    for role, sentence in (
+    both: tuple[tuple[Literal["webhook", "worker"], str], ...] = (
         ("webhook", "Zoom's first retry comes after five minutes, when the stream is gone."),
         ("worker", "Tasks and sweeps fail; Cloud Tasks repeats them."),
-    ):
+    )
+    for role, sentence in both:
         server = ' AND metric.labels.response_code_class = "5xx"'
         yield Policy(
             f"{role}-errors",
@@ -259,15 +289,14 @@ def _functions(place: Place, config: AlertsConfig) -> Iterable[Policy]:
             sentence,
             OnMetric(run_metric(place, role, "request_count", server), "ALIGN_DELTA", "REDUCE_SUM"),
         )
-        full = ' AND metric.labels.response_code = "429"'
         yield Policy(
             f"{role}-full",
             f"The {role} has no instance left",
             "ERROR",
             "Cloud Run answers 429 for want of an instance.",
-            OnMetric(run_metric(place, role, "request_count", full), "ALIGN_DELTA", "REDUCE_SUM"),
+            OnRequest(role, 429),
         )
-    forbidden = ' AND metric.labels.response_code_class = "4xx" AND metric.labels.response_code != "429"'
+    forbidden = ' AND metric.labels.response_code_class = "4xx"'
     yield Policy(
         "worker-refuses",
         "The worker refuses its callers",
@@ -288,14 +317,16 @@ def _functions(place: Place, config: AlertsConfig) -> Iterable[Policy]:
 
 def _vendors(place: Place) -> Iterable[Policy]:
     refused = series(place, "refusals", "delivery_refused", ',signed="true"')
-    verified = series(place, "deliveries", "delivery")
+    verified, none_s = series(place, "deliveries", "delivery"), 300
     yield Policy(
         "signed-refused",
         "Signed events are refused, and none is accepted",
         "WARNING",
         "Requests with Zoom's signature header are refused, and for 5 minutes none was accepted, though some were before.",
         OnQuery(
-            f"((sum(increase({refused}[5m])) > 0) unless (sum(increase({verified}[5m])) > 0)) and (sum(increase({verified}[1d])) > 0)", 300
+            f"((sum(increase({refused}{window(none_s)})) > 0) unless (sum(increase({verified}[{none_s // 60}m])) > 0)) "
+            f"and (sum(increase({verified}[1d])) > 0)",
+            none_s,
         ),
     )
     yield Policy(
@@ -334,6 +365,8 @@ def described(place: Place, policy: Policy) -> dict[str, Any]:
         if condition.labels:
             matched["label_extractors"] = {label: f"EXTRACT(jsonPayload.{label})" for label in condition.labels}
         return {"display_name": policy.title, "condition_matched_log": matched}
+    if isinstance(condition, OnRequest):
+        return {"display_name": policy.title, "condition_matched_log": {"filter": request_filter(place, condition)}}
     if isinstance(condition, OnQuery):
         query = {
             "query": condition.query,

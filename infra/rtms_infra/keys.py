@@ -156,7 +156,7 @@ KEYS: tuple[Key, ...] = (
     _setting(
         "zoomSecretTokenPrevious",
         "ZOOM_SECRET_TOKEN_PREVIOUS",
-        "The former Secret Token, accepted as well while Zoom changes over.",
+        "The former Secret Token, accepted as well while Zoom changes over. Removed, secret and versions are gone at once.",
         more="; not the current one",
     ),
     _setting(

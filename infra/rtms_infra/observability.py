@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_gcp import billing, logging, monitoring
 
-from rtms_infra.alerts import COUNTERS, RATE_LIMIT_S, OnLine, Policy, counter_filter, described, policies
+from rtms_infra.alerts import COUNTERS, RATE_LIMIT_S, OnLine, OnRequest, Policy, counter_filter, described, policies
 from rtms_infra.apis import Apis
 from rtms_infra.config import Alerts as AlertsConfig
 from rtms_infra.config import Budget as BudgetConfig
@@ -85,7 +85,7 @@ class Observability(pulumi.ComponentResource):
 
     def _alert(self, policy: Policy, conditions: list[dict[str, Any]], opts: pulumi.ResourceOptions) -> None:
         strategy: dict[str, Any] = {"auto_close": "1800s"}
-        if isinstance(policy.condition, OnLine):
+        if isinstance(policy.condition, OnLine | OnRequest):
             strategy["notification_rate_limit"] = {"period": f"{RATE_LIMIT_S}s"}
         monitoring.AlertPolicy(
             f"alert-{policy.key}",

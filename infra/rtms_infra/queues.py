@@ -34,8 +34,10 @@ class Queues(pulumi.ComponentResource):
     Costs: 0.40 $ per million operations beyond the first million a month; a start makes four, any other event two.
     """
 
-    def __init__(self, config: Config, identity: Identity, apis: Apis) -> None:
+    def __init__(self, config: Config, identity: Identity, first: pulumi.Resource, apis: Apis) -> None:
+        """`first`: what must have moved before a queue does, since it may refuse to."""
         super().__init__("rtmskit:infra:Queues", "queues")
+        self._first = first
         self.queues: dict[str, cloudtasks.Queue] = {}
         self.grants: list[pulumi.Resource] = []
         for queue in QUEUES.values():
@@ -65,7 +67,7 @@ class Queues(pulumi.ComponentResource):
             },
             stackdriver_logging_config={"sampling_ratio": 1.0},
             deletion_policy=deletion_policy(place),
-            opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=apis.before("cloudtasks")),
+            opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=[self._first, *apis.before("cloudtasks")]),
         )
         self.grants += [
             cloudtasks.QueueIamMember(

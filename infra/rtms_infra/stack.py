@@ -52,10 +52,11 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
     identity = Identity(place, apis)
     archive = Archive(place, config.archive, identity, apis)
     secrets = Secrets(config, identity, apis)
-    queues = Queues(config, identity, apis)
+    # An archive that holds recordings refuses to move: it is asked before anything else that holds state is touched.
+    queues = Queues(config, identity, archive.bucket, apis)
     source = Source(place, source_folder, build_folder, identity, apis)
     # No build may begin right after the grants it needs: the operations on the database's fields stand between them.
-    state = State(place, config.backup_days, [*identity.build_grants, source.push, *secrets.all_grants], apis)
+    state = State(place, config.backup_days, [*identity.build_grants, source.push, *secrets.all_grants], archive.bucket, apis)
     environment = _environment(config, state, queues, archive, identity, address(place, "worker", source.bucket), source.hash)
     needs: list[pulumi.Resource] = [state.ready, *queues.grants, *identity.record_grants, *identity.acting, *archive.grants]
     functions = Functions(config, source, secrets, identity, environment, needs, apis)

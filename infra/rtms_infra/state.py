@@ -33,8 +33,11 @@ class State(pulumi.ComponentResource):
     Costs: per million meetings about 4 M writes and 2 M reads (costs.md); recovery and backups by the stored GiB.
     """
 
-    def __init__(self, place: Place, backup_days: int, granted: list[pulumi.Resource], apis: Apis) -> None:
-        """`granted`: rights that Google needs minutes to make known; the field operations, a minute or more each, come after them."""
+    def __init__(self, place: Place, backup_days: int, granted: list[pulumi.Resource], first: pulumi.Resource, apis: Apis) -> None:
+        """`granted`: rights that Google needs minutes to make known; the field operations, a minute or more each, come after them.
+
+        `first`: what must have moved before the database does, since it may refuse to.
+        """
         super().__init__("rtmskit:infra:State", "state")
         self.database = firestore.Database(
             "database",
@@ -48,7 +51,7 @@ class State(pulumi.ComponentResource):
             point_in_time_recovery_enablement="POINT_IN_TIME_RECOVERY_ENABLED",
             delete_protection_state="DELETE_PROTECTION_ENABLED" if place.protect else "DELETE_PROTECTION_DISABLED",
             deletion_policy=deletion_policy(place),
-            opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=apis.before("firestore")),
+            opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=[first, *apis.before("firestore")]),
         )
         # Administrative operations on one database refuse each other (409) when they run side by side: one after the other.
         previous: pulumi.Resource = self.database

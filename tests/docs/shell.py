@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +51,18 @@ def parsed(line: str) -> list[str]:
     checked = subprocess.run(["bash", "-n", "-c", line], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, f"{line}: {checked.stderr}"
     return shlex.split(line)
+
+
+def fresh_clone(folder: Path) -> Path:
+    """What git holds (and what is new), in an empty folder, with this environment as its .venv."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
 
 
 GCLOUD = (

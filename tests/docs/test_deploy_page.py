@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.docs.shell import CLOUD, DOCS, LOCAL, Account, blocks, commands
+from tests.docs.shell import CLOUD, DOCS, LOCAL, Account, blocks, commands, fresh_clone
 from tests.infra.conftest import runner  # noqa: F401  # the engine is a fixture there
-from tests.infra.deployment import ROOT, SECRETS, Runner
+from tests.infra.deployment import SECRETS, Runner
 
 pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
 
@@ -20,16 +18,7 @@ PAGE = DOCS / "deploy.md"
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """What git holds (and what is new), in an empty folder, with this environment as its .venv."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
-    ).stdout.decode()
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, tmp_path / name)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
+    return fresh_clone(tmp_path)
 
 
 def test_every_command_that_needs_no_account_works_in_a_fresh_clone(clone: Path) -> None:

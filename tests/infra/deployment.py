@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +44,8 @@ SECRET_NAMES = (
 class Resource:
     """One registration. Secrets in `inputs` are `{"$secret": value}`, assets `{"$asset": sha256}`.
 
-    `new_first`: a replacement is made before the old one goes, whatever the provider thinks.
+    `depends_by`: input -> URNs that it is made from. `old_first`: the option deleteBeforeReplace; None leaves it to the provider.
+    `aliases`: URNs that it may have had before.
     """
 
     urn: str
@@ -55,9 +56,16 @@ class Resource:
     inputs: Mapping[str, Any]
     dependencies: list[str]
     protect: bool
-    new_first: bool
+    depends_by: Mapping[str, list[str]] = field(default_factory=dict)
+    old_first: bool | None = None
     retain: bool = False
     deleted_with: str = ""
+    aliases: list[str] = field(default_factory=list)
+
+    @property
+    def new_first(self) -> bool:
+        """A replacement is made before the old one goes, whatever the provider thinks."""
+        return self.old_first is False
 
     def __str__(self) -> str:
         return f"{self.name} ({self.type})"
@@ -137,7 +145,8 @@ class Step:
 class World:
     """A local cloud with Pulumi's state of it, after one command. `key` names it in the engine's process; "" is an empty cloud.
 
-    `gaps`: (role, member) of grants that were taken away and given again during the command. `grants`: (on, role, member).
+    `gaps`: (role, member) of grants that were taken away and given again during the command. `grants`: (on, role, member). `missing`:
+    those that Pulumi believes to be there and that are not.
     """
 
     key: str = ""
@@ -146,6 +155,7 @@ class World:
     errors: tuple[str, ...] = ()
     gaps: tuple[tuple[str, str], ...] = ()
     grants: frozenset[tuple[str, str, str]] = frozenset()
+    missing: frozenset[tuple[str, str, str]] = frozenset()
     resources: frozenset[str] = frozenset()
 
     def of(self, *verbs: str) -> set[str]:
@@ -221,12 +231,12 @@ class Runner:
             "api_delay_s": api_delay_s,
         }
         request = {"config": dict(config), "secrets": list(SECRET_NAMES), "stack": "prod", "preview": action == "preview"}
-        answer = self._ask({**request, "world": changes, "action": action}, program)
-        steps = tuple(Step(step["verb"], step["name"], step["type"], step["how"], tuple(step["paths"])) for step in answer["steps"])
-        deployment = _deployment(answer, config)
-        gaps = tuple((gap["role"], gap["member"]) for gap in answer["gaps"])
-        grants = frozenset((on, role, member) for on, role, member in answer["cloud"]["grants"])
-        return World(answer["world"], deployment, steps, tuple(answer["errors"]), gaps, grants, frozenset(answer["cloud"]["resources"]))
+        return _world(self._ask({**request, "world": changes, "action": action}, program), config)
+
+    def replay(self, resources: Iterable[Resource], config: Mapping[str, str]) -> World:
+        """A cloud in which exactly these registrations were carried out, without a program. Each must come after what it depends on."""
+        request = {"config": dict(config), "secrets": list(SECRET_NAMES), "stack": "prod", "preview": False, "world": {}}
+        return _world(self._ask({**request, "action": "replay", "registrations": [asdict(one) for one in resources]}, None), config)
 
     def start(self) -> None:
         """Start the engine's process, if there is none. A fixture of the session does, so that no test seems to have left it behind."""
@@ -249,6 +259,15 @@ class Runner:
 def _deployment(answer: Mapping[str, Any], config: Mapping[str, str]) -> Deployment:
     resources = tuple(Resource(**entry) for entry in answer["resources"])
     return Deployment(resources, answer["outputs"], answer["error"], dict(config))
+
+
+def _world(answer: Mapping[str, Any], config: Mapping[str, str]) -> World:
+    steps = tuple(Step(step["verb"], step["name"], step["type"], step["how"], tuple(step["paths"])) for step in answer["steps"])
+    gaps = tuple((gap["role"], gap["member"]) for gap in answer["gaps"])
+    grants = frozenset((on, role, member) for on, role, member in answer["cloud"]["grants"])
+    missing = frozenset((on, role, member) for on, role, member in answer["missing"])
+    there = frozenset(answer["cloud"]["resources"])
+    return World(answer["world"], _deployment(answer, config), steps, tuple(answer["errors"]), gaps, grants, missing, there)
 
 
 def copy_program(into: Path) -> Path:

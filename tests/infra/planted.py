@@ -51,6 +51,7 @@ LINES, COUNTS, QUERIES = (
     "counters_count_what_they_name",
     "queries_ask_for_counters_that_exist",
 )
+REFUSED = "requests_without_an_instance_are_told"
 WITNESS, METRICS, TOLD = "witnesses_are_there", "thresholds_watch_the_right_metric", "every_alert_reaches_somebody"
 GITHUB, BOARD, CONDITION = (
     "github_is_held_to_one_repository_and_ref",
@@ -168,11 +169,14 @@ MISTAKES: tuple[Mistake, ...] = (
     _m("alerts", "the severity is too high to be met", "alerts.py", '("archive_failed",), labels', '("archive_failed",), "EMERGENCY", labels', LINES),
     _m("alerts", "an alert is left out", "alerts.py", '("home_stalled", "probe_missing"), "ALERT"', '("home_stalled",), "ALERT"', LINES),
     _m("alerts", "seen and acknowledged exchanged", "alerts.py", 'series(place, "starts", "start_acked"), series(place, "starts", "start_seen")', 'series(place, "starts", "start_seen"), series(place, "starts", "start_acked")', WITNESS),
-    _m("alerts", "half an hour instead of two minutes", "alerts.py", "({seen}[3m])) > 0)\", 120)", "({seen}[3m])) > 0)\", 1800)", WITNESS),
+    _m("alerts", "half an hour instead of two minutes", "alerts.py", "unless (sum(increase({seen}{window(unseen_s)})) > 0)\", unseen_s)", "unless (sum(increase({seen}{window(unseen_s)})) > 0)\", 1800)", WITNESS),
+    _m("alerts", "no slack for a late evaluation", "alerts.py", "SLACK_S = 120", "SLACK_S = 60", WITNESS),
     _m("alerts", "waits for a first sweep before it misses one", "alerts.py", " or vector(0)) == bool 0) > 0", ") == bool 0) > 0", WITNESS),
     _m("alerts", "anonymous noise counts as signed", "alerts.py", """',signed="true"'""", '""', WITNESS),
     _m("alerts", "a counter that is called otherwise", "alerts.py", 'logging_googleapis_com:user_{place.name}-{name}"', 'logging_googleapis_com:user_{place.name}-{name}s"', QUERIES),
     _m("alerts", "refused until the counter exists", "alerts.py", '"disable_metric_validation": True', '"disable_metric_validation": False', QUERIES),
+    _m("alerts", "503 instead of 429", "alerts.py", "OnRequest(role, 429)", "OnRequest(role, 503)", REFUSED),
+    _m("alerts", "the functions' own log instead of Cloud Run's", "alerts.py", "run.googleapis.com%2Frequests", "run.googleapis.com%2Fstdout", REFUSED),
     _m("alerts", "below instead of above", "alerts.py", '"comparison": "COMPARISON_GT"', '"comparison": "COMPARISON_LT"', METRICS),
     _m("alerts", "late after ten hours", "alerts.py", "QUEUE_LATE_MS = 10_000", "QUEUE_LATE_MS = 36_000_000", METRICS),
     _m("alerts", "5xx is spelt otherwise", "alerts.py", 'response_code_class = "5xx"', 'response_code_class = "500"', METRICS),

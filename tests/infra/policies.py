@@ -265,10 +265,16 @@ def _checked(policy: Policy, deployment: Deployment) -> list[str]:
         return [f"cannot be checked: {type(error).__name__}: {error}"]
 
 
-def violations(deployment: Deployment) -> dict[str, list[str]]:
-    """Rule -> what violates it; empty when all is well. Policies, cross-checks and what is watched."""
+def rules() -> dict[str, Policy]:
+    """Every rule by its name: policies, cross-checks and what is watched."""
     from tests.infra.crosschecks import RULES
     from tests.infra.watchchecks import WATCH_RULES
 
-    found = {name: _checked(policy, deployment) for name, policy in {**POLICIES, **RULES, **WATCH_RULES}.items()}
+    return {**POLICIES, **RULES, **WATCH_RULES}
+
+
+def violations(deployment: Deployment, *, of: str = "") -> dict[str, list[str]]:
+    """Rule -> what violates it; empty when all is well. `of`: this rule alone."""
+    known = rules()
+    found = {name: _checked(policy, deployment) for name, policy in ({of: known[of]} if of else known).items()}
     return {name: sentences for name, sentences in found.items() if sentences}

@@ -25,6 +25,7 @@ from rtms_infra.regions import PAIRED, REGIONS
 from rtms_infra.stack import OUTPUTS
 from tests.infra.change_table import Change, cells, changes
 from tests.infra.deployment import EXAMPLES, ROOT, SECRET_NAMES, Deployment, Runner, configured, example, numbers_of
+from tests.infra.findings import FINDINGS
 from tests.infra.planted import MISTAKES
 from tests.infra.purposes import costs, purposes
 
@@ -77,6 +78,8 @@ def inventory(deployment: Deployment) -> str:
         entry: dict[str, Any] = {"type": resource.type, "in": parent}
         if resource.protect:
             entry["protect"] = True
+        if after := sorted(deployment.by_urn[urn].name for urn in resource.dependencies if deployment.by_urn[urn].custom):
+            entry["after"] = after
         entry["inputs"] = _stable(resource.inputs)
         entries[resource.name] = entry
     counts: dict[str, int] = {}
@@ -206,6 +209,12 @@ def mistake_table() -> str:
     return _table(("kind", "mistake", "planted in", "caught by the rule"), rows)
 
 
+def finding_table() -> str:
+    """Every finding of the run with the real provider's code, and the tests that hold it."""
+    rows = [(str(one.number), one.what, ", ".join(f"`{test.rpartition('::')[2]}`" for test in one.tests)) for one in FINDINGS]
+    return _table(("", "finding", "tests"), rows)
+
+
 CHANGES = DOCS / "changes.md"
 
 
@@ -224,7 +233,7 @@ def blocks(runner: Runner) -> dict[str, dict[str, str]]:
     return {
         "configuration-infra.md": {"keys": configuration_table(), "regions": region_table(), "outputs": output_table()},
         "permissions.md": {"grants": permission_table(runner.run(example("production"))), "resources": resource_table()},
-        "infra-tests.md": {"mistakes": mistake_table()},
+        "infra-tests.md": {"mistakes": mistake_table(), "findings": finding_table()},
         "costs.md": {"bill": cost_table(), "prices": price_table(), "components": component_costs()},
     }
 

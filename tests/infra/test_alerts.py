@@ -20,11 +20,11 @@ RUNBOOK = ROOT / "docs" / "runbook.md"
 
 
 def on_lines(deployment: Deployment) -> dict[str, str]:
-    """Alert policy -> its filter, for those on log lines."""
+    """Alert policy -> its filter, for those on log lines of the functions."""
     found = {}
     for policy in deployment.of("AlertPolicy"):
         for condition in policy.inputs["conditions"]:
-            if "conditionMatchedLog" in condition:
+            if "jsonPayload" in condition.get("conditionMatchedLog", {}).get("filter", ""):
                 found[policy.name] = condition["conditionMatchedLog"]["filter"]
     return found
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+from rtms_infra.keys import BY_NAME
+from rtms_infra.rehearsal.facts import FACTS
 from tests.infra.conftest import Plant
-from tests.infra.deployment import EMPTY, EXAMPLES, Runner, World, configured, example
+from tests.infra.deployment import EMPTY, EXAMPLES, ROOT, Runner, World, configured, example
 
-pytestmark = pytest.mark.xdist_group("infra-worlds")  # an engine of its own, beside the others
+# An engine of its own, beside the others; some tests act on every example.
+pytestmark = [pytest.mark.xdist_group("infra-worlds"), pytest.mark.timeout(300)]
 
 STATE = {"database", "queue-handoffs", "queue-handoffs-second", "queue-facts", "queue-retrievals", "archive"}
 WEEK_S = 7 * 86400
@@ -182,6 +185,26 @@ def test_6_an_up_after_a_destroy_meets_exactly_the_names_that_google_blocks(runn
     assert {error.partition(":")[0].partition("-")[0] for error in after.errors} == blocked
 
 
+BLOCKED = {
+    "Queue": ("the queues' names", "about a week", 0, 7 * 86400),
+    "Database": ("the database's name", "some minutes", 0, 300),
+    "IAMCustomRole": ("the custom roles", "day 7 to about day 37", 7 * 86400, 37 * 86400),
+    "WorkloadIdentityPool": ("the Workload Identity pool, its provider", "30 days", 0, 30 * 86400),
+    "WorkloadIdentityPoolProvider": ("the Workload Identity pool, its provider", "30 days", 0, 30 * 86400),
+}
+"""Type -> what the tear-down page calls it, how long it says, and from when to when Google refuses the name, in seconds."""
+
+
+def test_6_the_page_names_each_blocked_name_and_how_long() -> None:
+    blocked = {kind.rsplit(":", 1)[-1]: facts.tombstone for kind, facts in FACTS.items() if facts.tombstone is not None}
+    assert set(blocked) == set(BLOCKED)
+    rows = [line for line in (ROOT / "docs" / "tear-down.md").read_text().splitlines() if line.startswith("| ")]
+    for kind, (what, how_long, start_s, end_s) in BLOCKED.items():
+        [row] = [row for row in rows if row.startswith(f"| {what} |")]
+        assert how_long in row, kind
+        assert (blocked[kind].refused_from_s, blocked[kind].refused_until_s) == (start_s, end_s), kind
+
+
 def test_7_the_project_api_comes_before_every_other_api(runner: Runner) -> None:
     deployment = runner.run(configured())
     first = deployment.named("api-cloudresourcemanager")
@@ -202,6 +225,26 @@ def test_7_an_api_that_is_not_in_force_yet_is_named_and_a_later_up_is_right(runn
     again = runner.act(early, example("minimal"), pass_time=60, api_delay_s=60)
     assert again.errors == ()
     assert [step for step in up(runner, again, example("minimal")).steps if step.verb != "same"] == []
+
+
+FIRST_THROUGH_EACH_API = (
+    "*/repositories/*", "*/functions/*", "*/roles/run.invoker/*", "*/jobs/*", "*/queues/*", "*/databases/*", "*/serviceAccounts/*",
+    "*/metrics/*", "*/alertPolicies/*", "*/secrets/*", "acme-rtms-rtmskit-prod-*", "project:*",
+)  # fmt: skip
+"""A name that is made through each API that the program enables."""
+
+
+def test_7_each_run_of_a_first_up_gets_beyond_the_api_that_refused_the_last_one(runner: Runner) -> None:
+    """Each API refuses once: it is enabled, and not awake yet. Operations take no time here: a run meets fewer than at Google."""
+    asleep = [{"verb": "create", "what": what, "status": 403, "sentence": f"not awake: {what};"} for what in FIRST_THROUGH_EACH_API]
+    world = EMPTY
+    while asleep:
+        world = runner.act(world, configured(), failures=asleep)
+        still = [one for one in asleep if str(one["sentence"]) not in " ".join(world.errors)]
+        assert len(still) < len(asleep), world.errors
+        asleep = still
+    assert up(runner, up(runner, world, configured()), configured()).changed == set()
+    assert "a first deployment may take up to four runs" in " ".join((ROOT / "docs" / "deploy.md").read_text().split())
 
 
 def test_8_no_deploy_takes_the_running_archive_or_a_grant_away_first(runner: Runner, plant: Plant) -> None:
@@ -249,11 +292,32 @@ def test_11_another_name_renames_the_counters_and_leaves_the_old_ones(runner: Ru
     assert after.errors == ()
     left = {name for name in after.resources if "/metrics/rtmskit-prod-" in name}
     assert left, "the provider renames counters: the old ones stay at Google"
-    from rtms_infra.keys import BY_NAME
-
     assert "those of the old name stay" in BY_NAME["name"].meaning
 
 
 @pytest.mark.parametrize("name", ["google-rtms", "goog-rtms", "my-google1", "g00gle-rtms"])
 def test_12_a_name_that_buckets_refuse_is_refused_before(runner: Runner, name: str) -> None:
     assert "buckets refuse it" in runner.run(configured(name=name)).error
+
+
+def test_12_a_key_that_holds_a_secret_says_what_its_removal_does(runner: Runner) -> None:
+    world = up(runner, EMPTY, configured(zoomSecretTokenPrevious="zoom-secret-token-former"))
+    after = up(runner, world, configured(zoomSecretTokenPrevious=None, recallWebhookSecrets=None))
+    gone = {name.removeprefix("secret-") for name in after.of("delete") if name.startswith("secret-")}
+    assert gone == {"zoom-secret-token-previous", "recall-webhook-secrets"}
+    for name in ("zoomSecretTokenPrevious", "recallWebhookSecrets"):
+        assert "secret and versions are gone at once" in BY_NAME[name].meaning
+
+
+def test_12_the_page_says_how_to_lift_a_protection_whose_etag_has_moved_on() -> None:
+    page = " ".join((ROOT / "docs" / "tear-down.md").read_text().split())
+    assert "`pulumi up --refresh` helps if Google refuses to lift the database's protection because its etag has moved on" in page
+
+
+def test_12_a_move_without_protection_stops_at_an_archive_that_holds_something(runner: Runner) -> None:
+    """Before anything else that holds state is touched: the archive is never emptied for anybody."""
+    world = up(runner, EMPTY, configured(archive=True, protect=False))
+    after = runner.act(world, configured(archive=True, protect=False, region="us-central1"), objects={"acme-rtms-rtmskit-prod-archive": 3})
+    assert "is not empty" in " ".join(after.errors)
+    stateful = {name for name in world.resources if "/databases/" in name or "/queues/" in name or "/functions/" in name}
+    assert stateful <= after.resources

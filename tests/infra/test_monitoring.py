@@ -66,6 +66,19 @@ def test_a_start_that_nobody_sees_fires_after_two_minutes(monitoring: Monitoring
     assert fired(monitoring) == [("start-unseen", 180.0)]
 
 
+@pytest.mark.parametrize("late_s", [0.0, 5.0, 30.0, 60.0])
+@pytest.mark.parametrize("first_s", [0.0, 1.0, 30.0, 59.0])
+def test_a_single_start_that_nobody_sees_fires_although_an_evaluation_is_late(
+    monitoring: Monitoring, first_s: float, late_s: float
+) -> None:
+    """Whenever it comes between two evaluations, and even if the one that would tell of it is late."""
+    monitoring.line(600.0 - first_s, WEBHOOK, printed("NOTICE", "start_acked"))
+    for at in (600.0, 660.0, 720.0 + late_s, 780.0 + late_s):
+        monitoring.line(at - 1.0, WORKER, printed("INFO", "sweep"))
+        monitoring.evaluate(at)
+    assert [policy for policy, _ in fired(monitoring)] == ["start-unseen"]
+
+
 def test_a_start_that_is_seen_fires_nothing(monitoring: Monitoring) -> None:
     monitoring.line(1.0, WEBHOOK, printed("NOTICE", "start_acked"))
     monitoring.line(2.0, WORKER, printed("INFO", "start_seen"))
@@ -98,6 +111,14 @@ def attempts(monitoring: Monitoring, code: str, queue: str = "rtmskit-prod-hando
         monitoring.point(at, "cloudtasks.googleapis.com/queue/task_attempt_count", "cloud_tasks_queue", labels, own, 1.0)
 
     return each
+
+
+def test_a_request_for_which_no_instance_is_left_is_told_from_the_request_log(monitoring: Monitoring) -> None:
+    """No metric has it; a 429 of another service, or another status, tells nobody."""
+    for service, status in ((WEBHOOK, 503), ("somebody-elses", 429), (WEBHOOK, 429), (WORKER, 429)):
+        monitoring.refused(1.0, service, status)
+    assert fired(monitoring) == [("webhook-full", 1.0), ("worker-full", 1.0)]
+    assert "429" in str(monitoring.pages[0])
 
 
 def test_tasks_that_fail_for_two_minutes_fire_and_those_that_succeed_do_not(runner: Runner) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.infra.conftest import Plant
 from tests.infra.crosschecks import RULES
-from tests.infra.deployment import Runner, configured, copy_program
+from tests.infra.deployment import ROOT, Runner, configured, copy_program
+from tests.infra.findings import FINDINGS
 from tests.infra.planted import EVERYTHING, MISTAKES, Mistake
 from tests.infra.policies import POLICIES, violations
 from tests.infra.watchchecks import WATCH_RULES
@@ -37,13 +38,21 @@ def test_a_mistake_is_caught_by_its_rule(runner: Runner, program: Path, mistake:
     finally:
         path.write_text(text)
     assert not deployment.error, deployment.error
-    found = violations(deployment)
-    assert mistake.rule in found, found
+    assert violations(deployment, of=mistake.rule), f"not caught by its rule; by others: {violations(deployment)}"
 
 
 def test_every_rule_catches_some_mistake() -> None:
     assert {mistake.rule for mistake in MISTAKES} == {*POLICIES, *RULES, *WATCH_RULES}
     assert len(MISTAKES) >= 60
+
+
+def test_every_finding_of_the_real_provider_has_tests_that_exist() -> None:
+    assert [finding.number for finding in FINDINGS] == list(range(1, 13))
+    for finding in FINDINGS:
+        assert finding.tests, finding.what
+        for test in finding.tests:
+            path, _, name = test.partition("::")
+            assert f"def {name}(" in (ROOT / "tests" / path).read_text(), test
 
 
 def test_a_duplicate_name_is_refused_by_the_engine(runner: Runner, plant: Plant) -> None:

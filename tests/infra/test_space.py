@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +13,12 @@ from hypothesis import given, settings
 from rtms_infra.rehearsal.provider import bare
 from rtms_relay.settings import VARIABLES, Role, load
 from tests.infra.changes import plan
-from tests.infra.deployment import SECRETS, Deployment, Runner
+from tests.infra.deployment import SECRETS, Deployment, Runner, configured
 from tests.infra.policies import violations
 from tests.infra.space import AXES, Choice, choices, chosen, covering
 
-pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
+# One engine, whose answers are remembered, serves them all. The first test waits for a run of each configuration.
+pytestmark = [pytest.mark.xdist_group("infra"), pytest.mark.timeout(600)]
 
 ROLES: tuple[Role, ...] = ("webhook", "worker")
 STATE = {"database", "queue-handoffs", "queue-handoffs-second", "queue-facts", "queue-retrievals", "archive"}
@@ -76,6 +78,24 @@ def test_no_change_of_settings_replaces_state(covered: list[tuple[Choice, Deploy
             assert not result.deleted & (STATE - {"archive"})
             compared += 1
     assert compared > 10
+
+
+def test_2_a_grant_has_one_name_in_every_configuration(runner: Runner, covered: list[tuple[Choice, Deployment]]) -> None:
+    """A grant that two configurations give is one resource: under two names the deletion of the one takes the right of the other.
+
+    In one place, that is: another `region` moves the queues, which is refused while they are protected.
+    """
+    callers = [["group:a@example.com", "user:b@example.com"], ["user:b@example.com"], ["user:b@example.com", "group:a@example.com"]]
+    deployments = [*(deployment for _, deployment in covered), *(runner.run(configured(workerCallers=each)) for each in callers)]
+    urns: dict[str, set[str]] = {}
+    for deployment in deployments:
+        for resource in deployment.custom:
+            if "member" in resource.inputs:
+                where = deployment.config["rtmskit:region"], deployment.config.get("rtmskit:secondRegion", "")
+                grant = f"{where} {resource.type} {json.dumps(resource.inputs, sort_keys=True)}"
+                urns.setdefault(grant, set()).add(resource.urn)
+    assert len(urns) > 30
+    assert {grant: names for grant, names in urns.items() if len(names) > 1} == {}
 
 
 @given(choices)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rtms_infra.rehearsal.logfilter import entry, matches
+from rtms_infra.rehearsal.logfilter import entry, matches, request_entry
 from tests.infra.crosschecks import Rule, config_of, worker_address
 from tests.infra.deployment import Deployment
 from tests.infra.logged import logged, printed
@@ -90,6 +90,20 @@ def alerts_fire_on_the_lines_of_their_situation(deployment: Deployment) -> Itera
                 yield f"{name} fires on {event} at {severity}, which is no news"
 
 
+def requests_without_an_instance_are_told(deployment: Deployment) -> Iterator[str]:
+    """No metric counts them: they are in Cloud Run's own request log."""
+    project, services = config_of(deployment).place.project, _services(deployment)
+    filters = {name: condition["filter"] for name, condition in _conditions(deployment, "conditionMatchedLog")}
+    for role, service in services.items():
+        text = filters.get(f"{role}-full", 'severity="NONE"')
+        if text == 'severity="NONE"' or not matches(text, request_entry(project, service, 429)):
+            yield f"{role}-full does not fire on a request for which the {role} has no instance"
+            continue
+        others = ((project, service, 500), (project, "somebody-elses-service", 429), ("another-project", service, 429))
+        if any(matches(text, request_entry(*other)) for other in others):
+            yield f"{role}-full fires on something else: {text}"
+
+
 def counters_count_what_they_name(deployment: Deployment) -> Iterator[str]:
     services, own = _services(deployment), config_of(deployment).place.name
     events = {place.event for place in logged()}
@@ -152,6 +166,10 @@ def witnesses_are_there(deployment: Deployment) -> Iterator[str]:
         query = queries[name]["query"]
         if tuple(re.findall(r'event="(\w+)"', query)) != events or queries[name]["duration"] != f"{duration}s":
             yield f"{name} asks {query!r} for {queries[name]['duration']}"
+        # A condition that must hold for a time looks back longer: an evaluation may be a minute late, and a line is counted a minute late.
+        looks_back_s = 60 * int(re.findall(r"\[(\d+)m\]", query)[0])
+        if duration and "vector(0)" not in query and looks_back_s < duration + 120:
+            yield f"{name} looks back {looks_back_s} s and must hold for {duration} s: an evaluation that is late misses it"
     for name, words in {
         "start-unseen": ("> 0) unless (",),
         "signed-refused": ('signed="true"', "unless", "[1d]"),
@@ -167,8 +185,6 @@ THRESHOLDS: dict[str, tuple[str, str, float, float]] = {
     "tasks-failing": ("cloudtasks.googleapis.com/queue/task_attempt_count", 'metric.labels.response_code != "200"', 0, 0),
     "webhook-errors": ("run.googleapis.com/request_count", 'metric.labels.response_code_class = "5xx"', 0, 0),
     "worker-errors": ("run.googleapis.com/request_count", 'metric.labels.response_code_class = "5xx"', 0, 0),
-    "webhook-full": ("run.googleapis.com/request_count", 'metric.labels.response_code = "429"', 0, 0),
-    "worker-full": ("run.googleapis.com/request_count", 'metric.labels.response_code = "429"', 0, 0),
     "worker-refuses": ("run.googleapis.com/request_count", 'metric.labels.response_code_class = "4xx"', 0, 0),
     "ack-latency": ("run.googleapis.com/request_latencies", "", 200, 2_900),
 }
@@ -322,6 +338,7 @@ WATCH_RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
         alerts_fire_on_the_lines_of_their_situation,
+        requests_without_an_instance_are_told,
         counters_count_what_they_name,
         queries_ask_for_counters_that_exist,
         witnesses_are_there,

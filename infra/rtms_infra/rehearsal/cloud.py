@@ -34,6 +34,11 @@ class Grant:
     member: str
     condition: str
 
+    @property
+    def right(self) -> tuple[str, str, str]:
+        """What it gives: (on, role, member). Two grants of the same right under two conditions can stand side by side."""
+        return self.on, self.role, self.member
+
 
 @dataclass
 class Failure:
@@ -62,12 +67,12 @@ class Cloud:
     failures: list[Failure] = field(default_factory=list)
     numbers: Counter[str] = field(default_factory=Counter)
     gaps: list[Grant] = field(default_factory=list)
-    """Grants that were taken away and given again: somebody went without in between."""
+    """Grants that were taken away and given again, under whatever condition: somebody went without in between."""
     metric_delay_s: float = 0.0
     """How long Cloud Monitoring does not know a new counter (Google names up to 10 minutes)."""
     api_delay_s: float = 0.0
     """How long an API that was just enabled answers as if it were not (Google: "a few minutes")."""
-    _lost: set[Grant] = field(default_factory=set)
+    _lost: set[tuple[str, str, str]] = field(default_factory=set)
 
     def copy(self) -> Cloud:
         return copy.deepcopy(self)
@@ -145,15 +150,21 @@ class Cloud:
     def give(self, grant: Grant) -> None:
         """Add a member to a policy; one that is there already stays as it is."""
         self._refuse("create", f"{grant.on}/{grant.role}/{grant.member}")
-        if grant in self._lost and grant not in self.grants:
+        if grant.right in self._lost:
+            self._lost.discard(grant.right)
             self.gaps.append(grant)
         self.grants.add(grant)
 
     def take(self, grant: Grant) -> None:
         """Remove a member from a policy, also if somebody else declared it."""
         if grant in self.grants:
-            self._lost.add(grant)
-        self.grants.discard(grant)
+            self.grants.discard(grant)
+            if all(other.right != grant.right for other in self.grants):
+                self._lost.add(grant.right)
+
+    def forget_gaps(self) -> None:
+        """A new command begins: what was taken away before it is no gap."""
+        self.gaps, self._lost = [], set()
 
     def _refuse(self, verb: str, name: str) -> None:
         if failure := self.fails(verb, name):

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import contextvars
 import dataclasses
+import gc
 import hashlib
 import io
 import json
@@ -22,7 +23,7 @@ import runpy
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,13 @@ import pulumi
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2, resource_pb2_grpc, source_pb2
 
+from rtms_infra.rehearsal.aliases import aliases
 from rtms_infra.rehearsal.cloud import PROJECT_NUMBER, Failure
 from rtms_infra.rehearsal.facts import FACTS
 from rtms_infra.rehearsal.outputs import COMPUTED
 from rtms_infra.rehearsal.plan import Plan
 from rtms_infra.rehearsal.provider import Failed, bare
-from rtms_infra.rehearsal.update import Refused, Registration, Update, World, destroy, refresh
+from rtms_infra.rehearsal.update import Refused, Registration, Update, World, destroy, refresh, replay
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -85,6 +87,24 @@ def _id(kind: str, computed: dict[str, Any], inputs: dict[str, Any], project: st
     return facts.id.format_map(known)
 
 
+def registration(entry: Mapping[str, Any]) -> Registration:
+    """What the monitor took (`Monitor.resources`), as the update takes it."""
+    return Registration(
+        entry["urn"],
+        entry["type"],
+        entry["name"],
+        entry["custom"],
+        entry["inputs"],
+        tuple(entry["dependencies"]),
+        {name: tuple(urns) for name, urns in entry["depends_by"].items()},
+        entry["protect"],
+        entry["retain"],
+        entry["deleted_with"],
+        entry["old_first"],
+        tuple(entry["aliases"]),
+    )
+
+
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     """Takes registrations. `resources` maps URN -> what was registered. `update`: carries them out; None: only answers."""
 
@@ -116,18 +136,13 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             "custom": request.custom,
             "inputs": inputs,
             "dependencies": sorted({*request.dependencies, *(u for d in request.propertyDependencies.values() for u in d.urns)}),
+            "depends_by": {name: sorted(by.urns) for name, by in request.propertyDependencies.items() if by.urns},
             "protect": request.protect,
-            "new_first": request.deleteBeforeReplaceDefined and not request.deleteBeforeReplace,
+            "old_first": request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
             "retain": request.retainOnDelete,
             "deleted_with": request.deletedWith,
         }
-        with self._lock:
-            if urn in self.resources:
-                context.abort(grpc.StatusCode.ALREADY_EXISTS, f"Duplicate resource URN '{urn}'; try giving it a unique name")
-            for needed in entry["dependencies"]:
-                if needed not in self.resources:
-                    context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"'{urn}' depends on '{needed}', which is not registered")
-            self.resources[urn] = entry
+        self._keep(request, entry, context)
         answer = resource_pb2.RegisterResourceResponse(urn=urn)
         answer.object.CopyFrom(request.object)
         if request.custom and (self.update is not None or not self.preview):
@@ -136,28 +151,28 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             answer.object.update(computed)
         return answer
 
+    def _keep(self, request: Any, entry: dict[str, Any], context: grpc.ServicerContext) -> None:
+        """Remember a registration, which must be the first of its URN and come after what it depends on."""
+        urn = entry["urn"]
+        with self._lock:
+            if urn in self.resources:
+                context.abort(grpc.StatusCode.ALREADY_EXISTS, f"Duplicate resource URN '{urn}'; try giving it a unique name")
+            for needed in entry["dependencies"]:
+                if needed not in self.resources:
+                    context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"'{urn}' depends on '{needed}', which is not registered")
+            of_parent = self.resources.get(request.parent, {}).get("aliases", ())
+            entry["aliases"] = aliases(urn, request.parent, request.aliases, of_parent)
+            self.resources[urn] = entry
+
     def _outputs(self, request: Any, entry: dict[str, Any], context: grpc.ServicerContext) -> dict[str, Any]:
         """What Google computes: made up, or, in a world, what came of the step."""
         if self.update is None or not request.type.startswith("gcp:"):
             computed = COMPUTED.get(request.type, lambda p, i, n: {})(self.cloud_project, bare(entry["inputs"]), "1")
             name = _id(request.type, computed, entry["inputs"], self.cloud_project) or f"{request.name}-id"
             return {**computed, "id": name}
-        registration = Registration(
-            entry["urn"],
-            request.type,
-            request.name,
-            request.custom,
-            entry["inputs"],
-            tuple(entry["dependencies"]),
-            {name: tuple(by.urns) for name, by in request.propertyDependencies.items()},
-            request.protect,
-            request.retainOnDelete,
-            request.deletedWith,
-            request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
-        )
         with self._lock:
             try:
-                state = self.update.register(registration)
+                state = self.update.register(registration(entry))
             except (Failed, Refused) as error:
                 context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return {"id": state.id, **state.outputs}
@@ -206,13 +221,14 @@ class Servers:
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run one program. `request`: program, config, secrets, stack, preview. The answer: resources, outputs, error, log.
 
-        With `world`, what the program registers is carried out in it (`_world`), and the answer has `world`, `steps` and `errors`.
+        With `world`, what the program registers is carried out in it (`_world`), and the answer has `world`, `steps` and `errors`. The
+        action `replay` carries out `registrations` instead of a program: entries as in `resources`, each after what it depends on.
         """
         project = request["config"].get("gcp:project", "")
         world = self._world(request["world"]) if request.get("world") is not None else None
         action = request.get("action", "up")
-        if world is not None and action in ("destroy", "refresh"):
-            return self._without_program(world, action, project)
+        if world is not None and action in ("destroy", "refresh", "replay"):
+            return self._without_program(world, action, project, request.get("registrations", ()))
         update = (Plan if action == "preview" else Update)(world, project) if world is not None else None
         answer = self._served(request, project, update)
         if update is None:
@@ -234,7 +250,7 @@ class Servers:
         world.cloud.metric_delay_s = wish.get("metric_delay_s", world.cloud.metric_delay_s)
         world.cloud.api_delay_s = wish.get("api_delay_s", world.cloud.api_delay_s)
         world.cloud.objects.update(wish.get("objects", {}))
-        world.cloud.gaps = []
+        world.cloud.forget_gaps()
         return world
 
     def _kept(self, world: World | None, update: Update) -> dict[str, Any]:
@@ -248,13 +264,16 @@ class Servers:
             "steps": [dataclasses.asdict(step) for step in update.steps],
             "errors": update.errors,
             "gaps": gaps,
+            "missing": sorted(grant.right for grant in update.missing()),
             "cloud": {"resources": sorted(world.cloud.resources), "grants": grants},
         }
 
-    def _without_program(self, world: World, action: str, project: str) -> dict[str, Any]:
+    def _without_program(self, world: World, action: str, project: str, entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         nothing: dict[str, Any] = {"resources": [], "outputs": {}, "error": "", "log": [], "assets": {}}
         if action == "destroy":
             return {**nothing, **self._kept(world, destroy(world, project))}
+        if action == "replay":
+            return {**nothing, **self._kept(world, replay(world, project, map(registration, entries)))}
         found = refresh(world, project)
         return {**nothing, **self._kept(world, Update(world, project)), "errors": found}
 
@@ -332,9 +351,13 @@ def main() -> None:
     setattr(sys.modules["pulumi.runtime.resource"], "_get_stack_trace", source_pb2.StackTrace)  # noqa: B010  # as above
     # What a failed step leaves waiting in a program is no news: the step itself is reported.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    # A program makes half a million objects and drops them together; looking for cycles among them all the time is a fifth of its time.
+    gc.set_threshold(200_000, 20, 100)
     servers = Servers()
     for line in sys.stdin:
         print(json.dumps(servers.run(json.loads(line))), flush=True)
+    # Nothing is to be saved, and taking all of it apart takes seconds.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtms_infra.rehearsal.logfilter import FilterError, entry, matches
+from rtms_infra.rehearsal.logfilter import FilterError, entry, matches, request_entry
 from rtms_infra.rehearsal.promql import Query
 from rtms_infra.rehearsal.registered import Aggregation, AlertPolicy, Channel, MatchedLog, Metric, Registered, Threshold, seconds
 
@@ -76,6 +76,7 @@ class Monitoring:
         self._watched = {
             name.removeprefix("alert-"): _Watched(policy) for name, policy in registered.of(AlertPolicy).items() if policy.enabled
         }
+        self._project = registered.project
         channels = registered.of(Channel)
         self._channels = {registered.computed(name)["name"]: channel.shown for name, channel in channels.items()}
         self._counters = registered.of(Metric)
@@ -114,6 +115,13 @@ class Monitoring:
             if matches(metric.filter, log_entry):
                 own = _labels(metric.label_extractors, log_entry)
                 self.point(at, counter_type(metric), "cloud_run_revision", {"service_name": service}, own, 1.0)
+        self._on_entry(at, log_entry)
+
+    def refused(self, at: float, service: str, status: int) -> None:
+        """An answer that Cloud Run gave for want of an instance: it is in the request log, and in no metric."""
+        self._on_entry(at, request_entry(self._project, service, status))
+
+    def _on_entry(self, at: float, log_entry: Mapping[str, Any]) -> None:
         for name, watched in self._watched.items():
             for condition in watched.policy.conditions:
                 matched = condition.condition_matched_log
@@ -157,8 +165,11 @@ class Monitoring:
         if last is not None and limit is not None and at - last < seconds(limit.period):
             return
         watched.told_at[labels] = at
-        payload = log_entry["jsonPayload"]
-        self._page(at, name, watched, f"the line {payload.get('message') or payload.get('event')}")
+        payload = log_entry.get("jsonPayload")
+        line = (
+            payload.get("message") or payload.get("event") if payload else f"of a request answered {_at(log_entry, 'httpRequest.status')}"
+        )
+        self._page(at, name, watched, f"the line {line}")
 
     def _page(self, at: float, name: str, watched: _Watched, why: str) -> None:
         policy = watched.policy

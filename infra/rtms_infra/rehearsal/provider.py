@@ -159,6 +159,11 @@ class Provider:
             raise Failed(str(error)) from None
         return "deleted"
 
+    def grant(self, kind: str, state: State) -> Grant | None:
+        """The grant that a state is of; None if it is of something else."""
+        facts = FACTS.get(kind)
+        return self._member(kind, facts, state.stored) if facts is not None and facts.grant_on else None
+
     def _grant(self, kind: str, facts: Facts, inputs: Mapping[str, Any]) -> State:
         grant = self._member(kind, facts, inputs)
         target = self.cloud.resources.get(grant.on)

@@ -199,7 +199,7 @@ def engine_stack(
     with provider_service(cloud) as provider_port, language_host() as language_port, _without_the_persons():
         options = automation.LocalWorkspaceOptions(
             pulumi_home=str(folder / "home"),
-            env_vars=_environment(folder, provider_port, language_port),
+            env_vars=environment(folder, provider_port, language_port),
             pulumi_command=automation.PulumiCommand(str(engine) if engine else None, skip_version_check=True),
         )
         yield EngineStack(automation.create_stack(name, work_dir=str(work), opts=options), folder, tell)
@@ -226,8 +226,9 @@ def _without_the_persons() -> Generator[None]:
         os.environ.update(theirs)
 
 
-def _environment(folder: Path, provider_port: int, language_port: int) -> dict[str, str]:
-    environment = {
+def environment(folder: Path, provider_port: int, language_port: int) -> dict[str, str]:
+    """Variables for `pulumi`: a state in the folder, and the attached provider and language host; nothing outside is asked."""
+    variables = {
         "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_DEBUG_PROVIDERS": f"gcp:{provider_port}",
@@ -236,5 +237,5 @@ def _environment(folder: Path, provider_port: int, language_port: int) -> dict[s
         "NO_COLOR": "1",
     }
     if not shutil.which("pulumi-language-python"):
-        environment["PULUMI_DEBUG_LANGUAGES"] = f"python:{language_port}"
-    return environment
+        variables["PULUMI_DEBUG_LANGUAGES"] = f"python:{language_port}"
+    return variables

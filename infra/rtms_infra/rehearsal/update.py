@@ -7,12 +7,13 @@ property which would replace them; a failed create or update that left a state i
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.cloud import Cloud, Grant
 from rtms_infra.rehearsal.facts import FACTS
 from rtms_infra.rehearsal.provider import Failed, Provider, State, covered
 
@@ -32,7 +33,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Registration:
-    """What the program registered. `depends_by`: property -> URNs it is made from. `old_first`: the option deleteBeforeReplace, or None."""
+    """What the program registered. `depends_by`: property -> URNs it is made from. `old_first`: the option deleteBeforeReplace, or None.
+
+    `aliases`: URNs that it may have in the state of an earlier program.
+    """
 
     urn: str
     type: str
@@ -45,6 +49,7 @@ class Registration:
     retain: bool = False
     deleted_with: str = ""
     old_first: bool | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass
@@ -97,7 +102,7 @@ class Update:
         problems = self.provider.check(new.type, new.name, new.inputs)
         if problems:
             raise Refused("; ".join(problems))
-        old = self.world.held.get(new.urn)
+        old = self._held(new)
         if old is None:
             return self._create(new, "replace" if new.urn in self._gone else "create", "old first" if new.urn in self._gone else "")
         difference = self.provider.diff(new.type, old.state, new.inputs)
@@ -110,6 +115,17 @@ class Update:
         self.world.held[new.urn] = Held(new, old.state)
         self.steps.append(Step("same", new.name, new.type))
         return old.state
+
+    def _held(self, new: Registration) -> Held | None:
+        """What the state has of it, under its URN or the first of its aliases that is there."""
+        held = self.world.held
+        former = next((urn for urn in (new.urn, *new.aliases) if urn in held), new.urn)
+        if former != new.urn:
+            # Its place in the order stays: everything comes after what it depends on.
+            self.world.held = held = {new.urn if urn == former else urn: one for urn, one in held.items()}
+            for one in held.values():
+                one.registration = _with_urn(one.registration, former, new.urn)
+        return held.get(new.urn)
 
     def _create(self, new: Registration, verb: Verb, how: str, paths: tuple[str, ...] = ()) -> State:
         try:
@@ -182,6 +198,11 @@ class Update:
         unregistered = [held for urn, held in self.world.held.items() if urn not in self._registered]
         self.remove([*unregistered, *self._old])
 
+    def missing(self) -> set[Grant]:
+        """Grants that Pulumi's state has and Google has not: another resource of the same grant was deleted after they were given."""
+        held = [(one.registration.type, one.state) for one in self.world.held.values()]
+        return {grant for kind, state in held if (grant := self.provider.grant(kind, state)) and grant not in self.world.cloud.grants}
+
     def remove(self, going: list[Held]) -> None:
         """Delete these, dependents before what they depend on. One failure ends it."""
         live = {held.registration.urn for held in self.world.held.values() if held not in going}
@@ -219,6 +240,17 @@ def destroy(world: World, project: str) -> Update:
     return update
 
 
+def replay(world: World, project: str, registrations: Iterable[Registration]) -> Update:
+    """`pulumi up` of a program that registers exactly these, each after what it depends on; components and the stack do nothing."""
+    update = Update(world, project)
+    for registration in registrations:
+        if registration.custom:
+            with contextlib.suppress(Failed, Refused):  # it is in the update's errors, and what depends on it fails by itself
+                update.register(registration)
+    update.finish()
+    return update
+
+
 def refresh(world: World, project: str) -> list[str]:
     """`pulumi refresh`: the state is read back. Returns the names of what differs or is gone."""
     provider, found = Provider(world.cloud, project), []
@@ -231,6 +263,21 @@ def refresh(world: World, project: str) -> list[str]:
             held.state = state
             found.append(held.registration.name)
     return found
+
+
+def _with_urn(registration: Registration, former: str, urn: str) -> Registration:
+    """The registration, with another URN for a resource: its own one, or one that it depends on."""
+
+    def now(one: str) -> str:
+        return urn if one == former else one
+
+    return replace(
+        registration,
+        urn=now(registration.urn),
+        dependencies=tuple(map(now, registration.dependencies)),
+        depends_by={name: tuple(map(now, urns)) for name, urns in registration.depends_by.items()},
+        deleted_with=now(registration.deleted_with),
+    )
 
 
 def _replaces(kind: str, name: str) -> bool:

@@ -3,7 +3,7 @@
 Sources: Cloud Run docs, "Restrict ingress" (internal: Cloud Tasks and Cloud Scheduler of the project; others get 404), "Authenticating
 service-to-service" (the preferred header; the signature is replaced before the service sees the token), "Maximum concurrent requests".
 Metrics list, `run.googleapis.com/request_count`: "excludes requests that do not reach the containers", such as unauthorized ones and those
-for which no instance is left: these are not counted here either.
+for which no instance is left: these are not counted here either. The latter are in Cloud Run's request log.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Front:
         # functions-framework closes an idle connection after 2 s: taken up at that moment, it would fail.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=1.0)
         self._client = httpx.AsyncClient(trust_env=False, limits=limits, timeout=None)  # noqa: S113  # the service's own time-out holds
+        self.on_refused: Callable[[int], None] = lambda _status: None
+        """Told of each request for which no instance is left, with the status that it is answered."""
         self.broken: Answer | None = None
         """Set, every request that is let in is answered so, as by a service whose code fails."""
 
@@ -95,6 +97,7 @@ class Front:
         config = self.function.service_config
         if self._running >= config.max_instance_count * config.max_instance_request_concurrency:
             self._decisions.note(f"{self.function.name} has no instance left")
+            self.on_refused(429)
             return Answer(429, b"Rate exceeded.")
         self._running += 1
         began = self._real_time.now()

@@ -228,6 +228,7 @@ class LocalCloud:
             self._running.push_async_callback(service.aclose)
             self.services[role] = service
             front = Front(function, self._hosts(role), self.decisions, self.clock, service.address, self._answered(function))
+            front.on_refused = self._refused(function)
             self._running.push_async_callback(front.aclose)
             self.fronts[role] = front
             self.doors[role] = door = HttpServer(front, purpose=f"the {role}'s door")
@@ -340,6 +341,9 @@ class LocalCloud:
 
     def _answered(self, function: Function) -> Callable[[int, float], None]:
         return lambda status, took_s: self.watch.request(function.name, status, took_s)
+
+    def _refused(self, function: Function) -> Callable[[int], None]:
+        return lambda status: self.watch.refused(function.name, status)
 
     async def _uptime(self, check: UptimeCheck) -> bool:
         """One uptime check. It comes from the internet, to the host that is registered."""

@@ -55,6 +55,10 @@ class Watch:
         self.monitoring.point(now, "run.googleapis.com/request_count", "cloud_run_revision", labels, own, 1.0)
         self.monitoring.point(now, "run.googleapis.com/request_latencies", "cloud_run_revision", labels, own, took_s * 1000)
 
+    def refused(self, service: str, status: int) -> None:
+        """A request for which no instance was left."""
+        self.monitoring.refused(self._clock.now(), service, status)
+
     def attempt(self, task: str, attempt: Attempt) -> None:
         """An attempt of Cloud Tasks that has ended. Metrics list: `response_code` is the HTTP status or the failure's name."""
         _, _, _, location, _, queue, *_ = task.split("/")
