@@ -19,6 +19,7 @@ import io
 import os
 import sys
 import types
+import warnings
 from typing import Any, NamedTuple
 
 import click
@@ -133,6 +134,7 @@ def main(argv: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        warnings.simplefilter("ignore", RuntimeWarning)  # of work that was about to be begun, "was never awaited"
         click.echo("Interrupted.", err=True)
         code = 130
     except OSError as error:

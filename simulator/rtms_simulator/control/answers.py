@@ -6,6 +6,7 @@ request and a task name the stream, the meeting and the Meeting Direct Connect (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -485,6 +486,18 @@ class Happening(Strict, frozen=True, kw_only=True):
 
     kind: Literal["meeting", "delivery", "request", "mdc", "task", "fault", "clock"]
     row: Any
+
+
+ROWS_OF_HAPPENINGS: Mapping[str, type[Strict]] = {
+    "meeting": MeetingRow,
+    "delivery": DeliveryRow,
+    "request": RequestRow,
+    "mdc": MdcRow,
+    "task": TaskRow,
+    "fault": ArmedFaultRow,
+    "clock": ClockChange,
+}
+"""What `Happening.row` is, by its `kind`."""
 
 
 def decode(raw: bytes, type_: Any) -> Any:

@@ -41,7 +41,7 @@ def document(operations: Sequence[ControlOperation], version: str) -> dict[str, 
 
 def _operation(operation: ControlOperation, schemas: Mapping[type[Struct], Any], components: Mapping[str, Any]) -> dict[str, Any]:
     media = "text/event-stream" if operation.stream else "application/json"
-    schema = {"type": "string"} if operation.stream else schemas[operation.answer]
+    schema = _event(schemas[operation.answer]) if operation.stream else schemas[operation.answer]
     good = {"description": operation.says, "content": {media: {"schema": schema}}}
     statuses = {**COMMON, **(WITH_BODY if operation.body or operation.upload else {}), **(operation.refuses or {})}
     problem = {"application/json": {"schema": schemas[RefusalAnswer]}}
@@ -57,6 +57,12 @@ def _operation(operation: ControlOperation, schemas: Mapping[type[Struct], Any],
         binary = {"type": "string", "format": "binary"}
         described["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": binary}}}
     return described
+
+
+def _event(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """One server-sent event: OpenAPI 3.1 has no word for a stream of them, and its readers take the schema for that of each."""
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+    return {"type": "object", "properties": {"event": {"type": "string"}, "data": data}, "required": ["event", "data"]}
 
 
 def _path_parameters(operation: ControlOperation) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rtms_simulator.errors import ScenarioError
 
 T = TypeVar("T")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ended(click.ClickException):
@@ -60,28 +61,44 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     signal ends the process at once (children go with it: they are tied to our life, see `rtms_simulator.serving.processes`).
     """
     received: list[signal.Signals] = []
-
-    async def supervised() -> T:
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work)
-
-        def stop(number: signal.Signals) -> None:
-            if received:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
-            received.append(number)
-            click.echo(f"{number.name}: stopping.", err=True)
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
-        try:
-            return await task
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
+    # While the loop is made and taken down a signal is noted only: an exception in the middle of that would leave half of it.
+    before = {number: signal.signal(number, lambda late, _frame: received.append(signal.Signals(late))) for number in SIGNALS}
     try:
-        return asyncio.run(supervised())
+        result = asyncio.run(_supervised(work, received))
     except asyncio.CancelledError:
         raise click.exceptions.Exit(128 + received[0] if received else 1) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:  # while the loop was taken down
+        click.echo(f"{received[0].name}: stopping.", err=True)
+        raise click.exceptions.Exit(128 + received[0])
+    return result
+
+
+async def _supervised(work: Coroutine[Any, Any, T], received: list[signal.Signals]) -> T:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+
+    def stop(number: signal.Signals) -> None:
+        if received:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        received.append(number)
+        end()
+
+    def end() -> None:
+        click.echo(f"{received[0].name}: stopping.", err=True)
+        task.cancel()
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    if received:
+        end()
+    try:
+        return await task
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -29,7 +29,7 @@ LEAVES = [name for name, command in ALL.items() if not isinstance(command, click
 
 WORKS: Mapping[str, str] = {
     "demo": "--speed max",
-    "up": "--no-function",
+    "up": "--no-function --up own/up.json --directory own",
     "meeting play": "{brief} --webhook {refusing} --secret-token s --client-id i --client-secret c --speed max",
     "media check": "{captions}",
     "scenarios list": "",

@@ -131,6 +131,29 @@ def test_a_signal_ends_the_work_in_order_and_gives_its_code(number):
     assert cleaned.is_set()
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_signal_is_not_lost_while_the_loop_is_made_or_taken_down(monkeypatch, capsys, moment):
+    whole = asyncio.run
+
+    def interrupted(work):
+        if moment == "before":
+            os.kill(os.getpid(), signal.SIGINT)
+            return whole(work)
+        result = whole(work)
+        os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    async def work():
+        return 1
+
+    monkeypatch.setattr(outcome.asyncio, "run", interrupted)
+    with pytest.raises(click.exceptions.Exit) as caught:
+        outcome.run(work())
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err == "SIGINT: stopping.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_what_the_work_raises_comes_through():
     async def work():
         raise outcome.Failed("no")
