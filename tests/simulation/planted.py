@@ -61,6 +61,7 @@ BUGS = (
         "over = situation.stopped_ts > attempt.start_ts and",
         "over = situation.stopped_ts > 0 and",
         "simulation",
+        "G1",
     ),
     Bug(
         "a lease never expires",
@@ -131,6 +132,8 @@ BUGS = (
         'if "handoffs-second" in self._queues:',
         'if "handoffs-third" in self._queues:',
         "simulation",
+        "G9",
+        "home",
     ),
     Bug(
         "a fail-over back to earlier servers counts as known",
@@ -181,6 +184,8 @@ BUGS = (
         "while open_ and not any(job.done() and job.result() for job in running):",
         "while open_:",
         "simulation",
+        "G7",
+        "second",
     ),
     Bug(
         "a lease is as long as a connect window",
@@ -195,6 +200,8 @@ BUGS = (
         "return None if attempt.late or now >= last else",
         "return None if attempt.late or number > 1 or now >= last else",
         "simulation",
+        "G9",
+        "recall",
     ),
     Bug(
         "starts wait among the looks for recordings",
@@ -237,6 +244,7 @@ BUGS = (
         "hmac.compare_digest(sign(secret, timestamp, body).encode(), given)",
         "hmac.compare_digest(sign(secret, timestamp, body).encode()[:6], given[:6])",
         "simulation",
+        "G5",
     ),
     Bug(
         "what a filter returned is taken for the hand-off's own",
