@@ -4,7 +4,7 @@ import ast
 import textwrap
 
 import pytest
-from tests.lint import class_names, dead_names, folders, hollow_tests, sizes
+from tests.lint import class_names, dead_names, deployed_numbers, folders, hollow_tests, sizes
 from tests.lint.source import ROOT, Module
 
 
@@ -140,3 +140,26 @@ def test_a_test_that_looks_on_every_way_is_fine(body):
 def test_a_class_of_tests_is_read_too():
     text = "class TestIt:\n    def test_it(self):\n        pass\n"
     assert [problem.key for problem in hollow_tests.problems([module(text, "tests/test_a.py")])] == ["tests/test_a.py::TestIt.test_it"]
+
+
+# Deployed numbers
+
+
+@pytest.mark.parametrize(
+    "text", ["Scheduler(url, every_s=60)", "queue.per_second = 4.0", "class Fleet:\n    concurrency: int = 80\n", "deadline_ms = 30 * 1000"]
+)
+def test_a_number_of_the_deployment_as_a_literal_is_found(text):
+    assert [problem.where for problem in deployed_numbers.problems([module(text)])] != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Scheduler(url, every_s=deployed().sweep_every_s)",
+        "deadline_ms = 1000 * numbers.dispatch_deadline_s",
+        "concurrency: int = 0",
+        "port = 60",
+    ],
+)
+def test_numbers_of_the_program_and_other_numbers_are_let_pass(text):
+    assert list(deployed_numbers.problems([module(text)])) == []

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lint import class_names, dead_names, folders, hollow_tests, sizes
+from tests.lint import class_names, dead_names, deployed_numbers, folders, hollow_tests, sizes
 from tests.lint.source import PACKAGES, Problem, modules
 
 KNOWN = Path(__file__).with_name("known.toml")
@@ -25,6 +25,7 @@ def checks() -> Iterator[tuple[str, list[Problem]]]:
     yield "class_names", [problem for package in PACKAGES for problem in class_names.problems(package, modules(package))]
     yield "folders", list(folders.problems("simulator/rtms_simulator"))
     yield "dead_names", list(dead_names.problems(PACKAGES, ("tests", "infra/__main__.py", "function/main.py")))
+    yield "deployed_numbers", [problem for folder in deployed_numbers.FOLDERS for problem in deployed_numbers.problems(modules(folder))]
     yield "hollow_tests", list(hollow_tests.problems(modules("tests")))
 
 
