@@ -56,11 +56,11 @@ ROWS = (
         "name one with --webhook",
         "receiver",
     ),
-    Row("the `up` has no worker", "recordings list --up {bare}", 3, "this `up` runs no worker", "name one with --worker", "_running_here"),
+    Row("the `up` has no worker", "recordings list --up {bare}", 3, "this `up` runs no worker", "name one with --worker", "running_here"),
     # --- serve
     Row("a file that is there", "serve --init --env-file {text}", 2, "is there already", "name another with --env-file", "write_template"),
     Row("no place for a file", "serve --init --env-file {text}/env", 2, "cannot be written", "name another", "write_template"),
-    Row("no variables", "serve --env-file {junk}x", 2, "cannot be read", "`rtmskit serve --init` writes a template", "_environment"),
+    Row("no variables", "serve --env-file {junk}x", 2, "cannot be read", "`rtmskit serve --init` writes a template", "variables"),
     Row("a tunnel that Zoom refuses", "serve --tunnel http://x.example", 2, "--tunnel 'http://x.example'", "your tunnel's", "base_url"),
     Row(
         "no ngrok",

@@ -47,6 +47,7 @@ OPEN_CODE = {
     "cli/play/send.py::composed": "an event of Zoom's, whose fields a person changes by name",
     "cli/play/send.py::_parent": "as above",
     "cli/rehearse/drill.py::Scene.events": "lines of the functions' logs",
+    "cli/rehearse/firestore/records.py": "bodies of Firestore's REST API, as Google has them",
     "cli/rehearse/front.py::Front._refusal": "claims of a token",
     "cli/rehearse/program.py": "the messages of the Pulumi program's process",
     "cli/rehearse/watch.py": "lines of the functions' logs",

@@ -18,6 +18,7 @@ from rtms_simulator.recall.evidence import FIELDS, FILE_FIELDS, LABELS, OTHERS, 
 from rtms_simulator.recall.http import exchange
 from rtms_simulator.recall.rtms.actions import Caption, ParticipantNotice
 from rtms_simulator.recall.switches import switch_table
+from rtms_simulator.zoom import switches as zoom_switches
 
 ROOT = Path(__file__).parents[4]
 
@@ -135,7 +136,8 @@ def test_every_switch_has_a_label():
 def test_the_labels_are_explained_on_one_page():
     page = (ROOT / "docs" / "evidence" / "README.md").read_text().split("## Labels")[1]
     rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("|")][2:]
-    assert rows == list(LABELS)
+    assert rows == ["documented", "schema", "sample", "seen", "inferred", "unknown"]
+    assert {*LABELS, *(row["evidence"] for row in zoom_switches.switch_table())} <= set(rows)
 
 
 @pytest.mark.parametrize("bot_key", ["absent", "null", "object", "meeting_direct_connect"])

@@ -66,7 +66,7 @@ def packets(spans: tuple[Span, ...], painter: Painter, wanted: VideoParams, medi
     encode = encoder(wanted)
     shown: Span | None = None
     for span in spans:
-        number = -(-max(span.start_ms, start_ms) * wanted.fps // 1000)
+        number = max(span.start_ms, start_ms) * wanted.fps // 1000  # rounded, it may still be the first at that moment
         while (at_ms := round(number * 1000 / wanted.fps)) < span.end_ms:
             if at_ms >= max(span.start_ms, start_ms):
                 key = span is not shown

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import av
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -83,6 +83,7 @@ def test_what_is_no_picture_codec_is_refused():
         next(MediaSource(STAND_UP).video({"codec": Codec.OPUS}))
 
 
+@example(fps=9, start_ms=6_667)  # the sixtieth picture is at 6,666.7 ms, which rounds to this very moment
 @given(st.integers(1, 30), st.integers(0, 12_000))
 @settings(max_examples=20)
 def test_pictures_stay_on_the_grid_of_the_meeting_from_any_moment_on(fps, start_ms):
