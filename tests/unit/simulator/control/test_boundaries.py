@@ -46,6 +46,8 @@ OPEN_CODE = {
     "cli/play/meeting.py::_request": "options of the command line, as click gives them",
     "cli/play/send.py::composed": "an event of Zoom's, whose fields a person changes by name",
     "cli/play/send.py::_parent": "as above",
+    "cli/rehearse/command.py::_settings": "a stack's settings file, as Pulumi reads it",
+    "cli/rehearse/deployed/with_pulumi.py": "as above",
     "cli/rehearse/drill.py::Scene.events": "lines of the functions' logs",
     "cli/rehearse/firestore/records.py": "bodies of Firestore's REST API, as Google has them",
     "cli/rehearse/front.py::Front._refusal": "claims of a token",
