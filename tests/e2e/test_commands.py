@@ -112,7 +112,7 @@ def test_every_delivery_can_be_listed_shown_and_sent_again(played, command, tmp_
 def test_what_is_sent_without_a_webhook_goes_to_the_running_one(command):
     assert json.loads(said(command("send", "rtms.concurrency_near_limit", "--json"))["answer"])
     refused = command("send", "meeting.rtms_started", "--fault", "zoom.webhook.*: wrong-signature")
-    assert "Refused, as it must be" in refused.stdout
+    assert "Refused, as it must be" in refused.output
 
 
 def test_faults_can_be_cleared_and_mistakes_are_explained(command):

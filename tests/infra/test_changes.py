@@ -80,7 +80,7 @@ def test_keeping_the_former_token_during_a_rotation_adds_one_secret(runner: Runn
         ({"retrievalsPerSecond": 50}, {"queue-retrievals"}),
         ({"runtime": "python314"}, {"webhook", "worker"}),
         ({"ackLatencyAlertMs": 1500}, {"alert-ack-latency"}),
-        ({"zoomServerHosts": "rtms.example.com"}, {"webhook", "worker"}),
+        ({"zoomServerHosts": "rtms.example.com"}, {"worker"}),
         ({"archive": True}, {"archive-objects", "worker"}),
         ({"publicWebhook": False, "uptimeCheck": False}, {"webhook-public", "uptime", "alert-down"}),
     ],

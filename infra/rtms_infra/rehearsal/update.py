@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -207,11 +207,9 @@ class Update:
         """Delete these, dependents before what they depend on. One failure ends it."""
         live = {held.registration.urn for held in self.world.held.values() if held not in going}
         ends = {held.registration.urn for held in going} - live
-        for held in going:
-            registration = held.registration
-            if registration.protect and held not in self._old:
-                self.steps.append(Step("refuse", registration.name, registration.type, "it is protected"))
-                self.errors.append(f"{registration.name} is protected: it cannot be deleted")
+        for registration in self._protected(going):
+            self.steps.append(Step("refuse", registration.name, registration.type, "it is protected"))
+            self.errors.append(f"{registration.name} is protected: it cannot be deleted")
         if self.errors:
             return
         for held in _last_first(going):
@@ -225,6 +223,17 @@ class Update:
                 self.steps.append(Step("fail", registration.name, registration.type, str(error)))
                 self.errors.append(f"{registration.name}: {error}")
                 return
+
+    def _protected(self, going: list[Held]) -> Iterator[Registration]:
+        """What protection is met at. Dependents go first, so what those that stay depend on is not come to (seen in Pulumi 3.274)."""
+        needed: set[str] = set()
+        for held in _last_first(going):
+            registration = held.registration
+            protected = registration.protect and held not in self._old
+            if protected and registration.urn not in needed:
+                yield registration
+            if protected or registration.urn in needed:
+                needed.update(registration.dependencies)
 
     def _forget(self, held: Held) -> None:
         """Deleted together with something else: nothing is asked of Google for it."""
