@@ -148,9 +148,9 @@ class Bucket:
         self.share = min(self.share * 2, 1.0)
 
     def _refill(self, now: float) -> None:
-        # A billionth is forgiven: a sleep that ends on the very moment must find its token.
+        # A billionth is forgiven: a sleep that ends on the very moment must find its token. The clock can be put back (`rtmskit reset`).
         grown = self.tokens + max(0.0, now - self.at) * self.rate + 1e-9
-        self.tokens, self.at = min(self._capacity(), grown), max(now, self.at)
+        self.tokens, self.at = min(self._capacity(), grown), now
 
     def _capacity(self) -> float:
         return max(1.0, self.limits.burst * self.share * self.scale)

@@ -65,6 +65,13 @@ def test_a_bucket_never_gives_more_than_its_burst_and_rate(rate: float, pauses: 
     assert taken <= limits.burst + rate * now + 1
 
 
+def test_a_clock_that_was_put_back_does_not_hold_the_queue() -> None:
+    """`rtmskit reset` brings the clock back from where `clock advance` put it: a bucket of that time must still fill."""
+    bucket = Bucket(Limits(dispatches_per_s=10), 0.0, 90_000.0)
+    assert bucket.ready_at(0) == pytest.approx(0.1)
+    assert bucket.ready_at(0.1) == pytest.approx(0.1)
+
+
 def test_throttling_halves_the_rate_and_successes_restore_it() -> None:
     limits = Limits(dispatches_per_s=10)
     bucket = Bucket(limits, 0.0, 0.0)
