@@ -25,7 +25,7 @@ def nothing_starts(monkeypatch):
         (["--up", "."], "--up . is a directory"),
         (["--no-function", "--webhook", "notaurl"], "--webhook 'notaurl' is not a URL"),
         (["--no-function", "--worker", "ftp://x"], "--worker 'ftp://x' is not a URL"),
-        (["--state", "foo"], "--state 'foo' is no store"),
+        (["--state", "foo"], "--state 'foo' is not a store"),
         (["--state", "firestore://project/database"], "FIRESTORE_EMULATOR_HOST is not set"),
     ],
 )
