@@ -63,11 +63,15 @@ class Serve:
         return found
 
     def kill(self) -> None:
-        """SIGKILL to it and to all of its processes at once, as a power cut would."""
-        everybody = {self.process.pid} | descendants(self.process.pid)
-        for pid in everybody:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """SIGKILL to it and to all of its processes at once, as a power cut would.
+
+        They are stopped first: a server whose process of requests is killed a moment earlier starts another, which nobody would kill.
+        """
+        everybody: set[int] = set()
+        while born := ({self.process.pid} | descendants(self.process.pid)) - everybody:
+            _signal(born, signal.SIGSTOP)
+            everybody |= born
+        _signal(everybody, signal.SIGKILL)
         self.process.wait(20)
         assert not alive(everybody)
 
@@ -105,6 +109,12 @@ class Serve:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log.append(line.rstrip("\n"))
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextlib.contextmanager
