@@ -187,7 +187,9 @@ def test_a_kill_9_in_the_middle_of_a_hand_off_costs_nothing_and_doubles_nothing(
                 )
                 play.communicate(timeout=120)
                 assert done["state"] == "accepted"
-                assert {mdc["id"] for mdc in site.mdcs()} - before == {done["mdc_id"]}
+                [made] = {mdc["id"] for mdc in site.mdcs()} - before
+                # Without its id where the meeting was over before the restart tried again: then it is known by its recording.
+                assert done["mdc_id"] in (made, None)
                 got = site("recordings", "download", key, "--output", str(tmp_path / "after.mp4"))
                 assert (tmp_path / "after.mp4").stat().st_size == got["size"] > 0
 
