@@ -186,6 +186,10 @@ class CloudTasks:
         """Every task as it stands, finished ones first, each with the history of its attempts. `live` keeps one half."""
         return [_shown(record) for record in self._running().tasks() if live is None or (record.state == "waiting") == live]
 
+    def run(self, name: str) -> None:
+        """Send a task now, as `RunTask` does. Raises TaskRefusedError for one that is not, or no longer, there."""
+        self._running().run_task(name)
+
     def queues(self) -> list[str]:
         """The full names of the queues that there are."""
         return [queue.name for queue in self._running().queues()]

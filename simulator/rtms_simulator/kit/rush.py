@@ -7,6 +7,7 @@ minute, each start is accepted by Recall within `PROMPT_S` of its acknowledgemen
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -113,11 +114,22 @@ class Crowd:
         """Stream -> when Recall made its Meeting Direct Connect, seconds on Recall's clock."""
         return {mdc.stream_id: mdc.created_at for mdc in self.recall.workspace.mdcs.values() if mdc.stream_id}
 
-    async def rush(self, ending: int, beginning: int, *, seed: int = 0, before_per_s: float = BEFORE_PER_S) -> Rush:
-        """Hand on `ending` meetings, `before_per_s` a second at most; then end all in one minute, in which `beginning` others begin."""
+    async def rush(
+        self,
+        ending: int,
+        beginning: int,
+        *,
+        seed: int = 0,
+        before_per_s: float = BEFORE_PER_S,
+        go_by: Callable[[], None] = lambda: None,
+    ) -> Rush:
+        """Hand on `ending` meetings, `before_per_s` a second at most; then end all in one minute, in which `beginning` others begin.
+
+        `go_by` is called about once a second while the former are handed on: what in real life is over before the minute may end there.
+        """
         chance = random.Random(f"rush {seed}")
         old, new = _streams(chance, ending), _streams(chance, beginning)
-        await self._begin_before(old, before_per_s)
+        await self._begin_before(old, before_per_s, go_by)
         before = len(self.recall.workspace.mdcs)
         ends = [(chance.random() * MINUTE_S, lambda ids=ids: self.end(ids)) for ids in old]
         starts = [(chance.random() * MINUTE_S, lambda ids=ids: self.begin(ids)) for ids in new]
@@ -127,7 +139,7 @@ class Crowd:
         never = sum(stream not in accepted for stream in self.acked)
         return Rush(before, self._waits(old, accepted), self._waits(new, accepted), never, self.refused)
 
-    async def _begin_before(self, streams: Sequence[StreamIds], per_s: float) -> None:
+    async def _begin_before(self, streams: Sequence[StreamIds], per_s: float, go_by: Callable[[], None]) -> None:
         """Hand on these, none of them before some room is left. Ends early if nothing is accepted any more, or it takes far too long."""
         began = self._clock.now()
         async with asyncio.TaskGroup() as running:
@@ -137,7 +149,10 @@ class Crowd:
                 if not room or self._clock.now() - began > MINUTE_S + PATIENT * len(streams) / per_s:
                     return
                 running.create_task(self.begin(ids))
+                if number % math.ceil(per_s) == 0:
+                    go_by()
         await self._all_accepted(len(streams), MINUTE_S)
+        go_by()
 
     def _waits(self, streams: Sequence[StreamIds], accepted: dict[str, float]) -> list[float]:
         both = [ids.stream_id for ids in streams if ids.stream_id in accepted and ids.stream_id in self.acked]

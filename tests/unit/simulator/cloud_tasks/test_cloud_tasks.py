@@ -21,6 +21,7 @@ from tests.unit.simulator.cloud_tasks.worker import Worker
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import DEFAULT_QUEUE, CloudTasks, CloudTasksSwitches, Limits, Retry
+from rtms_simulator.errors import TaskRefusedError
 
 PARENT = "projects/p/locations/l"
 EPOCH = 1_700_000_000.0
@@ -260,6 +261,17 @@ async def test_a_paused_queue_holds_its_tasks_and_run_task_does_not_care(
     await asyncio.sleep(0)
     await fake.settled()
     assert worker.paths == ["/forced", "/held"]
+
+
+async def test_a_test_runs_a_task_at_once_as_run_task_does(
+    fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker
+) -> None:
+    created = await client.create_task(parent=fake.queue, task=post("/later", schedule_time=at(3600)))
+    fake.run(created.name)
+    await fake.settled()
+    assert worker.paths == ["/later"]
+    with pytest.raises(TaskRefusedError):
+        fake.run(created.name)
 
 
 async def test_a_forced_run_that_fails_is_scheduled_again(

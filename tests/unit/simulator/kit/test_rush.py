@@ -59,6 +59,14 @@ async def test_all_that_were_handed_on_end_while_others_begin() -> None:
     assert all(0.4 < wait < 0.6 for wait in came.waits_s)
 
 
+async def test_what_is_over_before_the_minute_may_end_while_the_former_are_handed_on() -> None:
+    service, seen = Service(Clock(), after_s=0.0), list[int]()
+    crowd = service.crowd()
+    await crowd.rush(20, 3, before_per_s=5.0 * 20, go_by=lambda: seen.append(len(crowd.accepted())))
+    assert seen[-1] == 20, "once more when all are accepted, and not in the minute"
+    assert len(seen) == 2, "and once for each second's worth of them"
+
+
 async def test_a_refused_delivery_is_counted_and_not_sent_again() -> None:
     service = Service(Clock(), refuses=frozenset({2}))
     came = await service.crowd().rush(4, 1, before_per_s=500.0)
