@@ -22,7 +22,7 @@ from rtms_simulator.control.descriptions import UpDescription
 from rtms_simulator.errors import ChildEndedError, StateUnusableError, WorkerError
 from rtms_simulator.faults import FaultBook
 from rtms_simulator.kit.control.all import control_server
-from rtms_simulator.kit.control.fakes import Fakes, Secrets, described
+from rtms_simulator.kit.control.fakes import Beginning, Fakes, Secrets, described
 from rtms_simulator.kit.control.meetings import MeetingResource
 from rtms_simulator.kit.deployed import deployed, local_queues
 from rtms_simulator.kit.functions import Function, Wiring
@@ -113,7 +113,6 @@ class Stack:
         self._on_line = on_line
         self._on_wait = on_wait
         self._ports: dict[str, Port] = {}
-        self._resets = 0
         self._scheduler: Scheduler | None = None
         self._running = contextlib.AsyncExitStack()
 
@@ -139,9 +138,9 @@ class Stack:
         opens = {self.worker_url: self.run_secret} if plan.function else {}
         self.tasks = CloudTasks(self.clock, port=ports.tasks, queues=local_queues(), seed=plan.seed, faults=self.faults, run_secrets=opens)
         await self._begin(self.tasks)
-        self._first_switches = (self.zoom.switches, self.tasks.switches)
         self.recall = self._make_recall()
         await self._begin(self.recall)
+        self._beginning = Beginning(self.clock, self.zoom, self.recall, self.tasks)
         if plan.function:
             await self._start_function()
             self._scheduler = Scheduler(
@@ -199,18 +198,9 @@ class Stack:
 
         `seed` makes the ids from now on; by default that of the plan.
         """
-        self._resets += 1
-        if seed is None:
-            # Records that are kept know the ids of before, so those that follow must be others.
-            seed = self.plan.seed if self.plan.own_state else self.plan.seed + self._resets
-        await self.zoom.reset()
-        self.zoom.seed = seed
-        await self.recall.reset(seed=seed)
-        self.tasks.reset()
-        self.zoom.switches, self.tasks.switches = self._first_switches
         if self._scheduler is not None:
             await self._scheduler.aclose()
-        self.clock.to_real_time()
+        await self._beginning.restore(seed, records_stay=not self.plan.own_state)
         if self.function is not None and self.plan.own_state:
             await self.function.aclose()
             self._remove_state()

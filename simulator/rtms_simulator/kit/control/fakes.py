@@ -53,6 +53,30 @@ class Fakes:
         return Links(meetings, streams, made)
 
 
+class Beginning:
+    """What the fakes of a `Place` begin with, and how they come back to it. Made once they have started."""
+
+    def __init__(self, clock: Clock, zoom: Zoom, recall: Recall, tasks: CloudTasks) -> None:
+        self._clock, self._zoom, self._recall, self._tasks = clock, zoom, recall, tasks
+        self._seed, self._switches, self._times = zoom.seed, (zoom.switches, tasks.switches), 0
+
+    async def restore(self, seed: int | None, *, records_stay: bool) -> None:
+        """No meetings, recordings, tasks or faults; the first switches; real time. `seed` makes the ids from now on, the first by default.
+
+        `records_stay`: the service's records know the ids of before, so by default the ids that follow are others.
+        """
+        self._times += 1
+        if seed is None:
+            seed = self._seed + (self._times if records_stay else 0)
+        await self._zoom.reset()
+        self._zoom.seed = seed
+        await self._recall.reset(seed=seed)
+        # The queues count their rates on this clock, so it is put back first.
+        self._clock.to_real_time()
+        self._tasks.reset()
+        self._zoom.switches, self._tasks.switches = self._switches
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """Ids and secrets of the fakes, in the vendors' forms. Made from a seed: they guard nothing but a loopback port."""

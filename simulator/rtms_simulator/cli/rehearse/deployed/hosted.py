@@ -15,7 +15,7 @@ from rtms_simulator.cli.rehearse.rehearsal import BROKEN, Tell, not_shown, witho
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import ChildEndedError
 from rtms_simulator.kit.control.all import control_server
-from rtms_simulator.kit.control.fakes import Fakes, Secrets
+from rtms_simulator.kit.control.fakes import Beginning, Fakes, Secrets
 from rtms_simulator.kit.control.meetings import MeetingResource
 from rtms_simulator.serving import firestore_emulator
 from rtms_simulator.serving.authority import CertificateAuthority
@@ -40,8 +40,7 @@ class Hosted:
         self.authority = CertificateAuthority.of_folder(cloud.around.folder)
         self.control_token = control_token
         self._cloud, self._real_time = cloud, Clock()
-        self._resets = 0
-        self._first_switches = (self.zoom.switches, self.tasks.switches)
+        self._beginning = Beginning(self.clock, self.zoom, self.recall, self.tasks)
         self.fakes = Fakes(
             clock=self.clock,
             zoom=self.zoom,
@@ -66,17 +65,9 @@ class Hosted:
     async def forget(self, seed: int | None = None) -> bool:
         """Meetings, recordings, tasks, faults and switches as they were at the start. True if the records went, too: they do with the
         emulator. `seed` makes the ids from now on; by default another than before where records stay."""
-        self._resets += 1
         emptied = bool(self._cloud.around.emulator)
-        if seed is None:
-            seed = self.seed if emptied else self.seed + self._resets
-        await self.zoom.reset()
-        self.zoom.seed = seed
-        await self.recall.reset(seed=seed)
-        self.tasks.reset()
+        await self._beginning.restore(seed, records_stay=not emptied)
         self._cloud.create_queues()
-        self.zoom.switches, self.tasks.switches = self._first_switches
-        self.clock.to_real_time()
         await self._cloud.clear_records()
         return emptied
 
