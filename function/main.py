@@ -49,7 +49,7 @@ def _surface(role: settings.Role) -> Surface:
     """The routes of a role, on the adapters its settings name; made once per process."""
     if role not in _surfaces:
         known = _loaded[role]
-        log = logs.JsonLog(known.secrets())
+        log = logs.JsonLog(known.secrets(), hash_ids=known.log_ids == "hashed")
         logs.install(log)
         project = known.facts_queue.split("/")[1]
         if role == "webhook":

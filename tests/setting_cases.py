@@ -32,6 +32,7 @@ TAKEN: dict[str, list[str]] = {
         "a-b.c1.zoom.us",
     ],
     "ZOOM_ON_DEAUTHORIZED": ["audit", "alert"],
+    "LOG_IDS": ["plain", "hashed"],
     "RECALL_API_KEY": ["7b1e09c4d2f85a6630918ecb4d7fa25c8e1d3b90", "a1b2c3d4", "tokenish1"],
     "RECALL_REGION": ["us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1"],
     "RECALL_BASE_URL": [
@@ -122,6 +123,7 @@ REFUSED: dict[str, list[str]] = {
         "a" * 64 + ".us",
     ],
     "ZOOM_ON_DEAUTHORIZED": ["Audit", "yes", "none"],
+    "LOG_IDS": ["Plain", "true", "hash"],
     "RECALL_API_KEY": [*_PASTED, f"Token {TOKEN}", f"token {TOKEN}", f"Bearer {TOKEN}", f"Token:{TOKEN}", f'"Token {TOKEN}"'],
     "RECALL_REGION": ["eu", "us-east", "US-EAST-1", "us-east-1 "],
     "RECALL_BASE_URL": [

@@ -73,6 +73,10 @@ _SCHEME = re.compile(r"(?i)(?:https?|wss?)://")
 _MARK = re.compile(r"[=,?\s]")
 """Each of the three above needs one of these. Most of what is logged (names, ids, hashes) has none, and is logged before every ack."""
 
+_IDS = ("stream_id", "rtms_stream_id", "meeting_id", "entity_id")
+"""The fields that hold an id of a meeting (webinar, session, ...) or of a stream, as Zoom gave it; so do the values of `ids`."""
+
+_MIN_ID = 8
 _EXECUTION = re.compile(r"[0-9A-Za-z]{1,36}")
 _SHOWN = "[redacted]"
 
@@ -161,15 +165,34 @@ def concerning(*, stream_id: str = "", entity_id: str = "") -> None:
 
 
 def hashed(value: str) -> str:
-    """An id as it is shown when ids are hashed: the first 32 hex digits of its SHA-256."""
+    """An id as it is shown when ids are hashed: the first 32 hex digits of its SHA-256. A stream's are how its `stream` begins."""
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def with_hashes(line: Mapping[str, Any]) -> Any:
+    """A line without the ids of meetings and streams that it has: their hashes stand in their fields, and in texts that name them."""
+    of_fields = [line.get(name) for name in _IDS]
+    given = [*of_fields, *(line["ids"].values() if isinstance(line.get("ids"), Mapping) else ())]
+    ids = {value: hashed(value) for value in sorted({value for value in given if isinstance(value, str) and value}, key=len, reverse=True)}
+
+    def without(value: Any) -> Any:
+        if isinstance(value, str):
+            for raw, shown in ids.items():
+                # A short one stands in texts by chance.
+                value = shown if value == raw else value.replace(raw, shown) if len(raw) >= _MIN_ID else value
+            return value
+        if isinstance(value, Mapping):
+            return {key: without(inner) for key, inner in value.items()}
+        return [without(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+    return without(line)
 
 
 class JsonLog:
     """Writes one JSON line per call. `secrets` never appear in any of them, in no field and no nesting.
 
-    `hash_ids`: the ids of streams and meetings that `concerning` gave are shown as hashes. `stream` None: standard output, as it is
-    at that moment.
+    `hash_ids`: the ids of streams and meetings are shown as hashes (`with_hashes`). `stream` None: standard output, as it is at that
+    moment.
     """
 
     def __init__(self, secrets: Iterable[str] = (), stream: TextIO | None = None, *, hash_ids: bool = False) -> None:
@@ -181,9 +204,9 @@ class JsonLog:
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None:
         # Each on its own: one that was cut may end within a secret.
         told = [self._clean(str(fields[name])) for name in _IN_MESSAGE if fields.get(name)]
-        about = _about.get({})
-        ids = {name: hashed(value) for name, value in about.items()} if self._hash_ids else about
-        line = {**ids, **fields, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
+        line = {**_about.get({}), **fields, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
+        if self._hash_ids:
+            line = with_hashes(line)
         stream = _plain(self._stream or sys.stdout)
         # JSON escapes line breaks and control characters, so nobody's input can begin a line of its own.
         stream.write(msgspec.json.encode(self._clean(line)).decode() + "\n")

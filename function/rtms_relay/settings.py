@@ -60,6 +60,7 @@ class Settings:
     run_secret: str = field(default="", repr=False)
     deployment: str = "rtmskit"
     archive_url: ArchivePlace | None = None
+    log_ids: str = "plain"
     code_hash: str = ""
 
     def secrets(self) -> tuple[str, ...]:
@@ -317,6 +318,14 @@ VARIABLES: tuple[Variable, ...] = (
         "gs://bucket, file:///directory, or empty",
         "Where finished artifacts are copied to; empty copies nothing.",
         values.optional(values.archive, None),
+    ),
+    Variable(
+        "LOG_IDS",
+        _BOTH,
+        "plain",
+        "plain or hashed",
+        "How log lines show the ids of meetings and streams: as they are, or as the first 32 hexadecimal digits of their SHA-256.",
+        values.choice("plain", "hashed"),
     ),
     Variable(
         "CODE_HASH",

@@ -162,6 +162,7 @@ class Config:
     webhook: Capacity
     worker: Capacity
     retrievals_per_second: int
+    log_ids: str
     records_keep_days: int
     backup_days: int
     archive: Archive
@@ -464,6 +465,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
             found["cpu"], found["memory"], found["workerMinInstances"], found["workerMaxInstances"], found["workerConcurrency"]
         ),
         retrievals_per_second=found["retrievalsPerSecond"],
+        log_ids=found["logIds"],
         records_keep_days=found["recordsKeepDays"],
         backup_days=found["backupDays"],
         archive=Archive(found["archive"], found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]),

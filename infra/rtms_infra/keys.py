@@ -351,6 +351,12 @@ KEYS: tuple[Key, ...] = (
         "86400",
         whole=True,
     ),
+    _setting(
+        "logIds",
+        "LOG_IDS",
+        "How log lines show the ids of meetings and streams: plain, or hashed (the first 32 hexadecimal digits of their SHA-256).",
+        "plain",
+    ),
     # State
     _setting(
         "recordsKeepDays",

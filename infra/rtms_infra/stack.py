@@ -99,6 +99,7 @@ def _environment(
         "CODE_HASH": code_hash,
         "FACTS_QUEUE": queues.path("facts"),
         "HANDOFF_QUEUES": pulumi.Output.concat(queues.path("handoffs"), ",", queues.path("handoffs-second")),
+        "LOG_IDS": config.log_ids,
         "RETRIEVAL_QUEUE": queues.path("retrievals"),
         "TASKS_INVOKERS": identity.invokers(),
         "WORKER_URL": worker_url,

@@ -18,7 +18,7 @@ OTHER: Mapping[str, object] = {
     "zoomClientId": "ZyXwVuTsRqPo", "zoomSecretToken": "zoom-secret-token-9", "zoomSecretTokenPrevious": "zoom-secret-token-8",
     "zoomClientSecret": "zoom-client-secret-9", "zoomServerHosts": "*.zoomgov.com", "zoomSignatureWindowSeconds": 600,
     "zoomConnectWindowSeconds": 90, "zoomOnDeauthorized": "alert", "recallRegion": "us-east-1", "recallApiKey": "recall-api-key-999",
-    "recallWebhookSecrets": None, "recallRecordingConfig": None, "recallEntityField": "own",
+    "logIds": "hashed", "recallWebhookSecrets": None, "recallRecordingConfig": None, "recallEntityField": "own",
     "recallBaseUrl": "https://recall-proxy.example.com/api/v1", "recallTimeoutSeconds": 10, "retrievalPollSeconds": 600,
     "retrievalGiveUpSeconds": 7200, "runtime": "python312", "cpu": "2",
     "memory": "1Gi", "webhookMinInstances": 3, "webhookMaxInstances": 30, "webhookConcurrency": 50, "workerMinInstances": 2,

@@ -185,6 +185,7 @@ def _expected_environment(deployment: Deployment, role: str) -> dict[str, str]:
         "CODE_HASH": str(archived).removeprefix("function-").removesuffix(".zip"),
         "FACTS_QUEUE": paths[2],
         "HANDOFF_QUEUES": f"{paths[0]},{paths[1]}",
+        "LOG_IDS": config.log_ids,
         "RETRIEVAL_QUEUE": paths[3],
         "TASKS_INVOKERS": ",".join(f"{name}={email}" for name, email in emails.items()),
         "WORKER_URL": worker_address(deployment),

@@ -28,7 +28,15 @@ AXES: Mapping[str, tuple[dict[str, Any], ...]] = {
     "rotation": ({}, {"zoomSecretTokenPrevious": "zoom-secret-token-former"}),
     "recall webhooks": ({}, {"recallWebhookSecrets": None}, {"recallWebhookSecrets": "whsec_Zmlyc3Qtc2VjcmV0,whsec_c2Vjb25kLXNlY3JldA=="}),
     "recording": ({}, {"recallRecordingConfig": '{"audio_mixed_raw": {}}', "recallEntityField": "own"}),
-    "zoom": ({}, {"zoomServerHosts": "*.zoom.us,rtms.example.com", "zoomSignatureWindowSeconds": 600, "zoomOnDeauthorized": "alert"}),
+    "zoom": (
+        {},
+        {
+            "zoomServerHosts": "*.zoom.us,rtms.example.com",
+            "zoomSignatureWindowSeconds": 600,
+            "zoomOnDeauthorized": "alert",
+            "logIds": "hashed",
+        },
+    ),
     "machine": ({}, {"cpu": "2", "memory": "1Gi", "runtime": "python314"}, {"cpu": "4", "memory": "4Gi", "runtime": "python312"}),
     "instances": (
         {},

@@ -65,7 +65,7 @@ BAD: dict[str, str] = {
     "recallApiKey": "a key", "recallWebhookSecrets": "whsec_!", "recallRecordingConfig": "[]", "recallEntityField": "theirs",
     "runtime": "python27", "cpu": "0.5", "memory": "256Mi", "webhookMinInstances": "-1", "webhookMaxInstances": "0",
     "webhookConcurrency": "1001", "workerMinInstances": "1.5", "workerMaxInstances": "many", "workerConcurrency": "0",
-    "retrievalsPerSecond": "501", "backupDays": "99", "recordsKeepDays": "6",
+    "logIds": "yes", "retrievalsPerSecond": "501", "backupDays": "99", "recordsKeepDays": "6",
     "archive": "1", "archiveColdAfterDays": "-1", "archiveDeleteAfterDays": "x",
     "publicWebhook": "True", "webhookIngress": "ALL", "webhookUrl": "https://x.example.com/path", "workerCallers": '["allUsers"]',
     "alertEmails": '"a@example.com"',

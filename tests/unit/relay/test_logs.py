@@ -226,17 +226,24 @@ async def test_the_next_request_concerns_nothing_of_the_last() -> None:
     assert "stream_id" not in lines(stream)[0]
 
 
-async def test_ids_are_hashed_if_a_setting_says_so() -> None:
+async def test_ids_are_hashed_wherever_they_stand_in_a_line() -> None:
+    raw_stream, raw_meeting = "609340fb2a7946909659956c8aa9250c", "4444AAAiAAAAAiAiAiiAii=="
     stream = io.StringIO()
+    log = logs.JsonLog(stream=stream, hash_ids=True)
     logs.begin({}, "p")
-    logs.concerning(stream_id="609340fb2a7946909659956c8aa9250c", entity_id="4444AAAiAAAAAiAiAiiAii==")
-    logs.JsonLog(stream=stream, hash_ids=True)("INFO", "delivery")
-    [line] = lines(stream)
-    assert line["stream_id"] == hashlib.sha256(b"609340fb2a7946909659956c8aa9250c").hexdigest()[:32]
-    assert line["meeting_id"] == hashlib.sha256(b"4444AAAiAAAAAiAiAiiAii==").hexdigest()[:32]
-    assert "609340fb" not in stream.getvalue()
-    assert "4444AAA" not in stream.getvalue()
+    log("NOTICE", "start_seen", entity_id=raw_meeting, rtms_stream_id=raw_stream)
+    logs.concerning(stream_id=raw_stream, entity_id=raw_meeting)
+    log("INFO", "delivery")
+    log("ALERT", "event_unusable", reason=f"no servers for {raw_stream}", keys=["rtms_stream_id"], ids={"uuid": raw_meeting, "id": "12345"})
     logs.begin({}, "p")
+    shown_stream, shown_meeting = (hashlib.sha256(raw.encode()).hexdigest()[:32] for raw in (raw_stream, raw_meeting))
+    first, second, third = lines(stream)
+    assert (first["rtms_stream_id"], first["entity_id"]) == (shown_stream, shown_meeting)
+    assert (second["stream_id"], second["meeting_id"]) == (shown_stream, shown_meeting)
+    assert third["reason"] == f"no servers for {shown_stream}"
+    assert third["ids"] == {"uuid": shown_meeting, "id": hashlib.sha256(b"12345").hexdigest()[:32]}
+    assert raw_stream not in stream.getvalue()
+    assert raw_meeting not in stream.getvalue()
 
 
 def test_an_execution_id_becomes_a_label_and_nothing_else_does() -> None:

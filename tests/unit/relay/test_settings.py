@@ -21,6 +21,7 @@ BAD = {
     "ZOOM_CONNECT_WINDOW_S": "3001",
     "ZOOM_SERVER_HOSTS": "*.zoom.us,https://x",
     "ZOOM_ON_DEAUTHORIZED": "panic",
+    "LOG_IDS": "sha256",
     "RECALL_API_KEY": "key with\ttab",
     "RECALL_REGION": "mars-1",
     "RECALL_BASE_URL": "http://recall.example/api/v1",

@@ -258,6 +258,24 @@ async def health(made: Made) -> str:
     return (await made.http.get("/health")).json()["code"]
 
 
+async def start_in_the_webhooks_log(made: Made) -> tuple[str, bool]:
+    await zoom(made, start())
+    return stream_in_the_log(made)
+
+
+async def start_in_the_workers_log(made: Made) -> tuple[str, bool]:
+    await task(made, "/events", started())
+    return stream_in_the_log(made)
+
+
+def stream_in_the_log(made: Made) -> tuple[str, bool]:
+    """How the lines call the stream, and whether its raw id, or the meeting's, stands anywhere in them."""
+    lines = made.lines()
+    [shown] = {line["rtms_stream_id"] for line in lines if "rtms_stream_id" in line}
+    told = json.dumps(lines)
+    return shown, STREAM in told or MEETING in told
+
+
 async def old_and_unreadable(made: Made) -> int:
     """A task that this release cannot read is repeated while its stream could be joined."""
     return (await task(made, "/events", b"{", **{"x-cloudtasks-tasketa": f"{time.time() - 40:.3f}"})).status_code
@@ -362,6 +380,7 @@ class Row:
     beside: Mapping[str, str] = field(default_factory=dict)
 
 
+HASHED_STREAM = hashlib.sha256(STREAM.encode()).hexdigest()[:32]
 P = "projects/odd/locations/x/queues"
 Q = "projects/p/locations"
 INVOKERS = "events=odd@p.example,retrieve=look@p.example,sweep=sweep@p.example"
@@ -395,6 +414,7 @@ ROWS = (
         [("", ""), ("", "")],
     ),
     Row("CODE_HASH", "webhook", "0d" * 32, health, "0d" * 32, ""),
+    Row("LOG_IDS", "webhook", "hashed", start_in_the_webhooks_log, (HASHED_STREAM, False), (STREAM, True)),
     Row("ZOOM_CONNECT_WINDOW_S", "worker", "33", old_and_unreadable, 200, 500, WORKER),
     Row(
         "ZOOM_CLIENT_ID",
@@ -475,6 +495,7 @@ ROWS = (
     Row("DEPLOYMENT", "worker", "odd/deployment", handoff_key, "odd", "another", WORKER),
     Row("ARCHIVE_URL", "worker", "file://{tmp}/odd%20archive", archived, [b"the recording"], [], WORKER),
     Row("CODE_HASH", "worker", "0d" * 32, health, "0d" * 32, "", WORKER),
+    Row("LOG_IDS", "worker", "hashed", start_in_the_workers_log, (HASHED_STREAM, False), (STREAM, True), WORKER),
 )
 
 
