@@ -1,4 +1,4 @@
-"""A Pulumi engine without Pulumi's command line: a resource monitor and an engine over gRPC that run a program unchanged.
+"""A Pulumi engine without Pulumi's command line: a resource monitor and an engine that run a program unchanged.
 
 It does what the program can notice of the real one: builds URNs, rejects duplicates, answers with the computed outputs that
 Google would give, leaves them unknown in a preview. Nothing is created anywhere.
@@ -23,10 +23,9 @@ import runpy
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent import futures
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import pulumi
@@ -211,11 +210,42 @@ class Engine(engine_pb2_grpc.EngineServicer):
         return EMPTY
 
 
+class CallRefused(grpc.RpcError):
+    """What a service answered instead: `code` and `details` as a client of gRPC reads them."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(details)
+        self._code, self._details = code, details
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return self._details
+
+
+class _Call:
+    """As much of a `grpc.ServicerContext` as the services here use."""
+
+    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        raise CallRefused(code, details)
+
+
+class Direct:
+    """A client of a service in this process. Over a socket between two threads the calls were half of a program's time."""
+
+    def __init__(self, service: Monitor | Engine) -> None:
+        self._service = service
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        serve = getattr(self._service, method)
+        return lambda request, **_options: serve(request, _Call())
+
+
 class Servers:
-    """Both services on one port, with the monitor exchanged for each program."""
+    """Runs programs, one after the other, each with a monitor of its own."""
 
     def __init__(self) -> None:
-        self._pool = futures.ThreadPoolExecutor(8)
         self._worlds: dict[str, World] = {}
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -280,22 +310,13 @@ class Servers:
     def _served(self, request: dict[str, Any], project: str, update: Update | None) -> dict[str, Any]:
         monitor = Monitor("rtmskit", request["stack"], project, request["preview"], update)
         engine = Engine()
-        server = grpc.server(self._pool)
-        resource_pb2_grpc.add_ResourceMonitorServicer_to_server(monitor, server)
-        engine_pb2_grpc.add_EngineServicer_to_server(engine, server)
-        address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        server.start()
-        said = io.StringIO()
-        try:
-            with contextlib.redirect_stdout(said):
-                error = contextvars.Context().run(self._program, request, address)
-        finally:
-            server.stop(None).wait()
+        with contextlib.redirect_stdout(io.StringIO()):
+            error = contextvars.Context().run(self._program, request, Direct(monitor), Direct(engine))
         stack = next((o for urn, o in monitor.outputs.items() if "::pulumi:pulumi:Stack::" in urn), {})
         resources = [monitor.resources[urn] for urn in sorted(monitor.resources)]
         return {"resources": resources, "outputs": stack, "error": error, "log": engine.lines, "assets": monitor.assets}
 
-    def _program(self, request: dict[str, Any], address: str) -> str:
+    def _program(self, request: dict[str, Any], monitor: Direct, engine: Direct) -> str:
         for name in [name for name in sys.modules if name.partition(".")[0] == "rtms_infra"]:
             del sys.modules[name]
         program = Path(request["program"])
@@ -307,8 +328,8 @@ class Servers:
             pulumi.runtime.Settings(
                 project="rtmskit",
                 stack=request["stack"],
-                monitor=address,
-                engine=address,
+                monitor=monitor,
+                engine=engine,
                 parallel=16,
                 dry_run=request["preview"],
                 organization="org",
