@@ -58,15 +58,8 @@ def check_task_name(name: str, queue_name: str | None = None) -> None:
 def queue_message(wanted: tasks_v2.Queue, switches: CloudTasksSwitches) -> tasks_v2.Queue:
     """The queue as the service keeps it: defaults filled in, output fields set. Raises `TaskRefusedError`."""
     check_queue_name(wanted.name)
+    _check_numbers(wanted)
     limits, retry = wanted.rate_limits, wanted.retry_config
-    if not 0 <= limits.max_dispatches_per_second <= MAX_RATE:
-        raise invalid(f"max_dispatches_per_second must be from 0 to 500, found {limits.max_dispatches_per_second:g}")
-    if not 0 <= limits.max_concurrent_dispatches <= MAX_CONCURRENT:
-        raise invalid(f"max_concurrent_dispatches must be from 0 to 5000, found {limits.max_concurrent_dispatches}")
-    if retry.max_attempts < -1:
-        raise invalid(f"max_attempts must be at least -1, found {retry.max_attempts}")
-    if retry.max_doublings < 0:
-        raise invalid(f"max_doublings must not be negative, found {retry.max_doublings}")
     kept = tasks_v2.Queue(wanted)
     kept.state = tasks_v2.Queue.State.RUNNING
     kept.purge_time = None
@@ -81,15 +74,31 @@ def queue_message(wanted: tasks_v2.Queue, switches: CloudTasksSwitches) -> tasks
         ("min_backoff", default_retry.min_backoff_s),
         ("max_backoff", default_retry.max_backoff_s),
     ):
-        given = getattr(retry, name) if name in retry else timedelta(seconds=default_s)
-        if given < timedelta(0):
-            raise invalid(f"{name} must not be negative, found {given.total_seconds():g} s")
-        if name in retry and switches.truncate_backoff:
-            given = timedelta(seconds=int(given.total_seconds()))
-        setattr(kept.retry_config, name, given)
+        setattr(kept.retry_config, name, _duration(retry, name, default_s, switches))
     if kept.retry_config.min_backoff > kept.retry_config.max_backoff:
         raise invalid("min_backoff must not be longer than max_backoff")
     return kept
+
+
+def _check_numbers(wanted: tasks_v2.Queue) -> None:
+    limits, retry = wanted.rate_limits, wanted.retry_config
+    if not 0 <= limits.max_dispatches_per_second <= MAX_RATE:
+        raise invalid(f"max_dispatches_per_second must be from 0 to 500, found {limits.max_dispatches_per_second:g}")
+    if not 0 <= limits.max_concurrent_dispatches <= MAX_CONCURRENT:
+        raise invalid(f"max_concurrent_dispatches must be from 0 to 5000, found {limits.max_concurrent_dispatches}")
+    if retry.max_attempts < -1:
+        raise invalid(f"max_attempts must be at least -1, found {retry.max_attempts}")
+    if retry.max_doublings < 0:
+        raise invalid(f"max_doublings must not be negative, found {retry.max_doublings}")
+
+
+def _duration(retry: tasks_v2.RetryConfig, name: str, default_s: float, switches: CloudTasksSwitches) -> timedelta:
+    if name not in retry:
+        return timedelta(seconds=default_s)
+    given: timedelta = getattr(retry, name)
+    if given < timedelta(0):
+        raise invalid(f"{name} must not be negative, found {given.total_seconds():g} s")
+    return timedelta(seconds=int(given.total_seconds())) if switches.truncate_backoff else given
 
 
 def limits_of(queue: tasks_v2.Queue) -> Limits:

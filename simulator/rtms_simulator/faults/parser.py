@@ -108,20 +108,26 @@ def _times(family: Family, target: str, tokens: list[str]) -> tuple[list[str], i
 def _given(target: str, name: str, word: FaultWord, token: str, given: Mapping[str, Value]) -> tuple[str, Value]:
     """One token after the word as (setting, value)."""
     key, equals, text = token.partition("=")
-    if not equals and key in word.settings and word.settings[key].type is SettingType.FLAG:
-        value: Value = True
-    elif not equals and word.value:
+    setting = word.settings.get(key)
+    flag = setting is not None and setting.type is SettingType.FLAG
+    value: Value
+    if flag and not equals:
+        value = True
+    elif word.value and not equals:
         key, value = word.value, _value(target, name, word.value, word, token)
-    elif equals and key in word.settings and word.settings[key].type is not SettingType.FLAG:
+    elif setting is not None and equals and not flag:
         value = _value(target, name, key, word, text)
     else:
-        known = [setting if row.type is SettingType.FLAG else f"{setting}=" for setting, row in word.settings.items()]
-        raise FaultError(
-            f"{target}: {name} takes no {token!r}; {did_you_mean(key, word.settings)}allowed: {', '.join(known) or 'nothing'}, xN"
-        )
+        raise FaultError(f"{target}: {name} takes no {token!r}; {did_you_mean(key, word.settings)}allowed: {_allowed(word)}, xN")
     if key in given:
         raise FaultError(f"{target}: {name} is given {key} twice")
     return key, value
+
+
+def _allowed(word: FaultWord) -> str:
+    """The settings of a word as they are written: `flag, number=`."""
+    known = [setting if row.type is SettingType.FLAG else f"{setting}=" for setting, row in word.settings.items()]
+    return ", ".join(known) or "nothing"
 
 
 def _value(target: str, name: str, key: str, word: FaultWord, text: str) -> Value:

@@ -90,9 +90,9 @@ class Recordings:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = part_file(target, key, artifact)
         have = part.stat().st_size if part.exists() else 0
-        resumed_at = have
         headers = {"Range": f"bytes={have}-"} if have else {}
         link = await self.link(key, artifact)
+        bytes_read = have
         try:
             async with self._links.stream("GET", link, headers=headers) as answer:
                 if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
@@ -100,27 +100,32 @@ class Recordings:
                     part.unlink()
                     return await self._download(key, artifact, target, on_progress, named=named)
                 if answer.status_code == httpx.codes.OK:
-                    have = resumed_at = 0
+                    have = bytes_read = 0
                 elif answer.status_code != httpx.codes.PARTIAL_CONTENT:
                     raise LinkRefusedError(answer.status_code, f"{urlsplit(link).hostname} refuses the link, and refused one before it")
-                total = _announced(answer)
-                with part.open("ab" if have else "wb") as file:
-                    on_progress(have, total)
-                    async for chunk in answer.aiter_bytes(CHUNK):
-                        file.write(chunk)
-                        have += len(chunk)
-                        on_progress(have, total)
-                content_type = answer.headers.get("content-type", "")
+                total, content_type = _announced(answer), answer.headers.get("content-type", "")
+                async for bytes_read in _written(answer, part, have):
+                    on_progress(bytes_read, total)
         except httpx.TransportError as error:
-            raise WorkerUnreachableError(f"the download broke off after {have:,} bytes: {error}") from None
-        if total is not None and have != total:
-            raise WorkerUnreachableError(f"the download broke off after {have:,} of {total:,} bytes")
+            raise WorkerUnreachableError(f"the download broke off after {bytes_read:,} bytes: {error}") from None
+        if total is not None and bytes_read != total:
+            raise WorkerUnreachableError(f"the download broke off after {bytes_read:,} of {total:,} bytes")
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not named:
             target = target.with_name(target.name + suffix(link, content_type))
         part.replace(target)
-        return Downloaded(target, have, digest, content_type, resumed_at)
+        return Downloaded(target, bytes_read, digest, content_type, resumed_at=have)
+
+
+async def _written(answer: httpx.Response, part: Path, have: int) -> AsyncIterator[int]:
+    """Append an answer's bytes to those that the file has (0: a new file); how many it has, before the first and after each piece."""
+    with part.open("ab" if have else "wb") as file:
+        yield have
+        async for chunk in answer.aiter_bytes(CHUNK):
+            file.write(chunk)
+            have += len(chunk)
+            yield have
 
 
 def suffix(link: str, content_type: str) -> str:

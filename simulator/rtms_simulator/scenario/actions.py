@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -169,32 +169,41 @@ def _check_end(action: Action, context: ActionContext, here: Path) -> None:
 
 def _check_chat(action: Action, context: ActionContext, here: Path) -> None:
     data = action.data
-    receivers = ("everyone", "hosts", *context.names, *sorted(context.groups))
-    if context.complete and data.get("to", "everyone") not in receivers:
-        raise ScenarioError(f"found {data['to']!r}", path=(*here, "to"), allowed=", ".join(receivers))
-    if context.complete and data.get("reply_to") and data["reply_to"] not in context.messages:
-        allowed = f"an earlier id: {', '.join(sorted(context.messages)) or 'none'}"
-        raise ScenarioError(f"no earlier message {data['reply_to']!r}", path=(*here, "reply_to"), allowed=allowed)
     if not all(isinstance(name, str) and name for name in data.get("files", ())):
         raise ScenarioError(f"found {data['files']!r}", path=(*here, "files"), allowed="names of files")
-    if context.complete and data.get("cc_hosts") and data.get("to") not in context.names:
-        raise ScenarioError("only a message to one person has a copy for the hosts", path=(*here, "cc_hosts"), allowed="to = a person")
+    if context.complete:
+        _check_chat_names(data, context, here)
     if data.get("id"):
         context.messages.add(data["id"])
 
 
+def _check_chat_names(data: Mapping[str, Any], context: ActionContext, here: Path) -> None:
+    receivers = ("everyone", "hosts", *context.names, *sorted(context.groups))
+    if data.get("to", "everyone") not in receivers:
+        raise ScenarioError(f"found {data['to']!r}", path=(*here, "to"), allowed=", ".join(receivers))
+    if data.get("reply_to") and data["reply_to"] not in context.messages:
+        allowed = f"an earlier id: {', '.join(sorted(context.messages)) or 'none'}"
+        raise ScenarioError(f"no earlier message {data['reply_to']!r}", path=(*here, "reply_to"), allowed=allowed)
+    if data.get("cc_hosts") and data.get("to") not in context.names:
+        raise ScenarioError("only a message to one person has a copy for the hosts", path=(*here, "cc_hosts"), allowed="to = a person")
+
+
 def _check_chat_group(action: Action, context: ActionContext, here: Path) -> None:
     group, operation = action.data["group"], action.data["operation"]
-    if operation == "create" and (group in context.groups or group in ("everyone", "hosts", *context.names)):
-        raise ScenarioError(f"{group!r} is taken", path=(*here, "group"), allowed="the id of no group or person")
-    if context.complete and operation != "create" and group not in context.groups:
+    if operation == "create":
+        if group in ("everyone", "hosts", *context.names, *context.groups):
+            raise ScenarioError(f"{group!r} is taken", path=(*here, "group"), allowed="the id of no group or person")
+    elif context.complete and group not in context.groups:
         allowed = f"a group that exists: {', '.join(sorted(context.groups)) or 'none'}"
         raise ScenarioError(f"no group {group!r}", path=(*here, "group"), allowed=allowed)
-    members = action.data.get("members", ())
-    strangers = context.complete and not all(member in context.names for member in members)
-    if strangers or (operation != "delete" and not members):
-        raise ScenarioError(f"found {members!r}", path=(*here, "members"), allowed=f"names out of {', '.join(context.names)}")
+    _check_members(action.data.get("members", ()), context, here, at_least=0 if operation == "delete" else 1)
     (context.groups.discard if operation == "delete" else context.groups.add)(group)
+
+
+def _check_members(members: Sequence[object], context: ActionContext, here: Path, at_least: int) -> None:
+    strangers = context.complete and not all(member in context.names for member in members)
+    if strangers or len(members) < at_least:
+        raise ScenarioError(f"found {members!r}", path=(*here, "members"), allowed=f"names out of {', '.join(context.names)}")
 
 
 _STOP_REASON = ScenarioField(int, "Zoom's stop reason, 0 to 26", default=1)

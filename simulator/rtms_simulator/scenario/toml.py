@@ -171,34 +171,43 @@ def _read_person(row: object, index: int, mistakes: Mistakes) -> Person:
     return Person(**person)
 
 
+_HEAD = {
+    "at_s": ScenarioField(float, "seconds from the start", required=True),
+    "kind": ScenarioField(str, "what happens", required=True, choices=tuple(KINDS)),
+}
+
+
 def _read_action(row: object, here: Path, user_ids: Mapping[str, int] | None, mistakes: Mistakes) -> Action:
     """The action; one of `UNREAD_KIND` if something of it cannot be used. `user_ids` None: not everybody could be read."""
-    head = {
-        "at_s": ScenarioField(float, "seconds from the start", required=True),
-        "kind": ScenarioField(str, "what happens", required=True, choices=tuple(KINDS)),
-    }
     unread, before = Action(0.0, UNREAD_KIND), len(mistakes.errors)
-    with mistakes.kept():
-        if not isinstance(row, dict):
-            raise ScenarioError("not a table", path=here, allowed="a table with at_s and kind")
-    if not isinstance(row, dict):
-        return unread
-    kind = _read({key: value for key, value in row.items() if key in head}, head, here, mistakes).get("kind")
+    kind = _kind_of(row, here, mistakes)
     if kind is None:  # which other keys there may be is not known
         return unread
     names = tuple(user_ids) if user_ids is not None else ()
     by_whom = {"who": ScenarioField(str, "by whom", required=True, choices=names)} if KINDS[kind].who else {}
-    # Languages are names in the file and Zoom's numbers in the model.
-    names_of_languages = {"type": str, "choices": tuple(LANGUAGES)}
-    own = {key: replace(field, **names_of_languages) if key == "language" else field for key, field in KINDS[kind].fields.items()}
+    own = _fields_in_file(kind)
     del mistakes.errors[before:]  # the head is read a second time, with the keys of its kind
-    values = _read(row, head | by_whom | own, here, mistakes)
+    values = _read(row, _HEAD | by_whom | own, here, mistakes)
     if len(mistakes.errors) > before or (by_whom and user_ids is None):
         return unread
     if "language" in values:
         values["language"] = LANGUAGES[values["language"]]
     who = user_ids[values["who"]] if by_whom and user_ids is not None else None
     return Action(values["at_s"], kind, who, {key: value for key, value in values.items() if key in own})
+
+
+def _kind_of(row: object, here: Path, mistakes: Mistakes) -> str | None:
+    with mistakes.kept():
+        if not isinstance(row, dict):
+            raise ScenarioError("not a table", path=here, allowed="a table with at_s and kind")
+        return _read({key: value for key, value in row.items() if key in _HEAD}, _HEAD, here, mistakes).get("kind")
+    return None
+
+
+def _fields_in_file(kind: str) -> dict[str, ScenarioField]:
+    """The keys of a kind of action as the file has them. Languages are names there and Zoom's numbers in the model."""
+    names_of_languages = {"type": str, "choices": tuple(LANGUAGES)}
+    return {key: replace(field, **names_of_languages) if key == "language" else field for key, field in KINDS[kind].fields.items()}
 
 
 def _read(row: object, keys: Mapping[str, ScenarioField], here: Path, mistakes: Mistakes) -> dict[str, Any]:
