@@ -181,6 +181,9 @@ def _lost(place: Place) -> Iterable[Policy]:
         "401, 402 or 403 from Recall: every hand-off or look meets the same.",
         OnLine("worker", ("attempt", "retrieval"), "ALERT", labels=("status",)),
     )
+
+
+def _not_usable(place: Place) -> Iterable[Policy]:
     yield Policy(
         "event-unusable",
         "A signed event could not be used",
@@ -195,6 +198,9 @@ def _lost(place: Place) -> Iterable[Policy]:
         "A task of an unknown version: the webhook is newer than the worker.",
         OnLine("worker", ("task_unusable",)),
     )
+
+
+def _recordings(place: Place) -> Iterable[Policy]:
     yield Policy(
         "not-forgotten",
         "A revoked recording is not deleted",
@@ -234,6 +240,9 @@ def _witnesses(place: Place) -> Iterable[Policy]:
         "The copy of a start in the second region came first, or a probe did not come through.",
         OnLine("worker", ("home_stalled", "probe_missing"), "ALERT", labels=("event",)),
     )
+
+
+def _queues(place: Place) -> Iterable[Policy]:
     yield Policy(
         "queue-depth",
         "Starts wait in a queue",
@@ -258,6 +267,9 @@ def _witnesses(place: Place) -> Iterable[Policy]:
             queue_metric(place, ("handoffs", "facts", "retrievals"), "task_attempt_count", failing), "ALIGN_DELTA", "REDUCE_SUM", 0, 120
         ),
     )
+
+
+def _worker_parts(place: Place) -> Iterable[Policy]:
     sweeps = series(place, "sweeps", "sweep")
     yield Policy(
         "sweep-stopped",
@@ -354,7 +366,16 @@ def _vendors(place: Place) -> Iterable[Policy]:
 
 def policies(place: Place, config: AlertsConfig) -> tuple[Policy, ...]:
     """Every alert, apart from the one on the uptime check (`down`), which needs the check's id."""
-    return (*_lost(place), *_witnesses(place), *_functions(place, config), *_vendors(place))
+    return (
+        *_lost(place),
+        *_not_usable(place),
+        *_recordings(place),
+        *_witnesses(place),
+        *_queues(place),
+        *_worker_parts(place),
+        *_functions(place, config),
+        *_vendors(place),
+    )
 
 
 def described(place: Place, policy: Policy) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class Archiving:
     on: bool
     cold_after_days: int
     delete_after_days: int
@@ -165,7 +165,7 @@ class Config:
     log_ids: str
     records_keep_days: int
     backup_days: int
-    archive: Archive
+    archive: Archiving
     access: Access
     alerts: Alerts
     budget: Budget | None
@@ -375,7 +375,7 @@ def _secret(value: str) -> Secret | None:
     return Secret(value) if value else None
 
 
-def _alerts(found: dict[str, Any]) -> Alerts:
+def _alerts(found: Mapping[str, Any]) -> Alerts:
     return Alerts(
         found["alertEmails"],
         found["alertPubsubTopics"],
@@ -389,7 +389,7 @@ def _alerts(found: dict[str, Any]) -> Alerts:
     )
 
 
-def _github(found: dict[str, Any]) -> GitHub | None:
+def _github(found: Mapping[str, Any]) -> GitHub | None:
     if not found["githubRepository"]:
         return None
     names = ("githubRepository", "githubOwnerId", "githubRef", "githubDeploys", "githubPool")
@@ -417,11 +417,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
     holds encrypted. Raises `ConfigError` with every problem at once; secret values are never part of it.
     """
     problems: list[str] = []
-    project = values.get("gcp:project", "")
-    if not _PROJECT_ID.fullmatch(project):
-        shown = repr(project) if project else "nothing"
-        allowed = "the id of your Google Cloud project: 6-30 lower-case letters, digits and hyphens"
-        problems.append(_problem("gcp:project", shown, allowed, "pulumi config set gcp:project my-project-id"))
+    project = _project(values, problems)
     found = _read(values, secret_names, problems)
     name = found.get("name") or f"{NAMESPACE}-{stack}"
     if "name" in found and not NAME.fullmatch(name):
@@ -433,29 +429,50 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
     if problems:
         raise ConfigError(problems)
     region = found["region"]
+    return _config(found, Place(project, stack, name, region, _second(found), found["databaseLocation"] or region, found["protect"]))
+
+
+def _project(values: Mapping[str, str], problems: list[str]) -> str:
+    project = values.get("gcp:project", "")
+    if not _PROJECT_ID.fullmatch(project):
+        shown = repr(project) if project else "nothing"
+        allowed = "the id of your Google Cloud project: 6-30 lower-case letters, digits and hyphens"
+        problems.append(_problem("gcp:project", shown, allowed, "pulumi config set gcp:project my-project-id"))
+    return project
+
+
+def _zoom_app(found: Mapping[str, Any]) -> ZoomApp:
+    return ZoomApp(
+        found["zoomClientId"],
+        Secret(found["zoomSecretToken"]),
+        _secret(found["zoomSecretTokenPrevious"]),
+        Secret(found["zoomClientSecret"]),
+        found["zoomServerHosts"],
+        found["zoomSignatureWindowSeconds"],
+        found["zoomConnectWindowSeconds"],
+        found["zoomOnDeauthorized"],
+    )
+
+
+def _recall_account(found: Mapping[str, Any]) -> RecallAccount:
+    return RecallAccount(
+        found["recallRegion"],
+        Secret(found["recallApiKey"]),
+        _secret(found["recallWebhookSecrets"]),
+        found["recallRecordingConfig"],
+        found["recallEntityField"],
+        found["recallBaseUrl"],
+        found["recallTimeoutSeconds"],
+        found["retrievalPollSeconds"],
+        found["retrievalGiveUpSeconds"],
+    )
+
+
+def _config(found: Mapping[str, Any], place: Place) -> Config:
     return Config(
-        place=Place(project, stack, name, region, _second(found), found["databaseLocation"] or region, found["protect"]),
-        zoom=ZoomApp(
-            found["zoomClientId"],
-            Secret(found["zoomSecretToken"]),
-            _secret(found["zoomSecretTokenPrevious"]),
-            Secret(found["zoomClientSecret"]),
-            found["zoomServerHosts"],
-            found["zoomSignatureWindowSeconds"],
-            found["zoomConnectWindowSeconds"],
-            found["zoomOnDeauthorized"],
-        ),
-        recall=RecallAccount(
-            found["recallRegion"],
-            Secret(found["recallApiKey"]),
-            _secret(found["recallWebhookSecrets"]),
-            found["recallRecordingConfig"],
-            found["recallEntityField"],
-            found["recallBaseUrl"],
-            found["recallTimeoutSeconds"],
-            found["retrievalPollSeconds"],
-            found["retrievalGiveUpSeconds"],
-        ),
+        place=place,
+        zoom=_zoom_app(found),
+        recall=_recall_account(found),
         runtime=found["runtime"],
         redeploy=found["redeploy"],
         webhook=Capacity(
@@ -468,7 +485,7 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
         log_ids=found["logIds"],
         records_keep_days=found["recordsKeepDays"],
         backup_days=found["backupDays"],
-        archive=Archive(found["archive"], found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]),
+        archive=Archiving(found["archive"], found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]),
         access=Access(found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], tuple(dict.fromkeys(found["workerCallers"]))),
         alerts=_alerts(found),
         budget=Budget(found["billingAccount"], found["monthlyBudget"], found["budgetCurrency"]) if found["monthlyBudget"] else None,

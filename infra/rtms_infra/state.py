@@ -6,8 +6,7 @@ import pulumi
 from pulumi_gcp import firestore, storage
 
 from rtms_infra.apis import Apis
-from rtms_infra.config import Archive as ArchiveConfig
-from rtms_infra.config import Place
+from rtms_infra.config import Archiving, Place
 from rtms_infra.identity import Identity
 from rtms_infra.protection import deletion_policy, settled
 
@@ -117,7 +116,7 @@ class Archive(pulumi.ComponentResource):
     Costs: about 0.02 $ per GiB and month while Standard; at 100 MB per meeting this is the largest bill of all (costs.md).
     """
 
-    def __init__(self, place: Place, config: ArchiveConfig, identity: Identity, apis: Apis) -> None:
+    def __init__(self, place: Place, config: Archiving, identity: Identity, apis: Apis) -> None:
         super().__init__("rtmskit:infra:Archive", "archiving")
         rules: list[storage.BucketLifecycleRuleArgsDict] = [
             {"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": 1}},

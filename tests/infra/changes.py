@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rtms_infra.rehearsal.cloud import Cloud
 from rtms_infra.rehearsal.normal import stored
-from rtms_infra.rehearsal.provider import Provider, State
+from rtms_infra.rehearsal.provider import Provider, ResourceState
 from tests.infra.deployment import Deployment
 
 
@@ -36,7 +36,7 @@ def plan(before: Deployment, after: Deployment) -> Plan:
     result.created = {new[urn].name for urn in new.keys() - old.keys()}
     result.deleted = {old[urn].name for urn in old.keys() - new.keys()}
     for urn in old.keys() & new.keys():
-        held = State("", "", stored(old[urn].kind, old[urn].inputs), {})
+        held = ResourceState("", "", stored(old[urn].kind, old[urn].inputs), {})
         difference = provider.diff(old[urn].type, held, new[urn].inputs)
         if difference.replaces:
             result.replaced.add(old[urn].name)

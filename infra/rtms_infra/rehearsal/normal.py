@@ -117,9 +117,13 @@ def differences(kind: str, held: Any, given: Any, path: str = "") -> set[str]:
     """Dotted paths (without list indices) in which what the program says differs from what is held, for what nobody overlooks."""
     if (kind, path) in NORMAL and held is not None and given is not None:
         return set() if NORMAL[kind, path].same(held, given) else {path}
-    if isinstance(held, Mapping) and isinstance(given, Mapping) and "$secret" not in held and "$secret" not in given:
+    if _open_mapping(held) and _open_mapping(given):
         names = [*held, *(name for name in given if name not in held)]
         return {found for name in names for found in differences(kind, held.get(name), given.get(name), f"{path}.{name}" if path else name)}
     if isinstance(held, list) and isinstance(given, list) and len(held) == len(given):
         return {found for one, other in zip(held, given, strict=True) for found in differences(kind, one, other, path)}
     return set() if held == given else {path}
+
+
+def _open_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping) and "$secret" not in value

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtms_infra.rehearsal.normal import stored
-from rtms_infra.rehearsal.provider import Provider, State, short
+from rtms_infra.rehearsal.provider import Provider, ResourceState, short
 from rtms_infra.rehearsal.update import Registration, Step, Update, World
 
 NOT_YET = ""
@@ -19,13 +19,13 @@ NOT_YET = ""
 class Planning(Provider):
     """Check and Diff are the provider's own; the rest leaves the cloud alone."""
 
-    def create(self, kind: str, inputs: Mapping[str, Any]) -> State:
-        return State(NOT_YET, NOT_YET, stored(short(kind), inputs), {})
+    def create(self, kind: str, inputs: Mapping[str, Any]) -> ResourceState:
+        return ResourceState(NOT_YET, NOT_YET, stored(short(kind), inputs), {})
 
-    def update(self, kind: str, state: State, inputs: Mapping[str, Any], changed: frozenset[str]) -> State:
-        return State(state.id, state.at, stored(short(kind), inputs), state.outputs)
+    def update(self, kind: str, state: ResourceState, inputs: Mapping[str, Any], changed: frozenset[str]) -> ResourceState:
+        return ResourceState(state.id, state.at, stored(short(kind), inputs), state.outputs)
 
-    def delete(self, kind: str, state: State) -> str:
+    def delete(self, kind: str, state: ResourceState) -> str:
         return "deleted"
 
 

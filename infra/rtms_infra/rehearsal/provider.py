@@ -18,7 +18,7 @@ from rtms_infra.rehearsal.outputs import COMPUTED
 
 
 @dataclass
-class State:
+class ResourceState:
     """What the provider knows of one resource: `at`: its name at Google; `stored`: its arguments in Google's words."""
 
     id: str
@@ -39,7 +39,7 @@ class Difference:
 class Failed(Exception):
     """A create or update failed. `state`: what the provider keeps of it in spite of that, if anything."""
 
-    def __init__(self, sentence: str, state: State | None = None) -> None:
+    def __init__(self, sentence: str, state: ResourceState | None = None) -> None:
         self.sentence, self.state = sentence, state
         super().__init__(sentence)
 
@@ -74,7 +74,7 @@ class Provider:
             return [f"{name}: nothing is known of {kind}"]
         return [*schema.check(kind, name, inputs), *_rules(kind, name, inputs)]
 
-    def diff(self, kind: str, state: State, inputs: Mapping[str, Any]) -> Difference:
+    def diff(self, kind: str, state: ResourceState, inputs: Mapping[str, Any]) -> Difference:
         facts = FACTS[kind]
         changed = frozenset(differences(short(kind), state.stored, inputs))
         replaces = frozenset(path for path in changed if covered(path, facts.replaces))
@@ -87,7 +87,7 @@ class Provider:
         """Whether the bridge deletes the old one before it creates the new one."""
         return facts.old_first or (bool(facts.auto_named) and facts.auto_named in inputs)
 
-    def create(self, kind: str, inputs: Mapping[str, Any]) -> State:
+    def create(self, kind: str, inputs: Mapping[str, Any]) -> ResourceState:
         """Raises `Failed`, with a state if the provider keeps one."""
         facts, plain = FACTS[kind], bare(inputs)
         if facts.grant_on:
@@ -105,7 +105,7 @@ class Provider:
             raise Failed(f"{at}: the build failed: {failure.sentence}", state if facts.kept_after_failed_create else None)
         return state
 
-    def update(self, kind: str, state: State, inputs: Mapping[str, Any], changed: frozenset[str]) -> State:
+    def update(self, kind: str, state: ResourceState, inputs: Mapping[str, Any], changed: frozenset[str]) -> ResourceState:
         """An update in which no argument differs sends nothing, reads, and succeeds. Raises `Failed` with the new arguments kept."""
         facts = FACTS[kind]
         if not changed:
@@ -131,7 +131,7 @@ class Provider:
             raise Failed(str(error), state) from None
         return fresh
 
-    def read(self, kind: str, state: State) -> State | None:
+    def read(self, kind: str, state: ResourceState) -> ResourceState | None:
         """None: it is gone. Bucket and object of a function's source are never read back."""
         if FACTS[kind].grant_on:
             return state if self._member(kind, FACTS[kind], state.stored) in self.cloud.grants else None
@@ -140,9 +140,9 @@ class Provider:
         body = self.cloud.resources[state.at][1]
         outputs = {**state.outputs, **({"state": body["state"]} if "state" in body else {})}
         kept = state.stored if short(kind) == "Function" else {k: v for k, v in body["stored"].items() if k in state.stored}
-        return State(state.id, state.at, kept, outputs)
+        return ResourceState(state.id, state.at, kept, outputs)
 
-    def delete(self, kind: str, state: State) -> str:
+    def delete(self, kind: str, state: ResourceState) -> str:
         """`deleted`, or `abandoned` if only the state forgets it. Raises `Failed`. The policy is that of the state."""
         facts = FACTS[kind]
         if facts.grant_on:
@@ -159,12 +159,12 @@ class Provider:
             raise Failed(str(error)) from None
         return "deleted"
 
-    def grant(self, kind: str, state: State) -> Grant | None:
+    def grant(self, kind: str, state: ResourceState) -> Grant | None:
         """The grant that a state is of; None if it is of something else."""
         facts = FACTS.get(kind)
         return self._member(kind, facts, state.stored) if facts is not None and facts.grant_on else None
 
-    def _grant(self, kind: str, facts: Facts, inputs: Mapping[str, Any]) -> State:
+    def _grant(self, kind: str, facts: Facts, inputs: Mapping[str, Any]) -> ResourceState:
         grant = self._member(kind, facts, inputs)
         target = self.cloud.resources.get(grant.on)
         if short(kind) == "ServiceIamMember" and target is not None and not target[1].get("served", True):
@@ -176,7 +176,7 @@ class Provider:
         except CloudError as error:
             raise Failed(str(error)) from None
         name = "/".join(part for part in (grant.on, grant.role, grant.member, grant.condition) if part)
-        return State(name, name, dict(inputs), {})
+        return ResourceState(name, name, dict(inputs), {})
 
     def _member(self, kind: str, facts: Facts, inputs: Mapping[str, Any]) -> Grant:
         plain = bare(inputs)
@@ -204,13 +204,13 @@ class Provider:
             {**plain, "project": project, "project_number": PROJECT_NUMBER, "number": number, "recurrence": recurrence}
         )
 
-    def _state(self, kind: str, at: str, inputs: Mapping[str, Any]) -> State:
+    def _state(self, kind: str, at: str, inputs: Mapping[str, Any]) -> ResourceState:
         plain = bare(inputs)
         made = COMPUTED.get(kind, lambda p, i, n: {})(plain.get("project") or self.project, plain, at.rsplit("/", 1)[-1])
-        return State(str(made.pop("id", at)), at, stored(short(kind), inputs), made)
+        return ResourceState(str(made.pop("id", at)), at, stored(short(kind), inputs), made)
 
     @staticmethod
-    def _body(kind: str, inputs: Mapping[str, Any], state: State, *, failed: bool = False) -> dict[str, Any]:
+    def _body(kind: str, inputs: Mapping[str, Any], state: ResourceState, *, failed: bool = False) -> dict[str, Any]:
         body = {**bare(inputs), "stored": state.stored}
         if short(kind) == "Function":
             body |= {"state": "FAILED" if failed else "ACTIVE", "served": not failed}
@@ -251,24 +251,30 @@ def _rules(kind: str, name: str, inputs: Mapping[str, Any]) -> Iterator[str]:
     """Rules over several arguments, from the provider's schemas and the API's documentation."""
     plain = bare(inputs)
     if short(kind) == "AlertPolicy":
-        conditions = plain.get("conditions") or []
-        if not conditions:
-            yield f"{name}: an alert policy without conditions"
-        logs = [condition for condition in conditions if "conditionMatchedLog" in condition]
-        if logs and len(conditions) > 1:
-            yield f"{name}: a condition on a log line must be the only one"
-        if bool(logs) != ("notificationRateLimit" in (plain.get("alertStrategy") or {})):
-            yield f"{name}: alertStrategy.notificationRateLimit belongs to a condition on a log line, and to nothing else"
-        if len(plain.get("notificationChannels") or []) > 16:
-            yield f"{name}: at most 16 channels"
-        for condition in conditions:
-            kinds = [key for key in condition if key.startswith("condition")]
-            if len(kinds) != 1:
-                yield f"{name}: a condition must have exactly one kind, found {kinds}"
+        yield from _alert_policy_rules(name, plain)
     if "deletionPolicy" in plain and plain["deletionPolicy"] not in ("DELETE", "ABANDON", "PREVENT", "DISABLE"):
         yield f"{name}: deletionPolicy {plain['deletionPolicy']!r} is none of DELETE, ABANDON, PREVENT"
     if short(kind) == "Bucket" and (bad := _bucket_name(str(plain.get("name", "")))):
         yield f"{name}: {bad}"
+
+
+def _alert_policy_rules(name: str, plain: Mapping[str, Any]) -> Iterator[str]:
+    plain = {key: value for key, value in plain.items() if value is not None}
+    conditions = plain.get("conditions", ())
+    logs = [condition for condition in conditions if "conditionMatchedLog" in condition]
+    if not conditions:
+        yield f"{name}: an alert policy without conditions"
+    if logs and len(conditions) > 1:
+        yield f"{name}: a condition on a log line must be the only one"
+    if bool(logs) != ("notificationRateLimit" in plain.get("alertStrategy", {})):
+        yield f"{name}: alertStrategy.notificationRateLimit belongs to a condition on a log line, and to nothing else"
+    if len(plain.get("notificationChannels", ())) > 16:
+        yield f"{name}: at most 16 channels"
+    yield from (f"{name}: a condition must have exactly one kind, found {kinds}" for kinds in map(_kinds, conditions) if len(kinds) != 1)
+
+
+def _kinds(condition: Mapping[str, Any]) -> list[str]:
+    return [key for key in condition if key.startswith("condition")]
 
 
 def _bucket_name(name: str) -> str:

@@ -104,9 +104,7 @@ def _type(hint: Any) -> Any:
     """Unwrap Input and Optional, then name what is left."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        options = [option for option in typing.get_args(hint) if option is not type(None)]
-        kept = [o for o in options if typing.get_origin(o) not in (pulumi.Output, collections.abc.Awaitable)]
-        shown = [_type(o) for o in kept if not (inspect.isclass(o) and typing.is_typeddict(o))]
+        shown = map(_type, filter(_is_shown, typing.get_args(hint)))
         return next((s for s in shown if s != "any"), "any")
     if origin in (collections.abc.Sequence, list):
         return Shape(_type(typing.get_args(hint)[0]), "list")
@@ -115,6 +113,13 @@ def _type(hint: Any) -> Any:
     if inspect.isclass(hint) and _types.is_input_type(hint):
         return described(hint)
     return {str: "string", int: "integer", float: "number", bool: "boolean"}.get(hint, "any")
+
+
+def _is_shown(option: Any) -> bool:
+    """Whether a part of a union says what is accepted: not None, an output, something awaited, or the dictionary of an input type."""
+    if option is type(None) or typing.get_origin(option) in (pulumi.Output, collections.abc.Awaitable):
+        return False
+    return not (inspect.isclass(option) and typing.is_typeddict(option))
 
 
 @dataclass
@@ -179,17 +184,19 @@ def _check_value(path: str, kind: Any, value: Any, enum: tuple[str, ...]) -> Ite
     if isinstance(kind, InputType):
         yield from _check(path, kind, value)
     elif isinstance(kind, Shape):
-        expected = list if kind.container == "list" else Mapping
-        if not isinstance(value, expected):
-            yield f"{path}: expected a {kind.container}, found {type(value).__name__}"
-        else:
-            items = enumerate(value) if isinstance(value, list) else value.items()
-            for index, item in items:
-                yield from _check_value(f"{path}[{index}]", kind.of, item, enum)
+        yield from _check_items(path, kind, value, enum)
     elif not _fits(kind, value):
         yield f"{path}: expected {kind}, found {value!r}"
     elif enum and isinstance(value, str) and value not in enum:
         yield f"{path}: {value!r} is none of {', '.join(enum)}"
+
+
+def _check_items(path: str, kind: Shape, value: Any, enum: tuple[str, ...]) -> Iterator[str]:
+    if not isinstance(value, list if kind.container == "list" else Mapping):
+        yield f"{path}: expected a {kind.container}, found {type(value).__name__}"
+        return
+    for index, item in enumerate(value) if isinstance(value, list) else value.items():
+        yield from _check_value(f"{path}[{index}]", kind.of, item, enum)
 
 
 def _fits(kind: str, value: Any) -> bool:

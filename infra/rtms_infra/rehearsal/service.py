@@ -23,7 +23,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from rtms_infra.rehearsal.cloud import Cloud
 from rtms_infra.rehearsal.engine import SECRET, SIGNATURE, plain
-from rtms_infra.rehearsal.provider import Failed, Provider, State, bare
+from rtms_infra.rehearsal.provider import Failed, Provider, ResourceState, bare
 
 LOCAL = "__local"
 """The output that holds the provider's own state of a resource, as a secret JSON text."""
@@ -143,21 +143,21 @@ def _struct(values: Mapping[str, Any]) -> Any:
     return message
 
 
-def _local(state: State) -> Values:
+def _local(state: ResourceState) -> Values:
     return {SIGNATURE: SECRET, "value": json.dumps(asdict(state), sort_keys=True)}
 
 
-def _outputs(inputs: Values, state: State) -> Values:
+def _outputs(inputs: Values, state: ResourceState) -> Values:
     """Inputs with their secret marks, what Google computed, and the provider's own state."""
     return {**inputs, **state.outputs, LOCAL: _local(state)}
 
 
-def _state(id_: str, outputs: Any) -> State:
+def _state(id_: str, outputs: Any) -> ResourceState:
     """The provider's own state, from the outputs in Pulumi's. Raises ValueError for a resource that this provider did not make."""
     held = bare(plain(_values(outputs))).get(LOCAL)
     if held is None:
         raise ValueError(f"{id_}: its state was not written by the local cloud; use a state file of its own for a rehearsal")
-    return State(**json.loads(held))
+    return ResourceState(**json.loads(held))
 
 
 def _property(replaces: bool) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from rtms_infra.rehearsal.cloud import Cloud, Grant
 from rtms_infra.rehearsal.facts import FACTS
-from rtms_infra.rehearsal.provider import Failed, Provider, State, covered
+from rtms_infra.rehearsal.provider import Failed, Provider, ResourceState, covered
 
 Verb = Literal["create", "update", "same", "replace", "delete", "forget", "refuse", "fail"]
 
@@ -57,7 +57,7 @@ class Held:
     """One resource in Pulumi's state. `error`: it was kept after a failed create or update."""
 
     registration: Registration
-    state: State
+    state: ResourceState
     error: str = ""
 
 
@@ -87,7 +87,7 @@ class Update:
         self._old: list[Held] = []  # replaced by a new one that was made first
         self._gone: set[str] = set()  # deleted first, and not yet made again
 
-    def register(self, new: Registration) -> State:
+    def register(self, new: Registration) -> ResourceState:
         """Raises `Refused` or `Failed`; what remained is in the world."""
         self._registered.add(new.urn)
         try:
@@ -98,7 +98,7 @@ class Update:
             self.errors.append(f"{new.name}: {error}")
             raise
 
-    def _register(self, new: Registration) -> State:
+    def _register(self, new: Registration) -> ResourceState:
         problems = self.provider.check(new.type, new.name, new.inputs)
         if problems:
             raise Refused("; ".join(problems))
@@ -127,7 +127,7 @@ class Update:
                 one.registration = _with_urn(one.registration, former, new.urn)
         return held.get(new.urn)
 
-    def _create(self, new: Registration, verb: Verb, how: str, paths: tuple[str, ...] = ()) -> State:
+    def _create(self, new: Registration, verb: Verb, how: str, paths: tuple[str, ...] = ()) -> ResourceState:
         try:
             state = self.provider.create(new.type, new.inputs)
         except Failed as error:
@@ -139,7 +139,7 @@ class Update:
         self.steps.append(Step(verb, new.name, new.type, how, paths))
         return state
 
-    def _update(self, new: Registration, old: Held, changed: frozenset[str]) -> State:
+    def _update(self, new: Registration, old: Held, changed: frozenset[str]) -> ResourceState:
         try:
             state = self.provider.update(new.type, old.state, new.inputs, changed)
         except Failed as error:
@@ -149,7 +149,7 @@ class Update:
         self.steps.append(Step("update", new.name, new.type, old.error, tuple(sorted(changed))))
         return state
 
-    def _replace(self, new: Registration, old: Held, paths: tuple[str, ...], old_first: bool) -> State:
+    def _replace(self, new: Registration, old: Held, paths: tuple[str, ...], old_first: bool) -> ResourceState:
         if old.registration.protect and new.protect:
             self._refuse(new, f"{new.name} is protected: it cannot be replaced because of {', '.join(paths)}")
         if not old_first:
