@@ -76,7 +76,8 @@ class CloudTasks:
     `queues` are made at start: full names, each with its numbers; names alone get Cloud Tasks' defaults (or `retry` and `limits`).
     `kit.deployed.local_queues()` has the deployed ones. `transport` replaces the network to the workers, e.g. by
     `httpx.ASGITransport(app)`. `history` bounds how many finished tasks are remembered. `run_secrets`: see `HttpSender`.
-    `on_attempt(full name of the task, attempt)` is called after each attempt.
+    `on_attempt(full name of the task, attempt)` is called after each attempt. `callers_clock`: that of those who make tasks, if it is
+    another; a task is due as long after it was made as they wrote on theirs.
     Everything belongs to the loop of `start`.
     """
 
@@ -96,8 +97,10 @@ class CloudTasks:
         faults: FaultBook | None = None,
         run_secrets: Mapping[str, str] | None = None,
         on_attempt: Callable[[str, Attempt], None] = lambda _task, _attempt: None,
+        callers_clock: Clock | None = None,
     ) -> None:
         self._clock = clock
+        self._callers_clock = callers_clock or clock
         self._host = host
         self._port = port
         alike = QueueNumbers(retry or Retry(), limits or Limits())
@@ -133,7 +136,7 @@ class CloudTasks:
         self._make_initial_queues()
         # Without this option two servers could share one port, and each would get some of the tasks.
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 << 20)])
-        add_to(server, Service(self._clock, self._broker))
+        add_to(server, Service(self._clock, self._broker, self._callers_clock))
         try:
             self._port = server.add_insecure_port(f"{self._host}:{self._port}")
         except RuntimeError as error:

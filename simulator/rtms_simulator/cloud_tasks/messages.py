@@ -126,8 +126,11 @@ def retry_message(retry: Retry) -> tasks_v2.RetryConfig:
     )
 
 
-def task_message(queue_name: str, wanted: tasks_v2.Task, now: float) -> tuple[tasks_v2.Task, float]:
-    """The task as the service keeps it, and when it is due. Raises `TaskRefusedError` for what Cloud Tasks would not take."""
+def task_message(queue_name: str, wanted: tasks_v2.Task, now: float, ahead_s: float = 0.0) -> tuple[tasks_v2.Task, float]:
+    """The task as the service keeps it, and when it is due. `ahead_s`: by how much `now` is later than the clock of who made the task.
+
+    Raises `TaskRefusedError` for what Cloud Tasks would not take.
+    """
     if wanted.name:
         check_task_name(wanted.name, queue_name)
     if "app_engine_http_request" in wanted:
@@ -141,7 +144,7 @@ def task_message(queue_name: str, wanted: tasks_v2.Task, now: float) -> tuple[ta
     low, high = DEADLINE_RANGE_S
     if "dispatch_deadline" in wanted and not low <= wanted.dispatch_deadline.total_seconds() <= high:
         raise invalid(f"dispatch_deadline must be from {low:g} s to {high:g} s, found {wanted.dispatch_deadline.total_seconds():g} s")
-    due_at = seconds_of(wanted.schedule_time) if "schedule_time" in wanted else now
+    due_at = seconds_of(wanted.schedule_time) + ahead_s if "schedule_time" in wanted else now
     if due_at > now + MAX_SCHEDULE_S:
         raise invalid(f"schedule_time must be within 30 days, found {(due_at - now) / 86_400:.1f} days ahead")
     kept = tasks_v2.Task(

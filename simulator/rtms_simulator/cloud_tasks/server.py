@@ -31,8 +31,9 @@ _MAX_PAGE = 1000
 class Service:
     """One method for each RPC: takes the request message, returns the answer, raises `TaskRefusedError`."""
 
-    def __init__(self, clock: Clock, broker: Broker) -> None:
+    def __init__(self, clock: Clock, broker: Broker, callers_clock: Clock) -> None:
         self._clock = clock
+        self._callers_clock = callers_clock
         self._broker = broker
 
     def list_queues(self, request: tasks_v2.ListQueuesRequest) -> tasks_v2.ListQueuesResponse:
@@ -99,7 +100,8 @@ class Service:
             await asyncio.get_running_loop().create_future()
         if fault.word == "slow":
             await self._clock.sleep(fault.number("seconds"))
-        task, due_at = task_message(request.parent, request.task, self._clock.now())
+        now = self._clock.now()
+        task, due_at = task_message(request.parent, request.task, now, ahead_s=round(now - self._callers_clock.now(), 3))
         record = self._broker.create_task(request.parent, task, due_at)
         if fault.word == "cut":
             raise TaskRefusedError(grpc.StatusCode.UNAVAILABLE, "the connection was closed before the answer (fault)")

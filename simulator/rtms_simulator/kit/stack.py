@@ -136,7 +136,15 @@ class Stack:
         self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls, faults=self.faults)
         await self._begin(self.zoom)
         opens = {self.worker_url: self.run_secret} if plan.function else {}
-        self.tasks = CloudTasks(self.clock, port=ports.tasks, queues=local_queues(), seed=plan.seed, faults=self.faults, run_secrets=opens)
+        self.tasks = CloudTasks(
+            self.clock,
+            port=ports.tasks,
+            queues=local_queues(),
+            seed=plan.seed,
+            faults=self.faults,
+            run_secrets=opens,
+            callers_clock=self._real_time,
+        )
         await self._begin(self.tasks)
         self.recall = self._make_recall()
         await self._begin(self.recall)

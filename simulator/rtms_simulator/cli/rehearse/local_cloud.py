@@ -261,7 +261,13 @@ class LocalCloud:
     async def _begin_tasks(self) -> None:
         network = InternalNetwork(lambda: tuple(self.fronts.values()))
         self.tasks = CloudTasks(
-            self.clock, queues=(), seed=self.around.seed, faults=self.faults, transport=network, on_attempt=self.watch.attempt
+            self.clock,
+            queues=(),
+            seed=self.around.seed,
+            faults=self.faults,
+            transport=network,
+            on_attempt=self.watch.attempt,
+            callers_clock=self._real_time,
         )
         await self._begin(self.tasks)
         self.create_queues()

@@ -148,6 +148,19 @@ async def test_scheduled_tasks_go_out_at_their_time_and_in_order(clock: Clock, w
         assert worker.paths == ["/first", "/second", "/third", "/fourth"]
 
 
+async def test_a_task_is_due_as_long_after_it_was_made_as_its_maker_wrote_whose_clock_is_behind(clock: Clock, worker: Worker) -> None:
+    makers = Clock(epoch=EPOCH, rate=0)
+    async with CloudTasks(clock, transport=worker.transport, callers_clock=makers) as fake, connected(fake) as client:
+        clock.advance(1800)
+        made = await client.create_task(parent=fake.queue, task=post("/late", schedule_time=at(5)))
+        await client.create_task(parent=fake.queue, task=post("/now"))
+        assert made.schedule_time == at(1805)
+        await step(clock, fake, 4.9)
+        assert worker.paths == ["/now"]
+        await step(clock, fake, 0.1)
+        assert worker.paths == ["/now", "/late"]
+
+
 async def test_failures_are_retried_with_the_queue_s_backoff_until_its_attempts_are_over(
     clock: Clock, fake: CloudTasks, client: tasks_v2.CloudTasksAsyncClient, worker: Worker
 ) -> None:
