@@ -130,6 +130,18 @@ def test_other_commands_find_it(running):
     assert rtmskit("meeting", "play", "--speed", "max", cwd=running.cwd).returncode == 0
 
 
+def test_the_late_copy_of_a_start_is_late_also_when_the_clock_is_ahead_of_the_functions(running):
+    assert rtmskit("reset", cwd=running.cwd).returncode == 0
+    assert rtmskit("clock", "advance", "1h", cwd=running.cwd).returncode == 0
+    assert rtmskit("meeting", "play", "--speed", "max", cwd=running.cwd).returncode == 0
+    bearer = {"Authorization": f"Bearer {running.described['control_token']}"}
+    tasks = httpx.get(running.described["control_url"] + "/tasks", headers=bearer).json()["tasks"]
+    first, second = sorted(task["due_at"] - task["created_at"] for task in tasks if task["queue"] == "handoffs")
+    assert first < 0.5
+    assert 4.5 < second < 5.5
+    assert rtmskit("reset", cwd=running.cwd).returncode == 0
+
+
 def test_the_doctor_sends_a_task_through_every_queue_of_it(running):
     done = rtmskit("doctor", "--count", "1", "--json", cwd=running.cwd)
     assert done.returncode == 0, done.stdout + done.stderr
