@@ -44,61 +44,29 @@ class Deploys(pulumi.ComponentResource):
             description="Deploys new code from GitHub Actions",
             opts=opts,
         )
-        pool = iam.WorkloadIdentityPool(
-            "pool",
-            project=place.project,
-            workload_identity_pool_id=f"{place.name}-{config.pool}",
-            display_name=f"{place.name} GitHub",
-            description="Identities of GitHub Actions runs",
-            disabled=not config.deploys,
-            opts=kept,
-        )
-        provider = iam.WorkloadIdentityPoolProvider(
-            "provider",
-            project=place.project,
-            workload_identity_pool_id=pool.workload_identity_pool_id,
-            workload_identity_pool_provider_id="github-actions",
-            display_name="GitHub Actions",
-            description="Runs of one repository on one ref",
-            attribute_mapping={
-                "google.subject": "assertion.sub",
-                "attribute.repository": "assertion.repository",
-                "attribute.repository_owner_id": "assertion.repository_owner_id",
-                "attribute.ref": "assertion.ref",
-            },
-            # Every repository on GitHub has the same issuer: without this condition any of them could come in.
-            attribute_condition=(
-                f"assertion.repository_owner_id == '{config.owner_id}' && "
-                f"assertion.repository == '{config.repository}' && assertion.ref == '{config.ref}'"
-            ),
-            oidc={"issuer_uri": ISSUER},
-            opts=kept,
-        )
+        provider, pool_name = _trust(place, config, kept)
         self.provider = provider.name
         self.account = account.email
         if config.deploys:
-            self._rights(place, config, identity, source, account, pool, provider, opts)
+            member = account.email.apply("serviceAccount:{}".format)
+            self._let_github_in(config, account, pool_name, provider)
+            self._let_deploy(place, identity, source, member, opts)
         self.register_outputs({"provider": self.provider, "account": self.account})
 
-    def _rights(
-        self,
-        place: Place,
-        config: GitHub,
-        identity: Identity,
-        source: Source,
-        account: serviceaccount.Account,
-        pool: iam.WorkloadIdentityPool,
-        provider: iam.WorkloadIdentityPoolProvider,
-        opts: pulumi.ResourceOptions,
+    def _let_github_in(
+        self, config: GitHub, account: serviceaccount.Account, pool: pulumi.Output[str], provider: iam.WorkloadIdentityPoolProvider
     ) -> None:
-        member = account.email.apply("serviceAccount:{}".format)
         serviceaccount.IAMMember(
             "deployer-github",
             service_account_id=account.name,
             role="roles/iam.workloadIdentityUser",
-            member=pulumi.Output.concat("principalSet://iam.googleapis.com/", pool.name, "/attribute.repository/", config.repository),
+            member=pulumi.Output.concat("principalSet://iam.googleapis.com/", pool, "/attribute.repository/", config.repository),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[provider]),
         )
+
+    def _let_deploy(
+        self, place: Place, identity: Identity, source: Source, member: pulumi.Output[str], opts: pulumi.ResourceOptions
+    ) -> None:
         projects.IAMMember(
             "deployer-functions",
             project=place.project,
@@ -121,3 +89,38 @@ class Deploys(pulumi.ComponentResource):
                 member=member,
                 opts=pulumi.ResourceOptions(parent=self),
             )
+
+
+def _trust(place: Place, config: GitHub, opts: pulumi.ResourceOptions) -> tuple[iam.WorkloadIdentityPoolProvider, pulumi.Output[str]]:
+    """What trusts GitHub's tokens, held to one repository and one ref; and its pool's name."""
+    pool = iam.WorkloadIdentityPool(
+        "pool",
+        project=place.project,
+        workload_identity_pool_id=f"{place.name}-{config.pool}",
+        display_name=f"{place.name} GitHub",
+        description="Identities of GitHub Actions runs",
+        disabled=not config.deploys,
+        opts=opts,
+    )
+    provider = iam.WorkloadIdentityPoolProvider(
+        "provider",
+        project=place.project,
+        workload_identity_pool_id=pool.workload_identity_pool_id,
+        workload_identity_pool_provider_id="github-actions",
+        display_name="GitHub Actions",
+        description="Runs of one repository on one ref",
+        attribute_mapping={
+            "google.subject": "assertion.sub",
+            "attribute.repository": "assertion.repository",
+            "attribute.repository_owner_id": "assertion.repository_owner_id",
+            "attribute.ref": "assertion.ref",
+        },
+        # Every repository on GitHub has the same issuer: without this condition any of them could come in.
+        attribute_condition=(
+            f"assertion.repository_owner_id == '{config.owner_id}' && "
+            f"assertion.repository == '{config.repository}' && assertion.ref == '{config.ref}'"
+        ),
+        oidc={"issuer_uri": ISSUER},
+        opts=opts,
+    )
+    return provider, pool.name

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_gcp import artifactregistry, cloudfunctionsv2, cloudrunv2, storage
 
 from rtms_infra.apis import Apis
-from rtms_infra.config import Capacity, Config, Place
+from rtms_infra.config import Config, Place
 from rtms_infra.identity import INVOKERS, Identity, source_bucket_name
 from rtms_infra.numbers import WORKER_TIMEOUT_S, webhook_timeout_s
 from rtms_infra.secrets import Secrets
@@ -55,7 +55,20 @@ class Source(pulumi.ComponentResource):
             # The running archive stays until the new one is there.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
-        self.images = artifactregistry.Repository(
+        self.images = self._image_repository(place, apis)
+        self.push = artifactregistry.RepositoryIamMember(
+            "build-images",
+            project=place.project,
+            repository=self.images.name,
+            location=place.region,
+            role="roles/artifactregistry.writer",
+            member=identity.member("build"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+    def _image_repository(self, place: Place, apis: Apis) -> artifactregistry.Repository:
+        return artifactregistry.Repository(
             "images",
             project=place.project,
             repository_id=f"{place.name}-images",
@@ -70,16 +83,6 @@ class Source(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("artifactregistry")),
         )
-        self.push = artifactregistry.RepositoryIamMember(
-            "build-images",
-            project=place.project,
-            repository=self.images.name,
-            location=place.region,
-            role="roles/artifactregistry.writer",
-            member=identity.member("build"),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.register_outputs({})
 
 
 def address(place: Place, role: str, bucket: storage.Bucket) -> pulumi.Output[str]:
@@ -117,36 +120,18 @@ class Functions(pulumi.ComponentResource):
         """`environment` maps a role to its plain variables; `needs` must be there before either function starts."""
         super().__init__("rtmskit:infra:Functions", "functions")
         place = config.place
-        capacity = {"webhook": config.webhook, "worker": config.worker}
-        description = {"webhook": "Receives Zoom's and Recall's webhooks", "worker": "Hands streams to Recall, retrieves recordings"}
+        before = [*apis.before("cloudfunctions", "cloudbuild", "run", "artifactregistry"), *identity.build_grants, source.push, *needs]
         self.functions = {
             role: cloudfunctionsv2.Function(
                 role,
                 project=place.project,
                 name=f"{place.name}-{role}",
                 location=place.region,
-                description=description[role],
+                description=_DESCRIPTION[role],
                 labels=place.labels,
-                build_config={
-                    "runtime": config.runtime,
-                    "entry_point": role,
-                    "service_account": identity.accounts["build"].id,
-                    "docker_repository": source.images.id,
-                    "source": {"storage_source": {"bucket": source.bucket.name, "object": source.object.name}},
-                    "environment_variables": {"RTMSKIT_REDEPLOY": config.redeploy} if config.redeploy else {},
-                    "automatic_update_policy": {},
-                },
-                service_config=_service(role, capacity[role], config, identity, environment[role], secrets),
-                opts=pulumi.ResourceOptions(
-                    parent=self,
-                    depends_on=[
-                        *apis.before("cloudfunctions", "cloudbuild", "run", "artifactregistry"),
-                        *secrets.grants(role),
-                        *identity.build_grants,
-                        source.push,
-                        *needs,
-                    ],
-                ),
+                build_config=_build(role, config, identity, source),
+                service_config=_service(role, config, identity, environment[role], secrets),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[*before, *secrets.grants(role)]),
             )
             for role in ("webhook", "worker")
         }
@@ -172,6 +157,9 @@ class Functions(pulumi.ComponentResource):
             member=member,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+_DESCRIPTION = {"webhook": "Receives Zoom's and Recall's webhooks", "worker": "Hands streams to Recall, retrieves recordings"}
 
 
 def _active(role: str, function: cloudfunctionsv2.Function) -> pulumi.Output[str]:
@@ -200,14 +188,22 @@ def _once(first: pulumi.Output[str], value: pulumi.Output[str]) -> pulumi.Output
     return pulumi.Output.all(first, value).apply(second)
 
 
+def _build(role: str, config: Config, identity: Identity, source: Source) -> cloudfunctionsv2.FunctionBuildConfigArgsDict:
+    return {
+        "runtime": config.runtime,
+        "entry_point": role,
+        "service_account": identity.accounts["build"].id,
+        "docker_repository": source.images.id,
+        "source": {"storage_source": {"bucket": source.bucket.name, "object": source.object.name}},
+        "environment_variables": {"RTMSKIT_REDEPLOY": config.redeploy} if config.redeploy else {},
+        "automatic_update_policy": {},
+    }
+
+
 def _service(
-    role: str,
-    capacity: Capacity,
-    config: Config,
-    identity: Identity,
-    environment: dict[str, pulumi.Input[str]],
-    secrets: Secrets,
+    role: str, config: Config, identity: Identity, environment: dict[str, pulumi.Input[str]], secrets: Secrets
 ) -> cloudfunctionsv2.FunctionServiceConfigArgsDict:
+    capacity = config.webhook if role == "webhook" else config.worker
     return {
         "available_cpu": capacity.cpu,
         "available_memory": capacity.memory,

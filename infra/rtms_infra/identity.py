@@ -67,46 +67,52 @@ class Identity(pulumi.ComponentResource):
             )
             for role, purpose in _PURPOSE.items()
         }
-        granting = pulumi.ResourceOptions(parent=self, depends_on=apis.before("cloudresourcemanager", "iam"))
         # By itself the bridge takes a grant on the project away before it gives it again, for a new wording of its condition, too.
         lasting = pulumi.ResourceOptions(parent=self, depends_on=apis.before("cloudresourcemanager", "iam"), delete_before_replace=False)
-        self.record_grants: list[pulumi.Resource] = []
-        for role, permissions in RECORD_PERMISSIONS.items():
-            custom = projects.IAMCustomRole(
-                f"role-records-{role}",
-                project=place.project,
-                role_id=re.sub(r"-", "_", f"{place.name}_{role}_records"),
-                title=f"{place.name} {role}: records",
-                description=f"What the {role} does with records, and nothing more.",
-                permissions=list(permissions),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("iam", "firestore")),
-            )
-            self.record_grants += [
-                projects.IAMMember(
-                    f"records-{role}",
-                    project=place.project,
-                    role=custom.name,
-                    member=self.member(role),
-                    condition={
-                        "title": "one database",
-                        "description": f"Only the database {place.name}",
-                        "expression": f'resource.name == "projects/{place.project}/databases/{place.name}"',
-                    },
-                    opts=lasting,
-                ),
-            ]
+        self.record_grants = [
+            self._record_grant(place, role, permissions, apis, lasting) for role, permissions in RECORD_PERMISSIONS.items()
+        ]
         self.acting: list[pulumi.Resource] = [
             serviceaccount.IAMMember(
                 f"act-as-{identity}-{role}",
                 service_account_id=self.accounts[identity].name,
                 role="roles/iam.serviceAccountUser",
                 member=self.member(role),
-                opts=granting,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("cloudresourcemanager", "iam")),
             )
             for identity in QUEUE_IDENTITIES
             for role in ("webhook", "worker")
         ]
-        self.build_grants: list[pulumi.Resource] = [
+        self.build_grants = self._build_grants(place, lasting)
+        self.register_outputs({})
+
+    def _record_grant(
+        self, place: Place, role: str, permissions: tuple[str, ...], apis: Apis, lasting: pulumi.ResourceOptions
+    ) -> pulumi.Resource:
+        custom = projects.IAMCustomRole(
+            f"role-records-{role}",
+            project=place.project,
+            role_id=re.sub(r"-", "_", f"{place.name}_{role}_records"),
+            title=f"{place.name} {role}: records",
+            description=f"What the {role} does with records, and nothing more.",
+            permissions=list(permissions),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("iam", "firestore")),
+        )
+        return projects.IAMMember(
+            f"records-{role}",
+            project=place.project,
+            role=custom.name,
+            member=self.member(role),
+            condition={
+                "title": "one database",
+                "description": f"Only the database {place.name}",
+                "expression": f'resource.name == "projects/{place.project}/databases/{place.name}"',
+            },
+            opts=lasting,
+        )
+
+    def _build_grants(self, place: Place, lasting: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        return [
             projects.IAMMember(
                 "build-logs",
                 project=place.project,
@@ -130,7 +136,6 @@ class Identity(pulumi.ComponentResource):
                 opts=lasting,
             ),
         ]
-        self.register_outputs({})
 
     def invokers(self) -> pulumi.Output[str]:
         """Each identity that calls the worker, with the path that it may call, as TASKS_INVOKERS."""

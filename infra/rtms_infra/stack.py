@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from rtms_infra.apis import Apis
-from rtms_infra.config import Config
+from rtms_infra.config import Config, Place
 from rtms_infra.deploys import Deploys
 from rtms_infra.functions import Functions, Source, address
 from rtms_infra.identity import Identity
@@ -62,26 +62,16 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
     functions = Functions(config, source, secrets, identity, environment, needs, apis)
     Sweep(place, functions.urls["worker"], identity, [functions.called["sweep"]], apis)
     webhook_url = pulumi.Output.from_input(config.access.webhook_url or functions.urls["webhook"])
-    observability = Observability(
-        place,
-        config.alerts,
-        webhook_url.apply(lambda url: url.removeprefix("https://")),
-        [functions.functions["webhook"], functions.functions["worker"]],
-        apis,
-    )
+    webhook_host = webhook_url.apply(lambda url: url.removeprefix("https://"))
+    observability = Observability(place, config.alerts, webhook_host, list(functions.functions.values()), apis)
     if config.budget:
         Spending(place, config.budget, source.bucket.project_number, observability, apis)
     deploys = Deploys(place, config.github, identity, source, apis) if config.github else None
     return {
-        "webhookUrl": webhook_url,
+        **_addresses(webhook_url),
         "workerUrl": functions.urls["worker"],
-        "zoomEventUrl": pulumi.Output.concat(webhook_url, "/zoom-webhook"),
-        "zoomRedirectUrl": pulumi.Output.concat(webhook_url, "/oauth-callback/zoom"),
-        "recallWebhookUrl": pulumi.Output.concat(webhook_url, "/recall-webhook"),
         "nextSteps": webhook_url.apply(lambda url: _next_steps(url, config, source.hash)),
-        "dashboardUrl": observability.dashboard.id.apply(
-            lambda path: f"https://console.cloud.google.com/monitoring/dashboards/builder/{path.split('/')[-1]}?project={place.project}"
-        ),
+        "dashboardUrl": _dashboard_url(place, observability),
         "codeHash": source.hash,
         "queues": [queues.path(short) for short in queues.queues],
         "stateUrl": state.url,
@@ -89,6 +79,22 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
         "deployerAccount": deploys.account if deploys else "",
         "deployerProvider": deploys.provider if deploys else "",
     }
+
+
+def _addresses(webhook_url: pulumi.Output[str]) -> dict[str, pulumi.Output[str]]:
+    """The webhook's address, and those of it that Zoom and Recall are given."""
+    return {
+        "webhookUrl": webhook_url,
+        "zoomEventUrl": pulumi.Output.concat(webhook_url, "/zoom-webhook"),
+        "zoomRedirectUrl": pulumi.Output.concat(webhook_url, "/oauth-callback/zoom"),
+        "recallWebhookUrl": pulumi.Output.concat(webhook_url, "/recall-webhook"),
+    }
+
+
+def _dashboard_url(place: Place, observability: Observability) -> pulumi.Output[str]:
+    return observability.dashboard.id.apply(
+        lambda path: f"https://console.cloud.google.com/monitoring/dashboards/builder/{path.split('/')[-1]}?project={place.project}"
+    )
 
 
 def _environment(

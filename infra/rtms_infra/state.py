@@ -52,23 +52,8 @@ class State(pulumi.ComponentResource):
             deletion_policy=deletion_policy(place),
             opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=[first, *apis.before("firestore")]),
         )
-        # Administrative operations on one database refuse each other (409) when they run side by side: one after the other.
-        previous: pulumi.Resource = self.database
         name = settled(place, place.name, self.database.name)
-        for collection in COLLECTIONS:
-            for field in UNINDEXED:
-                previous = firestore.Field(
-                    f"field-{collection}-{field}",
-                    project=place.project,
-                    database=name,
-                    collection=collection,
-                    field=field,
-                    index_config={},
-                    ttl_config={} if field == "expires_at" else None,
-                    # Undone, it would be indexed again, for up to 20 minutes each, before the database goes.
-                    deletion_policy="ABANDON",
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[previous, *granted], deleted_with=self.database),
-                )
+        previous = self._fields(place, name, granted)
         self.ready = previous
         """When this is there, so are the database and its fields."""
         if backup_days:
@@ -84,6 +69,26 @@ class State(pulumi.ComponentResource):
         self._index(place, name, previous)
         self.url = pulumi.Output.concat("firestore://", place.project, "/", self.database.name)
         self.register_outputs({"url": self.url})
+
+    def _fields(self, place: Place, database: pulumi.Input[str], granted: list[pulumi.Resource]) -> pulumi.Resource:
+        """How fields are indexed, and what expires. Administrative operations on one database refuse each other (409) when they run side
+        by side, so each comes after the one before; returns the last."""
+        previous: pulumi.Resource = self.database
+        for collection in COLLECTIONS:
+            for field in UNINDEXED:
+                previous = firestore.Field(
+                    f"field-{collection}-{field}",
+                    project=place.project,
+                    database=database,
+                    collection=collection,
+                    field=field,
+                    index_config={},
+                    ttl_config={} if field == "expires_at" else None,
+                    # Undone, it would be indexed again, for up to 20 minutes each, before the database goes.
+                    deletion_policy="ABANDON",
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=[previous, *granted], deleted_with=self.database),
+                )
+        return previous
 
     def _index(self, place: Place, database: pulumi.Input[str], previous: pulumi.Resource) -> None:
         """The indexes of narrowed lists, one after the other. Nothing waits until they are built."""

@@ -133,7 +133,7 @@ MISTAKES: tuple[Mistake, ...] = (
     _m("instances", "minimum and maximum exchanged", "functions.py", '"min_instance_count": capacity.minimum', '"min_instance_count": capacity.maximum', SIZED),
     _m("instances", "one request at a time", "functions.py", '"max_instance_request_concurrency": capacity.concurrency', '"max_instance_request_concurrency": 1', SIZED),
     _m("instances", "both functions run as the webhook", "functions.py", '"service_account_email": identity.email(role)', '"service_account_email": identity.email("webhook")', SIZED),
-    _m("instances", "the webhook's capacity for both", "functions.py", '"worker": config.worker}', '"worker": config.webhook}', SIZED),
+    _m("instances", "the webhook's capacity for both", "functions.py", 'capacity = config.webhook if role == "webhook" else config.worker', "capacity = config.webhook", SIZED),
     _m("ingress", "the webhook is internal", "functions.py", 'config.access.webhook_ingress if role == "webhook"', '"ALLOW_INTERNAL_ONLY" if role == "webhook"', SIZED),
     _m("ingress", "callers cannot reach the worker", "config.py", 'return "ALLOW_ALL" if self.worker_callers else', 'return "ALLOW_INTERNAL_ONLY" if self.worker_callers else', SIZED),
     _m("ingress", "another redeploy builds nothing", "functions.py", '{"RTMSKIT_REDEPLOY": config.redeploy} if config.redeploy else {}', "{}", SIZED),

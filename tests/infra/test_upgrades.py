@@ -142,8 +142,11 @@ def test_a_second_up_that_finds_something_to_do_is_noticed(runner: Runner, plant
 PROTECTED = 'protect=place.protect, depends_on=[first, *apis.before("firestore")]'
 COMPONENT = '"rtmskit:infra:State", "state"'
 OF_STATE = '"rtmskit:infra:Records", "state", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="rtmskit:infra:State")])'
-LASTING = "opts=lasting,\n                ),\n            ]"
-OF_GRANT = 'opts=pulumi.ResourceOptions.merge(lasting, pulumi.ResourceOptions(aliases=[pulumi.Alias(name=f"records-{role}")])),\n)]'
+LASTING = "opts=lasting,\n        )\n\n    def _build_grants"
+OF_GRANT = (
+    'opts=pulumi.ResourceOptions.merge(lasting, pulumi.ResourceOptions(aliases=[pulumi.Alias(name=f"records-{role}")])),\n'
+    ")\n\n    def _build_grants"
+)
 
 ALIASED: list[tuple[str, list[Edit]]] = [
     ("of itself", [OTHERWISE, ("state.py", PROTECTED, f'{PROTECTED}, aliases=[pulumi.Alias(name="database")]')]),

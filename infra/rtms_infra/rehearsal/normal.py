@@ -115,14 +115,18 @@ def _stored(kind: str, path: str, value: Any) -> Any:
 
 def differences(kind: str, held: Any, given: Any, path: str = "") -> set[str]:
     """Dotted paths (without list indices) in which what the program says differs from what is held, for what nobody overlooks."""
-    if (kind, path) in NORMAL and held is not None and given is not None:
+    if (kind, path) in NORMAL and None not in (held, given):
         return set() if NORMAL[kind, path].same(held, given) else {path}
     if _open_mapping(held) and _open_mapping(given):
-        names = [*held, *(name for name in given if name not in held)]
-        return {found for name in names for found in differences(kind, held.get(name), given.get(name), f"{path}.{name}" if path else name)}
-    if isinstance(held, list) and isinstance(given, list) and len(held) == len(given):
-        return {found for one, other in zip(held, given, strict=True) for found in differences(kind, one, other, path)}
+        below = f"{path}." if path else ""
+        return set().union(*(differences(kind, held.get(name), given.get(name), below + name) for name in {*held, *given}))
+    if _as_long_lists(held, given):
+        return set().union(*(differences(kind, one, other, path) for one, other in zip(held, given, strict=True)))
     return set() if held == given else {path}
+
+
+def _as_long_lists(one: Any, other: Any) -> bool:
+    return isinstance(one, list) and isinstance(other, list) and len(one) == len(other)
 
 
 def _open_mapping(value: Any) -> bool:
