@@ -306,7 +306,7 @@ class Handing:
         a revocation would not delete it. Best effort: the start is worth more than the word."""
         message = tasks.OutcomeNote(received_ms=start.received_ms, start=start, posts=())
         try:
-            await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), budgets.ENQUEUE_MS)
+            await self._to_facts(message, budgets.ENQUEUE_MS)
         except QueueUnavailable as error:
             self._log("WARNING", "error", where="announce", what=str(error), stream=stream_key(start.stream_id))
 
@@ -318,10 +318,21 @@ class Handing:
         )
         message = tasks.OutcomeNote(received_ms=start.received_ms, start=start, posts=posted)
         try:
-            await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), _OUTCOME_PATIENCE_MS)
+            await self._to_facts(message, _OUTCOME_PATIENCE_MS)
         except QueueUnavailable as error:
             self._log("ERROR", "error", where="outcome", what=str(error), stream=stream_key(start.stream_id))
             await self.note_outcome(message)
+
+    async def _to_facts(self, message: tasks.OutcomeNote, patience_ms: float) -> None:
+        """Have it written down later. A region that is away may be the records' own, and that of the queue "facts", so another region's
+        queue of starts is good enough. Raises `QueueUnavailable`."""
+        body = tasks.encode(message)
+        try:
+            await insist(self._queues["facts"], self._clock, "/events", body, patience_ms)
+        except QueueUnavailable:
+            if "handoffs-second" not in self._queues:
+                raise
+            await insist(self._queues["handoffs-second"], self._clock, "/events", body, patience_ms)
 
     async def note_outcome(self, message: tasks.OutcomeNote) -> str:
         """Record the outcome of a start that was handed on without the store. Idempotent. Returns the hand-off's state."""

@@ -21,6 +21,9 @@ _TRIES = 60
 _PATIENCE_MS = 1_000
 _PAUSE_S = 0.05
 
+_MARK = "write"
+"""The field of a record's document that differs from write to write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[R]):
@@ -46,8 +49,8 @@ Decide = Callable[[Facts, Mapping[str, HandOff]], Change[R]]
 class Records:
     """Hand-offs and facts in a store. Every change is a function of the records as they are stored at that moment.
 
-    A call that fails with `StoreUnavailable` is tried again for up to a second, unless the failure is permanent: all writes here are
-    conditional and their functions idempotent, so one that had its effect after all does no harm.
+    A call that fails with `StoreUnavailable` is tried again for up to a second, unless the failure is permanent. All writes here are
+    conditional. One that had its effect although its answer got lost is known by its mark (`_MARK`): a lease taken by it is one's own.
     """
 
     def __init__(self, store: Store, clock: Clock, randomness: Randomness, log: Log, keep_ms: int) -> None:
@@ -135,19 +138,38 @@ class Records:
         return None if stored is None else stored.fields
 
     def _write(self, record: HandOff | Facts, version: str | None) -> Write:
+        mark = {_MARK: f"{self._randomness.uniform(0, 1):.16f}"}
         if isinstance(record, HandOff):
-            return Write("handoffs", record.key, documents.handoff_fields(record, self._keep_ms), version)
-        return Write("streams", record.key, documents.facts_fields(record, self._keep_ms), version)
+            return Write("handoffs", record.key, documents.handoff_fields(record, self._keep_ms) | mark, version)
+        return Write("streams", record.key, documents.facts_fields(record, self._keep_ms) | mark, version)
 
     async def _get(self, collection: Collection, key: str) -> Stored | None:
         return await self._insist(lambda: self._store.get(collection, key))
 
     async def _committed(self, writes: list[Write]) -> bool:
+        """False: a document has changed since it was read."""
+        unclear = False
+
+        async def commit() -> None:
+            nonlocal unclear
+            try:
+                await self._store.commit(writes)
+            except StoreUnavailable:
+                unclear = True
+                raise
+
         try:
-            await self._insist(lambda: self._store.commit(writes))
+            await self._insist(commit)
         except (Stale, AlreadyExists):
-            return False
+            return unclear and await self._is_there(writes[-1])
         return True
+
+    async def _is_there(self, write: Write) -> bool:
+        """Whether an earlier try of this very write had its effect. One commit writes all or nothing, so one document tells; the last is a
+        hand-off, if any is among them."""
+        stored = await self._get(write.collection, write.key)
+        mark = write.fields.get(_MARK)
+        return stored is not None and mark is not None and stored.fields.get(_MARK) == mark
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
         began = self._clock.monotonic_ms()

@@ -13,12 +13,14 @@ from tests.ports.plain import nothing
 
 
 class MemoryStore:
-    """`Store`. `trouble`: awaited before each operation with its name; may raise, or take its time."""
+    """`Store`. `trouble`: awaited before each operation with its name; may raise, or take its time. `after_commit`: awaited when a commit
+    has had its effect; what it raises is the answer."""
 
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self.writes = 0
         self.trouble: Callable[[str], Awaitable[None]] = nothing
+        self.after_commit: Callable[[str], Awaitable[None]] = nothing
 
     async def create(self, collection: Collection, key: str, fields: Mapping[str, Any]) -> str:
         await self.trouble("create")
@@ -30,7 +32,9 @@ class MemoryStore:
 
     async def commit(self, writes: Sequence[Write]) -> list[str]:
         await self.trouble("commit")
-        return self._apply(writes)
+        versions = self._apply(writes)
+        await self.after_commit("commit")
+        return versions
 
     def _apply(self, writes: Sequence[Write]) -> list[str]:
         """All or none."""

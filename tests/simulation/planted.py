@@ -145,7 +145,7 @@ BUGS = (
     Bug(
         "what came of a start without the store is not sent to facts",
         "handing.py",
-        '            await insist(self._queues["facts"], self._clock, "/events", tasks.encode(message), _OUTCOME_PATIENCE_MS)\n',
+        "            await self._to_facts(message, _OUTCOME_PATIENCE_MS)\n",
         "            pass\n",
         # The word that is left before the POST makes the record; only an outage longer than the window shows the difference.
         "tests/unit/relay/test_whatever_fails.py",

@@ -129,7 +129,7 @@ def _excuse(seen: _Seen, stream: str, urls: str, event_ts: int, acked_at: int) -
     end = min([window_end, revoked, *(ts for ts in [*seen.ends[stream], *later] if ts >= event_ts)])
     if end - acked_at < LEAST_MS:
         return "no time was left" if end == window_end else "the stream ended or moved on", set()
-    tries = [one for one in seen.tries[stream, urls] if one[0] <= end and one[1] >= acked_at - BEFORE_MS]
+    tries = [one for one in seen.tries[stream, urls] if one[0] <= end and one[1] >= acked_at - max(BEFORE_MS, _pause_after(one[2]))]
     failing = _failing(seen, tries, acked_at, end)
     if "cloud run" in failing:
         return "Cloud Run let nobody through", failing

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, A, B, started, stopped
-from tests.ports.plain import Crash
+from tests.ports.plain import Crash, nothing
 
 from rtms_relay import tasks
 from rtms_relay.errors import QueueUnavailable, Stopping, StoreUnavailable
@@ -39,6 +39,17 @@ def hanging(bench: Bench) -> None:
     bench.store.trouble = trouble
 
 
+def losing_answers(bench: Bench, count: int) -> None:
+    """The next commits are written, and their answers are lost."""
+    left = iter(range(count))
+
+    async def lost(_: str) -> None:
+        if next(left, None) is not None:
+            raise StoreUnavailable("written, but the answer got lost")
+
+    bench.store.after_commit = lost
+
+
 def back(bench: Bench) -> None:
     async def fine(_: str) -> None: ...
 
@@ -63,6 +74,52 @@ async def test_a_store_that_is_away_costs_nothing(trouble: Callable[[Bench], Non
     assert (attempt.state, attempt.mdc_id, attempt.unsure) == ("accepted", "mdc-1", False)
     assert list(bench.recall.mdcs) == ["mdc-1"]
     assert not any(queue.tasks for queue in bench.queues.values())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_lease_whose_answer_is_lost_is_known_for_ones_own(count: int) -> None:
+    """Seed 2625 of the simulated world: three such answers, and the start waited three times for the end of its own lease."""
+    bench = Bench()
+    losing_answers(bench, count)
+    await bench.zoom(started())
+    await bench.run(2)
+    assert bench.posted_keys() == [idempotency_key(KEY_A, 0)]
+    attempt = bench.handoff(KEY_A).attempt
+    assert (attempt.state, attempt.tries) == ("accepted", 1)
+
+
+async def test_a_lease_that_another_took_meanwhile_is_not() -> None:
+    bench = Bench()
+
+    async def overtaken(_: str) -> None:
+        bench.store.after_commit = nothing
+        # Between the lost answer and the next try another worker writes the same record.
+        [(place, (version, fields))] = [one for one in bench.store.documents.items() if one[0][0] == "handoffs"]
+        bench.store.documents[place] = (version + 1, {**fields, "write": "of another"})
+        raise StoreUnavailable("written, but the answer got lost")
+
+    bench.store.after_commit = overtaken
+    await bench.zoom(started())
+    await bench.run(15)
+    assert bench.posted_keys() == [], "the lease may be another's, so it is waited for"
+    await bench.run(10)
+    assert bench.posted_keys() == [idempotency_key(KEY_A, 0)]
+
+
+async def test_an_outcome_reaches_the_records_through_the_second_region_if_the_home_region_takes_no_task() -> None:
+    """Seed 2629 of the simulated world: records and home region away, and an MDC that no record knew."""
+    bench = Bench()
+    away(bench)
+    bench.home.down = bench.facts_queue.down = bench.retrievals.down = True
+    await bench.zoom(started())
+    await bench.run(20)
+    assert bench.posted_keys() == [idempotency_key(KEY_A, 0)]
+    assert [outcome_in(task.body).posts != () for task in bench.second.tasks] == [False, True], "word of it, and what came of it"
+    back(bench)
+    await bench.run(400)
+    attempt = bench.handoff(KEY_A).attempt
+    assert (attempt.state, attempt.mdc_id) == ("accepted", "mdc-1")
+    assert list(bench.recall.mdcs) == ["mdc-1"]
 
 
 async def test_word_of_a_post_without_the_store_is_left_before_it() -> None:
@@ -164,7 +221,7 @@ async def test_a_refusal_without_a_store_is_written_down() -> None:
 async def test_neither_the_record_nor_the_task_can_be_written() -> None:
     bench = Bench()
     away(bench)
-    bench.facts_queue.down = True
+    bench.facts_queue.down = bench.second.down = True
     await bench.zoom(started())
     await bench.run(30)
     assert bench.home.tasks[0].attempts > 1
