@@ -151,6 +151,27 @@ BUGS = (
         "tests/unit/relay/test_whatever_fails.py",
     ),
     Bug(
+        "what came of a start without the store goes through the home region only",
+        "handing.py",
+        '            if "handoffs-second" not in self._queues:\n                raise\n',
+        "            raise\n",
+        "tests/unit/relay/test_whatever_fails.py",
+    ),
+    Bug(
+        "a lease whose answer was lost is taken for another's",
+        "records.py",
+        "            return unclear and await self._is_there(writes[-1])\n",
+        "            return False\n",
+        "tests/unit/relay/test_whatever_fails.py",
+    ),
+    Bug(
+        "every conflict after a lost answer is one's own write",
+        "records.py",
+        "            return unclear and await self._is_there(writes[-1])\n",
+        "            return unclear\n",
+        "tests/unit/relay/test_whatever_fails.py",
+    ),
+    Bug(
         "no word is left before a POST without the store",
         "handing.py",
         "            await self._announce(start)\n",
@@ -192,7 +213,8 @@ BUGS = (
         "budgets.py",
         "return self.recall_timeout_ms + LEASE_MARGIN_MS",
         "return self.recall_timeout_ms + 45_000",
-        "simulation",
+        # In the simulated world another crash of the same minute nearly always excuses it.
+        "tests/unit/relay/test_whatever_fails.py",
     ),
     Bug(
         "after two tries it is given up",

@@ -57,7 +57,7 @@ def test_a_story_survives_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     seed = next(seed for seed in range(50) if run(seed, streams=24).verdict.doubled)
     story = shortest(seed, budget_s=40)  # wall clock: it ends sooner where nothing shrinks any more
     assert len({event.stream for event in story.plan.events}) == 1
-    assert len(story.told.splitlines()) < 60
+    assert len(story.told.splitlines()) < len(run(seed, streams=24).story().splitlines()) / 4
     write(story, tmp_path / "story.json")
     again = replay(read(tmp_path / "story.json"))
     assert again.verdict.doubled
