@@ -7,6 +7,7 @@ import shlex
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from tests.e2e.processes import up
@@ -154,11 +155,22 @@ def test_reset_forgets_everything_and_the_functions_still_work_also_over_tls(tmp
         assert report["joined"]
 
 
+def control_tasks(running, queue):
+    """The tasks of one queue, the first first, as the control plane shows them."""
+    answer = httpx.get(
+        running.described["control_url"] + "/tasks",
+        params={"queue": queue},
+        headers={"Authorization": f"Bearer {running.described['control_token']}"},
+    )
+    return sorted(answer.json()["tasks"], key=lambda task: task["due_at"])
+
+
 def test_the_hand_offs_own_worst_cases_are_provoked_as_the_page_shows(tmp_path):
     page = (Path(__file__).parents[2] / "docs/faults.md").read_text()
     shown = page.split("## The worst cases for a hand-off")[1].split("```console\n")[1].split("```")[0].splitlines()
     with up(tmp_path) as running:
         command = commands(running)
+        began = time.time()
         for line in shown:
             _, *argv = shlex.split(line)
             command(*argv)
@@ -171,3 +183,10 @@ def test_the_hand_offs_own_worst_cases_are_provoked_as_the_page_shows(tmp_path):
         assert row["state"] == "accepted"
         rows = said(command("events", "list", "--event", "*.rtms_started", "--json"))["events"]
         assert [one["meeting"] for one in rows] == [1]
+        home, second = control_tasks(running, "handoffs")
+        assert home["attempts"][0]["dispatched_at"] > began + 3, "the queue stalled"
+        assert [attempt["duplicate"] for attempt in home["attempts"]] == [False, True]
+        assert second["attempts"][0]["status"] == 200
+        assert len({request["idempotency_key"] for request in requests}) == 1, "asked again with the same key"
+        tries = [one["answer"] for one in said(command("handoffs", "show", row["id"], "--json"))["tries"]]
+        assert tries == ["Recall answered 201: an answer without an id", "accepted"]
