@@ -14,6 +14,7 @@ DELIVERIES = 100_000
 """A slice of `make simulate`, which takes as many seeds as it is given."""
 
 
+@pytest.mark.once
 @pytest.mark.timeout(1_200)
 def test_a_hundred_thousand_hostile_deliveries_lose_and_double_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     *_, figures = campaign(0, 100_000, jobs=2, deliveries=DELIVERIES)

@@ -39,6 +39,7 @@ except Violation:
 GUARANTEES = ("G1", "G1'", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G9", "G10")
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_the_bug_is_caught(bug: Bug, tmp_path: Path) -> None:

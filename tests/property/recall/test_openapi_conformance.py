@@ -69,6 +69,7 @@ def served(data_dir: Path, recorded: Callable[[str], bool], **switches: Any) -> 
         runner.run(recall.aclose())
 
 
+@pytest.mark.once
 @pytest.mark.timeout(600)
 def test_no_case_of_ten_thousand_gets_an_answer_that_is_not_in_the_document(tmp_path, capsys):
     statuses: collections.Counter[int] = collections.Counter()
