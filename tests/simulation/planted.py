@@ -233,6 +233,7 @@ BUGS = (
             copies.append(("handoffs-second", "second", now + budgets.SECOND_REGION_DELAY_MS))""",
         """[("retrievals", "home", None)]""",
         "rush",
+        "G10",
     ),
     Bug(
         "both copies of a start are due late",
@@ -242,6 +243,7 @@ BUGS = (
             copies.append(("handoffs-second", "second", now + budgets.SECOND_REGION_DELAY_MS))""",
         """[("handoffs", "home", now + 12_000), ("handoffs-second", "second", now + 12_000)]""",
         "rush",
+        "G10",
     ),
     Bug(
         "the copy in the second region is due 50 seconds later",
@@ -325,6 +327,32 @@ BUGS = (
         "simulation",
         "G6",
         "recall",
+    ),
+    Bug(
+        "the Idempotency-Key follows the number of the try",
+        "handing.py",
+        "answer = await self._api.create(body, idempotency_key(handoff.key, key))",
+        "answer = await self._api.create(body, idempotency_key(handoff.key, handoff.attempt.tries))",
+        "simulation",
+        "G2",
+        "recall",
+    ),
+    Bug(
+        "what was copied of a revoked stream stays in the archive",
+        "recordings.py",
+        '                await self._archive.delete(f"{handoff.key}/")\n',
+        "                pass\n",
+        "simulation",
+        "G8",
+    ),
+    Bug(
+        "the line about a store that is away quotes a secret",
+        "handing.py",
+        '"store_away", what=str(error), stream=stream_key(start.stream_id))',
+        '"store_away", what=f"{error} {self._settings.zoom_client_secret}", stream="")',
+        "simulation",
+        "G6",
+        "store",
     ),
     Bug(
         "the ack waits half a minute for the other queue",
