@@ -402,9 +402,15 @@ def _own_accounts(found: dict[str, Any], name: str, project: str) -> list[str]:
     key = BY_NAME["workerCallers"]
     return [
         _problem(key.full_name, repr(member), "others than this deployment's own accounts, which have their rights already", key.fix())
-        for member in found.get("workerCallers", ())
+        for member in map(_member, found.get("workerCallers", ()))
         if member in own
     ]
+
+
+def _member(text: str) -> str:
+    """A member as IAM knows it: an e-mail address or a domain in lower case. IAM would take two spellings for one, and Pulumi for two."""
+    kind, colon, name = text.partition(":")
+    return f"{kind}{colon}{name.lower()}" if kind in ("user", "group", "serviceAccount", "domain") else text
 
 
 _PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
@@ -486,7 +492,9 @@ def _config(found: Mapping[str, Any], place: Place) -> Config:
         records_keep_days=found["recordsKeepDays"],
         backup_days=found["backupDays"],
         archive=Archiving(found["archive"], found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]),
-        access=Access(found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], tuple(dict.fromkeys(found["workerCallers"]))),
+        access=Access(
+            found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], tuple(dict.fromkeys(map(_member, found["workerCallers"])))
+        ),
         alerts=_alerts(found),
         budget=Budget(found["billingAccount"], found["monthlyBudget"], found["budgetCurrency"]) if found["monthlyBudget"] else None,
         github=_github(found),

@@ -163,20 +163,33 @@ _DESCRIPTION = {"webhook": "Receives Zoom's and Recall's webhooks", "worker": "H
 
 
 def _active(role: str, function: cloudfunctionsv2.Function) -> pulumi.Output[str]:
-    """The function's name, once Google says that it runs. A function whose build failed stays in Pulumi's state as if all were well."""
+    """The function's name, once Google says that it runs. A function whose build failed stays in Pulumi's state as if all were well.
+
+    A preview only warns: it shows the state before the run that mends it, and a `pulumi up` whose preview is refused never begins.
+    """
 
     def checked(known: list[Any]) -> str:
         name, state, build = known
-        if state in ("ACTIVE", "DEPLOYING"):
+        if state == "ACTIVE":
             return str(name)
-        raise pulumi.RunError(
-            f"The function {name} is {state}: its last build failed, and Pulumi does not repeat a build by itself.\n"
-            f"  look at: {(build or {}).get('build') or 'Cloud Build, history'}\n"
-            '  fix:     pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up\n'
-            f"  if it stays so [inferred]: pulumi up --replace the URN of {role} (the function is deleted and built anew)\n"
-        )
+        problem = _not_active(role, name, state, (build or {}).get("build") or "Cloud Build, history")
+        if not pulumi.runtime.is_dry_run():
+            raise pulumi.RunError(problem)
+        pulumi.log.warn(problem)
+        return str(name)
 
     return pulumi.Output.all(function.name, function.state, function.build_config).apply(checked)
+
+
+def _not_active(role: str, name: str, state: str, build: str) -> str:
+    if state == "DEPLOYING":
+        return f"The function {name} is being deployed by somebody else.\n  fix: wait until it is ACTIVE, then pulumi up\n"
+    return (
+        f"The function {name} is {state}: its last build failed, and Pulumi does not repeat a build by itself.\n"
+        f"  look at: {build}\n"
+        '  fix:     pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up\n'
+        f"  if it stays so [inferred]: pulumi up --replace the URN of {role} (the function is deleted and built anew)\n"
+    )
 
 
 def _once(first: pulumi.Output[str], value: pulumi.Output[str]) -> pulumi.Output[str]:

@@ -241,7 +241,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "python313",
         "one of: python312, python313, python314",
-        "Python runtime of both functions.",
+        "Python runtime of both functions. The default is the newest Python that this project's CI runs; a newer one is not run here.",
         "python313",
         _one_of("python312", "python313", "python314"),
     ),

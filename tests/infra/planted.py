@@ -1,4 +1,4 @@
-"""Realistic mistakes in the program, one line each, and the rule that catches each of them. The table in docs/infra-checks.md is
+"""Realistic mistakes in the program, one line each, and the rule that catches each of them. The table in docs/infra-tests.md is
 made of it.
 
 A mistake is planted into a copy of the program (`file`: `old` becomes `new`), and the program runs with everything switched on. No golden

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rtms_infra.config import ConfigError, Secret, parse
 from rtms_infra.keys import BY_NAME, KEYS, NAME, REQUIRED, Key
 from rtms_infra.regions import PAIRED, REGIONS
-from tests.infra.deployment import SECRET_NAMES, SECRETS, Runner, configured
+from tests.infra.deployment import ROOT, SECRET_NAMES, SECRETS, Runner, configured
 
 pytestmark = pytest.mark.xdist_group("infra")  # one engine, whose answers are remembered, serves them all
 
@@ -195,3 +195,9 @@ def test_the_program_stops_with_that_error_and_registers_nothing(runner: Runner)
     assert "Traceback" not in deployment.error
     for name in ("gcp:project", "rtmskit:region", "rtmskit:typo", "rtmskit:recallApiKey"):
         assert f"\n{name}\n  found:" in deployment.error
+
+
+def test_the_default_runtime_is_the_newest_python_that_ci_runs() -> None:
+    ci = (ROOT / ".ci/run").read_text()
+    newest = max(re.findall(r'^step "(?:unit )?tests on 3\.(\d+)"', ci, re.MULTILINE), key=int)
+    assert BY_NAME["runtime"].default == f"python3{newest}"
