@@ -32,26 +32,38 @@ def control_app(operations: Sequence[ControlOperation], *, version: str, token: 
     openapi = msgspec.json.encode(document(operations, version))
 
     async def described(request: Request) -> Response:
-        return await _answered(request, token, lambda: _ready(openapi))
+        return await _answered(request, token, lambda: _ready(Response(openapi, media_type=guard.JSON)))
 
     known = ", ".join(f"{one.method} {PREFIX}{one.path}" for one in operations)
 
     async def unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        if error.status_code == 404:
-            return _problem(404, "not_found", f"known are {known}", {})
-        methods = ", ".join(_methods(request)) if error.status_code == 405 else ""
-        code = "method_not_allowed" if methods else "refused"
-        return _problem(error.status_code, code, f"allowed: {methods}", {**(error.headers or {}), "allow": methods})
+        if request.scope.get("root_path"):  # below a mount of `more`, whose callers have no token of ours
+            return _unknown(request, error, "nothing is at this path")
+        told = _unknown(request, error, f"known are {known}")
+        return await _answered(request, token, lambda: _ready(told))
 
-    return Starlette(
+    app = Starlette(
         routes=[Route(f"{PREFIX}/openapi.json", described), *routes, *more],
         exception_handlers={HTTPException: unknown},
     )
+    # Starlette's redirect from `/state/` to `/state` would answer everybody.
+    app.router.redirect_slashes = False
+    return app
 
 
-async def _ready(raw: bytes) -> Response:
-    return Response(raw, media_type=guard.JSON)
+def _unknown(request: Request, error: HTTPException, known: str) -> Response:
+    if error.status_code == 404:
+        return _problem(404, "not_found", known, {})
+    methods = ", ".join(_methods(request)) if error.status_code == 405 else ""
+    code = "method_not_allowed" if methods else "refused"
+    # Starlette has an Allow of its own, of the first route only.
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() != "allow"}
+    return _problem(error.status_code, code, f"allowed: {methods}", {**headers, "allow": methods})
+
+
+async def _ready(answer: Response) -> Response:
+    return answer
 
 
 def _served(operation: ControlOperation, token: str) -> Callable[[Request], Awaitable[Response]]:

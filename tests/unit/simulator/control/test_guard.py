@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 
 from rtms_simulator.control import guard
 from rtms_simulator.control.answers import RefusalAnswer, Strict, decode
@@ -26,6 +29,28 @@ OPERATIONS = [
 ]
 
 
+STRANGERS: list[tuple[dict[str, str], int, str]] = [
+    ({"host": "evil.example"}, 403, "foreign_host"),
+    ({"host": "evil.example:4711"}, 403, "foreign_host"),
+    ({"host": "127.0.0.1:80"}, 403, "foreign_host"),
+    ({"host": "127.0.0.1:4711@evil.example"}, 403, "foreign_host"),
+    ({"host": "localhost.evil.example:4711"}, 403, "foreign_host"),
+    ({"host": "127.0.0.1:x"}, 403, "foreign_host"),
+    ({"host": ""}, 403, "foreign_host"),
+    ({"origin": "https://evil.example"}, 403, "foreign_origin"),
+    ({"origin": "null"}, 403, "foreign_origin"),
+    ({"origin": "http://127.0.0.1:9999"}, 403, "foreign_origin"),
+    ({"origin": "https://127.0.0.1:4711"}, 403, "foreign_origin"),
+    ({"sec-fetch-site": "cross-site"}, 403, "foreign_origin"),
+    ({"sec-fetch-site": "same-site"}, 403, "foreign_origin"),
+    ({"authorization": ""}, 401, "token"),
+    ({"authorization": "Bearer wrong"}, 401, "token"),
+    ({"authorization": "Basic secret"}, 401, "token"),
+    ({"authorization": "Bearer ä"}, 401, "token"),
+]
+"""Headers of who may not, and the status and code that they get."""
+
+
 def client(**headers: str) -> httpx.AsyncClient:
     app = control_app(OPERATIONS, version="1", token="secret")
     transport = httpx.ASGITransport(app)
@@ -40,28 +65,7 @@ async def test_a_program_of_this_machine_with_the_token_may():
         assert (await control.post("/echo", json={"text": "ä"})).json() == {"text": "ä"}
 
 
-@pytest.mark.parametrize(
-    ("headers", "status", "error"),
-    [
-        ({"host": "evil.example"}, 403, "foreign_host"),
-        ({"host": "evil.example:4711"}, 403, "foreign_host"),
-        ({"host": "127.0.0.1:80"}, 403, "foreign_host"),
-        ({"host": "127.0.0.1:4711@evil.example"}, 403, "foreign_host"),
-        ({"host": "localhost.evil.example:4711"}, 403, "foreign_host"),
-        ({"host": "127.0.0.1:x"}, 403, "foreign_host"),
-        ({"host": ""}, 403, "foreign_host"),
-        ({"origin": "https://evil.example"}, 403, "foreign_origin"),
-        ({"origin": "null"}, 403, "foreign_origin"),
-        ({"origin": "http://127.0.0.1:9999"}, 403, "foreign_origin"),
-        ({"origin": "https://127.0.0.1:4711"}, 403, "foreign_origin"),
-        ({"sec-fetch-site": "cross-site"}, 403, "foreign_origin"),
-        ({"sec-fetch-site": "same-site"}, 403, "foreign_origin"),
-        ({"authorization": ""}, 401, "token"),
-        ({"authorization": "Bearer wrong"}, 401, "token"),
-        ({"authorization": "Basic secret"}, 401, "token"),
-        ({"authorization": "Bearer ä"}, 401, "token"),
-    ],
-)
+@pytest.mark.parametrize(("headers", "status", "error"), STRANGERS)
 async def test_a_page_on_the_web_and_a_program_without_the_token_get_nothing(headers: dict[str, str], status: int, error: str):
     async with client() as control:
         raw = {name.encode(): value.encode("utf-8") for name, value in headers.items()}
@@ -69,6 +73,39 @@ async def test_a_page_on_the_web_and_a_program_without_the_token_get_nothing(hea
             problem = decode(answer.content, RefusalAnswer)
             assert (answer.status_code, problem.error) == (status, error)
             assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("POST", "/openapi.json"), ("PUT", "/echo"), ("GET", "/echo/")])
+@pytest.mark.parametrize(("headers", "status", "error"), STRANGERS)
+async def test_strangers_do_not_learn_what_is_not_there_either(method: str, path: str, headers: dict[str, str], status: int, error: str):
+    async with client() as control:
+        raw = {name.encode(): value.encode("utf-8") for name, value in headers.items()}
+        answer = await control.request(method, path, headers=raw)
+        assert (answer.status_code, decode(answer.content, RefusalAnswer).error) == (status, error)
+        assert "_control/" not in answer.text
+        assert not {"allow", "location"} & set(answer.headers)
+
+
+async def test_a_program_that_may_is_told_what_is_there():
+    async with client() as control:
+        nope, posted = await control.get("/nope"), await control.post("/openapi.json")
+        assert (nope.status_code, "GET /_control/echo" in nope.text) == (404, True)
+        assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_callers_of_another_api_on_the_port_learn_nothing_of_the_control_plane():
+    """Zoom's REST API is on the port, too, and its callers have tokens of Zoom's."""
+    app = control_app(
+        OPERATIONS, version="1", token="secret", more=[Mount("/zoom", routes=[Route("/v2/users", _refused, methods=["GET"])])]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:4711/zoom") as zoom:
+        nope, posted = await zoom.get("/v2/nope"), await zoom.post("/v2/users")
+        assert (nope.status_code, "_control" in nope.text) == (404, False)
+        assert (posted.status_code, "_control" in posted.text) == (405, False)
+
+
+async def _refused(_request: Request) -> Response:
+    return Response(status_code=401)
 
 
 @pytest.mark.parametrize("host", ["localhost:4711", "127.0.0.1:4711", "[::1]:4711", "LOCALHOST:4711"])
