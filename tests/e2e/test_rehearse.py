@@ -83,6 +83,26 @@ def test_a_mistake_that_shows_at_once_is_named(mistake: Seen, project: Callable[
     check(mistake, project)
 
 
+def test_a_grant_that_is_missing_is_named_and_the_other_drill_still_counts(project: Callable[[str, str, str], Path]) -> None:
+    where = project("functions.py", '"worker-called-{role}"', '"worker-asked-{role}"')
+    code, report, errors = rehearsed("--drill", "worker-forbidden", "--drill", "destroy", cwd=where)
+    assert code == 1, (report, errors)
+    assert [(result["name"], result["ok"]) for result in report["drills"]] == [("worker-forbidden", False), ("destroy", True)]
+    assert failed(report)["all that this needs is registered"] == "no grant `worker-called-events` is registered"
+    assert "bug in rtmskit" not in errors
+
+
+def test_an_output_that_is_missing_is_named(project: Callable[[str, str, str], Path]) -> None:
+    where = project(
+        "../__main__.py", "for name, value in outputs.items():\n", "outputs.pop('recallWebhookUrl')\nfor name, value in outputs.items():\n"
+    )
+    code, report, errors = rehearsed("--drill", "meeting", cwd=where)
+    assert code == 1, (report, errors)
+    assert "no output `recallWebhookUrl`" in failed(report)["all that this needs is registered"]
+    assert "meeting" in errors
+    assert "bug in rtmskit" not in errors
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one.what)
 def test_every_planted_mistake_is_named_by_its_drill(mistake: Seen, project: Callable[[str, str, str], Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rtms_infra.rehearsal.registered import NotRegistered
 from rtms_infra.rehearsal.rights import ConditionError, Rights, holds
 from tests.infra.conftest import Plant
 from tests.infra.deployment import Runner, configured
@@ -66,6 +67,12 @@ def test_a_grant_that_was_taken_away_counts_again_when_it_is_given(runner: Runne
     assert not rights.allows(*asked)
     now[0] = 120.0
     assert rights.allows(*asked)
+
+
+def test_a_grant_that_is_not_registered_cannot_be_taken_and_is_named(runner: Runner) -> None:
+    rights = Rights(registered(runner), lambda: 0.0)
+    with pytest.raises(NotRegistered, match="no grant `worker-called-nobody` is registered"):
+        rights.take("worker-called-nobody")
 
 
 SECRET = f"{PROJECT}/secrets/rtmskit-prod-recall-api-key"

@@ -366,6 +366,10 @@ class UnreadableResource(Exception):
     """A resource whose inputs are not what its type takes."""
 
 
+class NotRegistered(Exception):
+    """Something that is needed here is not registered. The message names it."""
+
+
 class Registered:
     """Everything that one run of the program registered. `outputs`: the stack's."""
 

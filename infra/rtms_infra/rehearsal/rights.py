@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rtms_infra.rehearsal.registered import CustomRole, Member, Registered
+from rtms_infra.rehearsal.registered import CustomRole, Member, NotRegistered, Registered
 
 ROLES: Mapping[str, frozenset[str]] = {
     "roles/run.invoker": frozenset({"run.routes.invoke"}),
@@ -89,8 +89,9 @@ class Rights:
         return then
 
     def take(self, name: str) -> None:
-        """Take a grant away at once. Raises KeyError if no grant has this Pulumi name."""
-        del self._since[name]
+        """Take a grant away at once. Raises `NotRegistered` if no grant has this Pulumi name."""
+        if self._since.pop(name, None) is None:
+            raise NotRegistered(f"no grant `{name}` is registered")
 
     def give(self, name: str) -> None:
         """Give it again."""

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from rtms_infra.rehearsal.monitoring import Page
-from rtms_infra.rehearsal.registered import Channel
+from rtms_infra.rehearsal.registered import Channel, NotRegistered
 from rtms_simulator.cli.rehearse.front import Answer
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Vendors
 from rtms_simulator.cli.rehearse.program import Program
@@ -167,14 +167,21 @@ class Scene:
             file.write_text(text, encoding="utf-8")
 
     def handoff_queues(self) -> tuple[str, str]:
-        """How faults call the queues of starts: `NAME@REGION`, home and second."""
-        paths = self.cloud.role("webhook").service_config.environment_variables["HANDOFF_QUEUES"].split(",")
-        home, second = (f"{path.split('/')[-1]}@{path.split('/')[3]}" for path in paths)
+        """How faults call the queues of starts: `NAME@REGION`, home and second. Raises `NotRegistered`."""
+        home, second = (f"{path.split('/')[5]}@{path.split('/')[3]}" for path in self.handoff_paths())
         return home, second
+
+    def handoff_paths(self) -> list[str]:
+        """The queues of starts, home and second: projects/P/locations/L/queues/Q. Raises `NotRegistered`."""
+        named = self.cloud.variable("webhook", "HANDOFF_QUEUES")
+        paths = [path for path in named.split(",") if path.count("/") == 5]
+        if len(paths) != 2:
+            raise NotRegistered(f"a start needs a queue at home and one in a second region; the webhook's HANDOFF_QUEUES is {named!r}")
+        return paths
 
     def code_hash(self) -> str:
         """Of the code that is deployed now."""
-        return self.cloud.role("worker").service_config.environment_variables["CODE_HASH"]
+        return self.cloud.variable("worker", "CODE_HASH")
 
     async def pass_time(self, duration_s: float) -> None:
         await self.cloud.pass_time(duration_s)

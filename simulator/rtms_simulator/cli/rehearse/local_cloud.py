@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from rtms_infra.rehearsal.provider import bare
-from rtms_infra.rehearsal.registered import Field, Function, Index, Job, OidcToken, Queue, Registered, UptimeCheck, seconds
+from rtms_infra.rehearsal.registered import Field, Function, Index, Job, NotRegistered, OidcToken, Queue, Registered, UptimeCheck, seconds
 from rtms_infra.rehearsal.rights import Rights
 from rtms_simulator.cli.rehearse.api_guard import ApiGuard
 from rtms_simulator.cli.rehearse.deployed import schedule
@@ -41,10 +41,8 @@ from rtms_simulator.zoom import Zoom, ZoomApp
 
 LOOK_EVERY_S = 0.5
 LOOKS = 10
-
-
-class NotMaterialised(Exception):
-    """What is registered cannot be made on this machine. The message says what and why."""
+TOLD = ("zoomEventUrl", "recallWebhookUrl")
+"""The outputs that a person enters at Zoom and at Recall: without them no event arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class LocalCloud:
         self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        """Raises `NotDeployed`, `NotMaterialised`, ChildEndedError or TimeoutError; `aclose` is due then, too."""
+        """Raises `NotDeployed`, `NotRegistered`, ChildEndedError or TimeoutError; `aclose` is due then, too."""
         self.around.folder.mkdir(parents=True, exist_ok=True)
         await self._begin_fronts()
         await self._begin_vendors()
@@ -148,7 +146,7 @@ class LocalCloud:
         is asked to end afterwards."""
         functions = loaded.registered.of(Function)
         for role in ("worker", "webhook"):
-            function = functions[role]
+            function = _function(functions, role)
             fresh = FunctionProcess(loaded, function, self.decisions, self.around.folder / "sources", self._line_of(function))
             self._running.push_async_callback(fresh.aclose)
             await fresh.start(self._local_variables(role))
@@ -163,21 +161,31 @@ class LocalCloud:
         await asyncio.gather(*(service.stop() for service in self.services.values()))
 
     def role(self, role: str) -> Function:
-        return self.functions[role]
+        """Raises `NotRegistered`."""
+        return _function(self.functions, role)
+
+    def variable(self, role: str, name: str) -> str:
+        """A registered variable of a function. Raises `NotRegistered`."""
+        found = self.role(role).service_config.environment_variables.get(name)
+        if found is None:
+            raise NotRegistered(f"the function `{role}` has no variable `{name}`")
+        return found
 
     @property
     def webhook_url(self) -> str:
         """Where Zoom sends its events: the door of the webhook, and the path that the stack's outputs name."""
-        return self._told("zoomEventUrl")
+        return self._told(TOLD[0])
 
     def _told(self, output: str) -> str:
-        """What the stack says is to be entered at a vendor, at the address on this machine."""
+        """What the stack says is to be entered at a vendor, at the address on this machine. Raises `NotRegistered`."""
+        if output not in self.registered.outputs:
+            raise NotRegistered(f"the stack has no output `{output}`, which is to be entered at a vendor")
         return f"{self.doors['webhook'].url}{urlsplit(str(bare(self.registered.outputs[output]))).path}"
 
     @property
     def recall_webhook_url(self) -> str:
         """Where Recall sends its events."""
-        return self._told("recallWebhookUrl")
+        return self._told(TOLD[1])
 
     @property
     def state_url(self) -> str:
@@ -219,9 +227,7 @@ class LocalCloud:
     async def _begin_fronts(self) -> None:
         unpacked = self.around.folder / "sources"
         for role in ("webhook", "worker"):
-            if role not in self.functions:
-                raise NotMaterialised(f"no function `{role}` is registered")
-            function = self.functions[role]
+            function = self.role(role)
             # Its secrets are read while `up` runs: a grant that was made just before may not be in force.
             then = Decisions(self.rights.when_created(role), self.decisions.refused)
             service = FunctionProcess(self.loaded, function, then, unpacked, self._line_of(function))
@@ -236,6 +242,8 @@ class LocalCloud:
 
     async def _begin_vendors(self) -> None:
         own = self.around.vendors
+        for output in TOLD:
+            self._told(output)
         worker = self.role("worker").service_config.environment_variables
         app = ZoomApp(worker.get("ZOOM_CLIENT_ID", ""), own.client_secret, own.secret_token)
         self.zoom = Zoom(self.vendors_clock, app, seed=self.around.seed, faults=self.faults)
@@ -372,6 +380,12 @@ class LocalCloud:
     async def _begin(self, part: Any) -> None:
         self._running.push_async_callback(part.aclose)
         await part.start()
+
+
+def _function(functions: Mapping[str, Function], role: str) -> Function:
+    if role not in functions:
+        raise NotRegistered(f"no function `{role}` is registered")
+    return functions[role]
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from rtms_infra.rehearsal.logfilter import FilterError
 from rtms_infra.rehearsal.promql import QueryError
-from rtms_infra.rehearsal.registered import UnreadableResource
+from rtms_infra.rehearsal.registered import NotRegistered, UnreadableResource
 from rtms_infra.rehearsal.rights import ConditionError
 from rtms_simulator.cli.rehearse.deployed.schedule import ScheduleError
 from rtms_simulator.cli.rehearse.deployed.services import NotDeployed
 from rtms_simulator.cli.rehearse.drill import PATIENCE_S, Drill, DrillResult, Promise, Scene, judged, last_lines
-from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, NotMaterialised, Surroundings
+from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Surroundings
 from rtms_simulator.cli.rehearse.program import Loaded, Program, ProgramRefused
 from rtms_simulator.clock import Clock
 from rtms_simulator.errors import ChildEndedError, TaskRefusedError
@@ -26,7 +26,7 @@ from rtms_simulator.serving import firestore_emulator
 Tell = Callable[[str], None]
 BROKEN = (
     NotDeployed,
-    NotMaterialised,
+    NotRegistered,
     ProgramRefused,
     ScheduleError,
     TaskRefusedError,
@@ -133,22 +133,22 @@ class _Stage:
 
 
 async def _one(name: str, drill: Drill, program: Program, loaded: Loaded, around: Surroundings, manner: Manner) -> DrillResult:
-    """One drill on a cloud of its own. A deployment that does not start is a promise that does not hold."""
+    """One drill on a cloud of its own. Whatever ends it is a promise of its own that does not hold: the other drills go on."""
     began, cloud = Clock().now(), None
+    scene = Scene(None, program, manner.patience_s, manner.propagation_s)
     try:
-        if not drill.deployed:
-            return await judged(name, drill, Scene(None, program, manner.patience_s, manner.propagation_s))
-        if drill.keys:
-            loaded = await program.load(**drill.keys)
-        cloud = LocalCloud(loaded, around, _from(name, manner))
-        await cloud.clear_records()
-        await cloud.start()
-        return await judged(name, drill, Scene(cloud, program, manner.patience_s, manner.propagation_s))
-    except BROKEN as error:
-        return _not_started(name, drill, cloud, error, Clock().now() - began)
-    finally:
-        if cloud is not None:
-            await cloud.aclose()
+        async with contextlib.AsyncExitStack() as running:
+            if drill.deployed:
+                if drill.keys:
+                    loaded = await program.load(**drill.keys)
+                cloud = LocalCloud(loaded, around, _from(name, manner))
+                running.push_async_callback(cloud.aclose)
+                await cloud.clear_records()
+                await cloud.start()
+                scene = Scene(cloud, program, manner.patience_s, manner.propagation_s)
+            return await judged(name, drill, scene)
+    except Exception as error:  # noqa: BLE001  # a mistake of the program's can show as any
+        return _cut_short(name, drill, cloud, [*scene.promises, _broken(error)], error, Clock().now() - began)
 
 
 def _from(name: str, manner: Manner) -> Callable[[str, str], None] | None:
@@ -159,13 +159,29 @@ def _from(name: str, manner: Manner) -> Callable[[str, str], None] | None:
     return lambda role, line: on_line(f"{name} {role}", line)
 
 
-def _not_started(name: str, drill: Drill, cloud: LocalCloud | None, error: BaseException, took_s: float) -> DrillResult:
+def _broken(error: Exception) -> Promise:
+    """The promise that this error breaks."""
+    if isinstance(error, NotRegistered):
+        return Promise("all that this needs is registered", False, str(error))
+    if isinstance(error, BROKEN):
+        return Promise("the deployment starts", False, str(error))
+    return Promise("the drill comes to its end", False, "; ".join(_named(error)))
+
+
+def _named(error: Exception) -> list[str]:
+    """Type and message: of a group, those of each error in it."""
+    if isinstance(error, ExceptionGroup):
+        return [text for one in error.exceptions for text in _named(one)]
+    return [f"{type(error).__name__}: {error}"]
+
+
+def _cut_short(name: str, drill: Drill, cloud: LocalCloud | None, promises: list[Promise], error: Exception, took_s: float) -> DrillResult:
     lines = [f"{error.name}: {line}" for line in error.lines] if isinstance(error, ChildEndedError) else []
     return DrillResult(
         name=name,
         happens=drill.happens,
         ok=False,
-        promises=[Promise("the deployment starts", False, str(error))],
+        promises=promises,
         expected=dict(drill.fires),
         fired={},
         pages=[],

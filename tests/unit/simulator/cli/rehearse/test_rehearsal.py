@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.unit.simulator.cli.rehearse.registrations import registered
 
-from rtms_simulator.cli.rehearse.drill import Drill, Scene
+from rtms_infra.rehearsal.registered import NotRegistered
+from rtms_simulator.cli.rehearse.drill import Drill, Promise, Scene
 from rtms_simulator.cli.rehearse.program import Program, ProgramRefused
 from rtms_simulator.cli.rehearse.rehearsal import Manner, rehearse
 from rtms_simulator.serving import firestore_emulator
@@ -88,6 +89,39 @@ async def test_a_drill_whose_settings_the_program_refuses_fails_and_the_others_r
     results, _ = await rehearse(Stub([]), {"refused": refused, "b": running.drill("b")}, tmp_path, Manner(jobs=2))
     assert [result.ok for result in results] == [False, True]
     assert "rtmskit:region" in results[0].promises[0].found
+
+
+async def test_a_drill_that_ends_in_an_error_fails_with_its_name_and_keeps_what_held_and_the_others_run(tmp_path: Path) -> None:
+    running = Running()
+
+    async def run(scene: Scene) -> None:
+        scene.holds("it is so", True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+            raise KeyError("recallWebhookUrl")
+
+    drills = {"odd": Drill("Something happens.", run, deployed=False), "b": running.drill("b")}
+    results, _ = await rehearse(Stub([]), drills, tmp_path, Manner(jobs=2))
+    assert [result.ok for result in results] == [False, True]
+    assert results[0].promises == [
+        Promise("it is so", True),
+        Promise("the drill comes to its end", False, "KeyError: 'recallWebhookUrl'"),
+    ]
+
+
+async def test_a_drill_that_misses_a_resource_names_it(tmp_path: Path) -> None:
+    async def run(scene: Scene) -> None:
+        raise NotRegistered("no grant `worker-called-events` is registered")
+
+    results, _ = await rehearse(Stub([]), {"odd": Drill("Something happens.", run, deployed=False)}, tmp_path, Manner())
+    assert results[0].promises == [Promise("all that this needs is registered", False, "no grant `worker-called-events` is registered")]
+
+
+async def test_a_deployment_without_what_it_needs_is_named_by_its_drill(tmp_path: Path) -> None:
+    drills = {"meeting": Drill("Something happens.", Running().drill("a").run), "b": Running().drill("b")}
+    results, _ = await rehearse(Stub([]), drills, tmp_path, Manner(jobs=2))
+    assert [result.ok for result in results] == [False, True]
+    assert results[0].promises[0].found == "no function `webhook` is registered"
 
 
 async def test_a_drill_about_the_emulator_is_left_out_without_one_and_that_is_said(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ async def run(scene: Scene) -> None:
 def _late_copies_go(scene: Scene, crowd: Crowd) -> None:
     """The meetings that are to end begin twenty times as fast as Recall lets them. So many second copies, each due five seconds later, are
     more than `queue-depth` allows: those of accepted starts go at once, as if that time had passed."""
-    second = scene.cloud.role("webhook").service_config.environment_variables["HANDOFF_QUEUES"].split(",")[1]
+    second = scene.handoff_paths()[1]
     accepted = crowd.accepted()
     for task in scene.cloud.tasks.tasks(live=True):
         if task.name.startswith(f"{second}/") and msgspec.json.decode(task.body, type=_Copy).stream_id in accepted:
@@ -50,7 +50,7 @@ async def nothing_is_lost(scene: Scene, crowd: Crowd) -> None:
     """
     recall = scene.cloud.recall
     recall.switches = replace(recall.switches, limits=RateLimits.off())
-    facts, looks = (scene.cloud.role("worker").service_config.environment_variables[f"{name}_QUEUE"] for name in ("FACTS", "RETRIEVAL"))
+    facts, looks = (scene.cloud.variable("worker", f"{name}_QUEUE") for name in ("FACTS", "RETRIEVAL"))
     await scene.soon("every end is noted", lambda: not scene.cloud.tasks.depths()[facts])
     before = len(scene.done())
     await scene.pass_time(10.0)

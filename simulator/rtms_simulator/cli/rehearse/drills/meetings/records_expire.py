@@ -23,7 +23,7 @@ async def run(scene: Scene) -> None:
     scene.holds("a day later all of them are there", after_a_day == before, after_a_day)
     queues = len(scene.cloud.tasks.queues())
     await scene.soon("the daily probe has come through every queue", lambda: len(scene.events("probe_arrived")) == queues)
-    days = int(scene.cloud.role("worker").service_config.environment_variables["RECORDS_KEEP_DAYS"])
+    days = int(scene.cloud.variable("worker", "RECORDS_KEEP_DAYS"))
     await scene.cloud.leap((max(days, UNUSABLE_DAYS) + 1) * DAY_S)
     gone = await counted(scene, kept)
     scene.holds(f"a day after their time ({days} and {UNUSABLE_DAYS} days) none is left", not any(gone.values()), gone)
