@@ -172,6 +172,13 @@ BUGS = (
         "tests/unit/relay/test_whatever_fails.py",
     ),
     Bug(
+        "a start that joins a late one is tried once, too",
+        "handoff/attempt.py",
+        "attempt = replace(attempt, start_ts=situation.start_ts, late=False)",
+        "attempt = replace(attempt, start_ts=situation.start_ts)",
+        "tests/unit/relay/test_handing_on.py",
+    ),
+    Bug(
         "no word is left before a POST without the store",
         "handing.py",
         "            await self._announce(start)\n",

@@ -119,7 +119,8 @@ def window_end(attempt: Attempt, rules: Rules) -> int:
 def settle(attempt: Attempt, situation: Situation, now: int, rules: Rules) -> Attempt:
     """Bring the state in line with the facts and the time. Idempotent."""
     if situation.start_ts > attempt.start_ts:
-        attempt = replace(attempt, start_ts=situation.start_ts)
+        # A newer start has a window of its own, however late the one before was seen.
+        attempt = replace(attempt, start_ts=situation.start_ts, late=False)
     if not situation.newest:
         return move(attempt, "newer_start", now, "the stream started again later, on other servers or after this recording")
     if attempt.posted or attempt.state not in ("pending", "expired"):

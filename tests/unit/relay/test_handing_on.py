@@ -147,6 +147,26 @@ async def test_a_start_first_seen_late_is_tried_once(answers: list[Answer], stat
     assert bench.handoff().attempt.late
 
 
+async def test_a_start_that_joins_one_first_seen_late_has_its_own_window() -> None:
+    """Seed 5559 of the simulated world: an old start came late, its one try hung, and the start that came meanwhile was lost with it."""
+    bench = Bench()
+
+    async def hang() -> None:
+        bench.recall.during_create = nothing_more
+        await bench.clock.sleep(15)
+
+    async def nothing_more() -> None: ...
+
+    bench.recall.during_create = hang
+    bench.recall.script = [Answer(0, failure="timeout")]
+    await bench.zoom(started(ts=NOW - 130_000))
+    await bench.run(5)
+    await bench.zoom(started(ts=NOW + 4_000))
+    await bench.run(50)
+    attempt = bench.handoff(key_of(A, NOW - 130_000)).attempt
+    assert (attempt.state, attempt.start_ts, attempt.tries) == ("accepted", NOW + 4_000, 2)
+
+
 @pytest.mark.parametrize("status", [503, 408, 425, 500, 599, 100])
 async def test_a_failing_recall_is_tried_until_three_seconds_before_the_end(status: int) -> None:
     bench = Bench()
