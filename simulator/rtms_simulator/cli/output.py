@@ -56,7 +56,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     if not console.is_terminal:
-        console.width = 240
+        console.width = 10_000
     console.print(shown)
 
 

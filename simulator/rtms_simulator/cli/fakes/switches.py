@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ import click
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import say_json, table
+from rtms_simulator.cli.output import on_terminal, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Nobody
 
 if TYPE_CHECKING:
@@ -44,8 +46,20 @@ def list_(vendor: str | None, up_file: Path, as_json: bool) -> None:
     if as_json:
         say_json({"switches": rows})
         return
-    shown = [(row.name, _plain(row.value), "" if row.value == row.default else _plain(row.default), row.evidence, row.says) for row in rows]
-    table(("switch", "value", "default", "evidence", "meaning"), shown)
+    if on_terminal():
+        width = max(40, shutil.get_terminal_size().columns)
+        click.echo("\n".join(line for row in rows for line in _lines(row, width)))
+        return
+    shown = [(row.name, _plain(row.value), _plain(row.default), row.evidence, row.source, row.says) for row in rows]
+    table(("switch", "value", "default", "evidence", "source", "meaning"), shown)
+
+
+def _lines(row: SwitchRow, width: int) -> list[str]:
+    """A switch on a terminal, where six columns would be too narrow to read."""
+    wrapped = textwrap.TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False)
+    indented = textwrap.TextWrapper(width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    rests_on = f"default {_plain(row.default)}; {row.evidence}, {row.source}"
+    return [*wrapped.wrap(f"{row.name} = {_plain(row.value)}"), *indented.wrap(rests_on), *indented.wrap(row.says)]
 
 
 @switches.command("set")

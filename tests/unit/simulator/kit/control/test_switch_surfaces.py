@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from rtms_simulator.cli import cli
 from rtms_simulator.cli.fakes import running
+from rtms_simulator.cli.fakes import switches as switches_command
 from rtms_simulator.control import answers
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.kit.control.examples import another_value, surfaces
@@ -71,6 +72,28 @@ def test_on_the_command_line(sandbox, rtmskit, row: answers.SwitchRow):
     [shown] = [one for one in json.loads(rtmskit("switches", "list", "--json").stdout)["switches"] if one["name"] == row.name]
     assert (shown["value"], shown["default"], shown["evidence"]) == (another_value(row), row.default, row.evidence)
     assert shown["source"]
+
+
+@pytest.mark.parametrize("columns", [None, "40", "80"], ids=["pipe", "40", "80"])
+def test_the_list_for_people_shows_each_with_value_default_evidence_and_source(sandbox, rtmskit, monkeypatch, columns):
+    if columns:
+        monkeypatch.setattr(switches_command, "on_terminal", lambda: True)
+        monkeypatch.setenv("COLUMNS", columns)
+    assert rtmskit("switches", "set", "recall.page_size=3").exit_code == 0
+    lines = rtmskit("switches", "list").stdout.splitlines()
+    assert not columns or max(map(len, lines)) <= int(columns)
+    text = "".join("".join(lines).split())
+    for row in default_switches():
+        value = (FIRST | {"recall.page_size": 3}).get(row.name, row.value)
+        if columns:
+            parts = [f"{row.name} = {plain(value)}", f"default {plain(row.default)}; {row.evidence}, {row.source}", row.says]
+        else:
+            parts = [row.name, plain(value), plain(row.default), row.evidence, row.source, row.says]
+        assert "".join("".join(parts).split()) in text, row.name
+
+
+def plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @pytest.mark.parametrize("row", ALL)
