@@ -49,6 +49,18 @@ def test_an_environment_is_kept_by_the_hash_of_its_requirements(tmp_path: Path, 
     assert len(built) == 2
 
 
+def test_a_python_without_venv_says_so_in_its_own_words_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nmkdir -p $3/bin\necho 'ensurepip is not available.'\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("no-such-package==1.0\n")
+    with pytest.raises(environments.RequirementsRefused, match=r"^ensurepip is not available\.$"):
+        environments.build(lock, tmp_path / "venv")
+    assert not (tmp_path / "venv").exists()
+
+
 def test_what_cannot_be_installed_leaves_nothing(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
     lock.write_text("./no-such-folder\n")

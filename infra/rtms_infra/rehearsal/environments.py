@@ -12,11 +12,12 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+LAST_LINES = 8
 _PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)(?:\s*;\s*(?P<marker>[^\\]+))?")
 
 
 class RequirementsRefused(Exception):
-    """The requirements cannot be installed. The message is pip's."""
+    """The requirements cannot be installed. The message: the last words of venv or pip."""
 
 
 def cache() -> Path:
@@ -42,14 +43,22 @@ def interpreter(requirements: Path, *, into: Path | None = None) -> Path:
 
 def build(requirements: Path, place: Path) -> None:
     """A clean environment at `place`, made from the requirements alone. Raises `RequirementsRefused`, and leaves nothing then."""
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)  # noqa: S603  # this interpreter, a path of ours
     pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*pip, "--require-hashes", "-r", str(requirements.resolve())]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  # as above
-    if result.returncode != 0:
+    try:
+        _carried([sys.executable, "-m", "venv", str(place)])
+        _carried([*pip, "--require-hashes", "-r", str(requirements.resolve())])
+    except RequirementsRefused:
         shutil.rmtree(place, ignore_errors=True)
-        raise RequirementsRefused(result.stderr.strip() or result.stdout.strip())
+        raise
+
+
+def _carried(command: list[str]) -> None:
+    """In an empty folder. Raises `RequirementsRefused` with its last lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  # an interpreter of ours
+    if result.returncode != 0:
+        said = (result.stderr.strip() or result.stdout.strip()).splitlines()
+        raise RequirementsRefused("\n".join(said[-LAST_LINES:]) or f"exit code {result.returncode}")
 
 
 def unsatisfied(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from rtms_infra.rehearsal.logfilter import FilterError
 from rtms_infra.rehearsal.promql import QueryError
 from rtms_infra.rehearsal.registered import NotRegistered, UnreadableResource
 from rtms_infra.rehearsal.rights import ConditionError
+from rtms_simulator.cli.play.outcome import Ended
 from rtms_simulator.cli.rehearse.deployed.schedule import ScheduleError
 from rtms_simulator.cli.rehearse.deployed.services import NotDeployed
 from rtms_simulator.cli.rehearse.drill import PATIENCE_S, Drill, DrillResult, Promise, Scene, judged, last_lines
@@ -57,7 +58,7 @@ async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, 
     be shown here, a sentence each.
 
     A drill that measures how fast something is runs alone, after the others, and so does one that a busy machine may have disturbed.
-    Raises `ProgramRefused` if the program refuses the settings as they are.
+    Raises `ProgramRefused` if the program refuses the settings as they are, and `BadInput` where the functions cannot be installed.
     """
     manner.tell("Running the Pulumi program ...")
     loaded = await program.load()
@@ -114,9 +115,13 @@ class _Stage:
                 name, drill = waiting.pop()
                 await self._run(lane, name, drill)
 
-        async with asyncio.TaskGroup() as running:
-            for lane in lanes:
-                running.create_task(run(lane))
+        try:
+            async with asyncio.TaskGroup() as running:
+                for lane in lanes:
+                    running.create_task(run(lane))
+        except ExceptionGroup as errors:
+            # What ends the whole command, not one drill; the first says it.
+            raise errors.exceptions[0] from None
 
     def disturbed(self, drills: Mapping[str, Drill]) -> dict[str, Drill]:
         """Those that a busy machine may have disturbed."""
@@ -147,6 +152,8 @@ async def _one(name: str, drill: Drill, program: Program, loaded: Loaded, around
                 await cloud.start()
                 scene = Scene(cloud, program, manner.patience_s, manner.propagation_s)
             return await judged(name, drill, scene)
+    except Ended:  # it is about this machine, and no other drill could show anything
+        raise
     except Exception as error:  # noqa: BLE001  # a mistake of the program's can show as any
         return _cut_short(name, drill, cloud, [*scene.promises, _broken(error)], error, Clock().now() - began)
 

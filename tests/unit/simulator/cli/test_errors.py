@@ -50,6 +50,7 @@ ELSEWHERE = {
     "_rehearse": "e2e/test_rehearse.py: settings that the program refuses",
     "rehearsed": "e2e/test_rehearse.py: a program that fails",
     "_started": "e2e/test_rehearse.py: a deployment that does not start",
+    "_interpreter": "rehearse/deployed/test_services.py: a Python without venv, no package index",
     "rehearse_with_pulumi": "pulumi_engine/test_rehearse_command.py: no engine",
     "_refusals": "pulumi_engine/test_rehearse_command.py",
     "explained": "the test below",

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from rtms_infra.rehearsal import environments
 from rtms_infra.rehearsal.registered import Function, Object, Registered, SecretVersion
+from rtms_simulator.cli.play.outcome import BadInput
 from rtms_simulator.cli.rehearse.judges import Decisions
 from rtms_simulator.cli.rehearse.program import Loaded
 from rtms_simulator.clock import Clock
 from rtms_simulator.serving.processes import Child, Port
+
+SHOWN_PINS = 3
 
 
 class NotDeployed(Exception):
@@ -54,6 +57,20 @@ def secrets_of(registered: Registered, function: Function, decisions: Decisions)
     return found
 
 
+def _interpreter(requirements: Path) -> Path:
+    """A Python that has them. Raises `BadInput` where none can be made."""
+    try:
+        return environments.interpreter(requirements)
+    except environments.RequirementsRefused as error:
+        lacking = environments.unsatisfied(requirements.read_text())
+        named = ", ".join(lacking[:SHOWN_PINS]) + (", ..." if len(lacking) > SHOWN_PINS else "")
+        raise BadInput(
+            f"this Python lacks {named}, which the functions pin, and an environment of their own cannot be made:\n{error}",
+            f"it takes `venv`, `pip` and a package index, once; then it is kept in {environments.cache()}. Without a network, "
+            "PIP_FIND_LINKS=FOLDER names packages that you have.",
+        ) from None
+
+
 class FunctionProcess:
     """One function. `local`: the variables that must be others on this machine; `own`: what the platform sets."""
 
@@ -73,10 +90,10 @@ class FunctionProcess:
         return self.url if self.child is not None and self.child.alive else None
 
     async def start(self, local: Mapping[str, str]) -> None:
-        """Raises `NotDeployed`, ChildEndedError (its settings are refused: code 2) or TimeoutError."""
+        """Raises `NotDeployed`, `BadInput` without a Python for it, ChildEndedError (its settings are refused: code 2) or TimeoutError."""
         await self.stop()
         source = unpack(self._loaded, self.function, self._folder)
-        python = await asyncio.to_thread(environments.interpreter, source / "requirements.txt")
+        python = await asyncio.to_thread(_interpreter, source / "requirements.txt")
         environment = {
             **self.function.service_config.environment_variables,
             **secrets_of(self._loaded.registered, self.function, self._decisions),
