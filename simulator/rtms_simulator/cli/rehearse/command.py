@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rtms_simulator.cli.rehearse.rehearsal import Manner
     from rtms_simulator.cli.rehearse.report import Report
 
+PROPAGATION_S, PATIENCE_S = 0.0, 45.0
+"""Without a flag."""
+
 
 @click.command()
 @click.argument("stack", metavar="[STACK.yaml]", required=False, type=click.Path(path_type=Path))
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     "--propagation",
     "propagation_s",
     type=click.FloatRange(0, 600),
-    default=0.0,
+    default=PROPAGATION_S,
     metavar="SECONDS",
     help="How long a grant takes until it is in force.",
 )
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     "--patience",
     "patience_s",
     type=click.FloatRange(1, 600),
-    default=45.0,
+    default=PATIENCE_S,
     show_default=True,
     metavar="SECONDS",
     help="How long a drill waits for what must happen.",
@@ -95,8 +98,13 @@ def rehearse(
             jobs,
         )
         results, without = run(_rehearse(stack, chosen, Path(folder), manner))
-    flags = [f"--propagation={propagation_s:g}"] if propagation_s else []
-    _answer(report.Report(stack=str(stack or ""), drills=results, without=without, flags=flags), html, as_json)
+    _answer(report.Report(stack=str(stack or ""), drills=results, without=without, flags=_flags(propagation_s, patience_s)), html, as_json)
+
+
+def _flags(propagation_s: float, patience_s: float) -> list[str]:
+    """Those that decide how a drill goes, where they are not as without them."""
+    given = {"--propagation": (propagation_s, PROPAGATION_S), "--patience": (patience_s, PATIENCE_S)}
+    return [f"{flag}={seconds:g}" for flag, (seconds, usual) in given.items() if seconds != usual]
 
 
 def _answer(outcome: Report, html: Path | None, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.errors import ChildEndedError, TaskRefusedError
 from rtms_simulator.serving import firestore_emulator
 
+SEEDS = 1_000_000
 Tell = Callable[[str], None]
 BROKEN = (
     NotDeployed,
@@ -132,9 +134,15 @@ class _Stage:
 
     async def _run(self, lane: _Lane, name: str, drill: Drill) -> None:
         number, manner = next(self._numbers), self._manner
-        around = Surroundings(self._folder / f"{number}-{name}", lane.emulator, manner.propagation_s, seed=number, vendors=drill.vendors)
+        place = self._folder / f"{number}-{name}"
+        around = Surroundings(place, lane.emulator, manner.propagation_s, seed=seed_of(name), vendors=drill.vendors)
         self.results[name] = result = await _one(name, drill, lane.program, self._loaded, around, manner)
         manner.tell(f"{'ok    ' if result.ok else 'FAILED'} {name}, {result.took_s:.1f} s")
+
+
+def seed_of(name: str) -> int:
+    """Of a drill: the same alone and among others, so that the command that repeats it repeats its ids, too."""
+    return zlib.crc32(name.encode()) % SEEDS
 
 
 async def _one(name: str, drill: Drill, program: Program, loaded: Loaded, around: Surroundings, manner: Manner) -> DrillResult:

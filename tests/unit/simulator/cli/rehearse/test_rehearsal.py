@@ -6,14 +6,20 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.simulator.cli.rehearse.registrations import registered
 
 from rtms_infra.rehearsal.registered import NotRegistered
-from rtms_simulator.cli.rehearse.drill import Drill, Promise, Scene
+from rtms_simulator.cli.rehearse import drill, rehearsal
+from rtms_simulator.cli.rehearse.command import PATIENCE_S, _flags
+from rtms_simulator.cli.rehearse.drill import Drill, DrillResult, Promise, Scene
+from rtms_simulator.cli.rehearse.local_cloud import Surroundings
 from rtms_simulator.cli.rehearse.program import Program, ProgramRefused
 from rtms_simulator.cli.rehearse.rehearsal import Manner, rehearse
 from rtms_simulator.serving import firestore_emulator
+
+NOTHING: dict[str, Any] = {"promises": [], "expected": {}, "fired": {}, "pages": [], "refused": [], "lines": [], "took_s": 0.0}
 
 
 class Stub(Program):
@@ -122,6 +128,27 @@ async def test_a_deployment_without_what_it_needs_is_named_by_its_drill(tmp_path
     results, _ = await rehearse(Stub([]), drills, tmp_path, Manner(jobs=2))
     assert [result.ok for result in results] == [False, True]
     assert results[0].promises[0].found == "no function `webhook` is registered"
+
+
+async def test_a_drill_has_the_same_seed_alone_and_among_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[tuple[str, int]] = []
+
+    async def one(name: str, _drill: Drill, _program: Program, _loaded: Any, around: Surroundings, _manner: Manner) -> DrillResult:
+        seeds.append((name, around.seed))
+        return msgspec.convert({**dict.fromkeys(("name", "happens"), name), "ok": True, **NOTHING}, DrillResult)
+
+    monkeypatch.setattr(rehearsal, "_one", one)
+    for names in ("abc", "ca", "a"):
+        await rehearse(Stub([]), {name: Running().drill(name) for name in names}, tmp_path, Manner())
+    assert len(set(seeds)) == 3
+    assert len({seed for _, seed in seeds}) == 3
+    assert all(0 <= seed < rehearsal.SEEDS for _, seed in seeds)
+
+
+def test_the_command_that_repeats_a_drill_has_the_flags_that_decide_how_it_goes() -> None:
+    assert _flags(0.0, PATIENCE_S) == []
+    assert _flags(60.0, 10.0) == ["--propagation=60", "--patience=10"]
+    assert PATIENCE_S == drill.PATIENCE_S
 
 
 async def test_a_drill_about_the_emulator_is_left_out_without_one_and_that_is_said(tmp_path: Path) -> None:
