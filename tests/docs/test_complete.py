@@ -27,10 +27,11 @@ from rtms_relay.routes.webhook import WebhookRoutes
 from rtms_relay.routes.worker import WorkerRoutes
 from rtms_relay.settings import VARIABLES
 from rtms_simulator.cli import cli
-from rtms_simulator.cli.fakes.running import UP_FILE
+from rtms_simulator.cli.fakes.running import SERVE_FILE, UP_FILE
 from rtms_simulator.cli.play.demo import KEPT
 from rtms_simulator.cli.service import doctor, worker_checks
-from rtms_simulator.cli.service.serve import ENV_FILE, SERVE_FILE, serve
+from rtms_simulator.cli.service.serve import serve
+from rtms_simulator.cli.service.variables import ENV_FILE
 from rtms_simulator.faults import FAMILIES
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.packaging.extras import EXTRAS

@@ -22,18 +22,12 @@ CALLED_BY_OTHERS = ["*.command", "*.command(*", "*.group", "*.group(*", "*.resul
 HOOK = re.compile(r"__\w+__|pytest_\w+")
 """Names that Python or pytest calls."""
 
-GENERATOR = re.compile(r"\[\[\[cog\n(.*?)\]\]\]", re.DOTALL)
-"""The code in a page that writes a part of it (`make docs`)."""
-
 
 def problems(folders: Iterable[str], used_in: Iterable[str], root: Path = ROOT) -> Iterator[Problem]:
     """`folders` are judged; what `used_in` uses is used, too. All from the root of the repository."""
     vulture = Vulture(ignore_decorators=[f"@{pattern}" for pattern in CALLED_BY_OTHERS])
     judged = [root / folder for folder in folders]
     vulture.scavenge([str(path) for path in (*judged, *(root / folder for folder in used_in))])
-    for page in (*root.glob("*.md"), *root.glob("docs/**/*.md")):
-        for code in GENERATOR.findall(page.read_text()):
-            vulture.scan(code, filename=page)
     for item in vulture.get_unused_code():
         path = Path(item.filename).resolve()
         if path.suffix != ".py" or not any(path.is_relative_to(folder) for folder in judged):

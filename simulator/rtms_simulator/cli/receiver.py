@@ -39,6 +39,11 @@ def is_url(text: str) -> bool:
         return False
 
 
+def is_local(given: str) -> bool:
+    """Whether it is a URL of this machine."""
+    return is_url(given) and urlsplit(given).hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, UpDescription | None]:
     """(URL, Secret Token, description of the running `up` if that is meant). Raises BadInput or Nobody."""
     secret_token = checked_secret("--secret-token", secret_token)

@@ -24,6 +24,7 @@ D = TypeVar("D", bound="ServiceAccess")
 T = TypeVar("T")
 
 UP_FILE = Path(".rtmskit/up.json")
+SERVE_FILE = Path(".rtmskit/serve.json")
 """Where `up` leaves its addresses and secrets, readable by its owner only, for as long as it runs."""
 
 

@@ -119,7 +119,7 @@ def ask(asked: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint:
 
 def running_here(up_file: Path, token: str) -> AskedWorker:
     """The worker of the `up` that runs here, or of the `serve` if that has none. Raises Nobody."""
-    from rtms_simulator.cli.service.serve import SERVE_FILE
+    from rtms_simulator.cli.fakes.running import SERVE_FILE
 
     absent: Nobody | None = None
     try:

@@ -24,7 +24,7 @@ from rtms_simulator.cli.fakes.running import of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
-from rtms_simulator.cli.receiver import is_url
+from rtms_simulator.cli.receiver import is_local, is_url
 from rtms_simulator.cli.service import worker_checks
 from rtms_simulator.cli.service.findings import Finding, Reply
 from rtms_simulator.zoom.webhooks.events import body, concurrency_near_limit, judge_validation, sign, url_validation
@@ -58,7 +58,7 @@ class Deployment:
     token: str = ""
 
 
-class Patient:
+class ReceiverUnderCheck:
     """The endpoint under examination."""
 
     def __init__(self, client: httpx.AsyncClient, clock: Clock, url: str, secret_token: str, deployed: Deployment | None = None) -> None:
@@ -116,41 +116,43 @@ class Patient:
         return Reply(response.status_code, content, response.headers, received - sent, sent, received, tls)
 
 
-async def examine(patient: Patient, count: int) -> list[Finding]:
+async def check_receiver(receiver: ReceiverUnderCheck, count: int) -> list[Finding]:
     """All checks, in order. Raises httpx.TransportError if nobody answers."""
     # Unsigned first: that our Secret Token is not the endpoint's shows in the answer then, and no refusal sets off an alert there.
-    token, first = await patient.challenge(signed=False)
-    if not _has_another_secret(patient, token, first):
-        token, first = await patient.challenge()
-    challenge = _challenge(patient, token, first)
-    findings = [_tls(patient, first), challenge]
-    health = await patient.get("/health")
+    token, first = await receiver.challenge(signed=False)
+    if not _has_another_secret(receiver, token, first):
+        token, first = await receiver.challenge()
+    challenge = _challenge(receiver, token, first)
+    findings = [_tls(receiver, first), challenge]
+    health = await receiver.get("/health")
     findings.append(_health(health))
-    if patient.deployed.code:
-        findings.append(_code("code", health, patient.deployed.code))
-    if patient.deployed.worker:
-        findings += await _worker(patient)
-    notice = body(concurrency_near_limit(2000, 1700, patient.now_ms()))
+    if receiver.deployed.code:
+        findings.append(_code("code", health, receiver.deployed.code))
+    if receiver.deployed.worker:
+        findings += await _worker(receiver)
+    notice = body(concurrency_near_limit(2000, 1700, receiver.now_ms()))
     findings.append(
-        _refused("wrong signature", await patient.send(notice, secret=patient.secret_token[::-1] + "x"), "a request with a wrong signature")
+        _refused(
+            "wrong signature", await receiver.send(notice, secret=receiver.secret_token[::-1] + "x"), "a request with a wrong signature"
+        )
     )
-    findings.append(_refused("no signature", await patient.send(notice, secret=None), "a request without a signature"))
-    findings.append(await _oracle(patient))
+    findings.append(_refused("no signature", await receiver.send(notice, secret=None), "a request without a signature"))
+    findings.append(await _oracle(receiver))
     findings.append(_skew(first))
     if challenge.status == "fail":
         why = "it is asked with a challenge, and no challenge was answered correctly"
         return [*findings, *(Finding(check, "skip", why) for check in ("late retry", "latency"))]
-    return [*findings, await _late(patient), await _latency(patient, count)]
+    return [*findings, await _late(receiver), await _latency(receiver, count)]
 
 
-def _has_another_secret(patient: Patient, token: str, reply: Reply) -> bool:
+def _has_another_secret(receiver: ReceiverUnderCheck, token: str, reply: Reply) -> bool:
     """Whether an unsigned challenge was answered as Zoom wants it, and with another Secret Token than ours."""
-    answer = judge_validation(patient.secret_token, token, reply.status, reply.content)
+    answer = judge_validation(receiver.secret_token, token, reply.status, reply.content)
     return not answer.ok and answer.found.get("plainToken") == token and isinstance(answer.found.get("encryptedToken"), str)
 
 
-def _tls(patient: Patient, reply: Reply) -> Finding:
-    if patient.url.startswith("http://"):
+def _tls(receiver: ReceiverUnderCheck, reply: Reply) -> Finding:
+    if receiver.url.startswith("http://"):
         return Finding("tls", "skip", "plain http on this machine; Zoom needs https with a public certificate")
     if reply.tls is None:
         return Finding("tls", "warn", "the connection does not say how it is encrypted")
@@ -167,8 +169,8 @@ def _tls(patient: Patient, reply: Reply) -> Finding:
     return Finding("tls", "ok", found)
 
 
-def _challenge(patient: Patient, token: str, reply: Reply) -> Finding:
-    answer = judge_validation(patient.secret_token, token, reply.status, reply.content)
+def _challenge(receiver: ReceiverUnderCheck, token: str, reply: Reply) -> Finding:
+    answer = judge_validation(receiver.secret_token, token, reply.status, reply.content)
     if answer.ok:
         return Finding("challenge", "ok", "answered correctly")
     if reply.status in (401, 403):
@@ -206,14 +208,14 @@ def _code(check: str, reply: Reply, deployed: str) -> Finding:
     return Finding(check, "fail", found, 'pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up: builds both functions again.')
 
 
-async def _worker(patient: Patient) -> list[Finding]:
+async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
     import httpx
 
-    deployed = patient.deployed.code
+    deployed = receiver.deployed.code
     try:
-        reply = await patient.ask_worker("/health", patient.deployed.token)
+        reply = await receiver.ask_worker("/health", receiver.deployed.token)
     except httpx.TransportError as error:
-        found = f"{patient.deployed.worker} does not answer: {error or type(error).__name__}"
+        found = f"{receiver.deployed.worker} does not answer: {error or type(error).__name__}"
         return [Finding("worker", "fail", found, "check the address: pulumi stack output workerUrl.")]
     if reply.status in (401, 403, 404):
         do = "name yourself in workerCallers (docs/deploy.md) and pass a fresh --token; without callers only Google's queues get in."
@@ -221,9 +223,9 @@ async def _worker(patient: Patient) -> list[Finding]:
     if reply.status != 200:
         return [Finding("worker", "fail", f"/health was answered with {reply.status}", "look at the worker's log.")]
     answers = [Finding("worker", "ok", "answers"), *([_code("worker code", reply, deployed)] if deployed else [])]
-    false_token = worker_checks.forged(patient.deployed.worker, patient.now_ms() // 1000)
-    own = patient.deployed.token
-    checks = worker_checks.check(patient.ask_worker, patient.post_to_worker, own, false_token, _worker_clock, patient.sleep)
+    false_token = worker_checks.forged(receiver.deployed.worker, receiver.now_ms() // 1000)
+    own = receiver.deployed.token
+    checks = worker_checks.check(receiver.ask_worker, receiver.post_to_worker, own, false_token, _worker_clock, receiver.sleep)
     return [*answers, *await checks]
 
 
@@ -243,21 +245,21 @@ def _refused(check: str, reply: Reply, what: str) -> Finding:
     )
 
 
-async def _oracle(patient: Patient) -> Finding:
+async def _oracle(receiver: ReceiverUnderCheck) -> Finding:
     """A token that is itself a signed text: who gets it hashed can sign any event."""
-    forged = f"v0:{int(patient.now_ms() / 1000)}:{{}}"
-    reply = await patient.send(body(url_validation(forged, patient.now_ms())), secret=None)
-    if judge_validation(patient.secret_token, forged, reply.status, reply.content).ok:
+    forged = f"v0:{int(receiver.now_ms() / 1000)}:{{}}"
+    reply = await receiver.send(body(url_validation(forged, receiver.now_ms())), secret=None)
+    if judge_validation(receiver.secret_token, forged, reply.status, reply.content).ok:
         do = "refuse challenges whose plainToken holds anything but letters, digits and +/=_- : the answer to this one signs any event."
         return Finding("signing oracle", "fail", "the endpoint signs whatever a stranger sends as plainToken", do)
     return Finding("signing oracle", "ok", f"a forged plainToken was not answered ({reply.status})")
 
 
-async def _late(patient: Patient) -> Finding:
-    token = patient.token()
-    raw = body(url_validation(token, patient.now_ms()))
-    reply = await patient.send(raw, secret=patient.secret_token, age_s=LAST_RETRY_S)
-    if judge_validation(patient.secret_token, token, reply.status, reply.content).ok:
+async def _late(receiver: ReceiverUnderCheck) -> Finding:
+    token = receiver.token()
+    raw = body(url_validation(token, receiver.now_ms()))
+    reply = await receiver.send(raw, secret=receiver.secret_token, age_s=LAST_RETRY_S)
+    if judge_validation(receiver.secret_token, token, reply.status, reply.content).ok:
         return Finding("late retry", "ok", "a request stamped 85 minutes ago is accepted")
     do = "widen the timestamp window to 95 minutes (ZOOM_SIGNATURE_WINDOW_S): retries may keep their first timestamp [inferred]."
     return Finding("late retry", "warn", f"a request stamped 85 minutes ago is refused ({reply.status})", do)
@@ -277,8 +279,8 @@ def _skew(reply: Reply) -> Finding:
     return Finding("clock", "fail", f"{skew:.0f} s {direction} this machine's", do)
 
 
-async def _latency(patient: Patient, count: int) -> Finding:
-    times = sorted([(await patient.challenge())[1].seconds for _ in range(count)])
+async def _latency(receiver: ReceiverUnderCheck, count: int) -> Finding:
+    times = sorted([(await receiver.challenge())[1].seconds for _ in range(count)])
     p50, p99 = _rank(times, 0.50), _rank(times, 0.99)
     found = f"{count} challenges: median {p50 * 1000:.0f} ms, 99th percentile {p99 * 1000:.0f} ms; Zoom waits {ACK_LIMIT_S * 1000:.0f} ms"
     if p99 >= ACK_LIMIT_S:
@@ -291,11 +293,6 @@ async def _latency(patient: Patient, count: int) -> Finding:
 def _rank(times: Sequence[float], share: float) -> float:
     """Nearest rank: the smallest value that at least this share does not exceed."""
     return times[max(0, math.ceil(share * len(times)) - 1)]
-
-
-def is_local(given: str) -> bool:
-    """Whether it is a URL of this machine."""
-    return is_url(given) and urlsplit(given).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def endpoint(given: str) -> str:
@@ -333,7 +330,7 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None, dep
         ) from None
     async with httpx.AsyncClient(verify=verify, follow_redirects=False) as client:
         try:
-            return await examine(Patient(client, clock, url, secret_token, deployed), count)
+            return await check_receiver(ReceiverUnderCheck(client, clock, url, secret_token, deployed), count)
         except httpx.InvalidURL as error:
             raise BadInput(f"{url!r} is not a URL: {error}", "look at its host name.") from None
         except httpx.TransportError as error:
@@ -372,7 +369,7 @@ def show(findings: Sequence[Finding]) -> None:
 def _running_here(up_file: Path, secret_token: str) -> tuple[str, str, AskedWorker]:
     """(URL, Secret Token, worker) of the `up` or `serve` that runs here. Raises Nobody or BadInput."""
     from rtms_simulator.cli.records.worker import running_here
-    from rtms_simulator.cli.service.serve import variables
+    from rtms_simulator.cli.service.variables import variables
 
     here = running_here(up_file, "")
     if here.up is not None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtms_simulator.cli.fakes import running
+from rtms_simulator.cli.fakes.running import SERVE_FILE
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
+from rtms_simulator.cli.receiver import is_local
 from rtms_simulator.cli.service.env_template import write_template
+from rtms_simulator.cli.service.variables import ENV_FILE, variables
 from rtms_simulator.cli.starting import explained, writable
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from rtms_simulator.kit.serve.tunnel import NgrokTunnel
     from rtms_simulator.serving.authority import CertificateAuthority
 
-SERVE_FILE = Path(".rtmskit/serve.json")
-ENV_FILE = Path(".env")
 DOCTOR_CHALLENGES = 3
 
 
@@ -107,22 +106,8 @@ def _authority(folder: Path) -> CertificateAuthority:
     return CertificateAuthority.of_folder(folder)
 
 
-def variables(env_file: Path | None) -> Mapping[str, str]:
-    """The file's variables, and over them our own. Raises BadInput."""
-    from rtms_simulator.kit.serve.env_file import EnvFileError, read_env_file
-
-    if env_file is None and not ENV_FILE.exists():
-        return dict(os.environ)
-    try:
-        named = read_env_file(env_file or ENV_FILE)
-    except EnvFileError as error:
-        raise BadInput(str(error), "correct it; `rtmskit serve --init` writes a template.") from None
-    return {**named, **{name: value for name, value in os.environ.items() if value}}
-
-
 def _public(tunnel: str) -> str:
     """ "ngrok", or the address of a tunnel without a path, or "". Raises BadInput."""
-    from rtms_simulator.cli.service.doctor import is_local
     from rtms_simulator.cli.service.zoom_app import base_url
 
     if tunnel == "ngrok":
