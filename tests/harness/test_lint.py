@@ -4,7 +4,7 @@ import ast
 import textwrap
 
 import pytest
-from tests.lint import class_names, dead_names, deployed_numbers, folders, hollow_tests, sizes
+from tests.lint import class_names, cycles, dead_names, deployed_numbers, folders, hollow_tests, sizes
 from tests.lint.source import ROOT, Module
 
 
@@ -59,13 +59,12 @@ def test_a_class_name_is_used_once_in_a_package():
     assert [(problem.key, problem.where) for problem in class_names.problems("p", [one, other])] == [("p::A", "p/a.py:1")]
 
 
-def test_dead_names_are_those_that_neither_code_nor_tests_nor_pages_use(tmp_path):
+def test_dead_names_are_those_that_neither_code_nor_tests_use(tmp_path):
     for path, text in {
         "p/__init__.py": "",
-        "p/a.py": "def dead(): ...\ndef called(): ...\ndef tested(): ...\ndef shown(): ...\nclass Dead: ...\nTABLE = 1\n",
+        "p/a.py": "def dead(): ...\ndef called(): ...\ndef tested(): ...\nclass Dead: ...\nTABLE = 1\n",
         "p/b.py": "from p.a import called\ncalled()\n",
         "tests/test_a.py": "from p.a import tested\ntested()\n",
-        "docs/a.md": "<!-- [[[cog\nfrom p.a import shown\nshown()\n]]] -->\n",
     }.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
@@ -77,6 +76,25 @@ def test_methods_that_a_library_calls_are_used():
     keys = {problem.key.rpartition("::")[2] for problem in dead_names.problems([str(path.parent.relative_to(ROOT))], [])}
     assert "drop_media" in keys
     assert [name for name in ("eof_received", "pause_writing", "resume_writing") if name in keys or name not in path.read_text()] == []
+
+
+# Circles
+
+
+def test_a_circle_of_imports_is_named_also_if_it_is_for_types_only(tmp_path, monkeypatch):
+    (tmp_path / "going_round").mkdir()
+    for name, text in {
+        "__init__": "",
+        "a": "def late():\n    from going_round import b\n    return b\n",
+        "b": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from going_round import a\n",
+        "c": "from going_round import a\n",
+    }.items():
+        (tmp_path / f"going_round/{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    [problem] = cycles.problems("going_round")
+    assert {"going_round.a", "going_round.b"} == set(problem.text.rpartition(": ")[2].split(" <- "))
+    (tmp_path / "going_round/b.py").write_text("")
+    assert list(cycles.problems("going_round")) == []
 
 
 # Folders
