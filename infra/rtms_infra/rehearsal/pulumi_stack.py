@@ -88,6 +88,8 @@ class EngineStack:
         """Names of what protection held in the last command."""
         self.errors: tuple[str, ...] = ()
         """What the engine named as errors in the last command."""
+        self.steps: list[EngineStep] = []
+        """What the last command did, also if it ended in an error."""
 
     def set(self, config: Mapping[str, Any], secret: Collection[str] = SECRET_KEYS) -> None:
         """Replace the stack's configuration. Keys are full (`rtmskit:name`, `gcp:project`); those of `secret` are set as secrets.
@@ -132,6 +134,7 @@ class EngineStack:
             yield watch
         finally:
             self.refused, self.errors = frozenset(watch.refused), tuple(dict.fromkeys(watch.errors))
+            self.steps = watch.steps
 
     def outputs(self) -> dict[str, Any]:
         return {name: output.value for name, output in self._stack.outputs().items()}

@@ -38,6 +38,12 @@ T = TypeVar("T")
 BAD_SETTINGS = "; nothing was changed."
 """What the program's own refusal of its settings contains."""
 
+TIMES, MINUTE_S = 4, 60.0
+"""docs/traps.md: "`pulumi up` again, up to four times"."""
+
+NOT_IN_FORCE = "has not been used in this project before"
+"""What Google says of an API that was enabled a moment ago."""
+
 
 class PulumiReport(msgspec.Struct, frozen=True, kw_only=True):
     """What one command planned or did: `changes`: resource -> `create`, `update`, `replace, old first`, `replace, new first`, `delete`.
@@ -53,7 +59,8 @@ class PulumiReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for. `stack`: its settings, None for the least configuration; `propagation_s`: how long a grant takes after `up`."""
+    """What is asked for. `stack`: its settings, None for the least configuration; `propagation_s`: how long a new API takes, and a grant
+    after `up`."""
 
     verb: Verb
     stack: Path | None
@@ -81,26 +88,43 @@ def rehearse_with_pulumi(wish: Wish, name: str, config: Mapping[str, Any], held:
 async def _carried(wish: Wish, name: str, engine: Path | None, work: Path, config: Mapping[str, Any], secret: list[str]) -> None:
     with _refusals(name) as refusals:
         # A thread of its own for each command: Pulumi's client blocks, and what the engine asks for is answered by this process.
-        with engine_stack(Cloud(), work, name, engine, None if wish.as_json else _tell) as stack:
+        cloud = Cloud(api_delay_s=wish.propagation_s)
+        with engine_stack(cloud, work, name, engine, None if wish.as_json else _tell) as stack:
             refusals.append(stack)
             await _to_its_end(lambda: stack.set(config, secret))
-            report, loaded = await _to_its_end(lambda: _command(wish, name, stack))
+            report, loaded = await _to_its_end(lambda: _command(wish, name, stack, cloud))
         if loaded is None:
             _show(report, wish.as_json)
             return
     await _kept_running(wish, report, loaded, work.parents[1])
 
 
-def _command(wish: Wish, name: str, stack: EngineStack) -> tuple[PulumiReport, Loaded | None]:
+def _command(wish: Wish, name: str, stack: EngineStack, cloud: Cloud) -> tuple[PulumiReport, Loaded | None]:
     """Blocks until Pulumi has ended. What is deployed is read from the state before the folder's stack is let go."""
     if wish.verb == "preview":
         return PulumiReport(command="preview", stack=name, changes=changes(stack.preview())), None
-    made = changes(stack.up())
+    made = in_the_end(stack, cloud)
     if wish.verb == "up":
         registered, files = stack.registered()
         return PulumiReport(command="up", stack=name, changes=made), Loaded(registered, files, {})
     # There is nothing to destroy in a state that has just begun, so it comes after an `up`.
     return PulumiReport(command="destroy", stack=name, changes=changes(stack.destroy())), None
+
+
+def in_the_end(stack: EngineStack, cloud: Cloud) -> dict[str, str]:
+    """What `up` changed, repeated as docs/traps.md says while an API that was just enabled refuses: a minute or more later each time, on
+    the cloud's clock. Raises CommandError."""
+    made: dict[str, str] = {}
+    for time in range(TIMES):
+        try:
+            return made | changes(stack.up())
+        except CommandError:
+            if time == TIMES - 1 or not any(NOT_IN_FORCE in error for error in stack.errors):
+                raise
+            made |= changes(stack.steps)
+            _tell("An API was just enabled and is not in force yet: `up` once more, a while later ...")
+            cloud.pass_time(max(cloud.api_delay_s / (TIMES - 2), MINUTE_S))
+    raise AssertionError("the last time returns or raises")
 
 
 @contextlib.contextmanager
