@@ -205,6 +205,16 @@ async def test_a_download_that_drips_or_stops_has_stalled(forever: bytes) -> Non
         assert 0.4 < time.monotonic() - began < 0.5 + LATE_S
 
 
+@pytest.mark.parametrize("kind", SLOW)
+async def test_a_download_ends_in_time_whatever_drips(kind: str) -> None:
+    async with against(SLOW[kind], stall_s=0.5) as (api, server):
+        began = time.monotonic()
+        with pytest.raises(RecallUnavailable, match=r"stalled|broke off"):
+            async with asyncio.timeout(10):
+                [chunk async for chunk in api.download(server.url + "/x")]
+        assert 0.4 < time.monotonic() - began < 2 * 0.5 + LATE_S
+
+
 async def test_a_slow_reader_stalls_no_download() -> None:
     body = b"x" * (3 * recall_http.STALL_BYTES)
     async with against(sending(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body), stall_s=0.5) as (api, server):

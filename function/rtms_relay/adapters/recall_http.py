@@ -7,6 +7,7 @@ hundreds of megabytes), bytes are counted as they come from the wire, and one ti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ MAX_DOWNLOAD = 50_000_000_000
 
 STALL_S = 60.0
 STALL_BYTES = 65_536
-"""A download has stalled when `STALL_S` seconds of waiting brought fewer than `STALL_BYTES`."""
+"""A download has stalled when `STALL_S` seconds of waiting brought no whole headers, or then fewer than `STALL_BYTES`."""
 
 _CONNECT_S = 5.0
 _IDENTITY = {"Accept-Encoding": "identity"}
@@ -82,9 +83,9 @@ class HttpRecall:
 
     async def download(self, url: str) -> AsyncIterator[bytes]:
         """Chunks of a pre-signed link. S3 refuses a request with a second credential, so the API key is not sent."""
-        timeout = httpx.Timeout(self._stall_s, connect=_CONNECT_S)
         try:
-            async with self._http().stream("GET", _link(url), timeout=timeout, headers=_IDENTITY) as response:
+            async with contextlib.AsyncExitStack() as opened:
+                response = await self._opened(opened, url)
                 if response.status_code != 200:
                     raise RecallUnavailable(f"the download answered {response.status_code}")
                 if _encoded(response):
@@ -97,6 +98,15 @@ class HttpRecall:
                     yield chunk
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RecallUnavailable(f"the download broke off: {type(error).__name__}") from error
+
+    async def _opened(self, opened: contextlib.AsyncExitStack, url: str) -> httpx.Response:
+        """The answer, its headers read, which closes with `opened`. Headers that drip have stalled as a body has."""
+        timeout = httpx.Timeout(self._stall_s, connect=_CONNECT_S)
+        try:
+            async with asyncio.timeout(self._stall_s):
+                return await opened.enter_async_context(self._http().stream("GET", _link(url), timeout=timeout, headers=_IDENTITY))
+        except TimeoutError:
+            raise RecallUnavailable("the download stalled") from None
 
     async def _unless_stalled(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The same chunks. Only time spent waiting for them counts, not what the caller does with them."""
