@@ -108,6 +108,7 @@ class Meeting:
         self._from_the_start: list[Step] = []
         self._waiting: list[WaitingStep] = []
         self._actions = self._arm_first(_with_faults(scenario, plan.faults))
+        self._acted = 0
         self._reallows_left = sum(action.kind == "reallow" for action in self._actions)
         self._facts = meeting_events.MeetingFacts(
             scenario.product, self._stream_ids(""), scenario.name, -(-scenario.duration_ms // 60_000), self.epoch_ms
@@ -248,7 +249,8 @@ class Meeting:
         """Of a meeting that is over, the faults that changed nothing."""
         if self.ended_at is None:
             return ()
-        return idle_faults(self.plan.faults, self.faults.listed(), self._waiting, [stream.live for stream in self.streams])
+        streams = [stream.live for stream in self.streams]
+        return idle_faults(self.plan.faults, self.faults.listed(), self._waiting, streams, self._actions[self._acted :])
 
     def arm(self, fault: Fault) -> None:
         """One of Zoom's acts on this meeting alone, one of another vendor on what comes by first."""
@@ -261,6 +263,7 @@ class Meeting:
             over = self._never if may_start_later else self._over
             if not await self.timeline.act_at(to_ms(action.at_s), over=over):
                 break
+            self._acted += 1
             await act(self, action)
         self.timeline.open_gate()
         self.each(lambda protocol, now: protocol.stop(StopReason.STOP_BC_MEETING_ENDED, now))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtms_simulator.faults import ArmedFault, Fault, Step
 from rtms_simulator.faults.zoom import STREAM
@@ -46,13 +46,22 @@ class WaitingStep:
 
 
 def idle_faults(
-    given: Iterable[Fault], armed: Iterable[ArmedFault], waiting: Iterable[WaitingStep], streams: Iterable[LiveStream]
+    given: Iterable[Fault],
+    armed: Iterable[ArmedFault],
+    waiting: Iterable[WaitingStep],
+    streams: Iterable[LiveStream],
+    unreached: Iterable[Action] = (),
 ) -> tuple[str, ...]:
-    """Those of a meeting's faults that never acted, or changed nothing. `given` are all, `armed` those of webhooks and handshakes."""
+    """Those of a meeting's faults that never acted, or changed nothing. `given` are all, `armed` those of webhooks and handshakes.
+
+    `unreached`: the actions to which the meeting did not come before it was over.
+    """
     streams, given = tuple(streams), tuple(given)
     texts = {str(fault) for fault in given}
+    never = {one.data["fault"] for one in unreached if one.kind == "fault"}
     idle = [str(one.fault) for one in armed if not one.used and str(one.fault) in texts]
     idle += [str(one.fault) for one in waiting]
+    idle += [text for fault in given for step in fault.steps if (text := str(replace(fault, steps=(step,)))) in never]
     idle += [str(fault) for fault in given if _did_nothing(fault, streams)]
     return tuple(dict.fromkeys(idle))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import httpx
@@ -12,12 +13,17 @@ from click.testing import CliRunner
 
 from rtms_simulator.cli import cli
 from rtms_simulator.cli.fakes import running
+from rtms_simulator.control.answers import MeetingList, MeetingRow, decode
 from rtms_simulator.faults import Occasion, parse_fault
-from rtms_simulator.faults.reference import FaultRow, rows
+from rtms_simulator.faults.reference import FaultRow, rows, surfaces
 from rtms_simulator.scenario import Action, load_scenario
 from rtms_simulator.testing.sandbox import WebhookSandbox
+from rtms_simulator.zoom import MeetingReport
+from rtms_simulator.zoom.meeting.meeting import Meeting
+from rtms_simulator.zoom.rtms.stream import LiveStream
 
 HOOK = "http://127.0.0.1:1/zoom-webhook"
+PLAY = "meeting play --fault"
 ALL = [pytest.param(row, id=row.example) for row in rows()]
 SHORT = replace(load_scenario("stand-up"), duration_s=2.0, timeline=())
 
@@ -36,9 +42,26 @@ async def _hurry(sandbox: WebhookSandbox) -> None:
     sandbox.stack.clock.set_rate(1000)  # nobody joins, which Zoom gives up on after a minute
 
 
-@pytest.fixture(autouse=True)
-def nothing_armed(sandbox):
-    yield
+@pytest.fixture(scope="module")
+def book(sandbox) -> list[str]:
+    """Every fault that has been armed in this test; at this rate of the clock the state of a queue is soon over."""
+    seen: dict[int, str] = {}
+    texts: list[str] = []
+
+    def look() -> None:
+        for one in sandbox.stack.faults.listed():
+            if one.id not in seen:
+                seen[one.id] = str(one.fault)
+                texts.append(seen[one.id])
+
+    sandbox.stack.faults.on_change(look)
+    return texts
+
+
+@pytest.fixture
+def armed(sandbox, book):
+    book.clear()
+    yield book
 
     async def clear() -> None:
         sandbox.stack.faults.clear()
@@ -46,68 +69,115 @@ def nothing_armed(sandbox):
     sandbox._call(clear())
 
 
-def armed(sandbox: WebhookSandbox) -> list[str]:
-    return [str(one.fault) for one in sandbox.stack.faults.listed()]
-
-
 def of_a_moment(row: FaultRow) -> bool:
     return parse_fault(row.example).family.occasion is Occasion.MOMENT
 
 
-@pytest.mark.parametrize("row", ALL)
-def test_on_the_command_line(sandbox, tmp_path, monkeypatch, row: FaultRow):
+def shows(row: FaultRow, idle: Sequence[str], servers: Sequence[Sequence[str]]) -> bool:
+    """Whether a fault of a moment reached a meeting that nobody joined: it acted, or the meeting says that it could not.
+
+    `servers`: the server_urls of each stream.
+    """
+    if row.step == "concurrency-limited":
+        return not servers and not idle
+    if row.step == "fail-over":
+        return row.example in idle or [len(urls) for urls in servers] == [2]
+    return row.example in idle and len(servers) == 1
+
+
+def used(row: FaultRow, meeting: MeetingRow) -> bool:
+    """Whether it shows in a meeting that was given it and that nobody joined."""
+    if of_a_moment(row):
+        return shows(row, meeting.idle_faults, [stream.server_urls for stream in meeting.streams])
+    if row.target.startswith("zoom.webhook"):
+        return meeting.deliveries[0].faults == [row.example]
+    return meeting.idle_faults == [row.example]
+
+
+@pytest.fixture
+def rtmskit(sandbox, tmp_path, monkeypatch):
     running.write(tmp_path / "up.json", msgspec.structs.replace(sandbox.stack.described(), webhook_url=HOOK))
     monkeypatch.setenv("RTMSKIT_UP", str(tmp_path / "up.json"))
-    if of_a_moment(row):
-        done = CliRunner().invoke(cli, ["meeting", "play", "--speed", "max", "--fault", row.example, "--json"], catch_exceptions=False)
-        assert done.exit_code in (0, 1), done.output  # it took place, and nobody joined
-        assert json.loads(done.stdout)["meetings"]
-        refused = CliRunner().invoke(cli, ["faults", "add", row.example], catch_exceptions=False)
-        assert (refused.exit_code, "meeting play --fault" in refused.stderr) == (2, True)
-        return
-    done = CliRunner().invoke(cli, ["faults", "add", row.example], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    assert armed(sandbox) == [row.example]
+    return lambda *argv: CliRunner().invoke(cli, list(argv), catch_exceptions=False)
+
+
+@pytest.mark.parametrize("row", [one for one in ALL if PLAY in surfaces(one.values[0])[0]])
+def test_on_the_command_line_for_one_meeting(rtmskit, armed, row: FaultRow):
+    done = rtmskit("meeting", "play", "--speed", "max", "--fault", row.example, "--json")
+    assert done.exit_code in (0, 1), done.output  # it took place, and nobody joined
+    [meeting] = msgspec.convert(json.loads(done.stdout)["meetings"], list[MeetingRow])
+    if row.vendor == "zoom":
+        assert used(row, meeting)
+    assert armed == ([] if row.vendor == "zoom" else [row.example])
 
 
 @pytest.mark.parametrize("row", ALL)
-def test_in_a_scenario(sandbox, row: FaultRow):
+def test_on_the_command_line_until_it_is_cleared(rtmskit, armed, row: FaultRow):
+    done = rtmskit("faults", "add", row.example)
+    if "faults add" not in surfaces(row)[0]:
+        assert (done.exit_code, PLAY in done.stderr) == (2, True)
+        return
+    assert done.exit_code == 0, done.output
+    assert armed == [row.example]
+
+
+@pytest.mark.parametrize("row", ALL)
+def test_in_a_scenario(sandbox, armed, row: FaultRow):
     scenario = replace(SHORT, timeline=(Action(0.0, "fault", data={"fault": row.example}),))
 
-    async def play() -> list[str]:
-        meeting = sandbox.stack.zoom.begin(scenario, HOOK, speed="max")
-        waiting = [str(one.fault) for one in (*meeting.faults.listed(), *sandbox.stack.faults.listed())]
-        await meeting.aclose()
-        return waiting
+    async def play() -> tuple[Meeting, MeetingReport]:
+        meeting = sandbox.stack.zoom.begin(scenario, HOOK, speed=1.0)
+        return meeting, await meeting.finished()
 
-    waiting = sandbox._call(play())
-    if not of_a_moment(row) and parse_fault(row.example).family.prefix != "zoom.webhook":
-        assert row.example in waiting
-    assert row.vendor == "zoom" or armed(sandbox) == [row.example]
+    meeting, report = sandbox._call(play())
+    assert scripted(row, meeting, report)
+    assert armed == ([] if row.vendor == "zoom" else [row.example])
+
+
+def scripted(row: FaultRow, meeting: Meeting, report: MeetingReport) -> bool:
+    """Whether it shows in a meeting that has it in its script and that nobody joined. Here `idle_faults` tells those that wait only."""
+    if row.target.startswith("zoom.webhook"):
+        return report.deliveries[0].faults == (row.example,)
+    if row.step in LASTING:
+        return [LASTING[row.step](stream.live) for stream in meeting.streams] == [True]
+    if of_a_moment(row):
+        return shows(row, report.idle_faults, [stream.server_urls for stream in report.streams])
+    waiting = [str(one.fault) for one in meeting.faults.listed()]
+    return waiting == ([row.example] if row.vendor == "zoom" else [])
+
+
+LASTING: dict[str, Callable[[LiveStream], bool]] = {
+    "keep-alive-silence": lambda stream: stream.protocol.silent,
+    "slow-close": lambda stream: stream.slow_close_s == 5,
+}
+"""Steps that are set on a stream and show as soon as somebody is there."""
 
 
 @pytest.mark.parametrize("row", ALL)
-def test_on_the_control_plane(sandbox, row: FaultRow):
+def test_on_the_control_plane(sandbox, armed, row: FaultRow):
     url = sandbox.stack.described().control_url
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         if of_a_moment(row):
-            begun = client.post(f"{url}/meetings", json={"faults": [row.example], "webhook_url": HOOK, "wait": False})
+            begun = client.post(f"{url}/meetings", json={"faults": [row.example], "webhook_url": HOOK, "wait": True, "speed": "max"})
             assert begun.status_code == 200, begun.text
-            for meeting in begun.json()["meetings"]:
-                client.delete(f"{url}/meetings/{meeting['id']}")
+            [meeting] = decode(begun.content, MeetingList).meetings
+            assert used(row, meeting)
             assert client.post(f"{url}/faults", json={"fault": row.example}).status_code == 422
             return
         answer = client.post(f"{url}/faults", json={"fault": row.example})
         assert (answer.status_code, answer.json()["fault"], answer.json()["vendor"]) == (200, row.example, row.vendor)
+        assert armed == [row.example]
 
 
 @pytest.mark.parametrize("row", ALL)
-def test_in_the_sandbox(sandbox, row: FaultRow):
+def test_in_the_sandbox(sandbox, armed, row: FaultRow):
     if of_a_moment(row):
-        assert sandbox.play(HOOK, faults=[row.example]).deliveries
+        report = sandbox.play(HOOK, faults=[row.example])
+        assert report.deliveries
+        assert shows(row, report.idle_faults, [stream.server_urls for stream in report.streams])
     else:
         sandbox.fault(row.example)
-        assert armed(sandbox) == [row.example]
+        assert armed == [row.example]
 
 
 def test_every_family_has_its_row():
