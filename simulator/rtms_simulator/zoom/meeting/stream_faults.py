@@ -58,12 +58,18 @@ def idle_faults(
     """
     streams, given = tuple(streams), tuple(given)
     texts = {str(fault) for fault in given}
-    never = {one.data["fault"] for one in unreached if one.kind == "fault"}
     idle = [str(one.fault) for one in armed if not one.used and str(one.fault) in texts]
     idle += [str(one.fault) for one in waiting]
-    idle += [text for fault in given for step in fault.steps if (text := str(replace(fault, steps=(step,)))) in never]
+    idle += _too_late(given, unreached)
     idle += [str(fault) for fault in given if _did_nothing(fault, streams)]
     return tuple(dict.fromkeys(idle))
+
+
+def _too_late(given: Iterable[Fault], unreached: Iterable[Action]) -> list[str]:
+    """The steps of given faults that are among the actions to which the meeting did not come."""
+    texts = {one.data["fault"] for one in unreached if one.kind == "fault"}
+    steps = [str(replace(fault, steps=(step,))) for fault in given for step in fault.steps]
+    return [text for text in steps if text in texts]
 
 
 _ACTED: Mapping[str, Callable[[LiveStream], bool]] = {

@@ -24,13 +24,13 @@ def session(pytester: pytest.Pytester, marker: str) -> pytest.RunResult:
 def test_the_marker_arms_faults_and_sets_switches(pytester):
     done = session(pytester, 'faults=["recall.create: 503", "zoom.webhook.*: late"], switches={"zoom.close_code": 1001}, seed=7')
     done.assert_outcomes(passed=1)
-    done.stdout.fnmatch_lines(["faults [['recall.create: 503', 'zoom.webhook.[*]: late'[]]", "close code 1001", "seed 7"])
+    assert "faults ['recall.create: 503', 'zoom.webhook.*: late']\nclose code 1001\nseed 7\n" in done.stdout.str()
 
 
 def test_without_keys_nothing_is_armed_or_set(pytester):
     done = session(pytester, "")
     done.assert_outcomes(passed=1)
-    done.stdout.fnmatch_lines(["faults [[][]]", "close code 1000", "seed 0"])
+    assert "faults []\nclose code 1000\nseed 0\n" in done.stdout.str()
 
 
 @pytest.mark.parametrize(
