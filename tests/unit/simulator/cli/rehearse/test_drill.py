@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from tests.unit.simulator.cli.rehearse.registrations import registered, service
+
+from rtms_infra.rehearsal.registered import NotRegistered
 from rtms_simulator.cli.rehearse import drills as package
 from rtms_simulator.cli.rehearse.drill import Drill, DrillResult, Promise, Scene, drills, judged
-from rtms_simulator.cli.rehearse.program import Program
+from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Surroundings
+from rtms_simulator.cli.rehearse.program import Loaded, Program
 from rtms_simulator.cli.rehearse.report import Report, failure, page
 from rtms_simulator.errors import WorkerRefusedError
 
@@ -41,6 +46,33 @@ async def test_a_worker_that_cannot_answer_is_a_promise_that_does_not_hold(tmp_p
     result = await result_of(run, tmp_path)
     assert not result.ok
     assert "store_unavailable" in result.promises[0].found
+
+
+def scene_with(tmp_path: Path, **variables: str) -> Scene:
+    """A scene whose cloud has one function, the worker, with these variables."""
+    entries = registered(service(environmentVariables=variables))
+    return Scene(LocalCloud(Loaded(entries, {}, {}), Surroundings(tmp_path)), Program(None, tmp_path / "project", "test", {}, []))
+
+
+def test_what_a_drill_needs_and_is_not_registered_is_named(tmp_path: Path) -> None:
+    scene = scene_with(tmp_path, CODE_HASH="abc")
+    assert scene.code_hash() == "abc"
+    with pytest.raises(NotRegistered, match="no function `webhook` is registered"):
+        scene.handoff_queues()
+    with pytest.raises(NotRegistered, match="the function `worker` has no variable `STATE_URL`"):
+        scene.cloud.variable("worker", "STATE_URL")
+    with pytest.raises(NotRegistered, match="no grant `worker-called-events` is registered"):
+        scene.take("worker-called-events")
+    with pytest.raises(NotRegistered, match="no output `zoomEventUrl`"):
+        _ = scene.cloud.webhook_url
+
+
+@pytest.mark.parametrize("named", ["projects/p/locations/us-east4/queues/home", "", "home,second"])
+def test_a_start_with_one_queue_only_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    scene = scene_with(tmp_path, HANDOFF_QUEUES=named)
+    monkeypatch.setattr(scene.cloud, "functions", {"webhook": scene.cloud.role("worker")})
+    with pytest.raises(NotRegistered, match="the webhook's HANDOFF_QUEUES is"):
+        scene.handoff_queues()
 
 
 def test_a_failure_says_the_promise_what_was_refused_the_lines_and_the_command() -> None:
