@@ -16,7 +16,7 @@ from rtms_relay.handoff.record import HandOff
 from rtms_relay.intake import Intake
 from rtms_relay.ports import QueueName
 from rtms_relay.worker import Worker
-from tests.ports.events import ENVIRON, NOW, STREAM, A, signed, webhook_headers
+from tests.ports.events import ENVIRON, NOW, STREAM, URLS_A, signed, webhook_headers
 from tests.ports.plain import Lines, Middle
 from tests.ports.queues import MemoryQueue
 from tests.ports.recall import MemoryArchive, ScriptedRecall
@@ -24,7 +24,7 @@ from tests.ports.stores import MemoryStore
 from tests.ports.time import Time
 
 
-def key_of(server_urls: str = A, epoch: int = NOW, stream: str = STREAM) -> str:
+def key_of(server_urls: str = URLS_A, epoch: int = NOW, stream: str = STREAM) -> str:
     """The key of a hand-off of this bench's deployment."""
     return handoff_key("rtmskit", stream, server_urls, epoch)
 

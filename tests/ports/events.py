@@ -12,7 +12,7 @@ TOKEN = "hooksecret"
 WHSEC = "whsec_" + base64.b64encode(b"a webhook secret").decode()
 STREAM = "609340fb2a7946909659956c8aa9250c"
 MEETING = "4444AAAiAAAAAiAiAiiAii=="
-A, B, C = (f"wss://rtms-{name}.zoom.us:443" for name in "abc")
+URLS_A, URLS_B, URLS_C = (f"wss://rtms-{name}.zoom.us:443" for name in "abc")
 
 ENVIRON = {
     "ZOOM_SECRET_TOKEN": TOKEN,
@@ -43,7 +43,7 @@ def webhook_headers(
     return [(f"{family}-id", message), (f"{family}-timestamp", stamp), (f"{family}-signature", "v1," + base64.b64encode(digest).decode())]
 
 
-def started(urls: Any = A, ts: int = NOW, stream: str = STREAM, product: str = "meeting", **more: Any) -> dict[str, Any]:
+def started(urls: Any = URLS_A, ts: int = NOW, stream: str = STREAM, product: str = "meeting", **more: Any) -> dict[str, Any]:
     return {
         "event": f"{product}.rtms_started",
         "event_ts": ts,

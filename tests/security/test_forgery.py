@@ -11,7 +11,7 @@ import pytest
 
 from rtms_relay.errors import NotAuthentic
 from tests.ports.bench import Bench
-from tests.ports.events import ENVIRON, NOW, TOKEN, WHSEC, A, signed, started, webhook_headers
+from tests.ports.events import ENVIRON, NOW, TOKEN, URLS_A, WHSEC, signed, started, webhook_headers
 from tests.security.sha256 import extended, padding
 
 BODY = json.dumps(started(), separators=(",", ":")).encode()
@@ -121,7 +121,7 @@ async def test_a_replay_inside_the_window_changes_nothing_and_outside_it_is_refu
 
 async def test_a_recalls_webhook_replayed_is_noted_once() -> None:
     bench = Bench()
-    await bench.zoom(started(urls=A))
+    await bench.zoom(started(urls=URLS_A))
     await bench.run(6)
     [key] = bench.handoffs()
     bench.recall.record("mdc-1", code="processing")

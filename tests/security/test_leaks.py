@@ -21,7 +21,7 @@ from rtms_relay.recall import excerpt
 from rtms_relay.settings import VARIABLES, load
 from rtms_relay.zoom import rtms_signature
 from tests.ports.bench import Bench
-from tests.ports.events import ENVIRON, NOW, WHSEC, B, signed, started, stopped
+from tests.ports.events import ENVIRON, NOW, URLS_B, WHSEC, signed, started, stopped
 from tests.security.leaks import leaks
 
 TOKEN = "Zk3vQ8_pL0sW2xYt"
@@ -94,7 +94,7 @@ async def test_nothing_that_recall_gives_back_shows(status: int, template: str, 
     # Also a key of another form than today's: 40 characters of base64.
     echo = (KEY, signature, f"{KEY} {signature}", OTHER_KEY)[which]
     told.bench.recall.script = [Answer(status, (" " * pad + template.format(echo)).encode())] * 20
-    await told.play(started(), started(urls=B, ts=NOW + 1000), stopped(NOW + 60_000))
+    await told.play(started(), started(urls=URLS_B, ts=NOW + 1000), stopped(NOW + 60_000))
     assert leaks(await told.everything(), [*SECRETS, OTHER_KEY, *signatures(told.bench)]) == []
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.ports.bench import Bench
-from tests.ports.events import ENVIRON, MEETING, NOW, STREAM, A, B, C, interrupted, started, stopped
+from tests.ports.events import ENVIRON, MEETING, NOW, STREAM, URLS_A, URLS_B, URLS_C, interrupted, started, stopped
 from tests.ports.plain import Crash
 
 from rtms_relay import tasks
 from rtms_relay.errors import QueueUnavailable, RelayError, StoreUnavailable
 from rtms_relay.ports import Answer
 
-URLS = [A, B, C]
+URLS = [URLS_A, URLS_B, URLS_C]
 TIMES = st.integers(-7, 1).map(lambda step: NOW + step * 10_000)
 EVENTS = st.one_of(
     st.builds(started, st.sampled_from(URLS), TIMES),

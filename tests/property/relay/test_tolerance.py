@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.ports.bench import Bench
-from tests.ports.events import MEETING, NOW, STREAM, A, B, signed, webhook_headers
+from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, signed, webhook_headers
 
 from rtms_relay import recall, zoom
 
@@ -76,7 +76,7 @@ PLACES = ["first", "payload", "account", "object", "instead of object", "outside
 
 @given(
     event=st.sampled_from(sorted(zoom.RTMS_EVENTS)),
-    urls=st.sampled_from([A, f"{A},{B}"]),
+    urls=st.sampled_from([URLS_A, f"{URLS_A},{URLS_B}"]),
     reason=st.sampled_from([None, 8, 6]),
     nested=st.booleans(),
     where=st.sampled_from(PLACES),

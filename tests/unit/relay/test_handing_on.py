@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import MEETING, NOW, STREAM, A, B, C, interrupted, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, URLS_C, interrupted, started, stopped
 
 from rtms_relay.errors import QueueUnavailable
 from rtms_relay.handoff.keys import idempotency_key, stream_key
 from rtms_relay.ports import Answer
 
-KEY_A, KEY_B = key_of(A), key_of(B, NOW + 5000)
+KEY_A, KEY_B = key_of(URLS_A), key_of(URLS_B, NOW + 5000)
 
 
 async def test_a_start_is_enqueued_twice_and_handed_on_once() -> None:
@@ -24,7 +24,7 @@ async def test_a_start_is_enqueued_twice_and_handed_on_once() -> None:
     assert body["zoom_rtms"] == {
         "meeting_uuid": MEETING,
         "rtms_stream_id": STREAM,
-        "server_urls": A,
+        "server_urls": URLS_A,
         "signature": "637f554532b97811d5387608349f4ddbc6ab4276c3f27c94ce19bded8c01ca68",
     }
     assert body["metadata"] == body["recording_config"]["metadata"] == {"rtmskit_handoff": KEY_A}
@@ -46,68 +46,68 @@ async def test_deliveries_again_change_nothing() -> None:
 
 async def test_a_fail_over_is_handed_on_and_so_is_its_way_back() -> None:
     bench = Bench()
-    for urls, ts in ((A, NOW), (B, NOW + 5000), (A, NOW + 9000)):
+    for urls, ts in ((URLS_A, NOW), (URLS_B, NOW + 5000), (URLS_A, NOW + 9000)):
         await bench.run(max(0, (ts - bench.clock.now) / 1000))
         await bench.zoom(started(urls, ts))
         await bench.run(1)
-    assert bench.posted_urls() == [A, B, A]
-    back = key_of(A, NOW + 9000)
+    assert bench.posted_urls() == [URLS_A, URLS_B, URLS_A]
+    back = key_of(URLS_A, NOW + 9000)
     assert [bench.state(key) for key in (KEY_A, KEY_B, back)] == ["superseded", "superseded", "accepted"]
-    await bench.zoom(started(A, NOW))
-    await bench.zoom(started(A, NOW + 9000))
+    await bench.zoom(started(URLS_A, NOW))
+    await bench.zoom(started(URLS_A, NOW + 9000))
     await bench.run(10)
     assert len(bench.recall.creates) == 3
 
 
 async def test_an_older_start_that_comes_late_is_never_posted() -> None:
     bench = Bench()
-    await bench.zoom(started(B, NOW + 5000))
-    await bench.zoom(started(A, NOW))
+    await bench.zoom(started(URLS_B, NOW + 5000))
+    await bench.zoom(started(URLS_A, NOW))
     await bench.run(10)
-    assert bench.posted_urls() == [B]
+    assert bench.posted_urls() == [URLS_B]
     assert (bench.state(KEY_A), bench.state(KEY_B)) == ("superseded", "accepted")
 
 
 async def test_an_interruption_is_a_start_only_if_it_names_other_servers() -> None:
     bench = Bench()
-    await bench.zoom(started(A))
+    await bench.zoom(started(URLS_A))
     await bench.run(1)
     await bench.zoom(interrupted(NOW + 1000))
-    await bench.zoom(interrupted(NOW + 1500, A))
+    await bench.zoom(interrupted(NOW + 1500, URLS_A))
     await bench.run(1)
-    assert bench.posted_urls() == [A]
+    assert bench.posted_urls() == [URLS_A]
     assert bench.facts().interrupted_ts == NOW + 1000
-    await bench.zoom(interrupted(NOW + 5000, B))
+    await bench.zoom(interrupted(NOW + 5000, URLS_B))
     await bench.run(1)
-    assert bench.posted_urls() == [A, B]
+    assert bench.posted_urls() == [URLS_A, URLS_B]
 
 
 async def test_the_same_servers_again_are_looked_at() -> None:
     bench = Bench()
-    await bench.zoom(started(A))
+    await bench.zoom(started(URLS_A))
     await bench.run(120)
     bench.recall.record("mdc-1", code="processing")
-    await bench.zoom(started(A, bench.clock.now))
+    await bench.zoom(started(URLS_A, bench.clock.now))
     await bench.run(5)
     assert len(bench.recall.creates) == 1
     assert bench.log.of("start_again")[0]["running"] is True
     bench.recall.record("mdc-1", code="done")
     ts = bench.clock.now
-    await bench.zoom(started(A, ts))
+    await bench.zoom(started(URLS_A, ts))
     await bench.run(20)
     assert len(bench.recall.creates) == 2
-    assert (bench.state(KEY_A), bench.state(key_of(A, ts))) == ("superseded", "accepted")
+    assert (bench.state(KEY_A), bench.state(key_of(URLS_A, ts))) == ("superseded", "accepted")
 
 
 async def test_the_same_servers_again_after_an_end_that_was_never_posted() -> None:
     bench = Bench()
     await bench.zoom(stopped(NOW + 1000))
-    await bench.zoom(started(A, NOW))
+    await bench.zoom(started(URLS_A, NOW))
     await bench.run(2)
     assert bench.state(KEY_A) == "cancelled"
-    await bench.zoom(started(A, NOW + 2000))
+    await bench.zoom(started(URLS_A, NOW + 2000))
     await bench.run(2)
-    assert bench.state(key_of(A, NOW + 2000)) == "accepted"
+    assert bench.state(key_of(URLS_A, NOW + 2000)) == "accepted"
 
 
 async def test_a_stop_that_comes_first_cancels_the_start() -> None:
@@ -163,7 +163,7 @@ async def test_a_start_that_joins_one_first_seen_late_has_its_own_window() -> No
     await bench.run(5)
     await bench.zoom(started(ts=NOW + 4_000))
     await bench.run(50)
-    attempt = bench.handoff(key_of(A, NOW - 130_000)).attempt
+    attempt = bench.handoff(key_of(URLS_A, NOW - 130_000)).attempt
     assert (attempt.state, attempt.start_ts, attempt.tries) == ("accepted", NOW + 4_000, 2)
 
 
@@ -319,11 +319,17 @@ async def test_an_id_is_kept_when_the_stream_ended_during_the_post() -> None:
 
 async def test_a_crowd_of_fail_overs_ends_with_the_newest() -> None:
     bench = Bench()
-    for number, urls in enumerate((A, C, B, A, C)):
+    for number, urls in enumerate((URLS_A, URLS_C, URLS_B, URLS_A, URLS_C)):
         await bench.zoom(started(urls, NOW + number))
     await bench.run(20)
     states = {(handoff.server_urls, handoff.epoch - NOW): handoff.attempt.state for handoff in bench.handoffs().values()}
-    assert states == {(A, 0): "superseded", (C, 1): "superseded", (B, 2): "superseded", (A, 3): "superseded", (C, 4): "accepted"}
+    assert states == {
+        (URLS_A, 0): "superseded",
+        (URLS_C, 1): "superseded",
+        (URLS_B, 2): "superseded",
+        (URLS_A, 3): "superseded",
+        (URLS_C, 4): "accepted",
+    }
 
 
 @pytest.mark.parametrize("step", [-600_000, 600_000])

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import MEETING, NOW, STREAM, B, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, URLS_B, started, stopped
 from tests.unit.relay.test_routes import client
 
 from rtms_relay.handoff.keys import idempotency_key, stream_key
@@ -209,8 +209,8 @@ async def test_a_fail_over_is_two_hand_offs_of_one_stream() -> None:
     bench = Bench()
     await bench.zoom(started())
     await bench.run(1)
-    await bench.zoom(started(B, NOW + 5_000))
+    await bench.zoom(started(URLS_B, NOW + 5_000))
     await bench.run(6)
     found = await got(bench, "/handoffs", stream=STREAM)
-    assert {row["id"]: row["state"] for row in found["handoffs"]} == {KEY: "superseded", key_of(B, NOW + 5_000): "accepted"}
-    assert [one["id"] for one in found["stream"]["starts"]] == [KEY, key_of(B, NOW + 5_000)]
+    assert {row["id"]: row["state"] for row in found["handoffs"]} == {KEY: "superseded", key_of(URLS_B, NOW + 5_000): "accepted"}
+    assert [one["id"] for one in found["stream"]["starts"]] == [KEY, key_of(URLS_B, NOW + 5_000)]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import ENVIRON, NOW, STREAM, A, interrupted, signed, started, stopped, webhook_headers
+from tests.ports.events import ENVIRON, NOW, STREAM, URLS_A, interrupted, signed, started, stopped, webhook_headers
 
 from rtms_relay import budgets, tasks
 from rtms_relay.errors import NotAuthentic, QueueUnavailable
@@ -40,7 +40,7 @@ async def test_a_start_goes_onto_both_hand_off_queues_and_nowhere_else(bench: Be
             product="meeting",
             stream_id=STREAM,
             entity_id="4444AAAiAAAAAiAiAiiAii==",
-            server_urls=A,
+            server_urls=URLS_A,
             event_ts=NOW,
             account_id="acc",
         )
@@ -61,7 +61,7 @@ async def test_everything_else_goes_onto_facts(bench: Bench) -> None:
 
 
 async def test_an_interruption_that_names_servers_is_a_start(bench: Bench) -> None:
-    await bench.zoom(interrupted(NOW + 4, A))
+    await bench.zoom(interrupted(NOW + 4, URLS_A))
     [task] = messages(bench, "handoffs")
     assert isinstance(task, tasks.Start)
     assert task.event == "meeting.rtms_interrupted"
@@ -138,7 +138,7 @@ async def test_looks_of_one_half_minute_are_at_most_two_tasks(bench: Bench) -> N
     for number in range(14):
         await bench.recall_says("video_mixed.done", "rec-1", key_of(), message=f"msg_{number}")
     assert len(bench.retrievals.tasks) == 2
-    await bench.recall_says("recording.done", "rec-2", key_of(A, NOW + 1))
+    await bench.recall_says("recording.done", "rec-2", key_of(URLS_A, NOW + 1))
     assert len(bench.retrievals.tasks) == 3
 
 

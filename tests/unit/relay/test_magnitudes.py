@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import NOW, STREAM, A, B, started, stopped
+from tests.ports.events import NOW, STREAM, URLS_A, URLS_B, started, stopped
 
 from rtms_relay import budgets, recall
 from rtms_relay.adapters import cloud_tasks, firestore, identity, local_queue, recall_http, sqlite
@@ -128,12 +128,12 @@ async def test_only_a_stop_after_the_start_cancels_it(stop_ms: int, state: str) 
     assert bench.state() == state
 
 
-@pytest.mark.parametrize(("newer_ms", "posted"), [(-1, [A]), (1, [A, B])])
+@pytest.mark.parametrize(("newer_ms", "posted"), [(-1, [URLS_A]), (1, [URLS_A, URLS_B])])
 async def test_only_a_later_start_on_other_servers_is_a_fail_over(newer_ms: int, posted: list[str]) -> None:
     bench = Bench()
-    await bench.zoom(started(A))
+    await bench.zoom(started(URLS_A))
     await bench.run(1)
-    await bench.zoom(started(B, ts=NOW + newer_ms))
+    await bench.zoom(started(URLS_B, ts=NOW + newer_ms))
     await bench.run(10)
     assert bench.posted_urls() == posted
 
@@ -193,4 +193,4 @@ async def test_a_hand_off_and_its_key_are_those_of_the_stream() -> None:
     bench = Bench()
     await bench.zoom(started())
     await bench.run(1)
-    assert list(bench.handoffs()) == [key_of(A, NOW, STREAM)]
+    assert list(bench.handoffs()) == [key_of(URLS_A, NOW, STREAM)]

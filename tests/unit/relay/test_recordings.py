@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import MEETING, NOW, STREAM, B, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, URLS_B, started, stopped
 
 from rtms_relay import budgets
 from rtms_relay.errors import BadRequest, NotFound, RecallUnavailable, StoreUnavailable
@@ -264,7 +264,7 @@ async def test_a_revoked_start_is_never_posted() -> None:
     await bench.zoom(stopped(NOW, 8))
     await bench.run(1)
     await bench.zoom(started())
-    await bench.zoom(started(B, NOW + 5))
+    await bench.zoom(started(URLS_B, NOW + 5))
     await bench.run(10)
     assert not bench.recall.creates
     assert {handoff.attempt.state for handoff in bench.handoffs().values()} <= {"cancelled", "superseded"}

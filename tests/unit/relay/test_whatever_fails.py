@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import MEETING, NOW, STREAM, A, B, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, started, stopped
 from tests.ports.plain import Crash, nothing
 
 from rtms_relay import tasks
@@ -14,8 +14,8 @@ from rtms_relay.errors import QueueUnavailable, Stopping, StoreUnavailable
 from rtms_relay.handoff.keys import idempotency_key
 from rtms_relay.ports import Answer
 
-KEY_A = key_of(A)
-START = tasks.Start(event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=A, event_ts=NOW)
+KEY_A = key_of(URLS_A)
+START = tasks.Start(event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=URLS_A, event_ts=NOW)
 
 
 def outcome_in(body: bytes) -> tasks.OutcomeNote:
@@ -372,7 +372,7 @@ async def test_the_sweep_is_the_third_line() -> None:
     bench.home.stalled = False
     await bench.run(1)
     bench.home.tasks.clear()
-    await bench.zoom(started(B, bench.clock.now))
+    await bench.zoom(started(URLS_B, bench.clock.now))
     bench.home.tasks.clear()
     bench.home.stalled = True
     await bench.live(60)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.ports.events import MEETING, NOW, STREAM, TOKEN, A, signed, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, TOKEN, URLS_A, signed, started, stopped
 
 from rtms_relay import zoom
 from rtms_relay.errors import BadRequest, NotAuthentic
@@ -112,22 +112,22 @@ def test_ids_are_found_in_payload_object_too_and_payload_wins() -> None:
     nested = {"event": whole["event"], "event_ts": NOW, "payload": {"object": whole["payload"], "rtms_stream_id": "mine"}}
     event = parse(nested)
     assert isinstance(event, zoom.Started)
-    assert (event.stream_id, event.server_urls) == ("mine", A)
+    assert (event.stream_id, event.server_urls) == ("mine", URLS_A)
 
 
 @pytest.mark.parametrize(
     ("given", "understood"),
     [
-        (A, A),
-        ([A], A),
-        ([A, "wss://b"], f"{A},wss://b"),
-        ({"signaling": A, "audio": "x"}, A),
-        ({"all": A}, A),
-        (f"{A},wss://b", f"{A},wss://b"),
-        (f" {A} , wss://b,,", f"{A},wss://b"),
-        ([f"{A} ", "", None, " ", 7, "wss://b"], f"{A},wss://b"),
-        ({"signaling": [A, " wss://b"]}, f"{A},wss://b"),
-        ({"signaling": None, "all": A}, A),
+        (URLS_A, URLS_A),
+        ([URLS_A], URLS_A),
+        ([URLS_A, "wss://b"], f"{URLS_A},wss://b"),
+        ({"signaling": URLS_A, "audio": "x"}, URLS_A),
+        ({"all": URLS_A}, URLS_A),
+        (f"{URLS_A},wss://b", f"{URLS_A},wss://b"),
+        (f" {URLS_A} , wss://b,,", f"{URLS_A},wss://b"),
+        ([f"{URLS_A} ", "", None, " ", 7, "wss://b"], f"{URLS_A},wss://b"),
+        ({"signaling": [URLS_A, " wss://b"]}, f"{URLS_A},wss://b"),
+        ({"signaling": None, "all": URLS_A}, URLS_A),
     ],
 )
 def test_server_urls_lose_blanks_and_empty_items_and_nothing_else(given: Any, understood: str) -> None:
@@ -191,7 +191,7 @@ def without(name: str) -> dict[str, Any]:
         started(stream="a\nb"),
         started(stream="a\ud800b"),
         started(stream="s" * 1501),
-        started(A + "\x00"),
+        started(URLS_A + "\x00"),
         {**started(), "payload": []},
         {**started(), "payload": None},
         {"event": "meeting.rtms_started", "event_ts": 1},

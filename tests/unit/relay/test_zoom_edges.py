@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.ports.events import MEETING, NOW, STREAM, TOKEN, A, signed, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, TOKEN, URLS_A, signed, started, stopped
 
 from rtms_relay import zoom
 from rtms_relay.errors import NotAuthentic
@@ -17,8 +17,8 @@ def parse(event: Any) -> Any:
 
 
 def test_a_start_is_read_whole() -> None:
-    assert parse(started(account_id="acc")) == zoom.Started("meeting", MEETING, STREAM, A, NOW, "acc", "meeting.rtms_started")
-    assert zoom.Started("meeting", MEETING, STREAM, A, NOW, name="meeting.rtms_started") == parse(started())
+    assert parse(started(account_id="acc")) == zoom.Started("meeting", MEETING, STREAM, URLS_A, NOW, "acc", "meeting.rtms_started")
+    assert zoom.Started("meeting", MEETING, STREAM, URLS_A, NOW, name="meeting.rtms_started") == parse(started())
 
 
 def test_the_latest_time_is_the_last_that_a_float_holds() -> None:
@@ -44,14 +44,14 @@ def test_an_id_has_1500_bytes_of_utf_8() -> None:
 
 
 def test_server_urls_are_the_signaling_ones_of_several_and_the_strings_of_a_list() -> None:
-    assert parse(started({"media": "wss://b.zoom.us", "signaling": A})).server_urls == A
-    for urls in ([A, 7], [7, A]):
-        assert parse(started(urls)).server_urls == A
+    assert parse(started({"media": "wss://b.zoom.us", "signaling": URLS_A})).server_urls == URLS_A
+    for urls in ([URLS_A, 7], [7, URLS_A]):
+        assert parse(started(urls)).server_urls == URLS_A
 
 
 def test_what_is_wrong_is_named() -> None:
     assert parse(started(stream=None)).reason == "payload.rtms_stream_id is missing"  # ty: ignore[invalid-argument-type]
-    assert parse(started(A + "\x01")).reason == "payload.server_urls holds control characters"
+    assert parse(started(URLS_A + "\x01")).reason == "payload.server_urls holds control characters"
     assert parse(started(stream="a\udfff")).reason == "payload.rtms_stream_id holds broken characters"
     assert parse(started(stream=True)).reason == "payload.rtms_stream_id must be a string, not empty"  # ty: ignore[invalid-argument-type]
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from tests.ports.events import MEETING, NOW, STREAM, B, started, stopped
+from tests.ports.events import MEETING, NOW, STREAM, URLS_B, started, stopped
 from tests.unit.simulator.real_worker import RealWorker
 
 from rtms_relay.handoff.keys import stream_key
@@ -171,7 +171,7 @@ def test_find_takes_a_stream_a_meeting_and_an_mdc(rtmskit, lived, text):
 
 
 def test_find_shows_several_as_a_list(rtmskit, real):
-    real.play(started(), started(B, NOW + 2_000))
+    real.play(started(), started(URLS_B, NOW + 2_000))
     done = asked(rtmskit, real, "find", STREAM)
     assert done.exit_code == 0
     assert len(done.stdout.splitlines()) == 3
