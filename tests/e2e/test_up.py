@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from tests import golden_worker
 from tests.e2e.processes import RTMSKIT, alive, descendants, environment, rtmskit, up
 
 from rtms_simulator.control.descriptions import UpDescription
@@ -128,6 +129,15 @@ def test_other_commands_find_it(running):
     assert rtmskit("clock", "advance", "1d", cwd=running.cwd).returncode == 0
     assert rtmskit("reset", cwd=running.cwd).returncode == 0
     assert rtmskit("meeting", "play", "--speed", "max", cwd=running.cwd).returncode == 0
+
+
+def test_the_answers_that_other_tests_take_for_the_workers_have_its_fields(running):
+    """`python -m tests.golden_worker` writes them anew."""
+    assert rtmskit("reset", cwd=running.cwd).returncode == 0
+    golden, real = json.loads(golden_worker.GOLDEN.read_text()), golden_worker.answers(running)
+    assert golden_worker.fields(golden) == golden_worker.fields(real)
+    assert golden["missing"]["status"] == real["missing"]["status"]
+    assert rtmskit("reset", cwd=running.cwd).returncode == 0
 
 
 def test_the_late_copy_of_a_start_is_late_also_when_the_clock_is_ahead_of_the_functions(running):
