@@ -149,6 +149,14 @@ def test_4_recalls_region_moves_nothing(runner: Runner) -> None:
         assert after.of("update") == {"worker"}
 
 
+def test_5_another_project_with_the_protection_lifted_at_once_takes_nothing_away(runner: Runner) -> None:
+    world = up(runner, EMPTY, configured(archive=True))
+    after = runner.act(world, {**configured(archive=True, protect=False), "gcp:project": "another-project"})
+    assert "deletion_policy is PREVENT" in " ".join(after.errors)
+    stateful = {name for name in world.resources if "/databases/" in name or "/queues/" in name or name.endswith("-archive")}
+    assert stateful <= after.resources
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_5_another_project_is_stopped_by_the_protection(runner: Runner, name: str) -> None:
     config = {**example(name), "rtmskit:protect": "true"}
