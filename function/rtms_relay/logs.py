@@ -182,8 +182,10 @@ def with_hashes(line: Mapping[str, Any]) -> Any:
                 value = shown if value == raw else value.replace(raw, shown) if len(raw) >= _MIN_ID else value
             return value
         if isinstance(value, Mapping):
-            return {key: without(inner) for key, inner in value.items()}
-        return [without(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+            return {without(str(key)): without(inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [without(inner) for inner in value]
+        return value if value is None or isinstance(value, (bool, int, float)) else without(str(value))
 
     return without(line)
 
@@ -202,11 +204,13 @@ class JsonLog:
         self._hash_ids = hash_ids
 
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None:
-        # Each on its own: one that was cut may end within a secret.
-        told = [self._clean(str(fields[name])) for name in _IN_MESSAGE if fields.get(name)]
-        line = {**_about.get({}), **fields, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
+        shown = {**_about.get({}), **fields}
         if self._hash_ids:
-            line = with_hashes(line)
+            # Before anything is redacted: of an id that was changed by that, a part would be left.
+            shown = with_hashes(shown)
+        # Each on its own: one that was cut may end within a secret.
+        told = [self._clean(str(shown[name])) for name in _IN_MESSAGE if shown.get(name)]
+        line = {**shown, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
         stream = _plain(self._stream or sys.stdout)
         # JSON escapes line breaks and control characters, so nobody's input can begin a line of its own.
         stream.write(msgspec.json.encode(self._clean(line)).decode() + "\n")

@@ -234,8 +234,11 @@ class Provider:
         group = kind.split(":")[1].split("/")[0]
         api = f"{plain.get('project') or self.project}/{APIS.get(group, group)}.googleapis.com"
         if api in self.cloud.resources and self.cloud.now - self.cloud.resources[api][1]["born"] < self.cloud.api_delay_s:
-            raise CloudError(403, f"{api.partition('/')[2]} has not been used in this project before or it is disabled")
+            raise CloudError(403, f"{api.partition('/')[2]} {NOT_IN_FORCE} or it is disabled")
 
+
+NOT_IN_FORCE = "has not been used in this project before"
+"""What Google says of an API that was enabled a moment ago."""
 
 APIS: Mapping[str, str] = {
     "billing": "billingbudgets",

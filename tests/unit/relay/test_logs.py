@@ -246,6 +246,19 @@ async def test_ids_are_hashed_wherever_they_stand_in_a_line() -> None:
     assert raw_meeting not in stream.getvalue()
 
 
+async def test_no_way_of_writing_a_value_keeps_a_raw_id() -> None:
+    raw = "4444AAAiAAAAAiAiAiiAii=="
+    stream = io.StringIO()
+    logs.begin({}, "p")
+    logs.concerning(entity_id=raw)
+    log = logs.JsonLog(stream=stream, hash_ids=True)
+    log("ERROR", "library", what=LookupError(raw), reason=f"GET /x?uuid={raw}", some={raw}, more=({"of": [raw]}, {raw: 1}))
+    logs.begin({}, "p")
+    [line] = lines(stream)
+    assert raw.rstrip("=") not in stream.getvalue()
+    assert line["some"] == [hashlib.sha256(raw.encode()).hexdigest()[:32]]
+
+
 def test_an_execution_id_becomes_a_label_and_nothing_else_does() -> None:
     for given_, shown in (("a1B2c3D4e5F6", {"execution_id": "a1B2c3D4e5F6"}), ("x" * 37, None), ("a b", None), ("", None), ("a\n", None)):
         stream = io.StringIO()

@@ -24,8 +24,10 @@ D = TypeVar("D", bound="ServiceAccess")
 T = TypeVar("T")
 
 UP_FILE = Path(".rtmskit/up.json")
-SERVE_FILE = Path(".rtmskit/serve.json")
 """Where `up` leaves its addresses and secrets, readable by its owner only, for as long as it runs."""
+
+SERVE_FILE = Path(".rtmskit/serve.json")
+"""The same of `serve`."""
 
 
 def of_up(command: C) -> C:

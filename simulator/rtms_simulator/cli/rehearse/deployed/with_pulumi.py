@@ -21,6 +21,7 @@ from pulumi.automation.errors import CommandError
 
 from rtms_infra.rehearsal import pulumi_binary, stack_file
 from rtms_infra.rehearsal.cloud import Cloud
+from rtms_infra.rehearsal.provider import NOT_IN_FORCE
 from rtms_infra.rehearsal.pulumi_stack import EngineStack, changes, engine_stack, summed
 from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.output import log_line, say_json
@@ -40,9 +41,6 @@ BAD_SETTINGS = "; nothing was changed."
 
 TIMES, MINUTE_S = 4, 60.0
 """docs/traps.md: "`pulumi up` again, up to four times"."""
-
-NOT_IN_FORCE = "has not been used in this project before"
-"""What Google says of an API that was enabled a moment ago."""
 
 
 class PulumiReport(msgspec.Struct, frozen=True, kw_only=True):
