@@ -166,7 +166,7 @@ class Private:
 def test_a_kill_9_in_the_middle_of_a_hand_off_costs_nothing_and_doubles_nothing(site: Site, tmp_path: Path) -> None:
     before = {mdc["id"] for mdc in site.mdcs()}
     (tmp_path / "long.toml").write_text(LONG)
-    # The restart must come while the window is open and the meeting goes on: else it is known by its recording, without its MDC's id.
+    # The restart must come while the window is open and the meeting goes on.
     changes = {"RECALL_TIMEOUT_S": "10", "ZOOM_CONNECT_WINDOW_S": "600"}
     with site.serve(**changes) as service:
         worker, token = Private(service), service.started["worker_token"]
@@ -187,7 +187,10 @@ def test_a_kill_9_in_the_middle_of_a_hand_off_costs_nothing_and_doubles_nothing(
                 play.send_signal(signal.SIGINT)
                 play.communicate(timeout=60)
                 done = until(lambda: (row := anew.row(key))["retrieval"] == "done" and row, "it is recorded", 180)
-                assert {mdc["id"] for mdc in site.mdcs()} - before == {done["mdc_id"]}
+                [made] = {mdc["id"] for mdc in site.mdcs()} - before
+                # Whichever comes first after the restart: the repeated POST, which brings the MDC's id, or Recall's announcement of the
+                # recording, by which it is known without one.
+                assert done["mdc_id"] == made or (done["mdc_id"] is None and "a recording of it was seen" in done["reason"]), done
                 got = site("recordings", "download", key, "--output", str(tmp_path / "after.mp4"))
                 assert (tmp_path / "after.mp4").stat().st_size == got["size"] > 0
 
