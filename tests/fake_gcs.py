@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import subprocess
 import time
 from collections.abc import Generator
@@ -38,8 +39,11 @@ def fake_gcs() -> Generator[str, None, None]:
         process.wait()
 
 
-def make_bucket(url: str, name: str) -> None:
+def make_bucket(url: str, prefix: str) -> str:
+    """Make an empty bucket and return its name, which no other run on the same server has."""
+    name = f"{prefix}-{secrets.token_hex(8)}"
     requests.post(f"{url}/storage/v1/b", json={"name": name}, timeout=10).raise_for_status()
+    return name
 
 
 def _answers(url: str) -> bool:

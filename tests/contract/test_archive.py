@@ -22,7 +22,6 @@ from rtms_relay.errors import AlreadyArchived, ArchiveError, ChecksumMismatch
 from rtms_relay.ports import Archive
 
 MIB = 1 << 20
-BUCKET = "recordings"
 
 
 class Archives:
@@ -42,8 +41,7 @@ async def archives(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
     else:
         server: str = request.getfixturevalue("gcs_server")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server)
-        bucket = f"{BUCKET}-{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}"
-        await asyncio.to_thread(make_bucket, server, bucket)
+        bucket = await asyncio.to_thread(make_bucket, server, "recordings")
         gcs = GcsArchive(bucket)
         opened = Archives(gcs, lambda: objects_in(server, bucket), lambda: tamper_with_requests(gcs))
     yield opened

@@ -43,6 +43,9 @@ HEAVY = (
     "standardwebhooks",
     "svix",
     "logging.config",
+    "google.cloud.firestore",
+    "google.cloud.storage",
+    "google.cloud.tasks_v2",
 )
 
 QUIET += tuple(word for plugin in PLUGINS for word in ("-p", plugin))

@@ -20,19 +20,16 @@ from tests.fake_gcs import make_bucket
 from rtms_relay.adapters.archive_gcs import GcsArchive
 from rtms_relay.errors import ArchiveError
 
-BUCKET = "gcs-only"
-
 
 @pytest.fixture(scope="session")
-def server_with_bucket(gcs_server: str) -> str:
-    make_bucket(gcs_server, BUCKET)
-    return gcs_server
+def bucket(gcs_server: str) -> str:
+    return make_bucket(gcs_server, "gcs-only")
 
 
 @pytest.fixture
-async def archive(monkeypatch: pytest.MonkeyPatch, server_with_bucket: str) -> AsyncGenerator[GcsArchive, None]:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server_with_bucket)
-    opened = GcsArchive(BUCKET)
+async def archive(monkeypatch: pytest.MonkeyPatch, gcs_server: str, bucket: str) -> AsyncGenerator[GcsArchive, None]:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_server)
+    opened = GcsArchive(bucket)
     yield opened
     await opened.delete("h1/")
     await opened.close()
@@ -42,30 +39,30 @@ async def one(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-def look(name: str) -> storage.Blob:
-    blob = storage.Client().bucket(BUCKET).blob(name)
+def look(bucket: str, name: str) -> storage.Blob:
+    blob = storage.Client().bucket(bucket).blob(name)
     blob.reload()
     return blob
 
 
-async def test_the_content_type_and_the_sha256_are_on_the_object(archive: GcsArchive) -> None:
+async def test_the_content_type_and_the_sha256_are_on_the_object(archive: GcsArchive, bucket: str) -> None:
     await archive.put("h1/a", one(b"data"), content_type="video/mp4")
-    blob = await asyncio.to_thread(look, "h1/a")
+    blob = await asyncio.to_thread(look, bucket, "h1/a")
     assert blob.content_type == "video/mp4"
     assert blob.metadata == {"sha256": hashlib.sha256(b"data").hexdigest()}
 
 
-async def test_an_object_whose_sha256_a_crash_left_out_is_measured_and_mended(archive: GcsArchive) -> None:
+async def test_an_object_whose_sha256_a_crash_left_out_is_measured_and_mended(archive: GcsArchive, bucket: str) -> None:
     data = bytes(range(256)) * 40_000
 
     def leave() -> None:
-        storage.Client().bucket(BUCKET).blob("h1/a").upload_from_string(data)
+        storage.Client().bucket(bucket).blob("h1/a").upload_from_string(data)
 
     await asyncio.to_thread(leave)
     found = await archive.find("h1/a")
     assert found is not None
     assert (found.size, found.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    blob = await asyncio.to_thread(look, "h1/a")
+    blob = await asyncio.to_thread(look, bucket, "h1/a")
     assert blob.metadata == {"sha256": found.sha256}
 
 
@@ -172,7 +169,7 @@ class Versioned:
 
 async def test_a_deletion_leaves_no_old_version_and_touches_no_name_that_only_begins_alike() -> None:
     bucket = Versioned({("h1/a", 1), ("h1/a", 2), ("h1/b", 3), ("h10/a", 4), ("h1", 5), ("xh1/a", 6)})
-    archive = GcsArchive(BUCKET)
+    archive = GcsArchive("versioned")
     archive._client = bucket  # ty: ignore[invalid-assignment]
     assert await archive.delete("h1/") == 2
     assert bucket.objects == {("h10/a", 4), ("h1", 5), ("xh1/a", 6)}
@@ -189,7 +186,7 @@ async def test_a_version_that_somebody_else_deleted_is_no_error() -> None:
         return found
 
     bucket.list_blobs = meanwhile
-    archive = GcsArchive(BUCKET)
+    archive = GcsArchive("versioned")
     archive._client = bucket  # ty: ignore[invalid-assignment]
     assert await archive.delete("h1/") == 1
     assert bucket.objects == set()
