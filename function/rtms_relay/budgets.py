@@ -75,10 +75,13 @@ LONGEST_STREAM_MS = 86_400_000
 """Inferred: when no stop is heard of, a stream counts as ended a day after it began."""
 
 ARCHIVE_LEASE_MS = 1_800_000
-"""How long one artifact may take to copy. Erasure waits it out, so that no copy can appear after it."""
+"""How long a worker may copy a hand-off's artifacts: the task's deadline. Erasure waits it out, so that no copy can appear after it."""
+
+COPY_MS = 1_500_000
+"""How long the copies of one task may take together: less than its deadline, so that the end of a slow one is recorded and counted."""
 
 COPY_TRIES = 5
-"""After so many copies of artifacts that did not end within their lease, a hand-off's archive is given up."""
+"""After so many tasks that could not even copy one artifact in their time, a hand-off's archive is given up."""
 
 ARCHIVE_MARGIN_MS = 60_000
 

@@ -222,8 +222,12 @@ class Recordings:
     # Archive
 
     async def _copy(self, archive: Archive, handoff: HandOff, views: tuple[View, ...], verdict: tuple[retrievals.Trigger, str]) -> HandOff:
-        """Copy every finished artifact that is not archived yet, then finish the retrieval; what fails is tried again later."""
+        """Copy every finished artifact that is not archived yet, then finish the retrieval; what fails is tried again later.
+
+        What is left when the time of this task is over is copied by the next one.
+        """
         mine: int | None = None
+        end = self._clock.monotonic_ms() + budgets.COPY_MS
         done: list[ArchivedArtifact] = []
         for name, link in _wanted(handoff, views):
             until = self._clock.now_ms() + budgets.ARCHIVE_LEASE_MS
@@ -232,12 +236,12 @@ class Recordings:
                 return await self._erase(handoff)
             if handoff.retrieval.archive_until != until:
                 return handoff  # another worker is at it; the next look comes anyway
-            mine, began = until, self._clock.monotonic_ms()
+            mine = until
             try:
-                copied = await self._copy_one(archive, name, link)
+                copied = await self._copy_one(archive, name, link, end)
             except (ArchiveError, RecallUnavailable) as error:
                 self._log("ERROR", "archive_failed", handoff=handoff.key, name=name, what=str(error))
-                slow = self._clock.monotonic_ms() - began >= budgets.ARCHIVE_LEASE_MS
+                slow = not done and self._clock.monotonic_ms() >= end
                 return await self._not_copied(handoff.key, mine, name, done, slow=slow)
             self._log("INFO", "archived", handoff=handoff.key, name=name, size=copied.size, sha256=copied.sha256)
             done.append(ArchivedArtifact(name=name, size=copied.size, sha256=copied.sha256))
@@ -271,20 +275,19 @@ class Recordings:
 
         return await self._change(key, write)
 
-    async def _copy_one(self, archive: Archive, name: str, link: Link) -> Archived:
+    async def _copy_one(self, archive: Archive, name: str, link: Link, end: float) -> Archived:
         try:
-            return await archive.put(name, self._chunks(link), content_type=link.content_type)
+            return await archive.put(name, self._chunks(link, end), content_type=link.content_type)
         except AlreadyArchived:
             there = await archive.find(name)
             if there is None:
                 raise
             return there
 
-    async def _chunks(self, link: Link) -> AsyncIterator[bytes]:
-        began = self._clock.monotonic_ms()
+    async def _chunks(self, link: Link, end: float) -> AsyncIterator[bytes]:
         async for chunk in self._api.download(link.url):
-            if self._clock.monotonic_ms() - began >= budgets.ARCHIVE_LEASE_MS:
-                raise ArchiveError(f"the copy took longer than {budgets.ARCHIVE_LEASE_MS // 60_000} minutes")
+            if self._clock.monotonic_ms() >= end:
+                raise ArchiveError(f"the copies of one task took longer than {budgets.COPY_MS // 60_000} minutes")
             yield chunk
 
     # Erasure

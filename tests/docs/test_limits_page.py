@@ -55,7 +55,7 @@ NUMBERS = {
         "24 hours (`retrievalGiveUpSeconds`)",
         DEFAULTS["RETRIEVAL_GIVE_UP_S"] == "86400",
     ),
-    "one artifact's copy to the archive": ("30 minutes, 5 times", (budgets.ARCHIVE_LEASE_MS, budgets.COPY_TRIES) == (1_800_000, 5)),
+    "one artifact's copy to the archive": ("25 minutes, 5 times", (budgets.COPY_MS, budgets.COPY_TRIES) == (1_500_000, 5)),
     "one download into the archive": ("50 GB", MAX_DOWNLOAD == 50_000_000_000),
     "a stream without a stop": ("1 day", budgets.LONGEST_STREAM_MS == budgets.DAY_MS),
     "an event that could not be used is kept": ("30 days, 16 KB of it", (budgets.UNUSABLE_DAYS, budgets.UNUSABLE_BYTES) == (30, 16_384)),

@@ -61,7 +61,7 @@ class ArchivedArtifact(msgspec.Struct, frozen=True, kw_only=True):
 
 class Retrieval(msgspec.Struct, frozen=True, kw_only=True):
     """`look_at`: when to look next. `looks`: since the stream ended. `archive_until`: a worker is copying. `seen`: webhooks, hashed.
-    `slow_copies`: how many copies took their whole lease and more.
+    `slow_copies`: how many copies took all the time that one task has for them.
 
     `mdc_status`: the MDC's own status and sub_code, as text. `not_joined`: the likely cause, if Zoom said that nobody joined.
     """
@@ -189,20 +189,24 @@ def _caused(reason: str, cause: str) -> str:
 
 
 def finish(retrieval: Retrieval, trigger: Trigger, reason: str, archived: Iterable[ArchivedArtifact] = ()) -> Retrieval:
+    return move(replace(_with(retrieval, archived), archive_until=None, look_at=None), trigger, reason)
+
+
+def _with(retrieval: Retrieval, archived: Iterable[ArchivedArtifact]) -> Retrieval:
     names = {item.name: item for item in (*retrieval.archived, *archived)}
-    retrieval = replace(retrieval, archived=tuple(names[name] for name in sorted(names)), archive_until=None, look_at=None)
-    return move(retrieval, trigger, reason)
+    return replace(retrieval, archived=tuple(names[name] for name in sorted(names)))
 
 
 def not_copied(retrieval: Retrieval, mine: int, name: str, archived: Iterable[ArchivedArtifact], *, slow: bool) -> Retrieval:
-    """An artifact could not be copied by whoever had the lease `mine`. `slow`: it took the whole lease; that is not tried for ever."""
+    """An artifact could not be copied by whoever had the lease `mine`; `archived` before it were. `slow`: it alone took all the time that a
+    task's copies have; that is not tried for ever."""
     # Another worker may have taken over since, and goes on.
     held = None if retrieval.archive_until == mine else retrieval.archive_until
-    retrieval = replace(retrieval, archive_until=held, slow_copies=retrieval.slow_copies + slow)
+    retrieval = replace(_with(retrieval, archived), archive_until=held, slow_copies=retrieval.slow_copies + slow)
     if retrieval.slow_copies < budgets.COPY_TRIES:
         return retrieval
-    reason = f"{name} could not be archived: {retrieval.slow_copies} copies took longer than {budgets.ARCHIVE_LEASE_MS // 60_000} minutes"
-    return finish(retrieval, "incomplete", reason, archived)
+    reason = f"{name} could not be archived: {retrieval.slow_copies} copies took longer than {budgets.COPY_MS // 60_000} minutes"
+    return finish(retrieval, "incomplete", reason)
 
 
 def merged(known: Iterable[Recording], others: Iterable[Recording]) -> tuple[Recording, ...]:

@@ -36,13 +36,21 @@ def test_a_dispatch_outlasts_the_window_and_the_last_try() -> None:
     assert budgets.DISPATCH_MARGIN_MS == numbers.DISPATCH_GRACE_S * 1000
     assert RULES.recall_timeout_ms + budgets.STORE_MS <= budgets.DISPATCH_MARGIN_MS
     assert budgets.MAX_WINDOW_MS <= numbers.TASK_DEADLINE_MAX_S * 1000
-    assert numbers.WORKER_TIMEOUT_S * 1000 >= budgets.ARCHIVE_LEASE_MS
     assert max(parse("ZOOM_CONNECT_WINDOW_S", "1800"), 0) * 1000 == budgets.MAX_WINDOW_MS
     for window in ("1", "60", "1800"):
         made = wiring.queues(load(ENVIRON | {"ZOOM_CONNECT_WINDOW_S": window}, "worker"))
         deadlines = [queue._target.deadline_s for queue in made.values()]  # ty: ignore[missing-attribute]
         assert all(15 <= deadline <= numbers.TASK_DEADLINE_MAX_S for deadline in deadlines)
         assert deadlines[0] == min(1800.0, float(window) + numbers.DISPATCH_GRACE_S)
+
+
+def test_a_task_outlasts_its_copies_so_that_their_end_is_recorded_and_counted() -> None:
+    """Before the first copy Recall is read, at most for as long as its pages and a repeated call each last; the end is written after it."""
+    made = wiring.queues(load(ENVIRON, "worker"))["retrievals"]
+    deadline_ms = made._target.deadline_s * 1000  # ty: ignore[missing-attribute]
+    assert budgets.COPY_MS == 25 * 60_000
+    assert deadline_ms == numbers.WORKER_TIMEOUT_S * 1000 == budgets.ARCHIVE_LEASE_MS == 30 * 60_000
+    assert budgets.COPY_MS + 10 * RULES.recall_timeout_ms + 2 * budgets.ARCHIVE_MARGIN_MS < deadline_ms
 
 
 def parse(name: str, value: str) -> float:
