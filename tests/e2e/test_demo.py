@@ -144,6 +144,20 @@ def test_another_end_than_the_expected_one_is_a_failure(tmp_path):
     assert "and nobody was to join it" in done.stderr
 
 
+def test_a_fault_and_a_switch_that_it_is_given_act_on_its_meeting(tmp_path):
+    """Two refusals of Recall, and only the artifacts that were asked for; a fault that never acts is named."""
+    bitten = rtmskit(
+        "demo", "--json", "--speed", "max", "--fault", "recall.create: 503 x2 then ok", "--set", "recall.defaults=only_asked", cwd=tmp_path
+    )
+    assert bitten.returncode == 0, bitten.stderr
+    summary = json.loads(bitten.stdout)
+    assert summary["posts"] == 3
+    assert "video_mixed" in summary["artifacts"]
+    assert "participant_events" not in summary["artifacts"]
+    idle = rtmskit("demo", "--speed", "max", "--fault", "recall.webhook.recording.paused: lost", cwd=tmp_path)
+    assert (idle.returncode, idle.stderr.count("the fault recall.webhook.recording.paused: lost never acted")) == (1, 1)
+
+
 def test_for_people_it_shows_the_way_as_it_goes_a_table_at_the_end_and_leaves_nothing(tmp_path):
     done = rtmskit("demo", "--speed", "max", cwd=tmp_path, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -131,6 +131,23 @@ def test_other_commands_find_it(running):
     assert rtmskit("meeting", "play", "--speed", "max", cwd=running.cwd).returncode == 0
 
 
+def test_a_fault_and_a_switch_that_it_was_given_act_and_are_back_after_a_reset(tmp_path):
+    with up(tmp_path, "--fault", "recall.create: 503", "--set", "recall.mdc_list=bare_array") as one:
+        for _ in range(2):
+            armed = json.loads(rtmskit("faults", "list", "--json", cwd=tmp_path).stdout)["armed"]
+            assert [(row["fault"], row["used"]) for row in armed] == [("recall.create: 503", 0)]
+            switches = json.loads(rtmskit("switches", "list", "recall", "--json", cwd=tmp_path).stdout)["switches"]
+            assert [row["value"] for row in switches if row["name"] == "recall.mdc_list"] == ["bare_array"]
+            played = rtmskit("meeting", "play", "--speed", "max", cwd=tmp_path)
+            assert played.returncode == 0, played.stderr
+            requests = json.loads(rtmskit("requests", "list", "--json", cwd=tmp_path).stdout)["requests"]
+            assert [row["status"] for row in requests if row["method"] == "POST"] == [503, 201]
+            key = {"Authorization": one.described["recall"]["api_key"]}
+            listed = httpx.get(one.described["recall"]["base_url"] + "/meeting_direct_connect", headers=key).json()
+            assert [type(listed), len(listed)] == [list, 1]
+            assert rtmskit("reset", cwd=tmp_path).returncode == 0
+
+
 def test_the_answers_that_other_tests_take_for_the_workers_have_its_fields(running):
     """`python -m tests.golden_worker` writes them anew."""
     assert rtmskit("reset", cwd=running.cwd).returncode == 0

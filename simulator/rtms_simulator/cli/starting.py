@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from rtms_simulator.cli.fakes.given import ALLOWED
 from rtms_simulator.cli.play.outcome import BadInput, Failed
 
 C = TypeVar("C", bound=Callable)
@@ -52,10 +53,12 @@ def writable(option: str, named: Path, directory: Path) -> None:
 @contextlib.contextmanager
 def explained() -> Generator[None]:
     """Turn what can go wrong while starting and running into what a person can do about it."""
-    from rtms_simulator.errors import ChildEndedError, FunctionSourceError, PortTakenError, StateUnusableError
+    from rtms_simulator.errors import ChildEndedError, FaultError, FunctionSourceError, PortTakenError, StateUnusableError, SwitchError
 
     try:
         yield
+    except (FaultError, SwitchError) as error:
+        raise BadInput(str(error), ALLOWED) from None
     except PortTakenError as error:
         raise BadInput(str(error), "leave the port out for a free one, name another, or end the program that listens there.") from None
     except ChildEndedError as error:

@@ -90,14 +90,19 @@ class FaultBook:
 
     def add(self, fault: Fault | str) -> ArmedFault:
         """Arm a fault. Raises FaultError for one that cannot act here."""
-        fault = parse(fault, FAMILIES) if isinstance(fault, str) else fault
-        self.check(fault)
-        if fault.family.occasion is Occasion.MOMENT:
-            raise FaultError(f"{fault}: it happens at a moment of one meeting; give it to `meeting play --fault` or write it in a scenario")
+        fault = self.armable(fault)
         armed = ArmedFault(next(self._ids), fault, left=fault.steps[0].times)
         self._armed.append(armed)
         self._notify()
         return armed
+
+    def armable(self, fault: Fault | str) -> Fault:
+        """The fault, which `add` would arm. Raises FaultError for one that it would not."""
+        fault = parse(fault, FAMILIES) if isinstance(fault, str) else fault
+        self.check(fault)
+        if fault.family.occasion is Occasion.MOMENT:
+            raise FaultError(f"{fault}: it happens at a moment of one meeting; give it to `meeting play --fault` or write it in a scenario")
+        return fault
 
     def check(self, fault: Fault) -> None:
         """Raises FaultError for a fault of a family, or for a name, that is not here."""

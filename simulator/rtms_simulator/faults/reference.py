@@ -60,7 +60,7 @@ def surfaces(row: FaultRow) -> tuple[str, str, str, str]:
     scripted = 'kind = "fault"'
     if parse_fault(row.example).family.occasion is Occasion.MOMENT:
         return "meeting play --fault", scripted, "POST /meetings", "play(url, faults=[...])"
-    return "faults add; meeting play --fault", scripted, "POST /faults", "fault(text)"
+    return "faults add; up --fault; meeting play --fault", scripted, "POST /faults", "fault(text)"
 
 
 def surfaces_markdown() -> str:

@@ -28,6 +28,7 @@ from rtms_simulator.control.run_summary import (
 )
 from rtms_simulator.errors import RecordingLostError
 from rtms_simulator.kit.control.fakes import Place
+from rtms_simulator.kit.control.invariants import judge_faults
 from rtms_simulator.kit.control.switches import switched
 from rtms_simulator.kit.play import ResolvedPlay, perform
 from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffRow
@@ -101,6 +102,14 @@ async def run(
     return _summary(place, report, stream, record, files, compared(scenario, source, files))
 
 
+def _all_acted(place: Place, report: MeetingReport) -> None:
+    """Raises RecordingLostError for a fault of the meeting, or one that is armed, that never acted or changed nothing."""
+    never = [f"the fault {fault} never acted, or changed nothing" for fault in report.idle_faults]
+    problems = never + [one.what for one in judge_faults(place.fakes.faults.listed(), report.deliveries)]
+    if problems:
+        raise RecordingLostError(problems[0])
+
+
 def played(report: MeetingReport, expected: Outcome = "recorded") -> StreamReport:
     """The one stream of a meeting that was announced, and joined or not, as is expected. Raises RecordingLostError."""
     if len(report.streams) != 1:
@@ -136,6 +145,7 @@ async def _ended_without(client: Recordings, stream: StreamReport, expected: Out
 def _without_recording(place: Place, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> UnrecordedRun:
     """Of a meeting that rightly has none. `ok`: nothing of it is left at Recall either."""
     space = place.recall.workspace
+    _all_acted(place, report)
     ours = {mdc.id for mdc in space.mdcs.values() if mdc.stream_id == stream.stream_id}
     left = [one.id for one in space.recordings.values() if one.mdc_id in ours and one.status.code not in ("deleted", "failed")]
     assert expected != "recorded"
@@ -190,6 +200,7 @@ def _linked(record: HandOffDetail) -> list[str]:
 def _summary(
     place: Place, report: MeetingReport, stream: StreamReport, record: HandOffDetail, files: dict[str, Downloaded], same: Comparison
 ) -> RunSummary:
+    _all_acted(place, report)
     artifacts = {name: _artifact(file) for name, file in files.items()}
     [recording] = record.recordings
     return RunSummary(

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches
 from rtms_simulator.errors import SwitchError
-from rtms_simulator.kit.control.switches import by_vendor, changed
-from rtms_simulator.recall.switches import RecallSwitches
+from rtms_simulator.kit.control.defaults import check_switches
 from rtms_simulator.scenario import FIRST_USER_ID, Person, Scenario, load
 from rtms_simulator.scenario.switches import VENDORS
-from rtms_simulator.zoom.switches import ZoomSwitches
 
 DEFAULT = "stand-up"
 OWN_SPEAKER = "Speaker"
@@ -32,14 +29,12 @@ def load_playable(name_or_path: str | Path) -> Scenario:
 
 def unusable_switches(values: Mapping[str, Any]) -> dict[str, str]:
     """Of switches by name those that there are not, or that cannot have their value, each with the reason."""
-    defaults = {"zoom": ZoomSwitches(), "recall": RecallSwitches(), "tasks": CloudTasksSwitches()}
     problems: dict[str, str] = {}
     for name, value in values.items():
         if name.partition(".")[0] not in VENDORS or not name.partition(".")[2]:
             continue  # the scenario's own check says so
-        for vendor, one in by_vendor({name: value}):
-            try:
-                changed(vendor, defaults[vendor], one)
-            except SwitchError as error:
-                problems[name] = str(error)
+        try:
+            check_switches({name: value})
+        except SwitchError as error:
+            problems[name] = str(error)
     return problems

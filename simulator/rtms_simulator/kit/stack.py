@@ -24,6 +24,7 @@ from rtms_simulator.faults import FaultBook
 from rtms_simulator.kit.control.all import control_server
 from rtms_simulator.kit.control.fakes import Beginning, Fakes, Secrets, described
 from rtms_simulator.kit.control.meetings import MeetingResource
+from rtms_simulator.kit.control.switches import set_switches
 from rtms_simulator.kit.deployed import deployed, local_queues
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.kit.worker_client import Recordings
@@ -85,6 +86,10 @@ class Plan:
     control_token: str = ""
     """What callers of the control plane must know; empty for none."""
     ports: Ports = field(default_factory=Ports)
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    """Those that are not at their defaults, by their names (`zoom.close_code`), with values as JSON has them."""
+    faults: tuple[str, ...] = ()
+    """Those that are armed once everything answers."""
 
     @property
     def own_state(self) -> bool:
@@ -117,7 +122,9 @@ class Stack:
         self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        """Raises PortTakenError, ChildEndedError (a function refused its settings, or crashed), StateUnusableError or TimeoutError."""
+        """Raises PortTakenError, ChildEndedError (a function refused its settings, or crashed), StateUnusableError or TimeoutError; before
+        a function starts FaultError or SwitchError for what there is not.
+        """
         plan, own, ports = self.plan, self.secrets, self.plan.ports
         for part in fields(ports):
             # A taken port is reported before anything has been started.
@@ -135,27 +142,34 @@ class Stack:
         self.faults = FaultBook()
         self.zoom = Zoom(self.clock, app, seed=plan.seed, port=ports.zoom, tls=self._tls, faults=self.faults)
         await self._begin(self.zoom)
-        opens = {self.worker_url: self.run_secret} if plan.function else {}
-        self.tasks = CloudTasks(
-            self.clock,
-            port=ports.tasks,
-            queues=local_queues(),
-            seed=plan.seed,
-            faults=self.faults,
-            run_secrets=opens,
-            callers_clock=self._real_time,
-        )
+        self.tasks = self._make_tasks()
         await self._begin(self.tasks)
         self.recall = self._make_recall()
         await self._begin(self.recall)
-        self._beginning = Beginning(self.clock, self.zoom, self.recall, self.tasks)
+        self.fakes = self._make_fakes()
+        set_switches(self.fakes, plan.switches)
+        faults = [self.faults.armable(fault) for fault in plan.faults]
+        self._beginning = Beginning(self.fakes, faults)
         if plan.function:
             await self._start_function()
             self._scheduler = Scheduler(
                 self.clock, f"{self.worker_url}/sweep", every_s=deployed().sweep_every_s, run_secret=self.run_secret
             )
             await self._begin(self._scheduler)
+        self._beginning.arm()
         await self._begin_control()
+
+    def _make_tasks(self) -> CloudTasks:
+        plan = self.plan
+        return CloudTasks(
+            self.clock,
+            port=plan.ports.tasks,
+            queues=local_queues(),
+            seed=plan.seed,
+            faults=self.faults,
+            run_secrets={self.worker_url: self.run_secret} if plan.function else {},
+            callers_clock=self._real_time,
+        )
 
     def _make_recall(self) -> Recall:
         plan, own = self.plan, self.secrets
@@ -177,8 +191,8 @@ class Stack:
     async def aclose(self) -> None:
         await self._running.aclose()
 
-    async def _begin_control(self) -> None:
-        self.fakes = Fakes(
+    def _make_fakes(self) -> Fakes:
+        return Fakes(
             clock=self.clock,
             zoom=self.zoom,
             recall=self.recall,
@@ -189,6 +203,8 @@ class Stack:
             reset=self.forget,
             uploads=self.plan.directory.resolve() / "uploads",
         )
+
+    async def _begin_control(self) -> None:
         meetings = MeetingResource(self.fakes)
         self._running.push_async_callback(meetings.aclose)
         self.control = control_server(self.fakes, meetings, token=self.control_token, port=self.plan.ports.control)
@@ -215,6 +231,7 @@ class Stack:
             await self.function.start()
         if self._scheduler is not None:
             await self._scheduler.start()
+        self._beginning.arm()
         return self.plan.own_state
 
     @property

@@ -49,8 +49,7 @@ class WebhookSandbox:
 
         Raises FaultError or SwitchError in `start` for what there is not.
         """
-        self._plan = Plan(directory, function=False, seed=seed, tls=tls)
-        self._first_faults, self._first_switches = tuple(faults), dict(switches or {})
+        self._plan = Plan(directory, function=False, seed=seed, tls=tls, faults=tuple(faults), switches=switches or {})
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rtms-sandbox", daemon=True)
         self._stack: Stack | None = None
@@ -205,9 +204,6 @@ class WebhookSandbox:
         stack = Stack(self._plan)
         try:
             await stack.start()
-            set_switches(stack.fakes, self._first_switches)
-            for fault in self._first_faults:
-                stack.faults.add(fault)
         except BaseException:
             await stack.aclose()
             raise

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def switches() -> None:
     """Look at the switches of the fakes, and set them in a running `up`.
 
-    A switch is a decision that a vendor's documentation leaves open, or one of its numbers. `reset` brings the defaults back.
+    A switch is a decision that a vendor's documentation leaves open, or one of its numbers. `reset` brings back those that `up` began with.
     """
 
 

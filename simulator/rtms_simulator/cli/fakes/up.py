@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets  # noqa: TID251  # the control plane's token must be unknown to everybody, also to who knows the seed
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtms_simulator.cli.fakes import running
+from rtms_simulator.cli.fakes.given import of_fakes
+from rtms_simulator.cli.fakes.switches import parsed
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, say_json
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
@@ -61,9 +64,10 @@ def _ports(command: Any) -> Any:
 )
 @click.option("--quiet", "-q", is_flag=True, help="Do not show the functions' log lines.")
 @_ports
+@of_fakes
 @running.of_up
 @as_json_option
-def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int | None, **options: Any) -> None:
+def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int | None, settings: Sequence[str], **options: Any) -> None:
     """Start every fake and both functions, and keep them running.
 
     Zoom's RTMS servers, Recall's API, Cloud Tasks with a scheduler, and the functions under the real functions-framework, all on
@@ -71,6 +75,8 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
 
     The environment's settings of the service reach the functions (RECALL_RECORDING_CONFIG, ARCHIVE_URL, time limits), except addresses and
     credentials, which are the fakes'.
+
+    --fault and --set say how the fakes are when everything answers, and again after `rtmskit reset`.
     """
     from rtms_simulator.clock import Clock
     from rtms_simulator.kit.stack import Plan, Ports, drawn_seed
@@ -95,7 +101,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     checked_state(options["state_url"])
     token = secrets.token_urlsafe(24)
     drawn = drawn_seed(Clock()) if seed is None else seed
-    plan = Plan(function=not no_function, ports=ports, seed=drawn, control_token=token, **options)
+    plan = Plan(function=not no_function, ports=ports, seed=drawn, control_token=token, switches=parsed(settings), **options)
     with explained():
         run(_serve(plan, up_file, as_json, quiet))
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from rtms_simulator.cli import completion
+from rtms_simulator.cli.fakes.given import of_fakes
+from rtms_simulator.cli.fakes.switches import parsed
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
@@ -22,6 +24,7 @@ from rtms_simulator.cli.starting import checked_state, explained, state_option, 
 from rtms_simulator.packaging import extras
 
 if TYPE_CHECKING:
+    from rtms_simulator.control.answers import PlayRequest
     from rtms_simulator.control.run_summary import RunSummary, RunTimes, UnrecordedRun
     from rtms_simulator.kit.control.fakes import Place
     from rtms_simulator.kit.end_to_end import RunStep
@@ -55,6 +58,7 @@ KEPT = Path(".rtmskit/demo")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
 @click.option("--seed", type=int, help="Makes ids and secrets. Default: another at each start, which is shown; media have the scenario's.")
 @click.option("--keep", is_flag=True, help=f"Keep recording and records in {KEPT} (of an earlier demo they are replaced).")
+@of_fakes
 @click.option("--logs", is_flag=True, help="Show the functions' log lines.")
 @click.option("--rehearsed", is_flag=True, help="In what the Pulumi program deploys, built on this machine (`rtmskit rehearse`).")
 @as_json_option
@@ -67,6 +71,8 @@ def demo(
     keep: bool,
     logs: bool,
     rehearsed: bool,
+    faults: Sequence[str],
+    settings: Sequence[str],
     as_json: bool,
 ) -> None:
     """Play one whole meeting on local fakes and download its recording.
@@ -75,20 +81,13 @@ def demo(
     Recall joins the RTMS stream and records it, and the recording is downloaded and compared with what was played, sample by sample.
     A meeting that is to end without a recording (`revoked`, `never-joined`, `bad-signature`) is well when it does.
 
-    With --rehearsed all of that happens in the deployment that the Pulumi program describes, built on loopback.
+    With --rehearsed all of that happens in the deployment that the Pulumi program describes, built on loopback. A --fault that never acts
+    is a failure.
     """
     from rtms_simulator.control.answers import PlayRequest
-    from rtms_simulator.errors import PlayRequestError
-    from rtms_simulator.kit.play import resolve
 
-    try:
-        play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=REHEARSED_PATIENCE_S if rehearsed else PATIENCE_S))
-        if play.scenario.meetings != 1:
-            raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings; a demo plays one")
-    except PlayRequestError as error:
-        raise BadInput(
-            str(error), "change what is named; `rtmskit scenarios list` and `rtmskit demo --help` show what is allowed."
-        ) from None
+    patience_s = REHEARSED_PATIENCE_S if rehearsed else PATIENCE_S
+    play = _asked(PlayRequest(scenario=scenario, speed=speed, faults=list(faults), patience_s=patience_s), settings)
     checked_state(state_url)
     if rehearsed:
         _can_be_rehearsed(state_url)
@@ -96,6 +95,26 @@ def demo(
         place = partial(_deployed if rehearsed else _stack, state_url)
         summary = run(_play(place, play, seed, directory, logs, expect, quiet=as_json))
     _answer(summary, keep, as_json)
+
+
+def _asked(request: PlayRequest, settings: Sequence[str]) -> ResolvedPlay:
+    """What to play; the switches that were given come after the scenario's own. Raises BadInput."""
+    from dataclasses import replace
+
+    from rtms_simulator.errors import InputError, PlayRequestError
+    from rtms_simulator.kit.control.defaults import check_switches
+    from rtms_simulator.kit.play import resolve
+
+    given = parsed(settings)
+    try:
+        check_switches(given)
+        play = resolve(request)
+        if play.scenario.meetings != 1:
+            raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings; a demo plays one")
+    except InputError as error:
+        do = "change what is named; `scenarios list`, `faults list`, `switches list` and `demo --help` show what is allowed."
+        raise BadInput(str(error), do) from None
+    return replace(play, scenario=replace(play.scenario, switches={**play.scenario.switches, **given}))
 
 
 def _answer(summary: RunSummary | UnrecordedRun, keep: bool, as_json: bool) -> None:

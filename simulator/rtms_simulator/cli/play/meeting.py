@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtms_simulator.cli import completion
+from rtms_simulator.cli.fakes.given import of_fakes
 from rtms_simulator.cli.fakes.running import ask, find
 from rtms_simulator.cli.fakes.switches import parsed
 from rtms_simulator.cli.output import as_json as as_json_option
@@ -48,22 +49,7 @@ def meeting() -> None:
 @click.option("--strict", is_flag=True, help="Refuse files of which anything is lost or had to be repaired (`rtmskit media check`).")
 @click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
 @click.option("--seed", type=int, help="Of the media and ids. Default: the scenario's media, and ids that are new each time.")
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="FAULT",
-    shell_complete=completion.faults,
-    help="Such as zoom.stream: drop-media at=3s (`rtmskit faults list`).",
-)
-@click.option(
-    "--set",
-    "switches",
-    multiple=True,
-    metavar="SWITCH=VALUE",
-    shell_complete=completion.switches,
-    help="Such as zoom.close_code=1001 (see `switches list`).",
-)
+@of_fakes
 @click.option(
     "--expect",
     type=click.Choice(OUTCOMES),
@@ -110,11 +96,11 @@ def play(
     say_what_plays(given["media"], given["transcript"], [person.name for person in loaded.people], strict)
     expected = expect or loaded.outcome
     if described is not None:
-        meetings = _play_in_up(described, request, given["switches"])
+        meetings = _play_in_up(described, request, given["settings"])
         problems = _problems(described, meetings, expected)
     else:
         zoom = ((client_id, client_secret, secret), tls, rtms_port)
-        meetings, problems = _play_with_own_zoom(request, url, zoom, given["switches"], up_file)
+        meetings, problems = _play_with_own_zoom(request, url, zoom, given["settings"], up_file)
     if as_json:
         say_json({"meetings": meetings, "expected": expected, "problems": problems})
     else:

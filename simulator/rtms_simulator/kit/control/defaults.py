@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches
 from rtms_simulator.control.answers import SwitchRow
-from rtms_simulator.kit.control.switches import switch_rows
+from rtms_simulator.kit.control.switches import Vendor, by_vendor, changed, switch_rows
 from rtms_simulator.recall.switches import RecallSwitches
 from rtms_simulator.zoom.switches import ZoomSwitches
+
+_DEFAULTS: Mapping[Vendor, Any] = {"zoom": ZoomSwitches(), "recall": RecallSwitches(), "tasks": CloudTasksSwitches()}
 
 
 def default_switches() -> list[SwitchRow]:
     """One row for each switch of each vendor."""
-    return [*switch_rows("zoom", ZoomSwitches()), *switch_rows("recall", RecallSwitches()), *switch_rows("tasks", CloudTasksSwitches())]
+    return [row for vendor, switches in _DEFAULTS.items() for row in switch_rows(vendor, switches)]
+
+
+def check_switches(values: Mapping[str, Any]) -> None:
+    """Raises SwitchError for a name that there is not, and for a value that its switch cannot have."""
+    for vendor, some in by_vendor(values):
+        changed(vendor, _DEFAULTS[vendor], some)
 
 
 def read_value(name: str, text: str) -> Any:

@@ -6,7 +6,7 @@ import base64
 import os
 import random
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from rtms_simulator.cloud_tasks import CloudTasks
 from rtms_simulator.control.descriptions import RecallAccess, TasksAccess, UpDescription, ZoomAccess
 from rtms_simulator.control.operations import PREFIX
 from rtms_simulator.errors import ChildEndedError
-from rtms_simulator.faults import FaultBook
+from rtms_simulator.faults import Fault, FaultBook
 from rtms_simulator.kit.control.links import Links
 from rtms_simulator.recall import Recall
 from rtms_simulator.recall.reach import proxy_environment
@@ -54,11 +54,19 @@ class Fakes:
 
 
 class Beginning:
-    """What the fakes of a `Place` begin with, and how they come back to it. Made once they have started."""
+    """What the fakes of a `Place` begin with, and how they come back to it. Made once they have started and have their first switches."""
 
-    def __init__(self, clock: Clock, zoom: Zoom, recall: Recall, tasks: CloudTasks) -> None:
-        self._clock, self._zoom, self._recall, self._tasks = clock, zoom, recall, tasks
-        self._seed, self._switches, self._times = zoom.seed, (zoom.switches, tasks.switches), 0
+    def __init__(self, fakes: Fakes, faults: Iterable[Fault] = ()) -> None:
+        """`faults`: those that `arm` arms."""
+        self._clock, self._zoom, self._recall, self._tasks = fakes.clock, fakes.zoom, fakes.recall, fakes.tasks
+        self._book, self._faults = fakes.faults, tuple(faults)
+        self._seed, self._times = fakes.zoom.seed, 0
+        self._switches = (fakes.zoom.switches, fakes.recall.switches, fakes.tasks.switches)
+
+    def arm(self) -> None:
+        """Arm the first faults, at the end of a start or a reset: those with a length count it from then on."""
+        for fault in self._faults:
+            self._book.add(fault)
 
     async def restore(self, seed: int | None, *, records_stay: bool) -> None:
         """No meetings, recordings, tasks or faults; the first switches; real time. `seed` makes the ids from now on, the first by default.
@@ -74,7 +82,7 @@ class Beginning:
         # The queues count their rates on this clock, so it is put back first.
         self._clock.to_real_time()
         self._tasks.reset()
-        self._zoom.switches, self._tasks.switches = self._switches
+        self._zoom.switches, self._recall.switches, self._tasks.switches = self._switches
 
 
 @dataclass(frozen=True, slots=True)

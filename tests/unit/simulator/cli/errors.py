@@ -214,7 +214,7 @@ ROWS = (
         "_play_here",
     ),
     Row("--tls in `up`", "meeting play --tls", 2, "go with --webhook", "give them to `rtmskit up`", "play"),
-    Row("demo of many", "demo --scenario twenty-at-once", 2, "a demo plays one", "change what is named", "demo"),
+    Row("demo of many", "demo --scenario twenty-at-once", 2, "a demo plays one", "change what is named", "_asked"),
     Row("no such scenario", "scenarios show nope", 2, "there is no scenario 'nope'", "`rtmskit scenarios list`", "show"),
     # --- a running `up`
     Row("odd duration", "clock advance soon --up {nothing}", 2, "is not a duration", "write seconds", "seconds"),

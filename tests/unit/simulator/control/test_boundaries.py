@@ -55,6 +55,7 @@ OPEN_CODE = {
     "cli/rehearse/watch.py": "lines of the functions' logs",
     "cli/service/zoom_app.py": "what to enter at Zoom, for people: a page, not an answer",
     "control/openapi.py": "an OpenAPI document",
+    "kit/control/defaults.py::check_switches": "values of switches",
     "kit/control/switches.py": "values of switches",
     "kit/rows.py::_object": "a part of a payload of Zoom's",
     "kit/scenarios.py": "values of switches",

@@ -10,10 +10,11 @@ import httpx
 import msgspec
 import pytest
 from click.testing import CliRunner
+from tests.unit.simulator.started_up import started_up
 
 from rtms_simulator.cli import cli
 from rtms_simulator.cli.fakes import running
-from rtms_simulator.control.answers import MeetingList, MeetingRow, decode
+from rtms_simulator.control.answers import FaultList, MeetingList, MeetingRow, decode
 from rtms_simulator.faults import Occasion, parse_fault
 from rtms_simulator.faults.reference import FaultRow, rows, surfaces
 from rtms_simulator.scenario import Action, load_scenario
@@ -120,6 +121,15 @@ def test_on_the_command_line_until_it_is_cleared(rtmskit, armed, row: FaultRow):
         return
     assert done.exit_code == 0, done.output
     assert armed == [row.example]
+
+
+@pytest.mark.parametrize("row", ALL)
+def test_on_the_command_line_from_the_start_on(tmp_path, monkeypatch, row: FaultRow):
+    code, answer = started_up(monkeypatch, tmp_path, "/faults", "--fault", row.example)
+    if "up --fault" not in surfaces(row)[0]:
+        assert (code, answer) == (2, b"")
+        return
+    assert [one.fault for one in decode(answer, FaultList).armed] == [row.example]
 
 
 @pytest.mark.parametrize("row", ALL)

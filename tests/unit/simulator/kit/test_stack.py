@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.errors import PortTakenError, StateUnusableError, WorkerRefusedError
+from rtms_simulator.errors import FaultError, PortTakenError, StateUnusableError, SwitchError, WorkerRefusedError
 from rtms_simulator.kit import stack as stack_module
 from rtms_simulator.kit.control.fakes import Secrets
+from rtms_simulator.kit.control.switches import set_switches
 from rtms_simulator.kit.stack import Plan, Ports, Stack
 from rtms_simulator.scenario import load
 
@@ -64,6 +65,44 @@ async def test_reset_forgets_what_the_fakes_know(stack):
     assert not stack.zoom.meetings
     assert stack.tasks.tasks() == []
     assert stack.faults.listed() == ()
+
+
+async def test_switches_and_faults_of_the_plan_are_there_at_the_start_and_after_a_reset(tmp_path):
+    given = {"zoom.close_code": 1001, "recall.page_size": 3, "tasks.dedup_s": 7.0}
+    one = Stack(Plan(tmp_path, function=False, switches=given, faults=("recall.create: 503 x2", "tasks.queue.handoffs: stall")))
+    await one.start()
+    try:
+        for _ in range(2):
+            assert (one.zoom.switches.close_code, one.recall.switches.page_size, one.tasks.switches.dedup_s) == (1001, 3, 7.0)
+            assert one.faults.listed()[0].left == 2
+            assert [str(fault.fault) for fault in one.faults.listed()] == ["recall.create: 503 x2", "tasks.queue.handoffs: stall"]
+            set_switches(one.fakes, {"zoom.close_code": 1002, "recall.page_size": 4, "tasks.dedup_s": 8.0})
+            one.faults.clear()
+            await one.forget()
+    finally:
+        await one.aclose()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"faults": ("recall.creat: 503",)}, FaultError, "did you mean create"),
+        ({"faults": ("tasks.queue.handofs: stall",)}, FaultError, "did you mean handoffs"),
+        ({"faults": ("zoom.stream: drop-media",)}, FaultError, "it happens at a moment of one meeting"),
+        ({"switches": {"zoom.closecode": 1}}, SwitchError, "did you mean zoom.close_code"),
+    ],
+)
+async def test_what_the_plan_cannot_have_is_refused_before_the_functions_start(tmp_path, monkeypatch, given, error, says):
+    async def never(self):
+        raise AssertionError("started")
+
+    monkeypatch.setattr(Stack, "_start_function", never)
+    one = Stack(Plan(tmp_path, **given))
+    try:
+        with pytest.raises(error, match=says):
+            await one.start()
+    finally:
+        await one.aclose()
 
 
 async def test_reset_brings_the_clock_back_to_real_time(stack):

@@ -40,7 +40,6 @@ class Hosted:
         self.authority = CertificateAuthority.of_folder(cloud.around.folder)
         self.control_token = control_token
         self._cloud, self._real_time = cloud, Clock()
-        self._beginning = Beginning(self.clock, self.zoom, self.recall, self.tasks)
         self.fakes = Fakes(
             clock=self.clock,
             zoom=self.zoom,
@@ -52,6 +51,7 @@ class Hosted:
             reset=self.forget,
             uploads=cloud.around.folder / "uploads",
         )
+        self._beginning = Beginning(self.fakes)
         self._meetings = MeetingResource(self.fakes)
         self.control = control_server(self.fakes, self._meetings, token=control_token)
 

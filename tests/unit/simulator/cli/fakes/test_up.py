@@ -4,6 +4,8 @@ import pytest
 
 from rtms_simulator.kit.stack import Stack
 
+START = Stack.start
+
 
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch):
@@ -35,6 +37,31 @@ def test_what_cannot_be_started_is_explained_first(rtmskit, tmp_path, monkeypatc
     done = rtmskit("up", *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "zoom.closecode=1001"], "there is no switch zoom.closecode; did you mean zoom.close_code?"),
+        (["--set", "zom.close_code=1001"], "there is no switch 'zom.close_code'; a name is zoom.NAME"),
+        (["--set", "zoom.close_code=x"], "zoom.close_code cannot be 'x'"),
+        (["--set", "zoom.close_code"], "'zoom.close_code' has no value"),
+        (["--fault", "recall.creat: 503"], "did you mean create?"),
+        (["--fault", "recall.create: slw"], "did you mean slow?"),
+        (["--fault", "tasks.queue.handofs: stall"], "did you mean handoffs?"),
+        (["--fault", "zoom.stream: drop-media"], "give it to `meeting play --fault`"),
+    ],
+)
+def test_a_wrong_switch_or_fault_says_which_was_meant_and_starts_no_function(rtmskit, monkeypatch, arguments, says):
+    async def never(self):
+        raise AssertionError("started")
+
+    monkeypatch.setattr(Stack, "start", START)
+    monkeypatch.setattr(Stack, "_start_function", never)
+    done = rtmskit("up", *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert "list` show" in done.stderr
 
 
 def test_free_ports_may_be_asked_for_more_than_once(rtmskit):

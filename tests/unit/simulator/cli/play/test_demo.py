@@ -17,6 +17,12 @@ from rtms_simulator.scenario import actions
         (["--speed", "0"], "speed is '0'"),
         (["--speed", "nan"], "speed is 'nan'"),
         (["--seed", "x"], "'x' is not a valid integer"),
+        (["--set", "zoom.closecode=1001"], "there is no switch zoom.closecode; did you mean zoom.close_code?"),
+        (["--set", "page_size=3"], "there is no switch 'page_size'; a name is zoom.NAME"),
+        (["--set", "zoom.close_code=x"], "zoom.close_code cannot be 'x'"),
+        (["--set", "zoom.close_code"], "'zoom.close_code' has no value"),
+        (["--fault", "recal.create: 503"], "did you mean recall.create?"),
+        (["--fault", "recall.create: slw"], "did you mean slow?"),
     ],
 )
 def test_what_cannot_be_demonstrated_is_explained(rtmskit, arguments, says):

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 from click.testing import CliRunner
+from tests.unit.simulator.started_up import started_up
 
 from rtms_simulator.cli import cli
 from rtms_simulator.cli.fakes import running
@@ -72,6 +73,13 @@ def test_on_the_command_line(sandbox, rtmskit, row: answers.SwitchRow):
     [shown] = [one for one in json.loads(rtmskit("switches", "list", "--json").stdout)["switches"] if one["name"] == row.name]
     assert (shown["value"], shown["default"], shown["evidence"]) == (another_value(row), row.default, row.evidence)
     assert shown["source"]
+
+
+@pytest.mark.parametrize("row", ALL)
+def test_on_the_command_line_from_the_start_on(tmp_path, monkeypatch, row: answers.SwitchRow):
+    code, answer = started_up(monkeypatch, tmp_path, "/switches", "--set", *shlex.split(surfaces(row)[0]))
+    assert code == 0
+    assert {one.name: one.value for one in answers.decode(answer, answers.SwitchList).switches if one.value != one.default} == expected(row)
 
 
 @pytest.mark.parametrize("columns", [None, "40", "80"], ids=["pipe", "40", "80"])
