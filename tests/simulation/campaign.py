@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.simulation.coverage import SOMETIMES, met
+from tests.simulation.pairs import Pair, pairs_in, told
 from tests.simulation.relay_world import run, secrets_in
 
 STREAMS = 24
@@ -39,6 +40,7 @@ class Figures:
     outages: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
+    pairs: Counter[Pair] = field(default_factory=Counter)
     broken: list[tuple[int, str]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -51,6 +53,7 @@ class Figures:
         self.outages += other.outages
         self.faults += other.faults
         self.met += other.met
+        self.pairs += other.pairs
         self.broken += other.broken
 
     @property
@@ -69,6 +72,7 @@ class Figures:
             "outages          " + ", ".join(f"{name} {count:,}" for name, count in sorted(self.outages.items())),
             "faults injected  "
             + ", ".join(f"{name} {count:,}" for name, count in sorted(self.faults.items()) if not name.startswith("crash:")),
+            f"pairs of faults  {told(self.pairs, self.seeds)}",
             f"crashes          {crashes:,} at {sum(name.startswith('crash:') for name in self.faults)} kinds of await",
             "hand-offs        " + ", ".join(f"{name} {count:,}" for name, count in self.outcomes.most_common()),
             "acked starts     " + ", ".join(f"{name} {count:,}" for name, count in self.promptness.most_common()),
@@ -101,6 +105,7 @@ def play(seeds: Iterable[int]) -> Figures:
         figures.outcomes += finished.verdict.outcomes
         figures.faults.update(finished.world.injected)
         figures.met += met(finished)
+        figures.pairs += pairs_in(finished.world.history)
         figures.broken += [(seed, line) for line in finished.verdict.broken]
         leaked = secrets_in(finished)
         figures.leaks += len(leaked)

@@ -16,6 +16,8 @@ from tests.simulation.world import Event
 FINAL = {"accepted", "cancelled", "superseded", "failed", "expired"}
 CONNECT_WINDOW_MS = 60_000
 REVOKED = 8
+ACK_LOST = 597
+"""The status by which the world notes that an answer that was no failure got lost on its way to Zoom."""
 
 
 @dataclass(slots=True)

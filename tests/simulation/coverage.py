@@ -94,6 +94,43 @@ def _happened(who: str, what: str, **facts: Any) -> Callable[[Run], bool]:
     return lambda run: any(e.who == who and e.what == what and facts.items() <= e.facts.items() for e in run.world.history)
 
 
+def _why(fields: Mapping[str, Any]) -> str:
+    return fields["reason"] if fields["state"] == "expired" else ""
+
+
+def _deleted_later(run: Run) -> bool:
+    failed = {fields["handoff"] for _, event, fields in run.lines.kept if event == "error" and fields["where"] == "forget"}
+    return any(fields["retrieval"] == "forgotten" and key in failed for key, fields in _handoffs(run).items())
+
+
+def _look_made_good(run: Run) -> bool:
+    lost = any(event.what == "task lost" and event.facts["path"] == "/retrieve" for event in run.world.history if event.who == "queue")
+    return lost and any(event == "sweep" and fields["enqueued"] + fields["looked"] for _, event, fields in run.lines.kept)
+
+
+def _sweep_again(run: Run) -> bool:
+    """By the order of the log's lines."""
+    failed = False
+    for _, event, fields in run.lines.kept:
+        if event == "sweep" and failed:
+            return True
+        failed = failed or (event == "error" and fields["where"] == "sweep")
+    return False
+
+
+def _refused_then_made(run: Run) -> bool:
+    refused = {event.facts["handoff"] for event in run.world.history if event.what == "refused" and event.facts["status"] == 401}
+    return any(event.what == "made" and event.facts["handoff"] in refused for event in run.world.history if event.who == "recall")
+
+
+def _no_worker(run: Run) -> bool:
+    """A hand-off was accepted after an outage of all workers that began when its start was there."""
+    outages = [(event.at_ms, event.facts["until"]) for event in run.world.history if event.who == "outage" and event.what == "worker"]
+    started = [(event.at_ms, event.facts["stream"]) for event in _acked(run.world.history) if event.facts["urls"] is not None]
+    made = {event.facts["stream"]: event.at_ms for event in run.world.history if event.who == "recall" and event.what == "made"}
+    return any(begin <= at <= end <= made.get(stream, 0) for begin, end in outages for at, stream in started)
+
+
 SOMETIMES: Mapping[str, Callable[[Run], bool]] = {
     "a worker crashed while its POST was under way": _crash_during_post,
     "a lease was broken and the hand-off attempted again": _lease_broken,
@@ -125,6 +162,18 @@ SOMETIMES: Mapping[str, Callable[[Run], bool]] = {
     "the webhook took a start for which only one queue was there": _one_queue,
     "Recall could not be reached, and the same key made the MDC later": _unreachable_then_made,
     "a revoked stream was forgotten": _any(lambda fields: fields["retrieval"] == "forgotten"),
+    "a start first seen after its window was tried once": _any(lambda fields: "first seen late and tried once" in _why(fields)),
+    "a hand-off expired while an attempt of it was in doubt": _any(lambda fields: "an attempt may have made a recording" in _why(fields)),
+    "a stream was revoked before it was handed on": _any(
+        lambda fields: fields["state"] == "cancelled" and fields["reason"] == "the stream was revoked"
+    ),
+    "Recall accepted a stream and nobody joined": _logged("not_joined"),
+    "Recall showed recordings of others, and they were left alone": _logged("foreign_recordings"),
+    "a deletion failed and was made later": _deleted_later,
+    "a look was lost with its task, and the sweep had it made": _look_made_good,
+    "a sweep failed and the next one came through": _sweep_again,
+    "a key that Recall refused was tried again and made the MDC": _refused_then_made,
+    "a task found no worker, and came again": _no_worker,
 }
 """Each must come true in at least one run of a session, or the session fails for lack of coverage."""
 

@@ -20,6 +20,7 @@ from typing import Any
 from rtms_relay.errors import AlreadyArchived, AlreadyExists, RecallUnavailable, Stale, StoreUnavailable
 from rtms_relay.ports import Answer, Archived, Collection, IndexedField, Stored, Write
 from rtms_simulator.recall.http.limits import SlidingWindows
+from tests.simulation.checker import ACK_LOST
 from tests.simulation.fleet import Fleet
 from tests.simulation.world import Crashed, Ground, Instance, outcome_of, pause, sleep
 
@@ -127,7 +128,7 @@ class MemoryStore:
         if self.ground.fault("store slow"):
             await sleep(self.ground.delay(500, 4000), "store slow")
         if self.ground.fault("store outage"):
-            self.down_until = self.ground.now_ms + int(self.ground.delay(2_000, 120_000))
+            self.down_until = max(self.down_until, self.ground.now_ms + int(self.ground.delay(2_000, 120_000)))
         if self.ground.now_ms < self.hangs_until:
             await sleep(STORE_TIMEOUT_MS, "store hangs")
             raise StoreUnavailable(f"{label}: no answer within 2 s")
@@ -252,7 +253,7 @@ class RecallModel:
             answer = await outcome_of(serving, self.timeout_ms)
         except TimeoutError:
             answer = Answer(0, failure="timeout")
-        if self.ground.fault("recall answer lost"):
+        if not answer.failure and self.ground.fault("recall answer lost"):
             answer = Answer(0, failure="reset")
         self.ground.heard((answer.status, answer.failure, answer.body))
         return answer
@@ -509,10 +510,9 @@ class ZoomModel:
             except TimeoutError:
                 status = 599
             self.ground.heard(status)
-            if self.ground.fault("ack lost"):
-                status = 597
-            self._note(event, status, authentic=event.authentic)
-            if status < 500:
+            lost = status < 500 and self.ground.fault("ack lost")
+            self._note(event, ACK_LOST if lost else status, authentic=event.authentic)
+            if status < 500 and not lost:
                 return
 
     def _note(self, event: ZoomEvent, status: int, *, authentic: bool) -> None:

@@ -96,7 +96,10 @@ async def _refusal(status: int) -> int:
 
 @dataclass(slots=True)
 class Fleet:
-    """Both functions. `refused_until`, `refusal`: until when the platform lets nobody through to the worker, and what it answers."""
+    """Both functions. `refused_until`, `refusal`: until when the platform lets nobody through to the worker, and what it answers.
+
+    `gone_until`: until when no instance of a function (`webhook`, `worker`) can be started, and requests are answered 503.
+    """
 
     ground: Ground
     service: Service
@@ -104,6 +107,7 @@ class Fleet:
     workers: Pool
     refused_until: int = 0
     refusal: int = 403
+    gone_until: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of_two(cls, ground: Ground, service: Service) -> Fleet:
@@ -112,9 +116,13 @@ class Fleet:
         return cls(ground, service, webhooks, workers)
 
     def webhook(self, name: str, path: str, headers: Mapping[str, str], body: bytes) -> Process:
+        if self.ground.now_ms < self.gone_until.get("webhook", 0):
+            return self.ground.spawn(f"{path} {name}", _refusal(503), Instance("world"))
         return self.webhooks.serve(f"{path} {name}", lambda instance: self.service.webhook(instance, path, headers, body))
 
     def worker(self, name: str, path: str, body: bytes) -> Process:
         if self.ground.now_ms < self.refused_until:
             return self.ground.spawn(f"{path} {name}", _refusal(self.refusal), Instance("world"))
+        if self.ground.now_ms < self.gone_until.get("worker", 0):
+            return self.ground.spawn(f"{path} {name}", _refusal(503), Instance("world"))
         return self.workers.serve(f"{path} {name}", lambda instance: self.service.worker(instance, path, body))

@@ -3,9 +3,9 @@
 Zoom can be joined for 60 s. A start that its stream outlived must have its MDC by then, unless
 
 * for all of the rest of that time Recall refused it or was unreachable, each time it was tried, and it was tried as often as the rules say;
-* or two parts failed in that time: Firestore, Cloud Tasks in one region, Recall, one crash of an instance are a part each (G9 promises to
-  bear one, not two);
-* or Cloud Run let nobody through to the worker.
+* or two parts failed in that time: Firestore, Cloud Tasks in one region, Recall, one crash of a worker are a part each (G9 promises to
+  bear one, not two). The webhook is none: what it acknowledged is on the queues;
+* or Cloud Run let nobody through to the worker, or there was none, and less than `LEAST_MS` was left when that ended.
 
 A stream that ended, or moved on to other servers, needs no MDC from then on. A start that was acknowledged with less than `LEAST_MS` of
 its time left has no promise: one failure may cost that much.
@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.simulation.checker import CONNECT_WINDOW_MS, REVOKED, Verdict
+from tests.simulation.checker import ACK_LOST, CONNECT_WINDOW_MS, REVOKED, Verdict
 from tests.simulation.weather import part_of
 from tests.simulation.world import Event
 
@@ -38,8 +38,8 @@ LAST_TRY_MS = 3_500
 BEFORE_MS = 10_000
 """How long before an ack a fault may have come and still have hit this start: at its enqueueing."""
 
-ACK_LOST = 597
-"""The status by which the world notes that an answer was lost on its way to Zoom."""
+NO_PART = ("recall", "scheduler", "webhook")
+"""Whose failures are not counted by the clock: Recall's count where it met the start, the others' do it no harm."""
 
 FINAL_REFUSALS = (400, 402, 422)
 
@@ -98,7 +98,7 @@ def _read(history: Sequence[Event]) -> _Seen:
             seen.tries[facts["stream"], facts["urls"]].append((facts["began"], event.at_ms, facts["status"]))
         elif event.who == "fault" and (part := part_of(event.what)) is not None:
             seen.faults.append((event.at_ms, part))
-        elif event.what == "crash":
+        elif event.what == "crash" and event.who.startswith("worker"):
             seen.faults.append((event.at_ms, f"crash of {event.who} at {event.at_ms}"))
         elif event.who == "outage":
             seen.outages.append((event.at_ms, facts["until"], event.what))
@@ -131,7 +131,7 @@ def _excuse(seen: _Seen, stream: str, urls: str, event_ts: int, acked_at: int) -
         return "no time was left" if end == window_end else "the stream ended or moved on", set()
     tries = [one for one in seen.tries[stream, urls] if one[0] <= end and one[1] >= acked_at - max(BEFORE_MS, _pause_after(one[2]))]
     failing = _failing(seen, tries, acked_at, end)
-    if "cloud run" in failing:
+    if any(end - until < LEAST_MS for until in _no_worker(seen, acked_at, end)):
         return "Cloud Run let nobody through", failing
     if len(failing) > 1:
         return "two parts failed", failing
@@ -140,12 +140,17 @@ def _excuse(seen: _Seen, stream: str, urls: str, event_ts: int, acked_at: int) -
     return None, failing
 
 
+def _no_worker(seen: _Seen, acked_at: int, end: int) -> list[int]:
+    """When each outage ended in which this start could reach no worker, ms."""
+    return [until for begin, until, part in seen.outages if part in ("cloud run", "worker") and begin <= end and until >= acked_at]
+
+
 def _failing(seen: _Seen, tries: Sequence[Try], acked_at: int, end: int) -> set[str]:
     """The parts that failed while this start had time. Recall's part counts only where it met this start."""
     since = acked_at - BEFORE_MS
     first = bisect_left(seen.faults, (since, ""))
-    parts = {part for at, part in seen.faults[first:] if at <= end and part not in ("recall", "scheduler")}
-    parts |= {part for begin, until, part in seen.outages if begin <= end and until >= since and part not in ("recall", "scheduler")}
+    parts = {part for at, part in seen.faults[first:] if at <= end and part not in NO_PART}
+    parts |= {part for begin, until, part in seen.outages if begin <= end and until >= since and part not in NO_PART}
     if any(not 200 <= status < 300 for _, _, status in tries):
         parts.add("recall")
     return parts

@@ -315,8 +315,10 @@ class Place:
                 self.recall.out_kind, self.recall.out_until = outage.kind, until
             case "cloud run":
                 self.fleet.refusal, self.fleet.refused_until = int(outage.kind), until
-            case _:
-                raise ValueError(f"{outage.part} has crashes, no outages")
+            case "worker" | "webhook":
+                self.fleet.gone_until[outage.part] = max(self.fleet.gone_until.get(outage.part, 0), until)
+                for instance in (self.fleet.workers if outage.part == "worker" else self.fleet.webhooks).instances:
+                    self.world.crash(instance, "gone")
 
     def _begin_at_queues(self, outage: Outage, until: int) -> None:
         if outage.queue:

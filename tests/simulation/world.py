@@ -151,7 +151,7 @@ async def outcome_of(process: Process, timeout_ms: float | None = None) -> Any:
 class Chances:
     """How often things go wrong and how long they take. Rates are probabilities per occasion; 0 switches a fault off.
 
-    `crash_of`: which instances crash, by how their names begin.
+    `crash_of`: which instances crash, by how their names begin. `crash_gap_ms`: at least so long after one crash there is no other.
     """
 
     faults: Mapping[str, float] = field(default_factory=dict)
@@ -159,6 +159,7 @@ class Chances:
     default_delay: Delay = (0.2, 8.0)
     crash_rate: float = 0.0
     crash_of: tuple[str, ...] = ("webhook", "worker")
+    crash_gap_ms: int = 0
 
 
 class World:
@@ -177,6 +178,7 @@ class World:
         self._order = 0
         self._clock = float(start_ms)
         self._fallen: list[Process] = []
+        self._next_crash = 0.0
 
     def spawn(self, name: str, coroutine: Coroutine[Trap, Any, Any], instance: Instance) -> Process:
         process = Process(name, coroutine, instance)
@@ -207,13 +209,14 @@ class World:
     def heard(self, fact: Any) -> None:
         """Nothing to keep: a seeded run is not pruned."""
 
-    def crash(self, instance: Instance) -> None:
-        """Kill an instance between two awaits. Its coroutines are kept, unclosed: a dead process runs no `finally`."""
+    def crash(self, instance: Instance, what: str = "crash") -> None:
+        """Kill an instance between two awaits. Its coroutines are kept, unclosed: a dead process runs no `finally`. `what`: for the
+        history."""
         instance.generation += 1
         fallen = sorted(instance.processes, key=lambda process: process.name)
         instance.processes.clear()
         self._fallen.extend(fallen)
-        self.note(instance.name, "crash", processes=len(fallen))
+        self.note(instance.name, what, processes=len(fallen))
         for process in fallen:
             self._end(process, ("crashed", None))
 
@@ -263,10 +266,7 @@ class World:
             self._leave(process, ("raised", error))
             return
         chances = self.chances
-        if chances.crash_rate and process.instance.name.startswith(chances.crash_of) and self.random.random() < chances.crash_rate:
-            label = f"crash:{trap.label}"
-            self.injected[label] = self.injected.get(label, 0) + 1
-            self.crash(process.instance)
+        if chances.crash_rate and self._crashes(process.instance, trap.label):
             return
         if trap.any_of:
             self._wait_any(process, trap.any_of)
@@ -277,6 +277,16 @@ class World:
         else:
             low, high = chances.delays.get(trap.label, chances.default_delay)
             self._at(self._clock + self.delay(low, high), process)
+
+    def _crashes(self, instance: Instance, label: str) -> bool:
+        """Whether the instance goes down at this await."""
+        chances = self.chances
+        if self._clock < self._next_crash or not instance.name.startswith(chances.crash_of) or self.random.random() >= chances.crash_rate:
+            return False
+        self._next_crash = self._clock + chances.crash_gap_ms
+        self.injected[f"crash:{label}"] = self.injected.get(f"crash:{label}", 0) + 1
+        self.crash(instance)
+        return True
 
     def _wait(self, process: Process, trap: Trap) -> None:
         awaited = trap.process

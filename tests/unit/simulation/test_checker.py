@@ -176,6 +176,11 @@ EXCUSED = {
     ),
     "two crashes": ([said(), Event(T + 2_000, "worker-1", "crash", {}), Event(T + 3_000, "worker-1", "crash", {})], "two parts failed"),
     "Cloud Run let nobody through": ([said(), outage("cloud run", T - 5_000, T + 90_000)], "Cloud Run let nobody through"),
+    "Cloud Run let nobody through until too late": (
+        [said(), outage("cloud run", T - 5_000, T + 20_001)],
+        "Cloud Run let nobody through",
+    ),
+    "no worker could be started": ([said(), outage("worker", T + 2_000, T + 50_000)], "Cloud Run let nobody through"),
 }
 
 
@@ -196,6 +201,10 @@ LATE: dict[str, tuple[str, Sequence[Event]]] = {
     "the scheduler was out": ("G1'", [said(), outage("scheduler", T, T + 90_000)]),
     "stopped before it began": ("G1'", [stopped(ts=T - 5_000), said()]),
     "one crash": ("G9", [said(), Event(T + 2_000, "worker-1", "crash", {})]),
+    "only webhooks crashed": ("G1'", [said(), *(Event(T + at, "webhook-1", "crash", {}) for at in (2_000, 3_000))]),
+    "no webhook could be started": ("G1'", [said(), outage("webhook", T + 2_000, T + 90_000)]),
+    "Cloud Run let nobody through, but not for long": ("G9", [said(), outage("cloud run", T - 5_000, T + 20_000)]),
+    "no worker could be started, before it": ("G1'", [said(), outage("worker", T - 50_000, T - 20_000)]),
     "an outage of before and one of after": (
         "G1'",
         [said(), outage("store", T - 90_000, T - 20_000), outage("home", T + 61_000, T + 90_000)],
