@@ -128,6 +128,8 @@ def main(argv: list[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Half an emoji in an answer, or a file name that is not UTF-8, comes out as an escape, which JSON knows too.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if "_RTMSKIT_COMPLETE" in os.environ:
+        importlib.import_module("rtms_simulator.cli.completion")  # makes our bash known to click
     try:
         code = cli.main(args=argv, prog_name="rtmskit", standalone_mode=False)
     except click.ClickException as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem, add_completion_class, get_completion_class
+
+from rtms_simulator.cli.bash_completion import BashLine
 
 SHELLS = ("bash", "zsh", "fish")
 ARTIFACTS = ("video_mixed", "audio_mixed", "transcript", "participant_events", "meeting_metadata")
@@ -31,16 +33,17 @@ def _events() -> Iterable[str]:
     return EVENTS
 
 
-def _faults() -> Iterable[str]:
-    from rtms_simulator.faults.reference import rows
-
-    return [row.example for row in rows()]
-
-
 def _switches() -> Iterable[str]:
     from rtms_simulator.kit.control.defaults import default_switches
 
     return [f"{row.name}=" for row in default_switches()]
+
+
+def faults(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Faults: step by step once the target is there."""
+    from rtms_simulator.faults.continued import continuations
+
+    return [CompletionItem(text) for text in continuations(incomplete)]
 
 
 def scenario_or_file(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -51,9 +54,11 @@ def scenario_or_file(context: click.Context, parameter: click.Parameter, incompl
 
 scenarios = _completer(_scenarios)
 events = _completer(_events)
-faults = _completer(_faults)
 switches = _completer(_switches)
 artifacts = _completer(lambda: ARTIFACTS)
+
+
+add_completion_class(BashLine)
 
 
 @click.command()
