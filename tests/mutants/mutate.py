@@ -219,6 +219,8 @@ class _Walk(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return  # those imports are for the type checker, which is no test
         self._negate(node)
         self.visit(node.test)
         self._body(node.body)

@@ -53,6 +53,7 @@ def test_each_kind_of_mistake_is_made(source, expected):
         "x = None",
         "def f():\n    return None",
         "def f(a: int = b) -> 'X':\n    b",
+        "if TYPE_CHECKING:\n    import a",
     ],
 )
 def test_words_types_and_names_are_left_alone(source):
