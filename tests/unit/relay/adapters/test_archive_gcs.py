@@ -17,8 +17,8 @@ from google.cloud import storage
 from requests.adapters import HTTPAdapter
 from tests.fake_gcs import make_bucket
 
-from rtms_relay.adapters.archive_gcs import GcsArchive
-from rtms_relay.errors import ArchiveError
+from rtms_relay.adapters.archive_gcs import GcsArchive, _Source, _SourceFailed
+from rtms_relay.errors import AlreadyArchived, ArchiveError
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +124,62 @@ async def test_nothing_is_asked_but_what_was_meant(archive: GcsArchive, monkeypa
         if not thread.name.startswith("gcs-archive"):
             thread.join(10)
     assert read == []
+
+
+async def test_a_sha256_that_is_on_the_object_is_not_measured_again(archive: GcsArchive, bucket: str) -> None:
+    def leave() -> None:
+        blob = storage.Client().bucket(bucket).blob("h1/a")
+        blob.metadata = {"sha256": "0" * 64}
+        blob.upload_from_string(b"data")
+
+    await asyncio.to_thread(leave)
+    found = await archive.find("h1/a")
+    assert found is not None
+    assert (found.size, found.sha256) == (4, "0" * 64)
+
+
+async def test_a_source_that_is_cancelled_leaves_no_object_and_is_an_error_of_the_archive(archive: GcsArchive) -> None:
+    async def cancelled() -> AsyncIterator[bytes]:
+        yield b"data"
+        raise asyncio.CancelledError
+
+    with pytest.raises(ArchiveError, match="the upload of h1/a was abandoned"):
+        await archive.put("h1/a", cancelled(), content_type="video/mp4")
+    assert await archive.find("h1/a") is None
+
+
+async def test_what_is_abandoned_between_two_chunks_reads_no_further() -> None:
+    """`put` was cancelled while the thread sent a chunk: nothing was being read that could be cancelled, too."""
+    pulled = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield b"data"
+
+    source = _Source(chunks(), asyncio.get_running_loop())
+    assert await asyncio.to_thread(source.read, 4) == b"data"
+    source.abandon()
+    with pytest.raises(_SourceFailed):
+        await asyncio.to_thread(source.read, 4)
+    assert pulled == 1
+
+
+async def test_it_works_in_threads_of_its_own_which_end_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+    archive = GcsArchive("own-threads")
+    monkeypatch.setattr(archive, "_exists", lambda _: names.append(threading.current_thread().name) or True)
+    for _ in range(2):
+        with pytest.raises(AlreadyArchived):
+            await archive.put("h1/a", one(b"data"), content_type="video/mp4")
+        mine = [thread for thread in threading.enumerate() if thread.name == names[-1]]
+        await archive.close()
+        for thread in mine:
+            thread.join(10)
+            assert not thread.is_alive()
+    assert len(names) == 2
+    assert all(name.startswith("gcs-archive") for name in names)
 
 
 async def test_an_error_says_its_kind_and_not_its_text(archive: GcsArchive, monkeypatch: pytest.MonkeyPatch) -> None:

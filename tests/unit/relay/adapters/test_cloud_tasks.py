@@ -122,7 +122,7 @@ REFUSALS = [
     (exceptions.Unauthenticated("secret"), "Unauthenticated.*no valid credentials"),
     (DefaultCredentialsError("secret"), "DefaultCredentialsError.*set TASKS_ENDPOINT"),
     (exceptions.Aborted("secret"), "Aborted"),
-    (exceptions.InvalidArgument("secret"), "InvalidArgument within"),
+    (exceptions.InvalidArgument("secret"), r"queues/q could not take the task: InvalidArgument within 2 s$"),
 ]
 
 
@@ -137,6 +137,20 @@ async def test_a_refusal_says_what_to_do_and_repeats_nothing(monkeypatch: pytest
     with pytest.raises(QueueUnavailable, match=message) as raised:
         await queue.enqueue("/events", BODY)
     assert "secret" not in str(raised.value)
+
+
+async def test_a_call_has_two_seconds_unless_it_is_told_otherwise_and_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, object]] = []
+
+    class Watching:
+        async def create_task(self, **given: object) -> None:
+            calls.append(given)
+
+    name = "projects/p/locations/l/queues/q"
+    for queue in (CloudTasksQueue(name, TARGET), CloudTasksQueue(name, TARGET, timeout_s=0.7)):
+        monkeypatch.setattr(queue, "_connected", Watching)
+        assert await queue.enqueue("/events", BODY)
+    assert [(call["timeout"], call["retry"], call["parent"]) for call in calls] == [(2.0, None, name), (0.7, None, name)]
 
 
 async def test_both_forms_of_conflict_mean_that_the_task_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,8 @@ REFUSALS = [
     (DefaultCredentialsError("file secret"), "DefaultCredentialsError.*set FIRESTORE_EMULATOR_HOST"),
     (exceptions.ResourceExhausted("quota of secret"), "ResourceExhausted within"),
     (exceptions.Aborted("contention on secret"), "Aborted within"),
-    (exceptions.InvalidArgument("field secret"), "InvalidArgument within"),
+    (exceptions.FailedPrecondition("index secret"), "FailedPrecondition.*an index of the database is missing"),
+    (exceptions.InvalidArgument("field secret"), r"InvalidArgument within 2 s$"),
 ]
 
 
