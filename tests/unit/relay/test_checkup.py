@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from tests.ports.bench import Bench
-from tests.ports.events import ENVIRON
+from tests.ports.events import ENVIRON, NOW
 from tests.unit.relay.test_handoffs import got
 from tests.unit.relay.test_routes import client
 
-from rtms_relay import budgets
+from rtms_relay import budgets, tasks
 from rtms_relay.errors import StoreUnavailable
+from rtms_relay.handoff.answers import ANSWERS
 from rtms_relay.ports import Answer
 
 NAMES = ["facts", "handoffs", "handoffs-second", "retrievals"]
@@ -39,11 +40,63 @@ async def test_a_harmless_task_goes_through_every_queue_and_it_is_said_after_how
     assert [document for document in bench.store.documents if document[0] != "marks"] == []
 
 
+def answered(number: str, at: int, *, recall_status: int = 200, after_ms: int | None = None, **more: Any) -> dict[str, Any]:
+    """The whole answer when nothing is wrong, but for `more`."""
+    queues = [{"name": name, "problem": "", "after_ms": after_ms} for name in NAMES]
+    return {"number": number, "now": at, "store": "", "recall": "", "recall_status": recall_status, "queues": queues, **more}
+
+
+async def test_what_a_check_up_sends_and_notes_and_tells_to_the_letter() -> None:
+    bench = Bench()
+    for queue in bench.queues.values():
+        queue.stalled = True
+    number = f"checkup-{NOW}"
+    assert await began(bench) == answered(number, NOW)
+    assert bench.recall.reads == ["rtmskit_handoff=" + "0" * 64], "the recordings of a hand-off that is nobody's"
+    assert bench.store.all("marks") == {"checkup": {"created_at": NOW, "checkups": {number: {}}}}
+    assert {name: [(task.path, task.body, task.name) for task in queue.tasks] for name, queue in bench.queues.items()} == {
+        name: [
+            (
+                "/retrieve" if name == "retrievals" else "/events",
+                tasks.encode(tasks.Probe(received_ms=NOW, queue=name, number=number)),
+                "",
+            )
+        ]
+        for name in bench.queues
+    }
+    await bench.run()
+    for queue in bench.queues.values():
+        queue.stalled = False
+    await bench.run(1)  # when a queue that was stalled goes on
+    assert await got(bench, f"/handoffs/checkup/{number}") == answered(number, NOW + 1_000, recall_status=0, after_ms=1_000)
+    assert bench.store.all("marks") == {"checkup": {"created_at": NOW, "checkups": {number: dict.fromkeys(NAMES, 1_000)}}}
+    [begun, *arrived] = [line for line in bench.log.lines if line["event"] in ("checkup", "probe_arrived")]
+    assert begun == {"severity": "INFO", "event": "checkup", "number": number, "recall": 200, "refused": []}
+    assert sorted(arrived, key=lambda line: line["queue"]) == [
+        {"severity": "INFO", "event": "probe_arrived", "queue": name, "after_ms": 1_000} for name in NAMES
+    ]
+
+
+async def test_a_task_of_a_check_up_that_is_not_on_record_any_more_changes_nothing() -> None:
+    bench = Bench()
+    stray = tasks.encode(tasks.Probe(received_ms=NOW, queue="facts", number="checkup-1"))
+    async with client(bench, "worker") as http:
+        assert (await bench.clock.until_done(http.get("/handoffs/checkup/checkup-1"))).status_code == 404  # no check-up was ever made
+    await bench.worker.receive("/events", stray)
+    number = (await began(bench))["number"]
+    await bench.run(1)
+    before = bench.store.all("marks")
+    await bench.worker.receive("/events", stray)
+    assert bench.store.all("marks") == before
+    assert None not in (await shown(bench, number)).values()
+
+
 async def test_a_queue_that_takes_nothing_or_delivers_nothing_is_named_and_wakes_nobody() -> None:
     bench = Bench()
     bench.second.stalled, bench.facts_queue.down = True, True
     first = await began(bench)
-    assert {one["name"]: bool(one["problem"]) for one in first["queues"]} == {name: name == "facts" for name in NAMES}
+    assert first["queues"] == [{"name": name, "problem": "facts is down" if name == "facts" else "", "after_ms": None} for name in NAMES]
+    assert [line["refused"] for line in bench.log.of("checkup")] == [["facts"]]
     await bench.live(180)
     came = await shown(bench, first["number"])
     assert (came["handoffs-second"], came["facts"]) == (None, None)
@@ -71,6 +124,16 @@ async def test_what_is_wrong_with_recalls_key_or_address_is_said(answer: Answer,
     assert len(first["queues"]) == 4  # the rest is looked at all the same
 
 
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 422, 428, 429, 430, 499, *range(500, 509)])
+async def test_a_cause_is_named_only_where_it_is_the_same_for_a_question_as_for_a_create(status: int) -> None:
+    """A 403 of a create is about the addresses in its body, a 409 about its key, a 507 about capacity: a question has none of these."""
+    bench = Bench()
+    bench.recall.down = Answer(status)
+    shared = status in (401, 402, 404, 405, 408, 429, 500, 502, 503, 504)
+    says = f"Recall answered {status}" + (f": {ANSWERS[status].cause}" if shared else "")
+    assert await began(bench) == answered(f"checkup-{NOW}", NOW, recall=says, recall_status=status)
+
+
 async def test_without_a_store_no_task_is_sent_as_none_could_be_seen_to_arrive() -> None:
     bench = Bench()
 
@@ -79,8 +142,8 @@ async def test_without_a_store_no_task_is_sent_as_none_could_be_seen_to_arrive()
 
     bench.store.trouble = away
     first = await began(bench)
-    assert "PermissionDenied" in first["store"]
-    assert first["queues"] == []
+    says = "Firestore could not commit: PermissionDenied"
+    assert first == answered(f"checkup-{NOW}", NOW, store=says, queues=[])
     assert not any(queue.tasks for queue in bench.queues.values())
 
 
