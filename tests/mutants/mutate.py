@@ -141,6 +141,8 @@ class _Walk(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_Assign(self, node: ast.Assign) -> None:
+        if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id == "TypeVar":
+            return
         # A capitalised name without a value of its own is an alias of types: State = Literal[...], Event = A | B.
         if isinstance(node.value, (ast.Subscript, ast.BinOp)) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.istitle():
             return

@@ -47,6 +47,7 @@ def test_each_kind_of_mistake_is_made(source, expected):
         '"""Docs."""',
         "x: Literal['a', 'b']",
         "State = Literal['a', 'b']",
+        "T = TypeVar('T')",
         "x = 'words for people'",
         "x = f'{a} {b + 1}'",
         "import a",

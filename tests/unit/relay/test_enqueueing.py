@@ -21,6 +21,10 @@ async def never(path: str, body: bytes, due_ms: int) -> None:
     raise AssertionError("nothing is delivered here")
 
 
+UP_MS = 10_000
+"""How long the process has been up."""
+
+
 class Tries:
     """A queue that refuses, until `takes_at` (ms), and when it was tried."""
 
@@ -30,11 +34,12 @@ class Tries:
         self.takes_at = takes_at
 
     async def trouble(self, _: str) -> None:
-        self.at.append(self.clock.monotonic_ms())
+        self.at.append(self.clock.monotonic_ms() - UP_MS)
         if self.at[-1] < self.takes_at:
             raise QueueUnavailable(f"try {len(self.at)} was refused")
 
     async def insist(self, patience_ms: float, not_before_ms: int | None = None) -> None:
+        await self.clock.run(UP_MS)
         work = insist(self.queue, self.clock, "/events", b"body", patience_ms, not_before_ms=not_before_ms)
         try:
             await self.clock.until_done(work)
@@ -60,23 +65,23 @@ async def test_pauses_double_to_a_second_and_no_try_comes_after_the_patience(pat
     with pytest.raises(QueueUnavailable, match=f"^try {len(at)} was refused$"):
         await tries.insist(patience_ms)
     assert tries.at == at
-    assert tries.clock.monotonic_ms() == at[-1]
+    assert tries.clock.monotonic_ms() == UP_MS + at[-1]
 
 
-@pytest.mark.parametrize("due", [None, NOW + 5_000])
+@pytest.mark.parametrize("due", [None, NOW + 60_000])
 async def test_what_is_taken_in_the_end_is_the_task_as_it_was_and_it_is_one(due: int | None) -> None:
     tries = Tries(takes_at=700)
     await tries.insist(2_500, due)
     assert tries.at == [0, 100, 300, 700]
     [task] = tries.queue.tasks
-    assert (task.path, task.body, task.due, task.name) == ("/events", b"body", due or NOW + 700, "")
+    assert (task.path, task.body, task.due, task.name) == ("/events", b"body", due or NOW + UP_MS + 700, "")
 
 
 async def test_another_failure_than_the_queues_is_not_tried_again() -> None:
     tries = Tries()
 
     async def broken(_: str) -> None:
-        tries.at.append(tries.clock.monotonic_ms())
+        tries.at.append(tries.clock.monotonic_ms() - UP_MS)
         raise ZeroDivisionError
 
     tries.queue.trouble = broken

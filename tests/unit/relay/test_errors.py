@@ -54,8 +54,10 @@ def test_a_hint_is_for_the_log_alone(kind: type[RequestRefused]) -> None:
     told = kind("the signature is wrong", hint="is ZOOM_SECRET_TOKEN the app's?")
     assert (str(told), told.hint) == ("the signature is wrong", "is ZOOM_SECRET_TOKEN the app's?")
     assert kind("no hint").hint == ""
+    assert str(kind(message="by its name")) == "by its name"
 
 
 def test_a_store_that_is_away_is_waited_for_unless_it_says_that_this_does_not_help() -> None:
     assert StoreUnavailable("away").permanent is False
     assert StoreUnavailable("no right", permanent=True).permanent is True
+    assert str(StoreUnavailable(message="by its name")) == "by its name"
