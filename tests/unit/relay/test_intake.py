@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import ENVIRON, NOW, STREAM, URLS_A, interrupted, signed, started, stopped, webhook_headers
+from tests.ports.events import ENVIRON, MEETING, NOW, STREAM, URLS_A, interrupted, signed, started, stopped, webhook_headers
 
 from rtms_relay import budgets, tasks
 from rtms_relay.errors import NotAuthentic, QueueUnavailable
 from rtms_relay.handoff.keys import stream_key
 from rtms_relay.ports import QueueName
+from rtms_relay.replies import Reply
 
 
 def messages(bench: Bench, name: QueueName) -> list[tasks.Task]:
@@ -208,3 +211,190 @@ def test_the_webhook_imports_no_database_and_no_client_of_recalls() -> None:
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Every answer, note and line of the log, whole
+
+
+async def replied(bench: Bench, event: dict[str, Any]) -> Reply:
+    body = json.dumps(event).encode()
+    return await bench.clock.until_done(bench.intake.receive(signed(body, bench.clock.now), body))
+
+
+def about_the_stream(name: str, latency_ms: int, **more: Any) -> dict[str, Any]:
+    stream = {"stream": stream_key(STREAM), "entity_id": MEETING, "rtms_stream_id": STREAM}
+    return {"name": name, "outcome": "enqueued", **stream, "latency_ms": latency_ms, **more}
+
+
+async def test_what_is_said_of_a_start(bench: Bench) -> None:
+    bench.clock.now += 250
+    notes = about_the_stream("meeting.rtms_started", 250, queues=["handoffs", "handoffs-second"])
+    assert await replied(bench, started()) == Reply({"status": "enqueued", "stream": stream_key(STREAM)}, notes)
+    assert bench.log.lines == [{"severity": "NOTICE", "event": "start_acked", **notes}]
+
+
+async def test_what_becomes_of_an_end_and_of_an_interruption(bench: Bench) -> None:
+    bench.clock.now += 9
+    common: dict[str, Any] = {"received_ms": NOW + 9, "product": "meeting", "stream_id": STREAM, "entity_id": MEETING, "event_ts": NOW}
+    for event in (stopped(NOW, 6), interrupted(NOW)):
+        assert await replied(bench, event) == Reply(
+            {"status": "enqueued", "stream": stream_key(STREAM)}, about_the_stream(event["event"], 9)
+        )
+    assert messages(bench, "facts") == [
+        tasks.Stop(**common, event="meeting.rtms_stopped", stop_reason=6),
+        tasks.Interruption(**common, event="meeting.rtms_interrupted"),
+    ]
+    assert bench.log.lines == []
+    await replied(bench, interrupted(NOW, URLS_A))
+    assert messages(bench, "handoffs") == [tasks.Start(**common, event="meeting.rtms_interrupted", server_urls=URLS_A)]
+
+
+@pytest.mark.parametrize(("wish", "severity"), [("audit", "NOTICE"), ("alert", "ALERT")])
+async def test_what_is_said_when_the_app_was_removed(wish: str, severity: str) -> None:
+    bench = Bench(ZOOM_ON_DEAUTHORIZED=wish)
+    ids = {"account_id": "acc", "user_id": "ada", "client_id": "cid"}
+    reply = await replied(bench, {"event": "app_deauthorized", "event_ts": NOW, "payload": ids})
+    assert reply == Reply({"status": "noted"}, {"name": "app_deauthorized", "outcome": "noted"})
+    assert bench.log.lines == [{"severity": severity, "event": "app_deauthorized", **ids}]
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("rtms.concurrency_near_limit", "WARNING"), ("rtms.concurrency_limited", "ALERT"), ("rtms.start_failed", "ALERT")],
+)
+async def test_what_is_said_of_the_accounts_limits(bench: Bench, name: str, severity: str) -> None:
+    reply = await replied(bench, {"event": name, "event_ts": NOW, "payload": {"concurrency_limit": 2000}})
+    assert reply == Reply({"status": "noted"}, {"name": name, "outcome": "noted"})
+    assert bench.log.lines == [{"severity": severity, "event": "concurrency", "name": name, "concurrency_limit": 2000}]
+
+
+async def test_what_is_said_of_an_event_that_is_nothing_to_us(bench: Bench) -> None:
+    reply = await replied(bench, {"event": "meeting.ended", "event_ts": NOW, "payload": {}})
+    assert reply == Reply({"status": "ignored"}, {"name": "meeting.ended", "outcome": "ignored"})
+    assert bench.log.lines == [{"severity": "INFO", "event": "event_ignored", "name": "meeting.ended", "vendor": "zoom"}]
+
+
+async def test_what_is_said_of_a_challenge_and_how_long_an_unsigned_one_may_be(bench: Bench) -> None:
+    challenge = {"event": "endpoint.url_validation", "event_ts": NOW, "payload": {"plainToken": "abc"}}
+    reply = await replied(bench, challenge)
+    assert reply.notes == {"name": "endpoint.url_validation", "outcome": "challenge"}
+    for length, taken in ((4096, True), (4097, False)):
+        unsigned = json.dumps(challenge).encode().ljust(length)
+        if taken:
+            assert await bench.intake.receive([], unsigned) == reply
+        else:
+            with pytest.raises(NotAuthentic, match=r"^the headers x-zm-signature and x-zm-request-timestamp are required$"):
+                await bench.intake.receive([], unsigned)
+    assert bench.log.lines == []
+
+
+async def test_what_is_signed_with_the_former_secret_is_answered_with_it() -> None:
+    bench = Bench(ZOOM_SECRET_TOKEN_PREVIOUS="theformerone")
+    body = json.dumps({"event": "endpoint.url_validation", "event_ts": NOW, "payload": {"plainToken": "abc"}}).encode()
+    former = await bench.intake.receive(signed(body, NOW, "theformerone"), body)
+    assert former.body["encryptedToken"] == hmac.new(b"theformerone", b"abc", "sha256").hexdigest()
+    assert (await bench.intake.receive(signed(body), body)).body["encryptedToken"] == hmac.new(b"hooksecret", b"abc", "sha256").hexdigest()
+
+
+UNUSABLE = {"event": "meeting.rtms_started", "event_ts": NOW, "payload": {"rtms_stream_id": "s-1", "note": "x" * 20_000}}
+
+
+@pytest.mark.parametrize("facts_down", [False, True])
+async def test_what_becomes_of_an_event_that_cannot_be_used(bench: Bench, facts_down: bool) -> None:
+    bench.facts_queue.down = facts_down
+    reply = await replied(bench, UNUSABLE)
+    [told, *further] = bench.log.lines
+    why = told["reason"]
+    assert reply == Reply({"status": "unusable", "reason": why}, {"name": "meeting.rtms_started", "outcome": "unusable"})
+    about = {"name": "meeting.rtms_started", "reason": why, "keys": told["keys"], "ids": {"rtms_stream_id": "s-1"}}
+    assert told == {"severity": "ALERT", "event": "event_unusable", "vendor": "zoom", **about}
+    lost = {"severity": "ERROR", "event": "error", "where": "keep an unusable event", "what": "facts is down"}
+    assert further == ([lost] if facts_down else [])
+    copy = json.dumps(UNUSABLE)[: budgets.UNUSABLE_BYTES]
+    kept = tasks.UnusableEvent(
+        received_ms=NOW, vendor="zoom", reason=why, event="meeting.rtms_started", keys=tuple(told["keys"]), copy=copy
+    )
+    assert messages(bench, "facts") == ([] if facts_down else [kept])
+    assert bench.clock.monotonic_ms() == (1_500 if facts_down else 0)  # a vendor waits no longer for its answer
+
+
+async def test_of_an_event_that_is_cut_within_a_letter_the_copy_is_text(bench: Bench) -> None:
+    start = b'{"event":"meeting.rtms_started","payload":{"note":"'
+    whole = start + b"x" * (budgets.UNUSABLE_BYTES - len(start) - 1) + "é".encode() + b'"}}'
+    await bench.clock.until_done(bench.intake.receive(signed(whole), whole))
+    [kept] = messages(bench, "facts")
+    assert isinstance(kept, tasks.UnusableEvent)
+    assert kept.copy == whole[: budgets.UNUSABLE_BYTES - 1].decode() + "\ufffd"
+
+
+async def test_what_is_said_of_a_queue_that_did_not_take_its_copy(bench: Bench) -> None:
+    bench.home.down = True
+    reply = await replied(bench, started())
+    assert reply.notes["queues"] == ["handoffs-second"]
+    await bench.run(60)
+    [line] = bench.log.of("error")
+    assert line == {
+        "severity": "ERROR", "event": "error", "where": "enqueue handoffs", "what": "handoffs is down", "stream": stream_key(STREAM)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("begun", "tried_ms"),
+    [(-3_600_000, 1_500), (-57_000, 2_500), (0, 59_500), (36_000_000, 1_799_500)],
+    ids=["long past", "three seconds left", "just now", "in ten hours"],
+)
+async def test_a_start_is_tried_as_long_as_its_stream_can_be_joined_but_half_an_hour_at_most(
+    bench: Bench, begun: int, tried_ms: float
+) -> None:
+    bench.home.down = bench.second.down = True
+    with pytest.raises(QueueUnavailable, match=r"^no hand-off queue took the start$"):
+        await bench.zoom(started(ts=NOW + begun))
+    assert bench.clock.monotonic_ms() == tried_ms
+
+
+async def webhook(bench: Bench, event: Any) -> Reply:
+    body = json.dumps(event).encode()
+    return await bench.clock.until_done(bench.intake.observe(webhook_headers(body, bench.clock.now), body))
+
+
+def recording_event(name: str, handoff: str | None) -> dict[str, Any]:
+    metadata = {} if handoff is None else {"rtmskit_handoff": handoff}
+    data = {"code": name.partition(".")[2], "sub_code": None, "updated_at": "2026-11-22T09:00:00+00:00"}
+    return {"event": name, "data": {"data": data, "recording": {"id": "rec-1", "metadata": metadata}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "due"),
+    [
+        ("recording.done", NOW + 14_000),
+        ("recording.failed", NOW + 14_000),
+        ("recording.deleted", NOW + 14_000),
+        ("recording.processing", NOW + 30_000),
+        ("video_mixed.processing", NOW + 30_000),
+    ],
+)
+async def test_what_ends_is_looked_at_in_two_seconds_and_what_begins_with_the_next_half_minute(bench: Bench, name: str, due: int) -> None:
+    bench.clock.now += 12_000
+    assert NOW % 30_000 == 0
+    code, handoff = name.partition(".")[2], key_of()
+    notes = {"name": name, "recording": "rec-1", "code": code, "outcome": "enqueued", "handoff": handoff}
+    assert await webhook(bench, recording_event(name, handoff)) == Reply({"status": "enqueued"}, notes)
+    assert [task.due for task in bench.retrievals.tasks] == [due]
+    assert messages(bench, "retrievals") == [tasks.Look(received_ms=NOW + 12_000, handoff=handoff, recording_id="rec-1", message="msg_1")]
+    assert bench.log.lines == []
+
+
+async def test_what_is_said_of_a_webhook_of_recalls_about_nothing_of_ours(bench: Bench) -> None:
+    reply = await webhook(bench, recording_event("recording.done", None))
+    notes = {"name": "recording.done", "recording": "rec-1", "code": "done", "outcome": "ignored"}
+    assert reply == Reply({"status": "ignored"}, notes)
+    assert bench.log.lines == [
+        {"severity": "INFO", "event": "event_ignored", "name": "recording.done", "vendor": "recall", "recording": "rec-1"}
+    ]
+
+
+async def test_a_webhook_of_recalls_that_cannot_be_used_is_kept_as_recalls(bench: Bench) -> None:
+    reply = await webhook(bench, [])
+    assert reply.body["status"] == "unusable"
+    assert [line["vendor"] for line in bench.log.of("event_unusable", "ALERT")] == ["recall"]
+    assert [task.vendor for task in messages(bench, "facts") if isinstance(task, tasks.UnusableEvent)] == ["recall"]

@@ -73,6 +73,23 @@ def test_a_try_under_way_is_waited_for() -> None:
     assert "wait" in possible.remains
 
 
+def test_a_try_whose_time_is_over_is_waited_for_no_longer() -> None:
+    lease_until = NOW + 20_000
+    trying = replace(FRESH, attempt=replace(FRESH.attempt, lease_until=lease_until))
+    kinds = [retry.possible(trying, FACTS, now, RULES).kind for now in (lease_until - 1, lease_until)]
+    assert kinds == ["nothing", "post"]
+
+
+def test_of_what_is_posted_nothing_remains_to_be_done_by_a_person() -> None:
+    assert asked(after(400)) == retry.Possible(kind="post", why="its connect window is open", remains="")
+    assert asked(FRESH) == retry.Possible(kind="post", why="it is still being tried; the pause before the next try is left out", remains="")
+
+
+@pytest.mark.parametrize(("stopped_ts", "kind"), [(NOW - 1, "post"), (NOW, "post"), (NOW + 1, "nothing")])
+def test_a_stream_that_started_anew_at_the_moment_of_its_end_goes_on(stopped_ts: int, kind: str) -> None:
+    assert retry.possible(after(400), known.with_stop(FACTS, stopped_ts, 6), NOW + 5_000, RULES).kind == kind
+
+
 @pytest.mark.parametrize(("now", "kind"), [(END - 1, "post"), (END, "nothing"), (END + 86_400_000, "nothing")])
 def test_the_window_decides_to_the_millisecond(now: int, kind: str) -> None:
     assert asked(after(400), now=now).kind == kind
