@@ -190,9 +190,10 @@ def test_without_a_plan_that_can_be_read_it_ends_with_2_and_the_reason(
     monkeypatch.delenv("RTMSKIT_DISPATCH", raising=False)
     if text is not None:
         monkeypatch.setenv("RTMSKIT_DISPATCH", text)
-    monkeypatch.delitem(sys.modules, "rtms_relay.dispatching")  # as python -m finds it
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("rtms_relay.dispatching", run_name="__main__", alter_sys=True)
+    with monkeypatch.context() as alone:
+        alone.delitem(sys.modules, "rtms_relay.dispatching")  # as python -m finds it
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("rtms_relay.dispatching", run_name="__main__", alter_sys=True)
     assert ended.value.code == 2
     said = capsys.readouterr()
     with pytest.raises(msgspec.MsgspecError) as why:
