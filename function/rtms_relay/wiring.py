@@ -25,7 +25,8 @@ def preload(settings: Settings) -> None:
 
     Adapters import theirs on first use; on a small or busy machine that takes longer than Zoom waits for its first ack.
     """
-    names = ["sqlite3" if local_queues(settings) else "google.cloud.tasks_v2"]
+    places = (*settings.handoff_queues, settings.facts_queue, settings.retrieval_queue)
+    names = sorted({"sqlite3" if local_path(place) else "google.cloud.tasks_v2" for place in places})
     if settings.role == "worker":
         names += ["google.cloud.firestore" if settings.state_url.kind == "firestore" else "sqlite3", "httpx"]
     if settings.archive_url is not None and settings.archive_url.kind == "gs":
@@ -55,11 +56,6 @@ def queues(settings: Settings) -> Queues:
     return {name: _queue(settings, name, place) for name, place in names.items()}
 
 
-def local_queues(settings: Settings) -> bool:
-    """Whether a queue is a file of this machine."""
-    return any(map(local_path, (*settings.handoff_queues, settings.facts_queue, settings.retrieval_queue)))
-
-
 def _queue(settings: Settings, name: QueueName, place: str) -> Queue:
     if path := local_path(place):
         from rtms_relay.adapters.local_queue import LocalQueue
@@ -67,9 +63,10 @@ def _queue(settings: Settings, name: QueueName, place: str) -> Queue:
         return LocalQueue(path, name, SystemClock())
     from rtms_relay.adapters.cloud_tasks import CloudTasksQueue, Target
 
-    window_s = settings.zoom_connect_window_s + budgets.DISPATCH_MARGIN_MS / 1000
-    deadline_s = budgets.ARCHIVE_LEASE_MS / 1000 if name == "retrievals" else window_s
-    target = Target(settings.worker_url.rstrip("/"), settings.tasks_invokers, max(15.0, min(1800.0, deadline_s)))
+    # A window may be as long as Cloud Tasks waits for an answer; the shortest, with its margin, is longer than the least deadline, 15 s.
+    window_ms = min(int(settings.zoom_connect_window_s * 1000) + budgets.DISPATCH_MARGIN_MS, budgets.MAX_WINDOW_MS)
+    deadline_ms = budgets.ARCHIVE_LEASE_MS if name == "retrievals" else window_ms
+    target = Target(settings.worker_url.rstrip("/"), settings.tasks_invokers, deadline_ms / 1000)
     return CloudTasksQueue(place, target, endpoint=settings.tasks_endpoint)
 
 

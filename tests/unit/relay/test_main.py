@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,40 @@ def test_where_no_function_is_named_both_must_be_able_to_start() -> None:
     done = subprocess.run([sys.executable, str(MAIN)], env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.count("\n  - ")) == (2, 1)
     assert "rtmskit worker: the environment is unusable.\n  - RECALL_API_KEY is not set" in done.stderr
+
+
+class _Ended(BaseException):
+    """Stands in for the end of the process."""
+
+
+def _unusable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**ENVIRON, "STATE_URL": "mysql://x"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("FUNCTION_TARGET", raising=False)
+
+
+def test_loading_it_ends_with_exit_code_2_and_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _unusable(monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        aio.create_asgi_app("worker", str(MAIN))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("rtmskit worker: the environment is unusable.\n  - STATE_URL ")
+
+
+async def test_in_a_running_loop_it_ends_the_process_itself(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that loads its application lazily would take SystemExit for one request's failure."""
+    _unusable(monkeypatch)
+    codes: list[int] = []
+
+    def end(code: int) -> None:
+        codes.append(code)
+        raise _Ended
+
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(_Ended):
+        aio.create_asgi_app("worker", str(MAIN))
+    assert codes == [2]
+    assert "rtmskit worker: the environment is unusable.\n  - STATE_URL " in capsys.readouterr().err
 
 
 async def test_both_functions_answer_from_one_source(monkeypatch: pytest.MonkeyPatch) -> None:

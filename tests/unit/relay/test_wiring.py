@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import logging
+import sqlite3
 import sys
 import threading
 import time
@@ -562,6 +564,28 @@ async def test_each_function_imports_what_it_uses_before_the_first_request(borde
     queues = {"HANDOFF_QUEUES": "sqlite:///q", "FACTS_QUEUE": "sqlite:///q", "RETRIEVAL_QUEUE": "sqlite:///q"}
     async with loaded("worker", WORKER | queues, border, monkeypatch, list):
         assert imported == ["sqlite3", "sqlite3", "httpx"]
+    imported.clear()
+    async with loaded("webhook", {"FACTS_QUEUE": "sqlite:///q"}, border, monkeypatch, list):
+        assert imported == ["google.cloud.tasks_v2", "sqlite3"]
+
+
+@pytest.mark.parametrize("local", ["HANDOFF_QUEUES", "FACTS_QUEUE", "RETRIEVAL_QUEUE"])
+async def test_a_queue_in_a_file_is_that_file_whatever_the_others_are(local: str, tmp_path: Path) -> None:
+    from rtms_relay import wiring
+    from rtms_relay.adapters.cloud_tasks import CloudTasksQueue
+    from rtms_relay.adapters.local_queue import LocalQueue
+
+    file = tmp_path / "queue.sqlite"
+    known = settings.load(ENVIRON | WORKER | {local: f"sqlite://{file}"}, "worker")
+    name = {"HANDOFF_QUEUES": "handoffs", "FACTS_QUEUE": "facts", "RETRIEVAL_QUEUE": "retrievals"}[local]
+    made = wiring.queues(known)
+    assert {other for other, queue in made.items() if isinstance(queue, CloudTasksQueue)} == set(made) - {name}
+    queue = made[name]
+    assert isinstance(queue, LocalQueue)
+    assert await queue.enqueue("/events", b"{}")
+    await queue.close()
+    with contextlib.closing(sqlite3.connect(file)) as base:
+        assert base.execute("SELECT queue, path FROM tasks").fetchall() == [(name, "/events")]
 
 
 async def test_the_clients_of_google_are_made_for_the_database_and_the_bucket_that_are_named(
