@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import pytest
@@ -98,6 +101,37 @@ async def test_both_functions_answer_from_one_source(monkeypatch: pytest.MonkeyP
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function") as http:
             assert (await http.get("/health")).json()["role"] == target
             assert (await http.post("/zoom-webhook", json={})).status_code == (401 if target == "webhook" else 404)
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module as functions-framework loads it."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("FUNCTION_TARGET", raising=False)
+    aio.create_asgi_app("worker", str(MAIN))
+    return sys.modules["main"]
+
+
+@pytest.mark.parametrize("servers", [True, False], ids=["the server has a handler", "nobody has"])
+def test_the_worker_hears_that_it_is_to_end_and_the_servers_own_handler_still_runs(main: ModuleType, *, servers: bool) -> None:
+    heard: list[int] = []
+    handler = (lambda number, _: heard.append(number)) if servers else signal.SIG_IGN
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        stopping = main._stop_signal()
+        assert stopping() is False
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stopping() is True
+        assert heard == [signal.SIGTERM] * servers
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_in_a_thread_somebody_else_decides_when_the_process_ends(main: ModuleType) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        stopping = thread.submit(main._stop_signal).result(10)
+    assert stopping() is False
 
 
 def test_the_webhook_loads_nothing_that_it_does_not_use() -> None:
