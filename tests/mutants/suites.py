@@ -67,7 +67,7 @@ _FILES = _adapters("archive_files", contract=("archive",), gcs=True)
 _SHOWN = _units("handoffs", "listing", "links", "recordings", "routes")
 _SURFACE = _units("routes", "callers", "handoffs", "links", "wiring")
 _SETTINGS = _units("settings", "setting_values", "cases", "wiring")
-_TASKS = _units("tasks", "whatever_fails", "handing_on", "recordings", "intake", "routes")
+_TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings", "intake", "routes")
 
 SUITES: Mapping[str, Suite] = {
     "adapters/archive_files": _FILES,
@@ -111,7 +111,7 @@ SUITES: Mapping[str, Suite] = {
     "settings": _SETTINGS,
     "shown": _SHOWN,
     "steady": _units("handing_on", "whatever_fails"),
-    "sweeping": _units("recordings", "whatever_fails"),
+    "sweeping": _units("sweeping", "recordings", "whatever_fails"),
     "tasks": _TASKS,
     "tolerant": Suite((f"{UNIT}/test_tolerant.py", f"{UNIT}/test_zoom.py", "tests/property/relay/test_tolerance.py")),
     "wiring": _units("wiring", "budgets", "main"),

@@ -9,7 +9,6 @@ import pytest
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_B, started, stopped
 
-from rtms_relay import budgets
 from rtms_relay.errors import BadRequest, NotFound, RecallUnavailable, StoreUnavailable
 from rtms_relay.handoff.record import HandOff
 from rtms_relay.listing import Query
@@ -513,26 +512,3 @@ async def test_a_sweep_does_not_feed_a_jam() -> None:
     bench.retrievals.stalled = False
     await bench.live(12 * 60)
     assert all(handoff.retrieval.looks > 1 for handoff in bench.handoffs().values())
-
-
-# Probes
-
-
-async def test_a_probe_goes_through_every_queue() -> None:
-    bench = Bench()
-    await bench.clock.until_done(bench.worker.sweep(probe=True))
-    await bench.run(1)
-    assert sorted(line["queue"] for line in bench.log.of("probe_arrived", "INFO")) == sorted(bench.queues)
-    await bench.live(180)
-    assert not bench.log.of("probe_missing")
-
-
-async def test_a_queue_that_a_probe_does_not_come_through_is_an_alert_once() -> None:
-    bench = Bench()
-    bench.second.stalled = True
-    bench.facts_queue.down = True
-    await bench.clock.until_done(bench.worker.sweep(probe=True))
-    assert [line["queues"] for line in bench.log.of("probe_missing", "ALERT")] == [["facts"]]
-    await bench.live(300)
-    assert [line["queues"] for line in bench.log.of("probe_missing", "ALERT")][1:] == [["facts", "handoffs-second"]]
-    assert budgets.PROBE_ARRIVES_MS == 60_000

@@ -46,6 +46,64 @@ def test_the_form_on_the_wire_is_this() -> None:
     }
 
 
+LEAST: dict[str, tuple[str, dict[str, object]]] = {
+    "stop": (
+        '{"kind":"stop","v":2,"event":"x","product":"phone","stream_id":"s","entity_id":"","event_ts":1}',
+        {
+            "kind": "stop",
+            "v": 2,
+            "received_ms": 0,
+            "event": "x",
+            "product": "phone",
+            "stream_id": "s",
+            "entity_id": "",
+            "event_ts": 1,
+            "stop_reason": None,
+        },
+    ),
+    "interruption": (
+        '{"kind":"interruption","v":2,"event":"x","product":"phone","stream_id":"s","entity_id":"","event_ts":1}',
+        {
+            "kind": "interruption",
+            "v": 2,
+            "received_ms": 0,
+            "event": "x",
+            "product": "phone",
+            "stream_id": "s",
+            "entity_id": "",
+            "event_ts": 1,
+        },
+    ),
+    "unusable": (
+        '{"kind":"unusable","v":2,"vendor":"zoom","reason":"r","event":"e","keys":["a"],"copy":"{}"}',
+        {"kind": "unusable", "v": 2, "received_ms": 0, "vendor": "zoom", "reason": "r", "event": "e", "keys": ["a"], "copy": "{}"},
+    ),
+    "look": (
+        '{"kind":"look","v":2,"handoff":"k"}',
+        {"kind": "look", "v": 2, "received_ms": 0, "handoff": "k", "recording_id": None, "message": ""},
+    ),
+    "resume": ('{"kind":"resume","v":2,"handoff":"k"}', {"kind": "resume", "v": 2, "received_ms": 0, "handoff": "k"}),
+    "probe": (
+        '{"kind":"probe","v":2,"queue":"facts","number":"1"}',
+        {"kind": "probe", "v": 2, "received_ms": 0, "queue": "facts", "number": "1"},
+    ),
+}
+"""Kind -> the least that a task may say, and what it means."""
+
+
+@pytest.mark.parametrize("kind", LEAST)
+def test_what_a_task_does_not_say_has_its_meaning(kind: str) -> None:
+    body, meaning = LEAST[kind]
+    assert json.loads(tasks.encode(tasks.decode(body.encode(), "/events"))) == meaning
+
+
+def test_a_task_of_64_kilobytes_is_read_and_not_one_byte_more() -> None:
+    body = b'{"kind":"resume","v":2,"handoff":"k"}'
+    assert tasks.decode(body.ljust(65_536), "/events") == tasks.Resume(handoff="k")
+    with pytest.raises(TaskUnusable, match=r"a task of 65537 bytes; 65536 are allowed"):
+        tasks.decode(body.ljust(65_537), "/events")
+
+
 def test_fields_of_tomorrow_are_passed_over() -> None:
     body = json.dumps({**json.loads(tasks.encode(START)), "tomorrow": {"a": [1]}}).encode()
     assert tasks.decode(body, "/events") == START
