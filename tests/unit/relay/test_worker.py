@@ -111,7 +111,13 @@ async def test_an_event_that_cannot_be_used_is_kept_for_thirty_days_as_it_came_f
     task |= {"copy": '{"event":1}', "received_ms": NOW - 7}
     key = hashlib.sha256(b'{"event":1}').hexdigest()
     assert await receive(bench, task) == Reply({"status": "kept"}, {"outcome": "kept", "kept": key})
-    kept: dict[str, Any] = {"vendor": "zoom", "reason": "no stream", "event": "meeting.rtms_started", "keys": ["event"], "copy": '{"event":1}'}
+    kept: dict[str, Any] = {
+        "vendor": "zoom",
+        "reason": "no stream",
+        "event": "meeting.rtms_started",
+        "keys": ["event"],
+        "copy": '{"event":1}',
+    }
     kept |= {"received_at": NOW - 7, "created_at": NOW, "expires_at": NOW + 30 * DAY_MS}
     assert bench.store.all("unusable") == {key: kept}
     await bench.run(1)
