@@ -64,7 +64,7 @@ def _adapters(*names: str, contract: tuple[str, ...] = (), emulator: bool = Fals
 _SQLITE = _adapters("sqlite", "local_queue", "durable", contract=("store", "store_model"))
 _QUEUES = Suite((*_adapters("local_queue", contract=("queue",)).tests, f"{UNIT}/test_dispatching.py"))
 _FILES = _adapters("archive_files", contract=("archive",), gcs=True)
-_SHOWN = _units("handoffs", "listing", "links", "recordings", "routes")
+_SHOWN = _units("shown", "handoffs", "listing", "links", "recordings", "routes")
 _SURFACE = _units("routes", "callers", "handoffs", "links", "wiring")
 _SETTINGS = _units("settings", "setting_values", "cases", "wiring")
 _TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings", "intake", "routes")
