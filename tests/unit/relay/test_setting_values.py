@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -86,6 +88,150 @@ def test_depth_and_integers_at_their_limits() -> None:
         assert (settings.problem(BY_NAME["RECALL_RECORDING_CONFIG"], f'{{"a":{number}}}') is None) is taken
     key = "whsec_" + "QUFBQUFBQUE="  # eight bytes
     assert values.webhook_secrets(key) == (key,)
+
+
+LOCAL, CLOUD = "sqlite:///q", "projects/p/locations/l/queues/q"
+NUMBERS = {
+    "ZOOM_SIGNATURE_WINDOW_S": (1, 86_400),
+    "ZOOM_CONNECT_WINDOW_S": (1, 1_800),
+    "RECALL_TIMEOUT_S": (1, 50),
+    "RETRIEVAL_POLL_S": (1, 86_400),
+    "RETRIEVAL_GIVE_UP_S": (1, 2_592_000),
+    "RECORDS_KEEP_DAYS": (7, 36_500),
+}
+
+
+def visible(length: int) -> str:
+    return ("a1B2-c3D4_" * (length // 10 + 1))[:length]
+
+
+def host(length: int) -> str:
+    """A host name of so many characters."""
+    labels = ".".join(["a" * 61] * (length // 62 + 1))[: length - 3].rstrip(".")
+    return f"{labels}{'b' * (length - 3 - len(labels))}.zz"
+
+
+LIMITS: list[tuple[str, str, str]] = [
+    ("ZOOM_SECRET_TOKEN", visible(8), visible(7)),
+    ("ZOOM_SECRET_TOKEN", visible(512), visible(513)),
+    ("ZOOM_CLIENT_SECRET", visible(8), visible(7)),
+    ("RECALL_API_KEY", visible(8), visible(7)),
+    ("RUN_SECRET", visible(8), visible(7)),
+    ("ZOOM_CLIENT_ID", visible(4), visible(3)),
+    ("ZOOM_CLIENT_ID", visible(64), visible(65)),
+    ("RECALL_WEBHOOK_SECRETS", "whsec_QUFBQUFBQUE=", "whsec_QUFBQUFBQQ=="),
+    ("ZOOM_SERVER_HOSTS", host(253), host(254)),
+    ("ZOOM_SERVER_HOSTS", f"{'a' * 63}.b", f"{'a' * 64}.b"),
+    ("ZOOM_SERVER_HOSTS", "*.zoom.us", "*.us"),
+    ("RECALL_RECORDING_CONFIG", '{"a":1}'.ljust(30_000), '{"a":1}'.ljust(30_001)),
+    ("RECALL_RECORDING_CONFIG", f'{{"metadata":{{"n":"{"x" * 500}"}}}}', f'{{"metadata":{{"n":"{"x" * 501}"}}}}'),
+    ("TASKS_ENDPOINT", "h:1", "h:0"),
+    ("TASKS_ENDPOINT", "h:65535", "h:65536"),
+    ("DEPLOYMENT", "d" * 100, "d" * 101),
+    ("CODE_HASH", "0" * 64, "0" * 65),
+    ("HANDOFF_QUEUES", f"{CLOUD},{CLOUD}2", f"{CLOUD},{CLOUD}2,{CLOUD}3"),
+    ("HANDOFF_QUEUES", CLOUD, f"{CLOUD},{CLOUD}"),
+    ("HANDOFF_QUEUES", LOCAL, f"{CLOUD},{LOCAL}"),
+    ("FACTS_QUEUE", LOCAL, f"{LOCAL}/"),
+    *((name, str(low), f"{low - 0.000001:.6f}") for name, (low, _) in NUMBERS.items()),
+    *((name, str(high), f"{high}.000001") for name, (_, high) in NUMBERS.items()),
+]
+
+
+@pytest.mark.parametrize(("name", "taken", "refused"), LIMITS, ids=range(len(LIMITS)))
+def test_a_limit_is_where_it_is_said_to_be(name: str, taken: str, refused: str) -> None:
+    assert settings.problem(BY_NAME[name], taken) is None
+    assert settings.problem(BY_NAME[name], refused) is not None
+
+
+def test_every_number_has_its_limits_here() -> None:
+    assert {variable.name for variable in settings.VARIABLES if "1 to" in variable.allowed or "7 to" in variable.allowed} - {
+        "DEPLOYMENT"
+    } == set(NUMBERS)
+    for name, (low, high) in NUMBERS.items():
+        assert BY_NAME[name].allowed == f"{'days' if name.endswith('DAYS') else 'seconds'}, {low} to {high}"
+
+
+INVOKERS = "events=e@p.test, retrieve=r@p.test,sweep=s@p.test"
+MEANINGS: list[tuple[str, str, object]] = [
+    ("ZOOM_CONNECT_WINDOW_S", "59.5", 59.5),
+    ("ZOOM_SERVER_HOSTS", " *.Zoom.us ,,LOCALHOST", ("*.zoom.us", "localhost")),
+    ("RECALL_BASE_URL", "https://us-east-1.recall.ai/api/v1//", "https://us-east-1.recall.ai/api/v1"),
+    ("RECALL_BASE_URL", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x"),
+    ("WORKER_URL", "https://w.example/", "https://w.example"),
+    ("RECALL_WEBHOOK_SECRETS", f"{cases.WHSEC}, whsec_QUFBQUFBQUE= ,", (cases.WHSEC, "whsec_QUFBQUFBQUE=")),
+    ("RECALL_WEBHOOK_SECRETS", "", ()),
+    ("STATE_URL", "sqlite://", values.State("sqlite", ":memory:")),
+    ("STATE_URL", "sqlite:////a%20b", values.State("sqlite", "/a b")),
+    ("STATE_URL", "firestore://p-1/(default)", values.State("firestore", project="p-1", database="(default)")),
+    ("HANDOFF_QUEUES", f"{CLOUD} , {CLOUD}-2", (CLOUD, f"{CLOUD}-2")),
+    ("HANDOFF_QUEUES", "sqlite:////a,b", ("sqlite:///a,b",)),
+    ("FACTS_QUEUE", "sqlite:////a%20b", "sqlite:///a b"),
+    ("TASKS_INVOKERS", INVOKERS, {"/events": "e@p.test", "/retrieve": "r@p.test", "/sweep": "s@p.test"}),
+    ("TASKS_INVOKERS", "", {}),
+    ("ARCHIVE_URL", "gs://bucket-1/", values.ArchivePlace("gs", bucket="bucket-1")),
+    ("ARCHIVE_URL", "file:///a%20b/", values.ArchivePlace("file", path="/a b")),
+    ("ARCHIVE_URL", "", None),
+    ("RUN_SECRET", "", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "meaning"), MEANINGS)
+def test_a_text_has_one_meaning(name: str, text: str, meaning: object) -> None:
+    assert BY_NAME[name].parse(text) == meaning
+
+
+def test_a_queue_in_a_file_is_known_by_its_path() -> None:
+    assert (values.local_path("sqlite:///q"), values.local_path(CLOUD)) == ("/q", "")
+
+
+REASONS: list[tuple[str, str, str]] = [
+    ("RECALL_API_KEY", "Bearer: abcdefgh", 'it begins with "Bearer", which belongs to the header: give the key alone'),
+    ("RECALL_API_KEY", "Tokenabcdefgh1 ", "it begins or ends with white space"),
+    ("ZOOM_SECRET_TOKEN", "`abcdefgh1", "it is in quotes: give it without them"),
+    ("ZOOM_SECRET_TOKEN", "abcdefgh1'", "it is in quotes: give it without them"),
+    ("ZOOM_SECRET_TOKEN", "ab cdefgh1", "it holds blanks, control characters or characters that are not ASCII"),
+    ("ZOOM_SECRET_TOKEN", "your-secret-here", "it is a placeholder: put the real value in its place"),
+    ("ZOOM_SECRET_TOKEN", "aaaaaaaa", "it is masked: copy the secret itself, not what is shown in its place"),
+    ("ZOOM_CLIENT_ID", "a.b.c.d", "it is not 4 to 64 letters, digits, _ and -"),
+    ("RECALL_WEBHOOK_SECRETS", ",", "it holds no secret"),
+    ("RECALL_WEBHOOK_SECRETS", "whsec_a b", "it has other characters than base64 after whsec_"),
+    ("RECALL_WEBHOOK_SECRETS", "whsec_QUFBQUFBQQ==", "it holds less than 8 bytes after whsec_"),
+    ("ZOOM_SERVER_HOSTS", " , ", "it names no host"),
+    ("ZOOM_SERVER_HOSTS", "a.example/path", "'a.example/path' is a URL: give the host name alone"),
+    ("ZOOM_SERVER_HOSTS", "a_b.example", "'a_b.example' is not a host name"),
+    ("WORKER_URL", "ftp://w.example", "it does not begin with https:// and a host"),
+    ("WORKER_URL", "https://", "it does not begin with https:// and a host"),
+    ("WORKER_URL", "https://u@w.example", "it has a user, a query or a fragment"),
+    ("WORKER_URL", "https://w.example?", "it has a user, a query or a fragment"),
+    ("WORKER_URL", "https://w.example/#x", "it has a user, a query or a fragment"),
+    ("WORKER_URL", "http://w.example", "it would send credentials in clear text to another machine"),
+    ("WORKER_URL", "http://127.0.0.1.example", "it would send credentials in clear text to another machine"),
+    ("WORKER_URL", "https://w .example", "it holds blanks or characters that no URL has"),
+    ("WORKER_URL", "https://w.example\\x", "it holds blanks or characters that no URL has"),
+    ("WORKER_URL", "https://w.example:x", "it is not a URL"),
+    ("RECALL_RECORDING_CONFIG", "'{}'", "it is in quotes: give the JSON without them"),
+    ("RECALL_RECORDING_CONFIG", "[]", "it is not a JSON object"),
+    ("RECALL_RECORDING_CONFIG", '{"transcript":1}', "its transcript is neither an object nor null"),
+    ("RECALL_RECORDING_CONFIG", '{"realtime_endpoints":{}}', "its realtime_endpoints is not an array"),
+    ("RECALL_RECORDING_CONFIG", '{"metadata":[]}', "its metadata is neither an object nor null"),
+    ("RECALL_RECORDING_CONFIG", '{"a":[{"metadata":{"n":1}}]}', "its metadata must map names to strings of at most 500 characters"),
+    ("RECALL_RECORDING_CONFIG", '{"metadata":{"rtmskit_handoff":"x"}}', "metadata.rtmskit_handoff is this service's own"),
+    ("RECALL_RECORDING_CONFIG", " " * 30_001, "it is over 30000 bytes"),
+    ("FACTS_QUEUE", "sqlite:///", "it names no file"),
+    ("FACTS_QUEUE", "sqlite:///a%00b", "it holds a character that no path has"),
+    ("HANDOFF_QUEUES", f"{CLOUD},{LOCAL}", "a queue on this machine has no second region"),
+    ("HANDOFF_QUEUES", f"{CLOUD},{CLOUD}", "not one queue, and not two different ones"),
+    ("TASKS_INVOKERS", "events=e@p,events=f@p", "each of events, retrieve, sweep needs one identity"),
+    ("TASKS_INVOKERS", "events=e@p", "no identity for retrieve, sweep"),
+    ("TASKS_INVOKERS", "events=e@p,retrieve=e@p,sweep=s@p", "one identity for two paths"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "reason"), REASONS)
+def test_a_refusal_gives_exactly_this_reason(name: str, value: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        BY_NAME[name].parse(value)
 
 
 @given(value=cases.near("RECALL_RECORDING_CONFIG"))

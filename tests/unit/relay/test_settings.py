@@ -54,6 +54,78 @@ def test_every_variable_has_a_field_a_meaning_and_a_bad_value_here() -> None:
     assert all(not field.repr for field in dataclasses.fields(Settings) for v in VARIABLES if v.secret and v.attribute == field.name)
 
 
+BOTH = ("webhook", "worker")
+TABLE: dict[str, tuple[tuple[str, ...], str | None]] = {
+    "ZOOM_SECRET_TOKEN": (("webhook",), None),
+    "ZOOM_SECRET_TOKEN_PREVIOUS": (("webhook",), ""),
+    "ZOOM_CLIENT_ID": (("worker",), None),
+    "ZOOM_CLIENT_SECRET": (("worker",), None),
+    "ZOOM_SIGNATURE_WINDOW_S": (("webhook",), "5700"),
+    "ZOOM_CONNECT_WINDOW_S": (BOTH, "60"),
+    "ZOOM_SERVER_HOSTS": (("worker",), "*.zoom.us"),
+    "ZOOM_ON_DEAUTHORIZED": (("webhook",), "audit"),
+    "RECALL_API_KEY": (("worker",), None),
+    "RECALL_REGION": (("worker",), "us-east-1"),
+    "RECALL_BASE_URL": (("worker",), ""),
+    "RECALL_RECORDING_CONFIG": (("worker",), '{"video_mixed_mp4":{}}'),
+    "RECALL_WEBHOOK_SECRETS": (("webhook",), ""),
+    "RECALL_ENTITY_FIELD": (("worker",), "meeting_uuid"),
+    "RECALL_TIMEOUT_S": (("worker",), "15"),
+    "RETRIEVAL_POLL_S": (("worker",), "1800"),
+    "RETRIEVAL_GIVE_UP_S": (("worker",), "86400"),
+    "RECORDS_KEEP_DAYS": (("worker",), "400"),
+    "STATE_URL": (("worker",), None),
+    "HANDOFF_QUEUES": (BOTH, None),
+    "FACTS_QUEUE": (BOTH, None),
+    "RETRIEVAL_QUEUE": (BOTH, None),
+    "TASKS_ENDPOINT": (BOTH, ""),
+    "WORKER_URL": (BOTH, None),
+    "TASKS_INVOKERS": (BOTH, ""),
+    "RUN_SECRET": (("worker",), ""),
+    "DEPLOYMENT": (("worker",), "rtmskit"),
+    "ARCHIVE_URL": (("worker",), ""),
+    "LOG_IDS": (BOTH, "plain"),
+    "CODE_HASH": (BOTH, ""),
+}
+"""Variable -> the functions that read it, and its default; None: it must be set."""
+
+SECRET = {
+    "ZOOM_SECRET_TOKEN",
+    "ZOOM_SECRET_TOKEN_PREVIOUS",
+    "ZOOM_CLIENT_SECRET",
+    "RECALL_API_KEY",
+    "RECALL_WEBHOOK_SECRETS",
+    "RUN_SECRET",
+}
+
+
+def test_who_reads_what_and_what_holds_without_it() -> None:
+    assert {variable.name: (variable.roles, variable.default) for variable in VARIABLES} == TABLE
+    assert {variable.name for variable in VARIABLES if variable.secret} == SECRET
+
+
+def test_what_is_no_secret_is_shown_up_to_a_limit_and_in_plain_ascii() -> None:
+    [variable] = [one for one in VARIABLES if one.name == "DEPLOYMENT"]
+    assert settings.problem(variable, "a b") == f"DEPLOYMENT is 'a b'; expected {variable.allowed}"
+    shown = "\u00e9" + "x" * (settings.MAX_SHOWN - 1)
+    assert settings.problem(variable, shown) == f"DEPLOYMENT is '\\xe9{shown[1:]}'; expected {variable.allowed}"
+    assert settings.problem(variable, f"{shown}y") == f"DEPLOYMENT is '\\xe9{shown[1:]}...'; expected {variable.allowed}"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("TASKS_QUEUE", "TASKS_QUEUE is no longer read; set HANDOFF_QUEUES, FACTS_QUEUE and RETRIEVAL_QUEUE"),
+        ("TASKS_INVOKER", "TASKS_INVOKER is no longer read; set TASKS_INVOKERS"),
+    ],
+)
+def test_a_variable_of_the_first_edition_is_refused_with_what_took_its_place(name: str, line: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings.load(ENVIRON | {name: "x"}, "webhook")
+    assert list(refused.value.problems) == [line]
+    settings.load(ENVIRON | {name: ""}, "webhook")
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_defaults_are_allowed_values_and_those_of_the_object(role: Role) -> None:
     loaded = settings.load(ENVIRON, role)
