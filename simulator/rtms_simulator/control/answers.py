@@ -347,7 +347,8 @@ class Note(Strict, frozen=True, kw_only=True):
 
 
 class MeetingRow(Strict, frozen=True, kw_only=True):
-    """One meeting as it stands. `ended_ms` null: it is going on. `idle_faults`: those given to it that never acted or changed nothing."""
+    """One meeting as it stands. `ended_ms` null: it is going on. `idle_faults`: those given to it, or of its script,
+    that never acted or changed nothing."""
 
     id: int
     scenario: str

@@ -104,10 +104,9 @@ async def run(
 
 def _all_acted(place: Place, report: MeetingReport) -> None:
     """Raises RecordingLostError for a fault of the meeting, or one that is armed, that never acted or changed nothing."""
-    never = [f"the fault {fault} never acted, or changed nothing" for fault in report.idle_faults]
-    problems = never + [one.what for one in judge_faults(place.fakes.faults.listed(), report.deliveries)]
+    problems = judge_faults(place.fakes.faults.listed(), report.deliveries, [report])
     if problems:
-        raise RecordingLostError(problems[0])
+        raise RecordingLostError(problems[0].what)
 
 
 def played(report: MeetingReport, expected: Outcome = "recorded") -> StreamReport:

@@ -196,7 +196,7 @@ class WebhookSandbox:
             meetings = [meeting.report() for meeting in zoom.meetings.values()]
             deliveries = list(zoom.webhooks.deliveries)
             broken = judge(deliveries, meetings, recall.workspace.mdcs.values(), list(recall.api.history))
-            return broken + judge_faults(self.stack.faults.listed(), deliveries)
+            return broken + judge_faults(self.stack.faults.listed(), deliveries, meetings)
 
         return [problem for problem in self._call(work()) if problem.name not in self._allowed]
 

@@ -34,28 +34,36 @@ def judge(meetings: Sequence[MeetingRow], problems: Sequence[ProblemRow], expect
 
     `why(meeting)`: what to do when nobody joined it, although its start was taken.
     """
-    _idle_faults(meetings)
-    streams = [(row, stream) for row in meetings for stream in row.streams]
-    wrong = [(row, stream) for row, stream in streams if (stream.joined_ms is None) != (expected == "not-joined")]
-    if wrong:
-        (_somebody if expected == "not-joined" else _nobody)(*wrong[0], why)
+    _without_effect(meetings)
+    idle = [f"the fault {fault!r} never acted, or changed nothing" for row in meetings for fault in row.idle_faults]
+    _right_end(meetings, expected, why, idle)
+    if idle:
+        raise Failed(idle[0], "look at its target and moment (`rtmskit faults list`).")
     if problems:
         for one in problems[1:]:
             click.echo(f"Also {one.name}: {one.what}", err=True)
         raise Failed(f"{problems[0].name}: {problems[0].what} ({problems[0].rule})", DO[problems[0].name])
 
 
+def _right_end(meetings: Sequence[MeetingRow], expected: str, why: Callable[[MeetingRow], str], idle: Iterable[str]) -> None:
+    """Raises Failed for a stream that was joined, or not, against what is expected. `idle`: what is said beside that."""
+    streams = [(row, stream) for row in meetings for stream in row.streams]
+    wrong = [(row, stream) for row, stream in streams if (stream.joined_ms is None) != (expected == "not-joined")]
+    if wrong:
+        for one in idle:
+            click.echo(f"Also: {one}", err=True)
+        (_somebody if expected == "not-joined" else _nobody)(*wrong[0], why)
+
+
 def tried(attempt: DeliveryAttempt) -> str:
     return f"{attempt.status} in {attempt.latency_ms or 0:.0f} ms" + (f" ({attempt.problem})" if attempt.problem else "")
 
 
-def _idle_faults(meetings: Iterable[MeetingRow]) -> None:
+def _without_effect(meetings: Iterable[MeetingRow]) -> None:
     idle = [(one.event, fault) for row in meetings for one in row.deliveries for fault in one.without_effect]
     if idle:
         event, fault = idle[0]
         raise Failed(f"the fault {fault!r} changed nothing of {event}", "choose another style (`rtmskit faults list`).")
-    if unused := [fault for row in meetings for fault in row.idle_faults]:
-        raise Failed(f"the fault {unused[0]!r} never acted, or changed nothing", "look at its target and moment (`rtmskit faults list`).")
 
 
 def _somebody(_row: MeetingRow, stream: StreamRow, _why: Callable[[MeetingRow], str]) -> None:

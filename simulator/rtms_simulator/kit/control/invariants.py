@@ -117,8 +117,13 @@ def judge_deletion(mdcs: Iterable[Mdc], recordings: Iterable[Recording]) -> list
     return [Problem("kept", f"recording {one.id} is still at Recall, {one.status.code}") for one in kept]
 
 
-def judge_faults(armed: Iterable[ArmedFault], deliveries: Iterable[Delivery]) -> list[Problem]:
-    """Faults that never acted, and those that acted and changed nothing."""
+def judge_faults(armed: Iterable[ArmedFault], deliveries: Iterable[Delivery], meetings: Iterable[MeetingReport]) -> list[Problem]:
+    """Faults that never acted, and those that acted and changed nothing: of those that are armed, and of the meetings' own."""
     never = [Problem("unused", f"the fault {one.fault} never acted") for one in armed if not one.used]
+    never += [
+        Problem("unused", f"the fault {fault} never acted, or changed nothing in meeting {one.id}")
+        for one in meetings
+        for fault in one.idle_faults
+    ]
     idle = [(one, fault) for one in deliveries for fault in one.without_effect]
     return never + [Problem("unused", f"the fault {fault} changed nothing of {one.event.name} (delivery {one.id})") for one, fault in idle]

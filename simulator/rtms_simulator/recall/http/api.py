@@ -276,6 +276,7 @@ class Api:
         verdict = self._keys.begin(scope, self._clock.now())
         if isinstance(verdict, StoredAnswer):
             record.replayed = True
+            await self._held_back(fault)
             return ApiResponse(verdict.status, verdict.body, verdict.headers)
         if verdict is Verdict.IN_FLIGHT:
             return IN_FLIGHT
@@ -291,9 +292,7 @@ class Api:
         return response
 
     async def _perform(self, request: ApiRequest, operation: Operation, identity: str | None, fault: Step) -> ApiResponse:
-        if fault.word == "slow":
-            await self._clock.sleep(fault.number("seconds"))
-            self._timers.settle()
+        await self._held_back(fault)
         if fault.word == STATUS and stored(fault) and not fault.flag("done"):
             return scripted(fault)
         if operation.body is not None:
@@ -303,6 +302,11 @@ class Api:
                 case UnreadableBodyError() as unreadable:
                     return ApiResponse.detail(400, "parse_error", str(unreadable))
         return self._resources.perform(request, operation, identity)
+
+    async def _held_back(self, fault: Step) -> None:
+        if fault.word == "slow":
+            await self._clock.sleep(fault.number("seconds"))
+            self._timers.settle()
 
     # Downloads
 

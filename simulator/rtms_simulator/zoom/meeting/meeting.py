@@ -246,11 +246,17 @@ class Meeting:
             self._tasks.start(act(self, one.action))
 
     def _idle_faults(self) -> tuple[str, ...]:
-        """Of a meeting that is over, the faults that changed nothing."""
+        """Of a meeting that is over, the faults that changed nothing: those that it was given, and those of its script."""
         if self.ended_at is None:
             return ()
         streams = [stream.live for stream in self.streams]
-        return idle_faults(self.plan.faults, self.faults.listed(), self._waiting, streams, self._actions[self._acted :])
+        # Where nobody is to join, that nobody tried is a right end, too: the faults that keep clients out have nothing to act on.
+        scripted = [
+            parse_fault(action.data["fault"])
+            for action in self.scenario.timeline
+            if action.kind == "fault" and self.scenario.outcome != "not-joined"
+        ]
+        return idle_faults([*self.plan.faults, *scripted], self.faults.listed(), self._waiting, streams, self._actions[self._acted :])
 
     def arm(self, fault: Fault) -> None:
         """One of Zoom's acts on this meeting alone, one of another vendor on what comes by first."""

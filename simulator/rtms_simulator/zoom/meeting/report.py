@@ -47,7 +47,7 @@ class MeetingReport:
     deliveries: tuple[Delivery, ...]
     timeline: tuple[tuple[int, str], ...]
     idle_faults: tuple[str, ...] = ()
-    """Of the faults that it was given, those that never acted or changed nothing; empty until it is over."""
+    """Of the faults that it was given or that its script has, those that never acted or changed nothing; empty until it is over."""
 
     @property
     def joined(self) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from rtms_simulator.faults import ArmedFault, Fault, Step
+from rtms_simulator.faults import ArmedFault, Fault, Step, parse_fault
 from rtms_simulator.faults.zoom import STREAM
 from rtms_simulator.scenario import Action
 from rtms_simulator.zoom.app import KINDS
@@ -52,7 +52,8 @@ def idle_faults(
     streams: Iterable[LiveStream],
     unreached: Iterable[Action] = (),
 ) -> tuple[str, ...]:
-    """Those of a meeting's faults that never acted, or changed nothing. `given` are all, `armed` those of webhooks and handshakes.
+    """Those of a meeting's faults that never acted, or changed nothing. `given` are all, the script's too, `armed` those of webhooks and
+    handshakes.
 
     `unreached`: the actions to which the meeting did not come before it was over.
     """
@@ -60,16 +61,9 @@ def idle_faults(
     texts = {str(fault) for fault in given}
     idle = [str(one.fault) for one in armed if not one.used and str(one.fault) in texts]
     idle += [str(one.fault) for one in waiting]
-    idle += _too_late(given, unreached)
+    idle += [str(parse_fault(one.data["fault"])) for one in unreached if one.kind == "fault"]
     idle += [str(fault) for fault in given if _did_nothing(fault, streams)]
     return tuple(dict.fromkeys(idle))
-
-
-def _too_late(given: Iterable[Fault], unreached: Iterable[Action]) -> list[str]:
-    """The steps of given faults that are among the actions to which the meeting did not come."""
-    texts = {one.data["fault"] for one in unreached if one.kind == "fault"}
-    steps = [str(replace(fault, steps=(step,))) for fault in given for step in fault.steps]
-    return [text for text in steps if text in texts]
 
 
 _ACTED: Mapping[str, Callable[[LiveStream], bool]] = {

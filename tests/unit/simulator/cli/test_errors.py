@@ -41,7 +41,7 @@ ELSEWHERE = {
     "_judge_forgery": "play/test_send.py",
     "judge": "play/test_meeting.py",
     "_nobody": "play/test_meeting.py",
-    "_idle_faults": "play/test_meeting.py",
+    "_without_effect": "play/test_meeting.py",
     "_somebody": "play/test_meeting.py",
     "_play": "e2e/test_demo.py: needs a stack that loses a recording",
     "_play_here": "not here: a file that changes between its check and the meeting",

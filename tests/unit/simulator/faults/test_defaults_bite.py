@@ -1,6 +1,6 @@
 """Each fault of Zoom's, with its defaults, changes something in every built-in scenario that it fits.
 
-A fault of Recall's or of Cloud Tasks' acts on requests and tasks, which are alike in every scenario (test_recall.py, cloud_tasks/).
+Those of Recall's and Cloud Tasks': test_defaults_bite_behind_zoom.py.
 """
 
 from __future__ import annotations

@@ -98,6 +98,16 @@ async def test_slow_takes_the_clocks_time_and_hang_never_ends(tmp_path):
         hung.cancel()
 
 
+async def test_what_an_idempotency_key_replays_is_slow_too(tmp_path):
+    async with bench(tmp_path, faults=["recall.create: ok then slow 5s"]) as b:
+        first = await b.create(key="k")
+        again = asyncio.create_task(b.create(key="k"))
+        await b.pass_time(4.9)
+        assert not again.done()
+        await b.pass_time(0.1)
+        assert await again == first
+
+
 async def test_an_answer_has_any_status_header_and_body(tmp_path):
     fault = """recall.create: 202 header='X-Odd: a, b' body='{"note": "no id"}' then 307 header='Location: /elsewhere' then 204 then 299"""
     async with bench(tmp_path, faults=[fault]) as b:

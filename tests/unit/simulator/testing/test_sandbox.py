@@ -131,6 +131,23 @@ def test_a_fault_that_never_acted_or_changed_nothing_is_a_problem(world):
         "unused: the fault recall.retrieve: 503 never acted\n    (every fault that was armed acts, and changes something)"
     ]
     world.stack.faults.clear()
+    report = world.play("http://127.0.0.1:1/zoom-webhook", faults=["zoom.stream: drop-media at=1s"])
+    world.allow("failed")
+    assert [problem.what for problem in world.problems()] == [
+        f"the fault {report.idle_faults[0]} never acted, or changed nothing in meeting 1"
+    ]
+
+
+def test_a_fault_of_a_scenario_that_never_comes_is_a_problem(world, tmp_path):
+    action = '{ at_s = 3, kind = "fault", fault = "recall.create: 503" }'
+    end = '{ at_s = 1, kind = "stop", stop_reason = 1 }'
+    (tmp_path / "mine.toml").write_text(f'duration_s = 5\npeople = [{{ name = "Ada" }}]\ntimeline = [{end}, {action}]\n')
+    world.play("http://127.0.0.1:1/zoom-webhook", str(tmp_path / "mine.toml"))
+    world.allow("failed")
+    assert [problem.what for problem in world.problems()] == ["the fault recall.create: 503 never acted, or changed nothing in meeting 1"]
+
+
+def test_a_fault_that_changed_nothing_of_a_webhook_is_a_problem(world):
     world.fault("zoom.webhook.*: style escaped-unicode")
     world.send("http://127.0.0.1:1/zoom-webhook", "meeting.rtms_stopped")
     world.allow("failed")
