@@ -121,8 +121,17 @@ async def test_from_the_third_loss_in_a_row_on_it_waits_a_little(losses: int) ->
         return Stale("another was faster") if operation == "commit" and left >= 0 else None
 
     bench.fails = lost
+    pauses = pytest.approx([0.0] * min(3, losses + 1) + [27.5 * number for number in range(1, losses - 1)])
     await bench.stop()
-    assert bench.of("commit") == pytest.approx([0.0] * min(3, losses + 1) + [27.5 * number for number in range(1, losses - 1)])
+    assert bench.of("commit") == pauses
+    for change in (
+        bench.records.change_stream(FACTS, lambda _: [], lambda facts, _: Change(replace(facts, account_id="a"), {}, None)),
+        bench.records.note("marks", "m", lambda _: {"n": 1}),
+    ):
+        bench.calls.clear()
+        left, began = losses, bench.time.monotonic_ms()
+        await bench.time.until_done(change)
+        assert [at - began for at in bench.of("commit")] == pauses
 
 
 async def test_a_record_that_changes_sixty_times_meanwhile_is_given_up() -> None:
