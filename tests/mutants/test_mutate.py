@@ -123,11 +123,11 @@ def seen(by_function, seconds):
 def test_the_likeliest_killers_run_first_and_each_has_a_limit_of_its_own():
     line = next(place.line for place in places(file_of("zoom").read_text()) if functions(file_of("zoom").read_text(), place.line))
     [first, *_] = functions(file_of("zoom").read_text(), line)
-    seconds = {"a/test_zoom_edges.py::slow": 2.0, "a/test_zoom.py::fast": 0.2, "other": 0.0}
+    seconds = {"a/test_zoom_more.py::slow": 2.0, "a/test_zoom.py::fast": 0.2, "other": 0.0}
     seconds |= {f"a/test_relay.py::{number}": 0.1 for number in range(20)}
     known = seen({first: sorted(seconds.keys() - {"other"})}, seconds)
     likely, rest = known.lots("zoom", line)
-    assert list(likely)[:3] == ["a/test_zoom.py::fast", "a/test_zoom_edges.py::slow", "a/test_relay.py::0"]
+    assert list(likely)[:3] == ["a/test_zoom.py::fast", "a/test_zoom_more.py::slow", "a/test_relay.py::0"]
     assert [likely[test] for test in list(likely)[:3]] == pytest.approx([2.0, 11.0, 1.5])
     assert (len(likely), len(rest)) == (12, 10)
     [whole] = seen({first: ["a/test_zoom.py::fast"]}, seconds).lots("zoom", 1)
