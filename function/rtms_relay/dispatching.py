@@ -91,10 +91,18 @@ class Sweeps:
 
 async def serve(plan: DispatchPlan, run_secret: str, clock: Clock, log: Log, ready: Callable[[], None]) -> None:
     """Deliver until cancelled. `ready` is called once the file could be read. Raises `QueueUnavailable` if it cannot be."""
-    jobs = AsyncioJobs()
     files = [TaskFile(plan.file, clock) for _ in plan.queues]
-    await asyncio.gather(*(file.count() for file in files))
-    ready()
+    try:
+        await asyncio.gather(*(file.count() for file in files))
+        ready()
+        await _deliver(plan, files, run_secret, clock, log)
+    finally:
+        for file in files:
+            await file.close()
+
+
+async def _deliver(plan: DispatchPlan, files: list[TaskFile], run_secret: str, clock: Clock, log: Log) -> None:
+    jobs = AsyncioJobs()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=_KEEP_ALIVE_S)
     async with httpx.AsyncClient(trust_env=False, limits=limits) as client:
         posts = WorkerPosts(client, plan.worker_url, run_secret)
