@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,8 @@ from tests.ports.time import Time
 from rtms_relay.errors import BadRequest
 from rtms_relay.handoff import documents, record
 from rtms_relay.handoff.facts import Facts
-from rtms_relay.listing import RECORDINGS, STATES, page, parse
+from rtms_relay.listing import PARAMETERS, RECORDINGS, STATES, Query, checked_id, page, parse
+from rtms_relay.ports import Collection, Stored
 from rtms_relay.records import Records
 
 NOW = 1_795_338_000_000
@@ -52,7 +54,9 @@ def test_a_plus_sign_that_was_not_encoded_is_still_one() -> None:
         ({"state": ""}, "state must be one of pending, accepted"),
         ({"state": "Failed"}, "state must be one of"),
         ({"state": "done"}, "state must be one of"),
-        ({"recording": "accepted"}, "recording must be one of none, awaiting"),
+        ({"recording": "accepted"}, "^recording must be one of none, awaiting, done, partial, none_made, failed, forgetting, forgotten$"),
+        ({"limit": "000200"}, "limit must be a number from 1 to 200"),
+        ({"limit": "\u0663"}, "limit must be a number from 1 to 200"),
         ({"since": "yesterday"}, "since must be milliseconds since the epoch, or ISO 8601 with a zone"),
         ({"since": "2026-11-29T03:00:00"}, "with a zone"),
         ({"since": "-5"}, "since must be"),
@@ -75,9 +79,72 @@ def test_what_cannot_be_meant_is_refused_with_what_is_allowed(given: dict[str, s
         parse(given)
 
 
-async def filled(moments: list[int]) -> tuple[Records, list[str]]:
+def test_what_is_just_within_the_limits_is_taken() -> None:
+    assert [parse({"limit": limit}).limit for limit in ("1", "200", "00200")] == [1, 200, 200]
+    assert parse({"since": "9" * 15}).since_ms == 999_999_999_999_999
+    assert [parse({"mdc": "x" * size}).where for size in (1, 2000)] == [{"mdc": digest("x")}, {"mdc": digest("x" * 2000)}]
+    assert [parse({"id": "a" * size}).prefix for size in (4, 64)] == ["a" * 4, "a" * 64]
+
+
+def test_without_a_parameter_the_first_fifty_of_all_are_meant() -> None:
+    assert parse({}) == Query(where={}, since_ms=None, stream=None, prefix="", limit=50, cursor=None)
+    assert Query() == parse({})
+    assert PARAMETERS == ("state", "recording", "since", "stream", "meeting", "mdc", "limit", "cursor")
+
+
+@pytest.mark.parametrize("name", ["state", "recording", "since", "stream", "meeting", "mdc", "cursor"])
+def test_the_beginning_of_an_id_goes_with_a_limit_alone(name: str) -> None:
+    assert parse({"id": "abcd", "limit": "7"}) == Query(prefix="abcd", limit=7)
+    with pytest.raises(BadRequest, match=f"^id cannot be combined with {name}$"):
+        parse({"id": "abcd", name: "x"})
+
+
+def test_a_moment_is_counted_from_the_epoch_in_milliseconds() -> None:
+    moments = ("1970-01-01T00:00:00Z", "1970-01-01T00:00:01.5Z", "1970-01-01T01:00:00+01:00", "1969-12-31T23:59:59Z")
+    assert [parse({"since": moment}).since_ms for moment in moments] == [0, 1_500, 0, -1_000]
+
+
+def test_the_id_of_a_hand_off_is_64_digits() -> None:
+    assert checked_id("0af" + "9" * 61) == "0af" + "9" * 61
+    for wrong in ("a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 64 + "\n", ""):
+        with pytest.raises(BadRequest, match=r"^the id of a hand-off has 64 hex digits, lower case; GET /handoffs\?id= finds it"):
+            checked_id(wrong)
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1.", ".1", "1.1.1", "-1.1", "1.100000", "1" * 16 + ".1", " 1.1", "1.1\n"])
+async def test_a_cursor_of_somebody_elses_is_refused(cursor: str) -> None:
+    known, _ = await filled([1])
+    with pytest.raises(BadRequest, match=r"^cursor is not one that was given out$"):
+        await page(known, Query(cursor=cursor))
+
+
+async def test_a_page_reads_one_record_more_than_it_shows_and_its_cursor_says_where_it_ended() -> None:
+    store = Asked()
+    known, keys = await filled([5, 5, 5, 5, 7], store)
+    rows, first = await page(known, Query(limit=3))
+    assert ([row.key for row in rows], first) == (keys[:3], "5.2")
+    rows, second = await page(known, Query(limit=1, cursor=first))
+    assert ([row.key for row in rows], second) == (keys[3:4], "5.3")
+    rows, end = await page(known, Query(limit=1, cursor=second))
+    assert ([row.key for row in rows], end) == (keys[4:], None)
+    assert store.asked == [(4, None), (4, 6), (5, 6)]
+
+
+class Asked(MemoryStore):
+    """Notes how many of the newest are asked for, and before when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, int | None]] = []
+
+    async def newest(self, collection: Collection, limit: int, before_ms: int | None = None, **more: Any) -> list[Stored]:
+        self.asked.append((limit, before_ms))
+        return await super().newest(collection, limit, before_ms, **more)
+
+
+async def filled(moments: list[int], store: MemoryStore | None = None) -> tuple[Records, list[str]]:
     """Hand-offs of one meeting, created at these moments, and their keys latest first."""
-    store = MemoryStore()
+    store = store or MemoryStore()
     keys = []
     for number, at in enumerate(moments):
         facts = Facts(key=digest(f"s{number}"), stream_id=f"s{number}", product="meeting", entity_id="m/m==", created_at=at)
