@@ -86,7 +86,7 @@ SUITES: Mapping[str, Suite] = {
     "adapters/sqlite_file": _SQLITE,
     "adapters/system": _units("wiring", "main"),
     "budgets": _units("magnitudes", "budgets"),
-    "callers": _units("callers", "routes"),
+    "callers": _units("callers"),
     "concurrently": _units("concurrently"),
     "checkup": _units("checkup"),
     "dispatching": _units("dispatching_inside"),

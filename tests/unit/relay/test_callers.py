@@ -40,6 +40,11 @@ def bearer(text: str, name: str = "Authorization") -> tuple[str, str]:
     return name, f"Bearer {text}"
 
 
+def padded_within(whole: str) -> str:
+    head, claims, signature = whole.split(".")
+    return f"{head}.{claims[:4]}===={claims[4:]}.{signature}"
+
+
 OTHER = token(email="somebody@example.com")
 KNOWN = [
     ("the plain header", [bearer(token())], EVENTS),
@@ -70,6 +75,7 @@ EVERYBODY = [
     ("four parts", [bearer(token() + ".x")]),
     ("claims that are not base64", [bearer("e30.!.x")]),
     ("claims that are cut", [bearer("e30.e.x")]),
+    ("claims with padding in their middle", [bearer(padded_within(token()))]),
     ("claims that are not JSON", [bearer(token(b"{"))]),
     ("claims that are an array", [bearer(token([CLAIMS]))]),
     ("claims nested deeply", [bearer(token(b"[" * 3000))]),
@@ -177,6 +183,10 @@ def test_a_refusal_says_why() -> None:
         callers.admit(caller(bearer(token(exp=1))), "/sweep", INVOKERS)
     with pytest.raises(NotAllowed, match="the identity of /events may call nothing else"):
         callers.admit(caller(bearer(token())), "/recordings", INVOKERS)
+    with pytest.raises(NotAllowed, match=r"^/events is called by its queue or Scheduler alone$"):
+        callers.admit(caller(bearer(OTHER)), "/events", INVOKERS)
+    with pytest.raises(NotAllowed, match=r"^nobody may call this path$"):
+        callers.admit(caller(bearer(OTHER)), "/admin", INVOKERS)
 
 
 JSON = st.recursive(
