@@ -11,7 +11,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -91,24 +91,22 @@ class Sweeps:
 
 async def serve(plan: DispatchPlan, run_secret: str, clock: Clock, log: Log, ready: Callable[[], None]) -> None:
     """Deliver until cancelled. `ready` is called once the file could be read. Raises `QueueUnavailable` if it cannot be."""
-    files = [TaskFile(plan.file, clock) for _ in plan.queues]
+    files = {name: TaskFile(plan.file, clock) for name in plan.queues}
     try:
-        await asyncio.gather(*(file.count() for file in files))
+        await asyncio.gather(*(file.count() for file in files.values()))
         ready()
         await _deliver(plan, files, run_secret, clock, log)
     finally:
-        for file in files:
+        for file in files.values():
             await file.close()
 
 
-async def _deliver(plan: DispatchPlan, files: list[TaskFile], run_secret: str, clock: Clock, log: Log) -> None:
+async def _deliver(plan: DispatchPlan, files: Mapping[str, TaskFile], run_secret: str, clock: Clock, log: Log) -> None:
     jobs = AsyncioJobs()
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=_KEEP_ALIVE_S)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_KEEP_ALIVE_S)
     async with httpx.AsyncClient(trust_env=False, limits=limits) as client:
         posts = WorkerPosts(client, plan.worker_url, run_secret)
-        queues = [
-            Dispatcher(name, file, rules, posts, clock, jobs, log) for (name, rules), file in zip(plan.queues.items(), files, strict=True)
-        ]
+        queues = [Dispatcher(name, files[name], rules, posts, clock, jobs, log) for name, rules in plan.queues.items()]
         await asyncio.gather(Sweeps(posts, plan, clock, log).run(), *(queue.run() for queue in queues))
 
 
@@ -135,7 +133,7 @@ def main() -> None:
     run_secret = os.environ.get(RUN_SECRET, "")
     log = logs.JsonLog((run_secret,) if run_secret else ())
     try:
-        plan = msgspec.json.decode(os.environ.get(PLAN, "") or "null", type=DispatchPlan)
+        plan = msgspec.json.decode(os.environ.get(PLAN, ""), type=DispatchPlan)
         held = locked(plan.file)
         with held:
             asyncio.run(_until_stopped(plan, run_secret, log))

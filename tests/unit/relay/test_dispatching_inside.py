@@ -114,6 +114,8 @@ class Process:
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(self._raw, encoding="ascii"))
         monkeypatch.setenv("RTMSKIT_DISPATCH", text)
         monkeypatch.setenv("RUN_SECRET", secret)
+        if not secret:
+            monkeypatch.delenv("RUN_SECRET")
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # what the machine's browser uses is not for the worker next door
 
     @property
@@ -205,7 +207,7 @@ def test_without_a_plan_that_can_be_read_it_ends_with_2_and_the_reason(
     assert ended.value.code == 2
     said = capsys.readouterr()
     with pytest.raises(msgspec.MsgspecError) as why:
-        msgspec.json.decode(text or "null", type=DispatchPlan)
+        msgspec.json.decode(text or "", type=DispatchPlan)
     assert (said.out, said.err) == ("", f"rtmskit dispatcher: RTMSKIT_DISPATCH is unusable: {why.value}\n")
 
 

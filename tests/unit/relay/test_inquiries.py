@@ -81,12 +81,16 @@ async def test_what_was_never_handed_on_has_no_recording_and_its_state_says_why(
     assert await refusal(bench, NotFound) == f"no recording: the hand-off is failed ({reason})"
     shown = await bench.worker.inquiries.show(KEY)
     assert (shown.links, shown.links_error, bench.recall.reads) == ({}, "", [])
-    waiting = Bench()
-    waiting.recall.script = [Answer(429)]
-    await waiting.zoom(started())
-    waiting.home.stalled = waiting.second.stalled = True
-    assert waiting.store.all("handoffs") == {}
-    assert await refusal(waiting, NotFound) == "no hand-off has this key"
+
+
+async def test_what_is_still_being_tried_has_no_recording_either() -> None:
+    bench = Bench()
+    bench.recall.script = [Answer(429)]
+    await bench.zoom(started())
+    assert await refusal(bench, NotFound) == "no hand-off has this key"
+    await bench.run(1)
+    assert bench.handoff().attempt.reason == ""
+    assert await refusal(bench, NotFound) == "no recording: the hand-off is pending"
 
 
 async def test_a_try_in_doubt_may_have_a_recording() -> None:
