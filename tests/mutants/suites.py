@@ -65,7 +65,6 @@ _SQLITE = _adapters("sqlite", "local_queue", "durable", contract=("store", "stor
 _QUEUES = Suite((*_adapters("local_queue", contract=("queue",)).tests, f"{UNIT}/test_dispatching.py"))
 _FILES = _adapters("archive_files", contract=("archive",), gcs=True)
 _SHOWN = _units("shown", "handoffs", "listing", "links", "recordings", "routes")
-_SURFACE = _units("routes", "callers", "handoffs", "links", "wiring")
 _SETTINGS = _units("settings", "setting_values", "cases", "wiring")
 _TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings", "intake", "routes")
 
@@ -104,9 +103,9 @@ SUITES: Mapping[str, Suite] = {
     "recordings": _units("recordings", "links", "whatever_fails"),
     "records": _units("records", "recordings", "handing_on", "whatever_fails", "handoffs"),
     "retrying": _units("handoff/test_retry", "handoffs"),
-    "routes/http": _SURFACE,
-    "routes/webhook": _SURFACE,
-    "routes/worker": _SURFACE,
+    "routes/http": _units("surface"),
+    "routes/webhook": _units("routes_whole", "routes"),
+    "routes/worker": _units("routes_whole", "routes"),
     "setting_values": _SETTINGS,
     "settings": _SETTINGS,
     "shown": _SHOWN,

@@ -189,6 +189,12 @@ def test_a_refusal_says_why() -> None:
         callers.admit(caller(bearer(OTHER)), "/admin", INVOKERS)
 
 
+@pytest.mark.parametrize("url", ["https://w.example/FOX", "https://w.example/FOX/"])
+def test_a_token_is_for_the_worker_with_and_without_a_slash_or_for_a_path_of_tasks(url: str) -> None:
+    root = "https://w.example/FOX"
+    assert callers.audiences(url) == {root, f"{root}/", f"{root}/events", f"{root}/retrieve", f"{root}/sweep"}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([EVENTS, URL]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(CLAIMS)) | st.text(max_size=5), inner, max_size=5),
