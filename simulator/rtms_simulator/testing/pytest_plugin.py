@@ -32,6 +32,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rtms(seed=0, tls=False, faults=[], switches={}): how `rtms_world` is made")
 
 
+def _not_taken(marker: pytest.Mark) -> str:
+    """The first argument that the marker does not have, as a refusal names it; empty if it has them all."""
+    from rtms_simulator.faults.grammar import did_you_mean
+
+    for value in marker.args:
+        return f"{value!r:.80} without a name; "
+    return next((f"{name!r}; {did_you_mean(name, MARKER)}" for name in sorted(marker.kwargs.keys() - MARKER)), "")
+
+
 @pytest.fixture
 def rtms_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[WebhookSandbox]:
     """A Zoom, a Recall and a Cloud Tasks of this test's own. Fails the test afterwards if an invariant was broken."""
@@ -41,10 +50,9 @@ def rtms_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     from rtms_simulator.testing.sandbox import WebhookSandbox
 
     marker = request.node.get_closest_marker("rtms")
-    given = marker.kwargs if marker else {}
-    if unknown := sorted(given.keys() - MARKER):
-        pytest.fail(f"@pytest.mark.rtms takes no {unknown[0]!r} (allowed: {', '.join(MARKER)})", pytrace=False)
-    world = WebhookSandbox(tmp_path_factory.mktemp("rtms"), **given)
+    if marker and (wrong := _not_taken(marker)):
+        pytest.fail(f"@pytest.mark.rtms takes no {wrong}allowed: {', '.join(f'{name}=' for name in MARKER)}", pytrace=False)
+    world = WebhookSandbox(tmp_path_factory.mktemp("rtms"), **(marker.kwargs if marker else {}))
     world.start()
     try:
         yield world

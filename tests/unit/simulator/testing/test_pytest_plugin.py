@@ -36,11 +36,13 @@ def test_without_keys_nothing_is_armed_or_set(pytester):
 @pytest.mark.parametrize(
     ("marker", "says"),
     [
-        ("fault=['recall.create: 503']", "takes no 'fault' (allowed: seed, tls, faults, switches)"),
+        ("fault=['recall.create: 503']", "takes no 'fault'; did you mean faults? allowed: seed=, tls=, faults=, switches="),
+        ("7", "takes no 7 without a name; allowed: seed=, tls=, faults=, switches="),
+        ("7, seed=8", "takes no 7 without a name; allowed: seed="),
         ("faults=['recall.made: 503']", "allowed: "),
         ("switches={'zoom.close_cod': 1001}", "there is no switch zoom.close_cod; did you mean zoom.close_code"),
     ],
-    ids=["key", "fault", "switch"],
+    ids=["key", "position", "both", "fault", "switch"],
 )
 def test_what_it_does_not_take_is_said_with_what_is_allowed(pytester, marker, says):
     done = session(pytester, marker)
