@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.control.answers import PlayRequest
+from rtms_simulator.control.answers import MdcRow, PlayRequest
 from rtms_simulator.errors import InputError
 from rtms_simulator.faults.grammar import did_you_mean
 from rtms_simulator.kit.control.invariants import INVARIANTS, Problem, judge, judge_faults
+from rtms_simulator.kit.control.records import mdc_rows
 from rtms_simulator.kit.control.switches import set_switches, switched
 from rtms_simulator.kit.play import perform, resolve
 from rtms_simulator.kit.stack import Plan, Stack
@@ -163,12 +164,11 @@ class WebhookSandbox:
 
         self._call(work())
 
-    def handed_on(self) -> list[dict[str, Any]]:
-        """The `zoom_rtms` of every Meeting Direct Connect at Recall, with its id and status, oldest first."""
+    def handed_on(self) -> list[MdcRow]:
+        """Every Meeting Direct Connect that was made of a stream, as the control plane shows it, oldest first."""
 
-        async def work() -> list[dict[str, Any]]:
-            mdcs = self.stack.recall.workspace.mdcs.values()
-            return [{**mdc.body["zoom_rtms"], "id": mdc.id, "status": mdc.status.code} for mdc in mdcs if mdc.body.get("zoom_rtms")]
+        async def work() -> list[MdcRow]:
+            return [row for row in mdc_rows(self.stack.fakes) if row.stream is not None]
 
         return self._call(work())
 
