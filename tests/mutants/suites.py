@@ -109,7 +109,7 @@ SUITES: Mapping[str, Suite] = {
     "setting_values": _SETTINGS,
     "settings": _SETTINGS,
     "shown": _SHOWN,
-    "steady": _units("handing_on", "whatever_fails"),
+    "steady": _units("steady", "handing_on", "whatever_fails"),
     "sweeping": _units("sweeping", "recordings", "whatever_fails"),
     "tasks": _TASKS,
     "tolerant": Suite((f"{UNIT}/test_tolerant.py", f"{UNIT}/test_zoom.py", "tests/property/relay/test_tolerance.py")),

@@ -84,6 +84,13 @@ def test_a_change_of_state_is_one_line(notices: Notices, log: Lines, name: str) 
     assert log.lines == [expected]
 
 
+def test_a_failure_concerns_only_its_hand_off_unless_it_is_said_otherwise(notices: Notices, log: Lines) -> None:
+    before, after = attempt(), attempt(state="failed", tries=1)
+    notices.changed([(before, after)])
+    notices.state(before, after)
+    assert [shown["severity"] for shown in log.lines] == ["ERROR", "ERROR"]
+
+
 def test_what_stays_as_it_is_makes_no_line(notices: Notices, log: Lines) -> None:
     for one in (attempt(), attempt(state="expired"), retrieval(not_joined="why"), replace(HANDOFF, erasure=_forgotten())):
         notices.changed([(one, one)])
