@@ -56,7 +56,7 @@ class RateLimits:
 
 
 def _switch(default: Any, point: int, evidence: Label, doc: str) -> Any:
-    """A field of `RecallSwitches`: `point` is the checklist row (reference I), `evidence` its label."""
+    """A field of `RecallSwitches`: `point` is the open question (docs/evidence/recall.md J), `evidence` its label."""
     return field(default=default, metadata=_about(point, evidence, doc))
 
 

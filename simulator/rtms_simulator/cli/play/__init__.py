@@ -1,1 +1,4 @@
-"""Commands that play: a demo, meetings, scenarios and single events."""
+"""Commands that play: a demo, meetings, scenarios and single events.
+
+One module a command; `verdict` judges what was played, `outcome` shows it.
+"""

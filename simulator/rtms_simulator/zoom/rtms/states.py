@@ -1,4 +1,4 @@
-"""What a stream can be in, what moves it, what comes out of it: the tables and values that `protocol` works with (reference C).
+"""What a stream can be in, what moves it, what comes out of it: the tables and values that `protocol` works with (docs/evidence/zoom.md C).
 
 Pure data. The diagram in docs/zoom-coverage.md and the tests' coverage of the state machine are made from `TRANSITIONS`.
 """

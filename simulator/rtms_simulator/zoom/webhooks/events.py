@@ -1,4 +1,4 @@
-"""Zoom's webhook events: what each family carries, how a body is written, and how it is signed (Zoom webhooks doc; reference A, B).
+"""Zoom's webhook events: what each family carries, how a body is written, and how it is signed (docs/evidence/zoom.md A, B).
 
 Pure. `EVENTS` lists every event this simulator can send; `FAMILIES` holds the RTMS products as a table.
 """

@@ -1,4 +1,4 @@
-"""Zoom's webhook deliveries: headers, signature, the 3 s deadline, retries, URL validation (Zoom webhooks doc; reference A).
+"""Zoom's webhook deliveries: headers, signature, the 3 s deadline, retries, URL validation (docs/evidence/zoom.md A).
 
 A delivery is tried at once, and 5, 25 and 85 minutes later for as long as the endpoint answers 500 or more or not at all.
 Everything runs on the clock, so hours pass when a test says so.

@@ -1,4 +1,4 @@
-"""A raw WebSocket client of the RTMS protocol, written from the documentation alone (reference C), for tests.
+"""A raw WebSocket client of the RTMS protocol, written from the documentation alone (docs/evidence/zoom.md C), for tests.
 
 It knows both documented habits: one socket per kind, or one `all` socket with text frames, several CLIENT_READY_ACKs and keep-alives
 answered without a sequence.

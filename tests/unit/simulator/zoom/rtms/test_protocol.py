@@ -1,4 +1,4 @@
-"""The pure protocol, message by message and row by row of its tables (reference C)."""
+"""The pure protocol, message by message and row by row of its tables (docs/evidence/zoom.md C)."""
 
 from __future__ import annotations
 

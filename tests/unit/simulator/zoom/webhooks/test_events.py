@@ -1,4 +1,4 @@
-"""Zoom's webhook bodies and signatures, by the golden vectors of reference A and the tables of reference B."""
+"""Zoom's webhook bodies and signatures, by the golden vectors and the tables of docs/evidence/zoom.md A, B."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries: headers, deadline, retries, header options, faults, validation (reference A). All on a clock that the test moves."""
+"""Deliveries: headers, deadline, retries, header options, faults, validation (docs/evidence/zoom.md A), on a clock that the test moves."""
 
 from __future__ import annotations
 
