@@ -64,8 +64,7 @@ def _adapters(*names: str, contract: tuple[str, ...] = (), emulator: bool = Fals
 _SQLITE = _adapters("sqlite", "local_queue", "durable", contract=("store", "store_model"))
 _QUEUES = Suite((*_adapters("local_queue", contract=("queue",)).tests, f"{UNIT}/test_dispatching.py"))
 _FILES = _adapters("archive_files", contract=("archive",), gcs=True)
-_SHOWN = _units("shown", "handoffs", "listing", "links", "recordings", "routes")
-_SETTINGS = _units("settings", "setting_values", "cases", "wiring")
+_SETTINGS = _units("settings", "setting_values", "cases")
 _TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings", "intake", "routes")
 
 SUITES: Mapping[str, Suite] = {
@@ -98,23 +97,23 @@ SUITES: Mapping[str, Suite] = {
     "intake": _units("intake", "whatever_fails"),
     "listing": _units("listing"),
     "logs": Suite((f"{UNIT}/test_logs.py", f"{SECURITY}/test_leaks.py")),
-    "notices": _units("notices", "severities", "recordings", "handing_on", "whatever_fails"),
+    "notices": _units("notices", "severities"),
     "ports": _TASKS,
     "recordings": _units("recordings", "links", "whatever_fails"),
-    "records": _units("records", "recordings", "handing_on", "whatever_fails", "handoffs"),
+    "records": _units("records"),
     "retrying": _units("handoff/test_retry", "handoffs"),
     "routes/http": _units("surface"),
     "routes/webhook": _units("routes_whole", "routes"),
     "routes/worker": _units("routes_whole", "routes"),
     "setting_values": _SETTINGS,
     "settings": _SETTINGS,
-    "shown": _SHOWN,
-    "steady": _units("steady", "handing_on", "whatever_fails"),
-    "sweeping": _units("sweeping", "recordings", "whatever_fails"),
-    "tasks": _TASKS,
+    "shown": _units("shown"),
+    "steady": _units("steady"),
+    "sweeping": _units("sweeping"),
+    "tasks": _units("tasks"),
     "tolerant": Suite((f"{UNIT}/test_tolerant.py", f"{UNIT}/test_zoom.py", "tests/property/relay/test_tolerance.py")),
     "wiring": _units("wiring", "budgets", "main"),
-    "worker": _TASKS,
+    "worker": _units("worker", "routes"),
     "main": _units("main", "wiring"),
 }
 """The tests that answer for a module. Every core has `RELAY`."""
