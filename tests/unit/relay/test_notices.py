@@ -91,6 +91,12 @@ def test_a_failure_concerns_only_its_hand_off_unless_it_is_said_otherwise(notice
     assert [shown["severity"] for shown in log.lines] == ["ERROR", "ERROR"]
 
 
+def test_one_change_may_be_several_lines(notices: Notices, log: Lines) -> None:
+    after = replace(attempt(state="accepted", mdc_id="m"), retrieval=replace(HANDOFF.retrieval, not_joined="why"), erasure=_forgotten())
+    notices.changed([(attempt(), after), (attempt(), attempt(state="expired"))])
+    assert [shown["event"] for shown in log.lines] == ["handoff_accepted", "not_joined", "forgotten", "handoff_expired"]
+
+
 def test_what_stays_as_it_is_makes_no_line(notices: Notices, log: Lines) -> None:
     for one in (attempt(), attempt(state="expired"), retrieval(not_joined="why"), replace(HANDOFF, erasure=_forgotten())):
         notices.changed([(one, one)])
