@@ -10,7 +10,10 @@ import logging
 import re
 import subprocess
 import sys
+import threading
 import time
+import types
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -313,3 +316,139 @@ def test_what_libraries_log_warn_of_or_fail_with_comes_out_redacted_once_and_now
     for line, words in zip(told, ("one", "two", "division", "three", "four"), strict=True):
         assert words in line["what"]
     assert "topsecret" not in done.stdout
+
+
+# To the letter
+
+
+TRACE = "105445aa7843bc8bf206b12000100000"
+TRACES: list[tuple[dict[str, str], str, dict[str, object]]] = [
+    ({"x-cloud-trace-context": TRACE}, "p", {"trace": f"projects/p/traces/{TRACE}"}),
+    ({"x-cloud-trace-context": TRACE}, "", {"trace": TRACE}),
+    ({"x-cloud-trace-context": f"{TRACE}/0;o=1"}, "", {"trace": TRACE, "trace_sampled": True}),
+    ({"x-cloud-trace-context": f"{TRACE}/10;o=0"}, "", {"trace": TRACE, "spanId": "000000000000000a"}),
+    ({"x-cloud-trace-context": f"{TRACE}/{2**64 + 1}"}, "", {"trace": TRACE, "spanId": "0000000000000001"}),
+    ({"x-cloud-trace-context": f"{TRACE}/{'1' * 21}"}, "", {}),
+    ({"x-cloud-trace-context": TRACE.upper()}, "", {}),
+    ({"x-cloud-trace-context": f"{TRACE};o=1", "traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}, "", {"trace": TRACE, "trace_sampled": True}),
+    ({"traceparent": f"00-{TRACE}-{'0' * 16}-00"}, "", {"trace": TRACE}),
+    ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-03"}, "", {"trace": TRACE, "spanId": "00f067aa0ba902b7", "trace_sampled": True}),
+    ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-02"}, "", {"trace": TRACE, "spanId": "00f067aa0ba902b7"}),
+    ({"traceparent": f"01-{TRACE}-00f067aa0ba902b7-01"}, "", {}),
+    ({}, "p", {}),
+]
+
+
+@pytest.mark.parametrize(("headers", "project", "fields"), TRACES)
+def test_a_trace_is_these_fields(headers: dict[str, str], project: str, fields: dict[str, object]) -> None:
+    assert logs.trace_fields(headers, project) == {f"logging.googleapis.com/{name}": value for name, value in fields.items()}
+
+
+@pytest.mark.parametrize(
+    ("level", "severity"), [(29, None), (30, "WARNING"), (39, "WARNING"), (40, "ERROR"), (49, "ERROR"), (50, "CRITICAL"), (60, "CRITICAL")]
+)
+def test_a_librarys_line_has_its_severity_its_logger_and_its_moment(level: int, severity: str | None) -> None:
+    stream = io.StringIO()
+    handler = logs.LibraryHandler(logs.JsonLog(stream=stream))
+    record = logging.LogRecord("some.library", level, "f", 1, "it %s", ("broke",), None)
+    record.created = 1_700_000_000.5
+    if record.levelno >= handler.level:
+        handler.handle(record)
+    expected = {
+        "severity": severity,
+        "event": "library",
+        "message": "library: it broke",
+        "what": "it broke",
+        "logger": "some.library",
+        "timestamp": "2023-11-14T22:13:20.500000+00:00",
+    }
+    assert lines(stream) == ([expected] if severity else [])
+
+
+def test_what_is_too_short_is_taken_for_no_secret() -> None:
+    assert logs.forms(["abc"]) == []
+    assert logs.forms(["abcd"]) == ["abcd"]
+    assert logs.forms(["whsec_abc"]) == ["whsec_abc"]
+    longest, *others, shortest = logs.forms(["ab", "abcd+f", "abcdefghij"])
+    assert (longest, sorted(others), shortest) == ("abcdefghij", ["abcd%2Bf", "abcd%2bf"], "abcd+f")
+
+
+def test_the_beginning_of_a_secret_is_looked_for_at_the_end_of_long_texts_only() -> None:
+    secret = "Zk3vQ8pL0s"
+    for length, cut in ((89, False), (90, True)):
+        text = "n" * (length - 6) + secret[:6]
+        assert logs.redact(text, [secret]) == ("n" * (length - 6) + "[redacted]" if cut else text)
+    text = "n" * 200 + secret[:5]
+    assert logs.redact(text, [secret]) == text
+    assert logs.redact("n" * 200 + secret, [secret]) == "n" * 200 + "[redacted]"
+
+
+def test_of_a_link_the_query_is_taken_out_and_nothing_else() -> None:
+    for text, shown in (
+        ("https://b.example/v.mp4?X=1 and more", "https://b.example/v.mp4?[redacted] and more"),
+        ("see wss://b.example/v?a=b?c", "see wss://b.example/v?[redacted]"),
+        ("why? https://b.example/v", "why? https://b.example/v"),
+        ("https://b.example/v?", "https://b.example/v?"),
+        ("https://?x=1", "https://?x=1"),
+        ("a?b=c", "a?b=c"),
+    ):
+        assert logs.redact(text, ()) == shown
+
+
+def test_an_id_of_seven_characters_is_hashed_in_its_field_and_left_in_texts() -> None:
+    short, long = "1234567", "12345678"
+    for raw, text in ((short, f"of {short}"), (long, f"of {logs.hashed(long)}")):
+        line = logs.with_hashes({"meeting_id": raw, "reason": f"of {raw}", "n": 1, "on": True, "none": None, "f": 1.5})
+        assert line == {"meeting_id": logs.hashed(raw), "reason": text, "n": 1, "on": True, "none": None, "f": 1.5}
+    assert logs.hashed("abc") == hashlib.sha256(b"abc").hexdigest()[:32]
+
+
+def test_the_longer_of_two_ids_is_hashed_first() -> None:
+    raw = {"stream_id": "12345678", "meeting_id": "12345678-more"}
+    line = logs.with_hashes({**raw, "what": "12345678-more 12345678"})
+    assert line["what"] == f"{logs.hashed('12345678-more')} {logs.hashed('12345678')}"
+
+
+def test_a_lines_message_is_made_of_what_people_read() -> None:
+    stream = io.StringIO()
+    log = logs.JsonLog(stream=stream)
+    log("INFO", "e", what="6", reason="5", why="4", outcome="3", state="2", name="1", other="7")
+    log("INFO", "e", name="", state=None, what=0)
+    assert [line["message"] for line in lines(stream)] == ["e: 1: 2: 3: 4: 5: 6", "e"]
+
+
+def test_once_installed_it_is_the_only_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root, own = logging.getLogger(), logging.getLogger("own.of.this.test")
+    before, kept = list(root.handlers), [(logger, list(logger.handlers), logger.propagate) for logger in _loggers()]
+    stream, elsewhere = io.StringIO(), io.StringIO()
+    own.addHandler(logging.StreamHandler(elsewhere))
+    own.propagate = False
+    try:
+        for _ in range(2):
+            logs.install(logs.JsonLog(["topsecret"], stream))
+        own.error("one topsecret")
+        own.info("nothing")
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.warn("two topsecret", UserWarning, stacklevel=1)
+        error = ValueError("three topsecret")
+        threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, None)))
+        sys.unraisablehook(types.SimpleNamespace(exc_value=error, exc_type=ValueError, exc_traceback=None, err_msg=None, object=None))
+        sys.unraisablehook(types.SimpleNamespace(exc_value=None, exc_type=ValueError, exc_traceback=None, err_msg=None, object=None))
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers, propagate in kept:
+            logger.handlers[:], logger.propagate = handlers, propagate
+        root.handlers[:] = before
+    told = [(line["severity"], line["event"], line["logger"]) for line in lines(stream)]
+    hooks = [("ERROR", "library", "threading.excepthook"), *[("ERROR", "library", "sys.unraisablehook")] * 2]
+    assert told == [("ERROR", "library", "own.of.this.test"), ("WARNING", "library", "py.warnings"), *hooks]
+    assert [str(line["what"]).strip() for line in lines(stream)][2:] == ["ValueError: three [redacted]"] * 2 + [""]
+    assert elsewhere.getvalue() == ""
+    assert "topsecret" not in stream.getvalue()
+
+
+def _loggers() -> list[logging.Logger]:
+    return [logging.getLogger(name) for name in logging.getLogger().manager.loggerDict]
