@@ -276,7 +276,8 @@ def test_settings_that_a_function_refuses_are_all_listed(tmp_path):
     assert done.returncode == 2
     assert "refuse their settings" in done.stderr
     for name, role in (("ZOOM_CONNECT_WINDOW_S", "webhook"), ("ZOOM_SIGNATURE_WINDOW_S", "webhook"), ("ARCHIVE_URL", "worker")):
-        assert re.search(rf"{role}: .*{name}", done.stderr), name
+        assert re.search(rf"{role}[, a-z]*: .*{name}", done.stderr), name
+        assert done.stderr.count(f"- {name} is") == 1, done.stderr
     assert "Traceback" not in done.stderr
 
 

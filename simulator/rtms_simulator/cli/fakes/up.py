@@ -18,7 +18,7 @@ from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, say_json
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.receiver import is_url
-from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
+from rtms_simulator.cli.starting import StartLines, checked_state, explained, of_options, state_option, writable
 
 if TYPE_CHECKING:
     from rtms_simulator.control.descriptions import UpDescription
@@ -102,7 +102,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     token = secrets.token_urlsafe(24)
     drawn = drawn_seed(Clock()) if seed is None else seed
     plan = Plan(function=not no_function, ports=ports, seed=drawn, control_token=token, switches=parsed(settings), **options)
-    with explained():
+    with explained(of_options(plan.state_url)):
         run(_serve(plan, up_file, as_json, quiet))
 
 
@@ -118,9 +118,11 @@ def _differ(ports: Ports) -> None:
 async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
     from rtms_simulator.kit.stack import Stack
 
-    stack = Stack(plan, on_line=None if quiet else log_line, on_wait=lambda what: click.echo(what, err=True))
+    lines = StartLines(log_line)
+    stack = Stack(plan, on_line=None if quiet else lines, on_wait=lambda what: click.echo(what, err=True))
     try:
-        await stack.start()
+        with lines.until_started():
+            await stack.start()
         described = stack.described()
         running.write(up_file, described)
         if plan.local_endpoints:

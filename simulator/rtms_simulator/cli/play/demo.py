@@ -20,7 +20,7 @@ from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.play.verdict import OUTCOMES
-from rtms_simulator.cli.starting import checked_state, explained, state_option, writable
+from rtms_simulator.cli.starting import StartLines, checked_state, explained, of_options, state_option, writable
 from rtms_simulator.packaging import extras
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def demo(
     checked_state(state_url)
     if rehearsed:
         _can_be_rehearsed(state_url)
-    with _directory(keep) as directory, explained():
+    with _directory(keep) as directory, explained(of_options(state_url)):
         place = partial(_deployed if rehearsed else _stack, state_url)
         summary = run(_play(place, play, seed, directory, logs, expect, quiet=as_json))
     _answer(summary, keep, as_json)
@@ -195,10 +195,12 @@ async def _stack(state_url: str, directory: Path, seed: int, tell: Tell, on_line
     """The kit's own whole."""
     from rtms_simulator.kit.stack import Plan, Stack
 
-    stack = Stack(Plan(directory, state_url=state_url, seed=seed), on_line=on_line, on_wait=tell)
+    lines = StartLines(on_line or (lambda _who, _line: None))
+    stack = Stack(Plan(directory, state_url=state_url, seed=seed), on_line=lines, on_wait=tell)
     try:
         tell("Starting Zoom, Recall, Cloud Tasks and both functions ...")
-        await stack.start()
+        with lines.until_started():
+            await stack.start()
         yield stack
     finally:
         await stack.aclose()

@@ -6,7 +6,7 @@ import pytest
 
 from rtms_simulator.cli.output import log_line, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed
-from rtms_simulator.cli.starting import explained
+from rtms_simulator.cli.starting import StartLines, explained
 from rtms_simulator.errors import ChildEndedError, FunctionSourceError, PortTakenError
 
 
@@ -44,6 +44,39 @@ def test_a_table_shows_what_looks_like_markup_as_it_is(capsys):
 def test_what_goes_wrong_while_running_is_explained(trouble, kind, says):
     with pytest.raises(kind, match=says), explained():
         raise trouble
+
+
+def test_a_setting_that_came_of_an_option_is_named_by_it():
+    refused = ChildEndedError("worker", 2, ["  - STATE_URL is 'x'; expected y", "  - RECALL_TIMEOUT_S is 'z'"])
+    with pytest.raises(BadInput) as raised, explained({"STATE_URL": "--state"}):
+        raise refused
+    assert "- --state is 'x'; expected y" in str(raised.value)
+    assert "STATE_URL" not in str(raised.value)
+    assert "- RECALL_TIMEOUT_S is 'z'" in str(raised.value)
+
+
+def test_what_the_functions_say_while_they_start_is_shown_once(capsys):
+    shown = []
+    lines = StartLines(lambda who, line: shown.append((who, line)))
+    with lines.until_started():
+        lines("worker", "a")
+        assert shown == []
+    lines("worker", "b")
+    assert shown == [("worker", "a"), ("worker", "b")]
+
+
+@pytest.mark.parametrize(("trouble", "left"), [(ChildEndedError("worker", 2, ["a"]), []), (TimeoutError(), ["a"])])
+def test_what_was_held_is_shown_when_nothing_else_will_show_it(trouble, left):
+    shown = []
+    lines = StartLines(lambda _who, line: shown.append(line))
+
+    def start():
+        lines("worker", "a")
+        raise trouble
+
+    with pytest.raises(type(trouble)), lines.until_started():
+        start()
+    assert shown == left
 
 
 def test_a_log_line_is_one_line_whatever_it_says(capsys):

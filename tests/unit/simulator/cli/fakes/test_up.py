@@ -28,6 +28,9 @@ def nothing_starts(monkeypatch):
         (["--no-function", "--webhook", "notaurl"], "--webhook 'notaurl' is not a URL"),
         (["--no-function", "--worker", "ftp://x"], "--worker 'ftp://x' is not a URL"),
         (["--state", "foo"], "--state 'foo' is not a store"),
+        (["--state", "sqlite://foo"], "--state 'sqlite://foo' is not a store"),
+        (["--state", "sqlite:///"], "--state 'sqlite:///' is not a store"),
+        (["--state", "firestore://foo"], "--state 'firestore://foo' is not a store"),
         (["--state", "firestore://project/database"], "FIRESTORE_EMULATOR_HOST is not set"),
     ],
 )
