@@ -99,7 +99,7 @@ SUITES: Mapping[str, Suite] = {
     "logs": Suite((f"{UNIT}/test_logs.py", f"{SECURITY}/test_leaks.py")),
     "notices": _units("notices", "severities"),
     "ports": _TASKS,
-    "recordings": _units("recordings", "links", "whatever_fails"),
+    "recordings": _units("looks", "recordings", "inquiries"),
     "records": _units("records"),
     "retrying": _units("handoff/test_retry", "handoffs"),
     "routes/http": _units("surface"),

@@ -40,7 +40,8 @@ async def ended(bench: Bench, streams: int) -> list[str]:
 
 
 def mark(bench: Bench) -> dict[str, Any]:
-    [fields] = bench.store.all("marks").values()
+    [(key, fields)] = bench.store.all("marks").items()
+    assert key == "probe"
     return fields
 
 
@@ -129,7 +130,60 @@ async def test_a_pending_start_is_counted_and_handed_on_here() -> None:
     assert bench.state() == "accepted"
 
 
+@pytest.mark.parametrize(("early_ms", "due"), [(1, 0), (0, 1)])
+async def test_what_is_due_is_due_from_its_moment_on(early_ms: int, due: int) -> None:
+    bench = Bench()
+    bench.recall.script = [Answer(503)] * 2
+    await bench.zoom(started())
+    await bench.run(0.2)
+    for queue in (bench.home, bench.second):
+        await queue.close()
+        queue.tasks.clear()
+    at = bench.handoff().attempt.due_at
+    assert at is not None
+    await bench.clock.run(at - early_ms - bench.clock.now)
+    assert (await swept(bench))["handoffs"] == due
+    bench = Bench()
+    [key] = await looked_for(bench)
+    at = bench.handoff(key).look_at
+    assert at is not None
+    await bench.clock.run(at - early_ms - bench.clock.now)
+    line = await swept(bench)
+    assert line["looked"] + line["enqueued"] == due
+
+
+async def looked_for(bench: Bench) -> list[str]:
+    """One stream is accepted and ended; the look at it is still to come, and has no task."""
+    await bench.zoom(started(stream="s0"))
+    await bench.run(10)
+    bench.retrievals.down = True
+    await bench.zoom(stopped(bench.clock.now, stream="s0"))
+    await bench.run(1)
+    return [key_of(stream="s0")]
+
+
+async def test_a_sweep_tries_a_start_for_45_seconds() -> None:
+    bench = Bench(ZOOM_CONNECT_WINDOW_S="600")
+    bench.recall.script = [Answer(503)] * 200
+    await bench.zoom(started())
+    await bench.run(0.2)
+    for queue in (bench.home, bench.second):
+        await queue.close()
+        queue.tasks.clear()
+    await bench.run(60)
+    began = bench.clock.monotonic_ms()
+    await swept(bench)
+    assert 30_000 < bench.clock.monotonic_ms() - began <= 45_000
+    assert bench.state() == "pending"
+
+
 # Probes
+
+
+async def test_no_probe_is_sent_unless_it_is_asked_for() -> None:
+    bench = Bench()
+    await bench.clock.until_done(bench.worker._sweep.run())
+    assert bench.store.all("marks") == {}
 
 
 async def test_a_probe_is_one_task_for_each_queue_and_one_mark() -> None:
