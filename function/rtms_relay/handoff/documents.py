@@ -65,7 +65,7 @@ def read_facts(fields: Mapping[str, Any]) -> Facts:
     if "starts" not in fields:
         return msgspec.convert(dict(fields), Facts)
     runs = tuple(Run(key=key, server_urls="", epoch=ts, newest_ts=ts) for key, ts in sorted(fields["starts"].items()))
-    return msgspec.structs.replace(msgspec.convert({**fields, "runs": []}, Facts), runs=runs)
+    return msgspec.structs.replace(msgspec.convert(dict(fields), Facts), runs=runs)
 
 
 class _FirstHandOff(msgspec.Struct, kw_only=True):
