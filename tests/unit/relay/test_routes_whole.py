@@ -235,6 +235,16 @@ async def test_a_retry_is_one_line_that_says_what_was_done() -> None:
     assert bench.log.of("request") == [line(f"/handoffs/{KEY}/retry", handoff=KEY, outcome="looked")]
 
 
+async def test_a_check_up_and_what_came_of_it_are_one_line_each() -> None:
+    bench = Bench()
+    status, headers, text = await told(bench, "worker", "POST", "/handoffs/checkup")
+    number = json.loads(text)["number"]
+    assert (status, headers, number) == (200, NO_STORE, f"checkup-{NOW}")
+    status, headers, text = await told(bench, "worker", "GET", f"/handoffs/checkup/{number}")
+    assert (status, headers, json.loads(text)["number"]) == (200, NO_STORE, number)
+    assert bench.log.of("request") == [line("/handoffs/checkup"), line(f"/handoffs/checkup/{number}", method="GET")]
+
+
 async def test_a_download_is_a_redirect_that_nobody_keeps_and_that_tells_the_next_host_nothing() -> None:
     bench = await with_a_recording()
     link = "https://bucket.example/rec-1.mp4?Signature=s3cr3tlink"
