@@ -85,9 +85,7 @@ def _left(file: Path, type_: type[D], command: str) -> D:
         # Not with msgspec, which refuses the escape of a folder name that is not UTF-8.
         described = msgspec.convert(json.loads(file.read_bytes()), type_)
     except FileNotFoundError:
-        raise Nobody(
-            f"no `rtmskit {command}` is running here: {file} is not there", f"start `rtmskit {command}` here, or name its file with --up."
-        ) from None
+        raise _not_there(file, command) from None
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         do = f"delete it and start `rtmskit {command}` again."
         raise BadInput(f"{file} is not what `rtmskit {command}` writes: {error}", do) from None
@@ -98,6 +96,17 @@ def _left(file: Path, type_: type[D], command: str) -> D:
     except PermissionError:
         pass  # alive, and somebody else's
     return described
+
+
+def _not_there(file: Path, command: str) -> Nobody:
+    with contextlib.suppress(Nobody, BadInput):
+        if command == "up":
+            find_serve(file.with_name(SERVE_FILE.name))
+            do = "`rtmskit handoffs` and `rtmskit recordings` work with it; for the others start `rtmskit up`, or name its file with --up."
+            return Nobody("the `rtmskit serve` that is running here has no fakes, and this command is for those of an `up`", do)
+    return Nobody(
+        f"no `rtmskit {command}` is running here: {file} is not there", f"start `rtmskit {command}` here, or name its file with --up."
+    )
 
 
 def ask(

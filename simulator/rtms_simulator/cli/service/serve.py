@@ -74,6 +74,9 @@ def serve(
     for the tunnel; the worker takes calls from this machine with the secret of the run. Credentials come from the environment or a file
     of variables (--init writes one; with a running `up --no-function` it is filled in for that). Ctrl-C says what is unfinished, and
     the next start goes on with it.
+
+    There are no fakes in it, and so no control plane: `handoffs`, `recordings` and --json show what happens, faults and the clock are
+    for `up`.
     """
     if init:
         write_template(env_file or ENV_FILE, up_file)

@@ -34,7 +34,7 @@ ROWS = (
         3,
         "no `rtmskit up` is running here: .rtmskit/up.json is not there",
         "start `rtmskit up` here",
-        "_left",
+        "_not_there",
     ),
     Row("the `up` has ended", "events list --up {ended}", 3, "has ended", "start it again", "_left"),
     Row(

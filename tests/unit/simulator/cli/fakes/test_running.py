@@ -38,6 +38,16 @@ def test_one_that_has_ended_is_nobody(file):
         running.find(file)
 
 
+def test_beside_a_serve_it_says_that_this_one_has_no_fakes_to_control(file):
+    running.write(file.with_name("serve.json"), a_serve(pid=os.getpid()))
+    with pytest.raises(Nobody, match="the `rtmskit serve` that is running here has no fakes") as raised:
+        running.find(file)
+    assert "`rtmskit handoffs` and `rtmskit recordings` work with it" in raised.value.do
+    running.write(file.with_name("serve.json"), a_serve(pid=2**22 + 1))
+    with pytest.raises(Nobody, match=r"no `rtmskit up` is running here: .*is not there"):
+        running.find(file)
+
+
 def test_anothers_file_is_not_taken_away(file):
     running.write(file, an_up(pid=os.getppid()))
     running.remove(file)
