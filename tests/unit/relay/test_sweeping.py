@@ -10,7 +10,8 @@ from tests.ports.bench import Bench, key_of
 from tests.ports.events import NOW, started, stopped
 
 from rtms_relay.enqueueing import look_name
-from rtms_relay.errors import RecallUnavailable
+from rtms_relay.errors import RecallUnavailable, StoreUnavailable
+from rtms_relay.handoff.record import HandOff
 from rtms_relay.ports import Answer
 from rtms_relay.sweeping import probe_path
 
@@ -117,14 +118,7 @@ async def test_a_look_that_fails_holds_up_no_other() -> None:
 
 async def test_a_pending_start_is_counted_and_handed_on_here() -> None:
     bench = Bench()
-    bench.recall.script = [Answer(503)]
-    await bench.zoom(started())
-    await bench.run(0.2)
-    for queue in (bench.home, bench.second):
-        await queue.close()
-        queue.tasks.clear()
-    await bench.run(1)
-    assert bench.state() == "pending"
+    await left_pending(bench)
     line = await swept(bench)
     assert (line["severity"], line["due"], line["handoffs"]) == ("WARNING", 1, 1)
     assert bench.state() == "accepted"
@@ -160,6 +154,44 @@ async def looked_for(bench: Bench) -> list[str]:
     await bench.zoom(stopped(bench.clock.now, stream="s0"))
     await bench.run(1)
     return [key_of(stream="s0")]
+
+
+async def left_pending(bench: Bench) -> None:
+    """A start whose first try failed and whose tasks are gone; its next try is due."""
+    bench.recall.script = [Answer(503)]
+    await bench.zoom(started())
+    await bench.run(0.2)
+    for queue in (bench.home, bench.second):
+        await queue.close()
+        queue.tasks.clear()
+    await bench.run(1)
+    assert bench.state() == "pending"
+
+
+async def test_a_sweep_ends_when_its_hand_offs_have() -> None:
+    bench = Bench()
+    await left_pending(bench)
+
+    async def slow() -> None:
+        await bench.clock.sleep(7)
+
+    bench.recall.during_create = slow
+    await swept(bench)
+    assert bench.state() == "accepted"
+
+
+async def test_a_hand_off_that_fails_in_a_sweep_is_said_and_holds_up_nothing() -> None:
+    bench = Bench()
+    await left_pending(bench)
+
+    class Failing:
+        async def finish(self, handoff: HandOff, *, until_ms: float) -> str:
+            raise StoreUnavailable("the store is away")
+
+    bench.worker._sweep._new_handing = Failing  # ty: ignore[invalid-assignment]
+    assert (await swept(bench))["handoffs"] == 1
+    line = {"severity": "ERROR", "event": "error", "where": "sweep hand-off", "what": "the store is away", "handoff": key_of()}
+    assert bench.log.of("error") == [line]
 
 
 async def test_a_sweep_tries_a_start_for_45_seconds() -> None:
