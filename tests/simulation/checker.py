@@ -64,8 +64,9 @@ def judge(
     verdict = Verdict()
     acked: dict[tuple[str, str], list[Event]] = defaultdict(list)
     heard_stop: dict[str, int] = {}
-    heard_start: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    heard_start: dict[str, list[tuple[int, str, bool]]] = defaultdict(list)
     revoked: set[str] = set()
+    perhaps_revoked: set[str] = set()
     genuine: set[tuple[str, str]] = set()
     for event in history:
         if event.who != "zoom" or event.what != "answered":
@@ -78,13 +79,15 @@ def judge(
         if _is_start(facts):
             genuine.add((facts["stream"], facts["urls"]))
             # A start may have had its effect though its answer got lost or late, so it counts as possibly heard.
-            heard_start[facts["stream"]].append((facts["ts"], facts["urls"]))
+            heard_start[facts["stream"]].append((facts["ts"], facts["urls"], 200 <= facts["status"] < 300))
             if 200 <= facts["status"] < 300:
                 acked[(facts["stream"], facts["urls"])].append(event)
         elif facts["event"].endswith("rtms_stopped"):
             heard_stop[facts["stream"]] = max(heard_stop.get(facts["stream"], 0), facts["ts"])
-            if facts["reason"] == REVOKED and 200 <= facts["status"] < 300:
-                revoked.add(facts["stream"])
+            if facts["reason"] == REVOKED:
+                perhaps_revoked.add(facts["stream"])
+                if 200 <= facts["status"] < 300:
+                    revoked.add(facts["stream"])
 
     by_stream_and_urls = {
         (fields["stream_id"], fields["server_urls"]): (key, fields)
@@ -100,7 +103,7 @@ def judge(
         elif event.who == "recall" and event.what == "refused":
             refused[event.facts["handoff"]].append(event.facts["status"])
 
-    _nothing_lost(verdict, acked, by_stream_and_urls, revoked)
+    _nothing_lost(verdict, acked, by_stream_and_urls, perhaps_revoked)
     for key, events in made.items():
         if len(events) > 1 and not by_key.get(key, {}).get("unsure"):
             verdict.doubled += 1
@@ -110,7 +113,8 @@ def judge(
     for (stream, urls), (key, fields) in by_stream_and_urls.items():
         if (stream, urls) not in genuine:
             verdict.breaks("G5", f"hand-off {key[:8]} exists, but no authentic delivery asked for it")
-        _is_justified(verdict, key, fields, made.get(key, []), refused.get(key, []), heard_start[stream], heard_stop.get(stream), revoked)
+        starts, stop = heard_start[stream], heard_stop.get(stream)
+        _is_justified(verdict, key, fields, made.get(key, []), refused.get(key, []), starts, stop, perhaps_revoked)
     _nothing_left(verdict, revoked, made, archive, kept)
     _nothing_foreign(verdict, history, handoffs, made, archive)
     return verdict
@@ -160,25 +164,32 @@ def _is_justified(
     fields: Mapping[str, Any],
     made: Sequence[Event],
     refused: Sequence[int],
-    starts: Sequence[tuple[int, str]],
+    starts: Sequence[tuple[int, str, bool]],
     stop: int | None,
     revoked: set[str],
 ) -> None:
-    """An end must have its cause in what Zoom and Recall did: nobody may give up on a stream for no reason."""
+    """An end must have its cause in what Zoom and Recall did: nobody may give up on a stream for no reason. `starts`: (event_ts, servers,
+    whether it was acknowledged)."""
     state, urls = fields["state"], fields["server_urls"]
-    own = max((ts for ts, their in starts if their == urls), default=None)
+    own = _newest_for_certain([(ts, acked) for ts, their, acked in starts if their == urls])
     if state == "accepted" and not _claims(fields) <= {event.facts["mdc"] for event in made}:
         verdict.breaks("G1", f"hand-off {key[:8]} claims {_claims(fields)}, which Recall never made for it")
     elif state == "cancelled" and (stop is None or (own is not None and stop < own)) and fields["stream_id"] not in revoked:
         verdict.breaks("G1", f"hand-off {key[:8]} is cancelled, but nothing stopped its stream after {own}")
-    elif state == "superseded" and not any(ts >= (own or 0) and their != urls for ts, their in starts):
+    elif state == "superseded" and not any(ts >= (own or 0) and their != urls for ts, their, _ in starts):
         verdict.breaks("G3", f"hand-off {key[:8]} is superseded, but no newer start named other servers")
     elif state == "failed" and not any(status in (400, 401, 402, 403, 404, 405) for status in refused):
         verdict.breaks("G1", f"hand-off {key[:8]} failed, but Recall never refused it for good ({fields.get('reason')})")
     elif state != "superseded" and own is not None and state not in ("cancelled", "failed", "expired"):
-        newer = [ts for ts, their in starts if ts > own and their != urls]
+        newer = [ts for ts, their, _ in starts if ts > own and their != urls]
         if newer and state == "pending":
             verdict.breaks("G3", f"hand-off {key[:8]} is still {state} though the stream moved on")
+
+
+def _newest_for_certain(starts: Sequence[tuple[int, bool]]) -> int | None:
+    """The newest that was acknowledged; without any, the oldest: one that was not may never have been heard."""
+    heard = [ts for ts, acked in starts if acked]
+    return max(heard) if heard else min((ts for ts, _ in starts), default=None)
 
 
 def _claims(fields: Mapping[str, Any]) -> set[str]:

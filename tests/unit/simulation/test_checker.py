@@ -134,6 +134,51 @@ def test_a_good_history_breaks_nothing() -> None:
     assert verdict(Case("", "", "", [*GOOD, made(mdc="mdc-2")], unsure)).broken == []
 
 
+NO_VIOLATION = {
+    "what was revoked has no ids any more": ([said(), made(), stopped(reason=8)], {KEY: record(stream_id="", server_urls="")}),
+    "the revocation was heard, and its ack got lost": (
+        [said(), made(), said("stopped", ts=T + 600_000, urls=None, reason=8, status=597)],
+        {KEY: record(stream_id="", server_urls="")},
+    ),
+    "it moved on, and that it came back was never heard": (
+        [said(), made(), said(ts=T + 5_000, urls=B), made(handoff=OTHER, mdc="mdc-2", urls=B), said(ts=T + 9_000, status=503)],
+        {KEY: record(state="superseded"), OTHER: record(server_urls=B, mdc_id="mdc-2")},
+    ),
+    "it was stopped, and that it began once more was never heard": (
+        [said(), stopped(ts=T + 500), said(ts=T + 9_000, status=503)],
+        {KEY: record(state="cancelled", mdc_id=None)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_VIOLATION)
+def test_what_was_never_heard_for_certain_proves_nothing(name: str) -> None:
+    history, records = NO_VIOLATION[name]
+    assert verdict(Case("", "", "", history, records)).broken == []
+
+
+STILL_ONE = {
+    "it came back, which was acknowledged": (
+        "G3",
+        [said(), made(), said(ts=T + 5_000, urls=B), made(handoff=OTHER, mdc="mdc-2", urls=B), said(ts=T + 9_000)],
+        {KEY: record(state="superseded"), OTHER: record(server_urls=B, mdc_id="mdc-2")},
+    ),
+    "it began once more, which was acknowledged": (
+        "G1",
+        [said(), stopped(ts=T + 500), said(ts=T + 9_000)],
+        {KEY: record(state="cancelled", mdc_id=None)},
+    ),
+    "another stop, but no revocation": ("G1", [said(), made(), stopped()], {KEY: record(stream_id="", server_urls="")}),
+}
+
+
+@pytest.mark.parametrize("name", STILL_ONE)
+def test_what_was_acknowledged_does(name: str) -> None:
+    promise, history, records = STILL_ONE[name]
+    [line] = verdict(Case("", "", "", history, records)).broken
+    assert line.startswith(f"{promise}: ")
+
+
 def test_another_s_recording_is_adopted() -> None:
     """The hand-off claims what Recall never made for it, and it is another's: two promises, two lines."""
     adopted = verdict(Case("", "", "", GOOD, {KEY: record(recordings=[{"id": "foreign-1"}])}))
