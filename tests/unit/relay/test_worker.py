@@ -11,14 +11,18 @@ import pytest
 from msgspec.structs import replace
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import ENVIRON, MEETING, NOW, STREAM, started
+from tests.ports.values import FACTS
 
 from rtms_relay import settings
 from rtms_relay.budgets import Rules
 from rtms_relay.enqueueing import look_name
 from rtms_relay.errors import TaskUnusable
+from rtms_relay.handoff import documents
+from rtms_relay.handoff.facts import Run
 from rtms_relay.handoff.keys import stream_key
+from rtms_relay.ports import Answer
 from rtms_relay.replies import Reply
-from rtms_relay.worker import rules
+from rtms_relay.worker import Worker, rules
 
 KEY = key_of()
 STREAM_KEY = stream_key(STREAM)
@@ -93,6 +97,43 @@ async def test_a_revocation_has_a_line_of_its_own() -> None:
     assert not bench.log.of("stream_stopped")
 
 
+async def test_a_stop_before_the_hand_off_cancels_it_and_says_so() -> None:
+    bench = Bench()
+    bench.recall.script = [Answer(503)] * 50
+    await bench.zoom(started())
+    await bench.run(0.2)
+    await receive(bench, stop(ts=bench.clock.now))
+    assert bench.state() == "cancelled"
+    [line] = bench.log.of("handoff_changed")
+    assert line.items() >= {"severity": "NOTICE", "before": "pending", "state": "cancelled", "handoff": KEY}.items()
+
+
+async def test_of_a_stream_that_moved_a_hundred_times_the_last_ninety_hand_offs_are_settled() -> None:
+    """One commit holds 500 writes at most (Firestore docs, "Quotas"), and what is older has been superseded long since."""
+    bench = Bench()
+    runs = tuple(Run(key=f"{number:064x}", server_urls=f"wss://{number}", epoch=number, newest_ts=number) for number in range(100))
+    fields = documents.facts_fields(replace(FACTS, key=STREAM_KEY, stream_id=STREAM, runs=runs), DAY_MS)
+    bench.store.documents["streams", STREAM_KEY] = (1, fields)
+    read: list[str] = []
+    get = bench.store.get
+
+    async def watched(collection: Any, key: str) -> Any:
+        read.append(key)
+        return await get(collection, key)
+
+    bench.store.get = watched
+    await receive(bench, stop())
+    assert read == [STREAM_KEY, *(run.key for run in runs[10:])]
+
+
+async def test_the_outcome_of_a_start_without_the_store_is_answered_with_its_state() -> None:
+    bench = Bench()
+    posts = [{"kind": "accepted", "reason": "", "status": 201, "mdc_id": "mdc-7", "at": NOW}]
+    reply = await receive(bench, {"kind": "outcome", "received_ms": NOW, "start": {"v": 2, **start()}, "posts": posts})
+    assert reply == Reply({"status": "accepted"}, {"name": "meeting.rtms_started", "outcome": "accepted", **ABOUT})
+    assert bench.handoff().attempt.mdc_id == "mdc-7"
+
+
 async def test_an_interruption_without_servers_is_noted() -> None:
     bench = Bench()
     await accepted(bench)
@@ -153,6 +194,13 @@ async def test_of_a_task_that_cannot_be_read_sixteen_kilobytes_are_kept() -> Non
     await receive(bench, body, due_ms=NOW)
     [kept] = bench.store.all("unusable").values()
     assert kept["copy"] == "\N{REPLACEMENT CHARACTER}" * 16_384
+
+
+async def test_a_task_of_which_nobody_knows_when_it_came_is_over_at_once() -> None:
+    bench = Bench()
+    assert (await receive(bench, b"{")).body["status"] == "unusable"
+    [kept] = bench.store.all("unusable").values()
+    assert kept["received_at"] == 0
 
 
 # Looks
@@ -230,6 +278,42 @@ async def test_a_look_that_no_queue_takes_is_a_warning_and_no_failure() -> None:
     assert bench.log.of("error") == [
         {"severity": "WARNING", "event": "error", "where": "enqueue", "what": "retrievals is down", "handoff": KEY}
     ]
+
+
+async def test_a_probe_that_arrives_is_waited_for_no_more_and_a_check_ups_task_belongs_to_it() -> None:
+    bench = Bench()
+    for queue in bench.queues.values():
+        queue.stalled = True
+    await bench.clock.until_done(bench.worker.sweep(probe=True))
+    [probe] = bench.facts_queue.tasks
+    await receive(bench, probe.body)
+    [mark] = [fields for key, fields in bench.store.all("marks").items() if key == "probe"]
+    assert mark["waiting"] == ["handoffs", "handoffs-second", "retrievals"]
+    shown = await bench.clock.until_done(bench.worker.checkup.begin())
+    _, task = bench.facts_queue.tasks
+    await receive(bench, task.body)
+    checked = await bench.clock.until_done(bench.worker.checkup.show(shown.number))
+    assert {queue.name: queue.after_ms for queue in checked.queues} == {
+        "facts": 0,
+        "handoffs": None,
+        "handoffs-second": None,
+        "retrievals": None,
+    }
+
+
+async def test_a_sweep_sends_no_probe_unless_it_is_asked_to() -> None:
+    bench = Bench()
+    reply = await bench.clock.until_done(bench.worker.sweep())
+    assert reply == Reply({"due": 0, "handoffs": 0, "enqueued": 0, "looked": 0}, {"outcome": "swept"})
+    assert bench.untouched
+
+
+async def test_a_worker_that_nobody_asks_to_stop_waits_for_its_next_try() -> None:
+    bench = Bench()
+    seams = (bench.clock, bench.jobs, bench.randomness, bench.log)
+    bench.worker = Worker(settings.load(ENVIRON, "worker"), bench.store, bench.queues, *seams, bench.recall)
+    bench.recall.script = [Answer(503)]
+    assert (await receive(bench, start())).body == {"status": "accepted"}
 
 
 async def test_a_probe_is_answered_and_names_its_queue() -> None:
