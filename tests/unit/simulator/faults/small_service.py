@@ -29,7 +29,7 @@ from rtms_simulator.kit.stack import Stack
 from rtms_simulator.recall import WebhookEndpoint
 from rtms_simulator.serving.http_server import HttpServer
 
-PATIENCE_S = 0.4
+PATIENCE_S = 1.0
 """How long it waits for an answer, in real seconds."""
 TRIES = 12
 WANTED = {"audio_mixed_raw": {}, "transcript": {"provider": {"meeting_captions": {}}}}
