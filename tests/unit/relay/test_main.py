@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -70,10 +71,13 @@ def _unusable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_loading_it_ends_with_exit_code_2_and_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     _unusable(monkeypatch)
+    monkeypatch.setenv("RECALL_REGION", "mars-1")
     with pytest.raises(SystemExit) as ended:
         aio.create_asgi_app("worker", str(MAIN))
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("rtmskit worker: the environment is unusable.\n  - STATE_URL ")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "rtmskit worker: the environment is unusable."
+    assert [line.split(" is ")[0] for line in said[1:]] == ["  - RECALL_REGION", "  - STATE_URL"]
 
 
 async def test_in_a_running_loop_it_ends_the_process_itself(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,6 +105,22 @@ async def test_both_functions_answer_from_one_source(monkeypatch: pytest.MonkeyP
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function") as http:
             assert (await http.get("/health")).json()["role"] == target
             assert (await http.post("/zoom-webhook", json={})).status_code == (401 if target == "webhook" else 404)
+
+
+@pytest.mark.parametrize("target", ["webhook", "worker"])
+async def test_a_line_belongs_to_the_trace_of_its_project(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value.replace("projects/p/", "projects/odd-project/"))
+    monkeypatch.delenv("FUNCTION_TARGET", raising=False)
+    app = aio.create_asgi_app(target, str(MAIN))
+    trace = "105445aa7843bc8bf206b12000100000"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function") as http:
+        path = "/zoom-webhook" if target == "webhook" else "/recordings"
+        await http.request("POST" if target == "webhook" else "GET", path, headers={"x-cloud-trace-context": trace})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["logging.googleapis.com/trace"] for line in lines} == {f"projects/odd-project/traces/{trace}"}
 
 
 @pytest.fixture
