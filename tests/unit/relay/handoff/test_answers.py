@@ -111,7 +111,8 @@ def by_the_page(status: int) -> dict[str, Any]:
 def test_what_each_status_comes_to_is_what_its_row_says() -> None:
     said = {status: to_builtins(outcome(status, None, "mdc-1", retry_after_s=1.5)) for status in range(100, 600)}
     assert said == {status: by_the_page(status) for status in range(100, 600)}
-    assert [(first, last) for first, last, _ in RULES] == [row[:2] for row in DESIGN], "of which the page's table is made"
+    rows = [(first, last, row.kind, row.pause, row.cause) for first, last, row in RULES]
+    assert rows == [row[:5] for row in DESIGN], "of which the page's table is made"
 
 
 @pytest.mark.parametrize(
