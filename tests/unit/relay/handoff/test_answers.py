@@ -8,7 +8,7 @@ import pytest
 from msgspec import to_builtins
 
 from rtms_relay import budgets
-from rtms_relay.handoff.answers import ANSWERS, NO_ANSWER, RULES, outcome, pause_ms
+from rtms_relay.handoff.answers import ANSWERS, NO_ANSWER, RULES, Outcome, outcome, pause_ms
 
 
 def expected(status: int) -> str:
@@ -127,6 +127,10 @@ def test_what_each_status_comes_to_is_what_its_row_says() -> None:
 def test_what_no_answer_comes_to(failure: str, kind: str, cause: str) -> None:
     assert to_builtins(outcome(0, failure, "mdc-1")) == whole(kind, "backoff", cause, failure)
     assert outcome(0, failure, None, "[Errno 111]").reason == f"{cause} ([Errno 111])"
+
+
+def test_without_a_status_there_was_no_answer() -> None:
+    assert to_builtins(Outcome(kind="in_doubt", answer="lost")) == whole("in_doubt", "none", "", "lost")
 
 
 def test_what_an_answer_without_an_id_and_one_that_is_no_status_come_to() -> None:
