@@ -14,7 +14,7 @@ MEETINGS, KILLS = 100, 30
 
 
 @pytest.mark.timeout(1000)
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("firestore", marks=pytest.mark.emulator)])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("firestore", marks=[pytest.mark.emulator, pytest.mark.once])])
 async def test_nothing_is_lost_or_doubled_while_processes_are_killed_and_the_network_misbehaves(tmp_path, kind):
     if kind == "firestore":
         firestore_emulator.require()

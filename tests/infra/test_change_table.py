@@ -12,7 +12,7 @@ from tests.infra.deployment import ROOT, Runner
 from tests.infra.regenerate import CHANGES, COMMAND, changes_page
 
 # A plan for each key: half a minute on an idle machine, twenty times that on a busy one, and the first test waits for all of them.
-pytestmark = [pytest.mark.xdist_group("infra-worlds"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.xdist_group("infra-worlds"), pytest.mark.timeout(1200), pytest.mark.once]
 
 HEAVY = {"name", "region", "secondRegion", "databaseLocation"}
 """Keys whose change moves state or a function."""

@@ -40,6 +40,7 @@ def test_in_a_calm_world_every_newest_start_in_time_is_accepted(seed: int) -> No
     assert finished.verdict.outcomes["accepted"] > 0
 
 
+@pytest.mark.once
 def test_a_story_survives_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken promise (here: two MDCs, since a careless Recall forgets its keys) is shrunk, saved, and breaks again when replayed."""
     from tests.simulation.far_side import RecallModel

@@ -28,6 +28,7 @@ PARTS = 5
 """Each part has the time that a test has: together they take most of a minute, and a busy machine is several times slower."""
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_module_can_be_imported_first(part: int) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(part), str(PARTS)], capture_output=True, text=True, check=False)

@@ -30,6 +30,8 @@ from rtms_simulator.kit.play import ResolvedPlay, perform
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.scenario import Scenario, load, names
 
+pytestmark = pytest.mark.once
+
 SCENARIOS = [load(name).each()[0] for name in names()]
 BEHIND_ZOOM = [row for row in rows() if row.vendor != "zoom"]
 STATES = {"stall": "facts", "pause": "retrievals", "sleep": "handoffs@second", "ramp": "handoffs@local"}
