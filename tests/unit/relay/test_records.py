@@ -188,7 +188,8 @@ async def test_a_write_that_had_its_effect_before_its_answer_was_lost_is_ones_ow
     assert bench.store.all("handoffs")[KEY]["attempt"]["reason"] == after.attempt.reason == "+"
 
 
-async def test_a_write_of_anothers_after_a_lost_answer_is_not_taken_for_ones_own() -> None:
+@pytest.mark.parametrize("mark", [{"write": "theirs"}, {}], ids=["another's", "an earlier release's, without a mark"])
+async def test_a_write_of_anothers_after_a_lost_answer_is_not_taken_for_ones_own(mark: dict[str, str]) -> None:
     bench = await Watched().with_handoff()
     left = 1
 
@@ -198,7 +199,8 @@ async def test_a_write_of_anothers_after_a_lost_answer_is_not_taken_for_ones_own
             return None
         left -= 1
         version, fields = bench.store.documents["handoffs", KEY]
-        bench.store.documents["handoffs", KEY] = (version + 1, {**fields, "write": "theirs"})
+        theirs = {name: value for name, value in fields.items() if name != "write"} | mark
+        bench.store.documents["handoffs", KEY] = (version + 1, theirs)
         return StoreUnavailable("no answer, and nothing was written")
 
     bench.fails = lost
@@ -211,24 +213,6 @@ async def test_a_write_of_anothers_after_a_lost_answer_is_not_taken_for_ones_own
 
     await bench.time.until_done(bench.records.change_handoff(KEY, change))
     assert changes == 2
-    assert bench.store.all("handoffs")[KEY]["attempt"]["reason"] == "mine"
-
-
-async def test_of_an_earlier_releases_record_without_a_mark_nothing_is_taken_for_ones_own() -> None:
-    bench = await Watched().with_handoff()
-    left = 1
-
-    def lost(operation: str) -> Exception | None:
-        nonlocal left
-        if operation != "commit" or not left:
-            return None
-        left -= 1
-        version, fields = bench.store.documents["handoffs", KEY]
-        bench.store.documents["handoffs", KEY] = (version + 1, {name: value for name, value in fields.items() if name != "write"})
-        return StoreUnavailable("no answer")
-
-    bench.fails = lost
-    await bench.stop(reason="mine")
     assert bench.store.all("handoffs")[KEY]["attempt"]["reason"] == "mine"
     assert len(bench.of("commit")) == 3
 
