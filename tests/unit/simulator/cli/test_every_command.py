@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,8 +50,8 @@ class Place:
     def run(self, name: str, into: Path, *more: str, hangs: bool = False, **wish: object) -> Ending:
         """In a new folder in which an `up` runs."""
         names = self.hanging if hangs else self.names
-        into = Path(tempfile.mkdtemp(dir=into))
-        (into / ".rtmskit").mkdir()
+        into = into / str(len(list(into.iterdir())))  # digits only: outputs that name the folder are compared without them
+        (into / ".rtmskit").mkdir(parents=True)
         shutil.copy(names["up"], into / ".rtmskit/up.json")
         words = shlex.split(WORKS[name].format_map(names))
         return self.forks.run(replace(Wish([*name.split(), *words, *more], str(into)), **wish))
