@@ -146,7 +146,7 @@ class World:
     """A local cloud with Pulumi's state of it, after one command. `key` names it in the engine's process; "" is an empty cloud.
 
     `gaps`: (role, member) of grants that were taken away and given again during the command. `grants`: (on, role, member). `missing`:
-    those that Pulumi believes to be there and that are not.
+    those that Pulumi believes to be there and that are not. `standing`: `rtms_infra.rehearsal.update.standing`, and the stack's outputs.
     """
 
     key: str = ""
@@ -157,6 +157,7 @@ class World:
     grants: frozenset[tuple[str, str, str]] = frozenset()
     missing: frozenset[tuple[str, str, str]] = frozenset()
     resources: frozenset[str] = frozenset()
+    standing: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, *verbs: str) -> set[str]:
         """Names of resources to which one of these happened."""
@@ -267,7 +268,8 @@ def _world(answer: Mapping[str, Any], config: Mapping[str, str]) -> World:
     grants = frozenset((on, role, member) for on, role, member in answer["cloud"]["grants"])
     missing = frozenset((on, role, member) for on, role, member in answer["missing"])
     there = frozenset(answer["cloud"]["resources"])
-    return World(answer["world"], _deployment(answer, config), steps, tuple(answer["errors"]), gaps, grants, missing, there)
+    deployment, errors = _deployment(answer, config), tuple(answer["errors"])
+    return World(answer["world"], deployment, steps, errors, gaps, grants, missing, there, answer["standing"])
 
 
 def copy_program(into: Path) -> Path:

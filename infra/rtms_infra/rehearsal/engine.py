@@ -38,7 +38,7 @@ from rtms_infra.rehearsal.facts import FACTS
 from rtms_infra.rehearsal.outputs import COMPUTED
 from rtms_infra.rehearsal.plan import Plan
 from rtms_infra.rehearsal.provider import Failed, bare
-from rtms_infra.rehearsal.update import Refused, Registration, Update, World, destroy, refresh, replay
+from rtms_infra.rehearsal.update import Refused, Registration, Update, World, destroy, refresh, replay, standing
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -266,6 +266,7 @@ class Servers:
         if update.errors:
             answer["error"] = "; ".join(update.errors)  # the program only fell over what failed here
         update.finish("" if update.errors else answer["error"])
+        update.world.outputs = answer["outputs"] or update.world.outputs
         refused = any(step.verb == "refuse" for step in update.steps)
         if refused:
             # `pulumi up` plans first, and what is refused there changes nothing.
@@ -296,6 +297,7 @@ class Servers:
             "gaps": gaps,
             "missing": sorted(grant.right for grant in update.missing()),
             "cloud": {"resources": sorted(world.cloud.resources), "grants": grants},
+            "standing": {"resources": standing(world, update.provider.project), "outputs": world.outputs},
         }
 
     def _without_program(self, world: World, action: str, project: str, entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -142,6 +142,14 @@ class Provider:
         kept = state.stored if short(kind) == "Function" else {k: v for k, v in body["stored"].items() if k in state.stored}
         return ResourceState(state.id, state.at, kept, outputs)
 
+    def has(self, kind: str, state: ResourceState) -> dict[str, Any] | None:
+        """The arguments that Google goes by, which are the former ones after an update that failed. None: it is not there, or serves
+        nothing."""
+        if FACTS[kind].grant_on:
+            return bare(state.stored) if self._member(kind, FACTS[kind], state.stored) in self.cloud.grants else None
+        _, body = self.cloud.resources.get(state.at, (kind, {"served": False}))
+        return {name: value for name, value in body.items() if name not in _NO_ARGUMENTS} if body.get("served", True) else None
+
     def delete(self, kind: str, state: ResourceState) -> str:
         """`deleted`, or `abandoned` if only the state forgets it. Raises `Failed`. The policy is that of the state."""
         facts = FACTS[kind]
@@ -236,6 +244,9 @@ class Provider:
         if api in self.cloud.resources and self.cloud.now - self.cloud.resources[api][1]["born"] < self.cloud.api_delay_s:
             raise CloudError(403, f"{api.partition('/')[2]} {NOT_IN_FORCE} or it is disabled")
 
+
+_NO_ARGUMENTS = frozenset({"born", "served", "state", "stored"})
+"""What this cloud notes beside the arguments of a resource."""
 
 NOT_IN_FORCE = "has not been used in this project before"
 """What Google says of an API that was enabled a moment ago."""

@@ -410,6 +410,10 @@ class Registered:
             ended(entry.urn)
         return {entry.name: times[entry.urn] for entry in self.entries}
 
+    def given(self) -> dict[str, tuple[str, Any]]:
+        """Pulumi name -> (type, inputs without the marks of secrets) of every resource."""
+        return {entry.name: (entry.type, bare(entry.inputs)) for entry in self.entries}
+
     def nothing_here(self) -> dict[str, tuple[str, ...]]:
         """Why -> the Pulumi names of resources that have no meaning on this machine."""
         found: dict[str, list[str]] = {}

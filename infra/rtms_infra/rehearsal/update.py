@@ -71,6 +71,8 @@ class World:
 
     cloud: Cloud = field(default_factory=Cloud)
     held: dict[str, Held] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """The stack's, as the last `up` that came to its end left them."""
 
     def copy(self) -> World:
         return copy.deepcopy(self)
@@ -258,6 +260,19 @@ def replay(world: World, project: str, registrations: Iterable[Registration]) ->
                 update.register(registration)
     update.finish()
     return update
+
+
+def standing(world: World, project: str) -> list[dict[str, Any]]:
+    """What Google has of all that is in Pulumi's state, as entries of `registered.Registered`. What was replaced and is still there has
+    `(replaced)` behind its name. What Pulumi has forgotten is left out."""
+    provider, found = Provider(world.cloud, project), []
+    for urn, held in world.held.items():
+        one, inputs = held.registration, provider.has(held.registration.type, held.state)
+        if inputs is not None:
+            name = one.name if urn == one.urn else f"{one.name} (replaced)"
+            needed = [other for other in one.dependencies if other in world.held]
+            found.append({"urn": urn, "type": one.type, "name": name, "custom": True, "inputs": inputs, "dependencies": needed})
+    return found
 
 
 def refresh(world: World, project: str) -> list[str]:

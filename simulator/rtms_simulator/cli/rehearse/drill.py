@@ -15,7 +15,7 @@ from rtms_infra.rehearsal.monitoring import Page
 from rtms_infra.rehearsal.registered import Channel, NotRegistered
 from rtms_simulator.cli.rehearse.front import Answer
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Vendors
-from rtms_simulator.cli.rehearse.program import Program
+from rtms_simulator.cli.rehearse.program import Carried, Program
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import identity_token
 from rtms_simulator.errors import WorkerError
@@ -102,10 +102,18 @@ def drills() -> dict[str, Drill]:
 class Scene:
     """What a drill does and looks at. `cloud` is None only for a drill without a deployment."""
 
-    def __init__(self, cloud: LocalCloud | None, program: Program, patience_s: float = PATIENCE_S, propagation_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        cloud: LocalCloud | None,
+        program: Program,
+        patience_s: float = PATIENCE_S,
+        propagation_s: float = 0.0,
+        keys: Mapping[str, object] | None = None,
+    ) -> None:
         """`patience_s`: how long something is waited for, in real seconds, unless a drill says otherwise; `propagation_s`: how long a new
-        grant or API takes."""
+        grant or API takes; `keys`: the drill's changes of the settings."""
         self.propagation_s = propagation_s
+        self._keys, self._world = keys or {}, ""
         self._cloud, self.program, self._patience_s = cloud, program, patience_s
         self.promises: list[Promise] = []
         self.began = cloud.clock.now() if cloud else 0.0
@@ -165,6 +173,20 @@ class Scene:
             yield
         finally:
             file.write_text(text, encoding="utf-8")
+
+    async def up(self, *, failures: list[dict[str, Any]] | None = None, **changes: object) -> Carried:
+        """`pulumi up` of the program as it is now, with these keys changed; then the cloud is what Google has. Pulumi's state is empty at
+        first: an `up` before anything is changed lets it know what is deployed, and changes nothing here."""
+        keys = {**self._keys, **changes}
+        done = await self.program.carry("up", self._world, failures=failures, after_s=0.0, api_delay_s=0.0, **keys)
+        self._world = done.world
+        await self.cloud.update(done.deployed)
+        return done
+
+    async def running_code(self) -> set[str]:
+        """The hashes of the code that the functions themselves name."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
+            return {(await client.get(f"{service.url}/health")).json()["code"] for service in self.cloud.services.values()}
 
     def handoff_queues(self) -> tuple[str, str]:
         """How faults call the queues of starts: `NAME@REGION`, home and second. Raises `NotRegistered`."""
@@ -244,6 +266,11 @@ class Scene:
         """State a promise and whether it holds."""
         self.promises.append(Promise(what, bool(holds), str(found)))
         return bool(holds)
+
+    async def holds_code(self, what: str, hashes: set[str]) -> bool:
+        """A promise of the hashes that the functions themselves name."""
+        found = await self.running_code()
+        return self.holds(what, found == hashes, ", ".join(sorted(found)))
 
     async def soon(self, what: str, condition: Callable[[], object], within_s: float | None = None) -> bool:
         """A promise that must come true within real seconds."""

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -141,21 +141,27 @@ class LocalCloud:
         finally:
             await records.aclose()
 
-    async def redeploy(self, loaded: Loaded) -> None:
-        """Update both functions, the worker first, as `up` does it: the new instance answers before traffic moves to it, and the old one
-        is asked to end afterwards."""
-        functions = loaded.registered.of(Function)
+    async def update(self, loaded: Loaded) -> None:
+        """Be what Google has after an `up`. A function whose arguments are the same runs on; of the others the worker is first."""
+        # An archive that was registered before may still be what a function is made from.
+        loaded = replace(loaded, files={**self.loaded.files, **loaded.files})
+        functions, before, now = loaded.registered.of(Function), self.registered.given(), loaded.registered.given()
         for role in ("worker", "webhook"):
             function = _function(functions, role)
-            fresh = FunctionProcess(loaded, function, self.decisions, self.around.folder / "sources", self._line_of(function))
-            self._running.push_async_callback(fresh.aclose)
-            await fresh.start(self._local_variables(role))
-            if role == "worker":
-                await self._look_into_records(fresh.url)
-            former, self.services[role] = self.services[role], fresh
-            self.fronts[role].serve(function, fresh.address)
-            await former.stop()
+            if now[role] != before.get(role):
+                await self._update_function(role, function, loaded)
         self.loaded, self.registered, self.functions = loaded, loaded.registered, functions
+
+    async def _update_function(self, role: str, function: Function, loaded: Loaded) -> None:
+        """The new instance answers before traffic moves to it, and the old one is asked to end afterwards."""
+        fresh = FunctionProcess(loaded, function, self.decisions, self.around.folder / "sources", self._line_of(function))
+        self._running.push_async_callback(fresh.aclose)
+        await fresh.start(self._local_variables(role))
+        if role == "worker":
+            await self._look_into_records(fresh.url)
+        former, self.services[role] = self.services[role], fresh
+        self.fronts[role].serve(function, fresh.address)
+        await former.stop()
 
     async def _stop_services(self) -> None:
         await asyncio.gather(*(service.stop() for service in self.services.values()))

@@ -45,12 +45,13 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Carried:
-    """What one `up`, `preview` or `destroy` did in a world of the engine: (verb, resource, how), and its errors."""
+    """What one `up`, `preview` or `destroy` did in a world of the engine: (verb, resource, how), and its errors. `deployed`: what Google
+    has after it, which is not what was registered where a step failed."""
 
     world: str
     steps: tuple[tuple[str, str, str], ...]
     errors: tuple[str, ...]
-    loaded: Loaded
+    deployed: Loaded
 
     def of(self, *verbs: str) -> list[str]:
         return sorted(name for verb, name, _ in self.steps if verb in verbs)
@@ -109,7 +110,8 @@ class Program:
         request |= {"world": wish, "action": action, "preview": action == "preview"}
         answer = await self._answer(request)
         steps = tuple((step["verb"], step["name"], step["how"]) for step in answer["steps"])
-        return Carried(answer["world"], steps, tuple(answer["errors"]), _loaded({**answer, "error": ""}, config))
+        deployed = _loaded({**answer["standing"], "assets": answer["assets"], "error": ""}, config)
+        return Carried(answer["world"], steps, tuple(answer["errors"]), deployed)
 
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """In a thread: what runs beside it, such as a cloud's APIs, must go on answering."""

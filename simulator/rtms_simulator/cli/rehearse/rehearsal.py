@@ -158,7 +158,7 @@ async def _one(name: str, drill: Drill, program: Program, loaded: Loaded, around
                 running.push_async_callback(cloud.aclose)
                 await cloud.clear_records()
                 await cloud.start()
-                scene = Scene(cloud, program, manner.patience_s, manner.propagation_s)
+                scene = Scene(cloud, program, manner.patience_s, manner.propagation_s, drill.keys)
             return await judged(name, drill, scene)
     except Ended:  # it is about this machine, and no other drill could show anything
         raise

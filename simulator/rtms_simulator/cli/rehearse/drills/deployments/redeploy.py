@@ -8,7 +8,7 @@ async def run(scene: Scene) -> None:
     await scene.soon("the start is handed on by the old code", lambda: scene.accepted() == 1)
     with scene.new_code():
         before = scene.code_hash()
-        await scene.cloud.redeploy(await scene.program.load())
+        await scene.cloud.update(await scene.program.load())
         scene.holds("the new code runs", scene.code_hash() != before, before)
     report = await meeting.finished()
     await scene.accepted_and_recorded(report)

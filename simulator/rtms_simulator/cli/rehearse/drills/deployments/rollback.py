@@ -6,9 +6,9 @@ from rtms_simulator.cli.rehearse.drill import Drill, Scene
 async def run(scene: Scene) -> None:
     old = scene.cloud.loaded
     with scene.new_code():
-        await scene.cloud.redeploy(await scene.program.load())
+        await scene.cloud.update(await scene.program.load())
     await scene.accepted_and_recorded(await scene.meeting())
-    await scene.cloud.redeploy(old)
+    await scene.cloud.update(old)
     scene.holds("the old code runs again", scene.code_hash() in str(old.registered.outputs), scene.code_hash())
     records = await scene.records()
     scene.holds("and reads the record of the new one", [row.state for row in records] == ["accepted"], [row.state for row in records])
