@@ -71,7 +71,7 @@ class Seen:
 
     def lots(self, module: str, line: int) -> list[Mapping[str, float]]:
         """Test -> how long it may take, in two lots: the likeliest to notice, and the others. Each lot fastest first."""
-        own = f"/test_{module.rpartition('/')[2]}"
+        own = _own(module)
         ordered = sorted(self._run(module, line), key=lambda test: (own not in test, self.seconds[test], test))
         first = max(_AT_FIRST, sum(own in test for test in ordered))
         limits = {test: _LEEWAY_S + _TIMES * self.seconds[test] for test in ordered}
@@ -79,11 +79,17 @@ class Seen:
 
     def _run(self, module: str, line: int) -> Sequence[str]:
         """The tests that run the innermost function around a line that any of them runs. What runs when a module is imported concerns those
-        that run any of its functions; where there is none (a table of constants), all."""
+        that run any of its functions, and those of its own file, which may look at a table only; where there is none, all."""
         for first in functions(file_of(module).read_text(encoding="utf-8"), line):
             if found := self.by_function.get((module, first)):
                 return sorted(found)
-        return sorted({test for (name, _), tests in self.by_function.items() if name == module for test in tests}) or sorted(self.seconds)
+        runs = {test for (name, _), tests in self.by_function.items() if name == module for test in tests}
+        return sorted(runs | {test for test in self.seconds if _own(module) in test}) if runs else sorted(self.seconds)
+
+
+def _own(module: str) -> str:
+    """A part of the name of each test in the module's own file, `test_settings.py` for `settings`."""
+    return f"/test_{module.rpartition('/')[2]}"
 
 
 @contextmanager

@@ -104,10 +104,23 @@ def test_who_reads_what_and_what_holds_without_it() -> None:
     assert {variable.name for variable in VARIABLES if variable.secret} == SECRET
 
 
+def test_what_a_role_does_not_read_is_empty() -> None:
+    webhook, worker = settings.load(ENVIRON, "webhook"), settings.load(ENVIRON, "worker")
+    assert (webhook.zoom_client_id, webhook.zoom_client_secret, webhook.recall_api_key, webhook.recall_base_url) == ("", "", "", "")
+    assert (webhook.run_secret, webhook.archive_url, webhook.state_url) == ("", None, State("sqlite", ":memory:"))
+    assert (worker.zoom_secret_token, worker.zoom_secret_token_previous, worker.recall_webhook_secrets) == ("", "", ())
+    bare = Settings(role="webhook")
+    assert (bare.handoff_queues, bare.facts_queue, bare.retrieval_queue, bare.worker_url) == ((), "", "", "")
+
+
+def test_a_process_with_unusable_settings_ends_with_the_code_of_a_wrong_command() -> None:
+    assert settings.EXIT_CODE == 2
+
+
 def test_what_is_no_secret_is_shown_up_to_a_limit_and_in_plain_ascii() -> None:
     [variable] = [one for one in VARIABLES if one.name == "DEPLOYMENT"]
     assert settings.problem(variable, "a b") == f"DEPLOYMENT is 'a b'; expected {variable.allowed}"
-    shown = "\u00e9" + "x" * (settings.MAX_SHOWN - 1)
+    shown = "\u00e9" + "x" * 199
     assert settings.problem(variable, shown) == f"DEPLOYMENT is '\\xe9{shown[1:]}'; expected {variable.allowed}"
     assert settings.problem(variable, f"{shown}y") == f"DEPLOYMENT is '\\xe9{shown[1:]}...'; expected {variable.allowed}"
 
