@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import threading
 import time
+from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pytest
 from cryptography import x509
@@ -164,6 +168,96 @@ async def test_certificates_are_fetched_again_after_an_hour(google: Signer) -> N
         with pytest.raises(NotAuthentic, match="expired"):  # by our clock; google-auth's has not moved
             await one.caller(bearer(google.token()))
         assert len(fetched) == count
+
+
+async def test_a_clock_that_was_set_back_fetches_them_again(google: Signer) -> None:
+    clock, fetched = Clock(), []
+    one = gate(google, clock, fetched)
+    clock.ms += 50_000
+    await one.caller(bearer(google.token()))
+    for back_ms, count in ((50_000, 2), (0, 2)):
+        clock.ms -= back_ms
+        await one.caller(bearer(google.token()))
+        assert len(fetched) == count
+
+
+async def test_either_of_googles_two_issuers_will_do(google: Signer) -> None:
+    assert await gate(google).caller(bearer(google.token(iss="accounts.google.com"))) == Caller("identity", EMAIL)
+
+
+def test_where_google_publishes_its_certificates_and_how_long_they_are_waited_for() -> None:
+    """Google docs, "Verify the Google ID token on your server side"; the worker's answer is due in 60 s (budgets)."""
+    assert identity.CERTIFICATES_URL == "https://www.googleapis.com/oauth2/v1/certs"
+    assert identity._TIMEOUT_S == 10.0
+    assert identity.MAX_CERTIFICATES == 100_000
+
+
+class Google(BaseHTTPRequestHandler):
+    """Answers with what it was given, and keeps what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+    status, body, location = 200, b"{}", ""
+    asked: ClassVar[list[tuple[str, dict[str, str]]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        self.send_response(self.status)
+        if self.location:
+            self.send_header("Location", self.location)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
+
+
+@contextlib.contextmanager
+def publishing(monkeypatch: pytest.MonkeyPatch, body: bytes, status: int = 200, location: str = "") -> Generator[type[Google]]:
+    """Google's certificates come from a server here."""
+    handler = type("Answering", (Google,), {"status": status, "body": body, "location": location, "asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setattr(identity, "CERTIFICATES_URL", f"http://127.0.0.1:{server.server_port}/certs")
+        try:
+            yield handler
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_certificates_come_from_google_directly(google: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with publishing(monkeypatch, json.dumps({"k1": google.certificate}).encode()) as server:
+        one = TokenGate(audiences(URL), Clock())
+        assert await one.caller(bearer(google.token())) == Caller("identity", EMAIL)
+        [(path, headers)] = server.asked
+    assert path == "/certs"
+    assert headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("answer", ["an error", "a redirect", "not JSON", "no keys", "more than is read"])
+async def test_any_other_answer_lets_nobody_in(google: Signer, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    sound = json.dumps({"k1": google.certificate}).encode()
+    with publishing(monkeypatch, sound) as real:
+        wrong = {
+            "an error": (sound, 503, ""),
+            "a redirect": (sound, 302, identity.CERTIFICATES_URL),
+            "not JSON": (b"<html>", 200, ""),
+            "no keys": (b'["k1"]', 200, ""),
+            "more than is read": (sound[:-1].ljust(100_000) + b"}", 200, ""),
+        }
+        with publishing(monkeypatch, *wrong[answer]) as server:
+            with pytest.raises(NotAuthentic, match="cannot be fetched"):
+                await TokenGate(audiences(URL), Clock()).caller(bearer(google.token()))
+            assert len(server.asked) == 1
+        assert real.asked == []
+
+
+async def test_as_much_as_is_read_is_enough(google: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with publishing(monkeypatch, json.dumps({"k1": google.certificate}).encode()[:-1].ljust(99_999) + b"}"):
+        assert (await TokenGate(audiences(URL), Clock()).caller(bearer(google.token()))).kind == "identity"
 
 
 async def test_without_googles_certificates_nobody_is_let_in(google: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
