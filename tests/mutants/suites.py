@@ -70,7 +70,7 @@ _TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings",
 SUITES: Mapping[str, Suite] = {
     "adapters/archive_files": _FILES,
     "adapters/archive_gcs": _adapters("archive_gcs", contract=("archive",), gcs=True),
-    "adapters/cloud_tasks": Suite((*_adapters("cloud_tasks", contract=("queue",)).tests, f"{UNIT}/test_wiring.py")),
+    "adapters/cloud_tasks": _adapters("cloud_tasks"),
     "adapters/disk": _adapters("archive_files", "durable"),
     "adapters/documents": _adapters("documents", "sqlite", contract=("store",)),
     "adapters/firestore": _adapters("firestore", contract=("store",), emulator=True),
