@@ -234,6 +234,49 @@ def test_a_refusal_gives_exactly_this_reason(name: str, value: str, reason: str)
         BY_NAME[name].parse(value)
 
 
+OUTSIDE = ("recording_config", "zoom_rtms", "meeting_url", "bot_name", "join_at", "automatic_leave", "output_media", "webhook_url")
+OBJECTS = (
+    *("transcript", "participant_events", "meeting_metadata", "video_mixed_mp4", "video_mixed_flv", "video_separate_mp4"),
+    *("video_separate_png", "video_separate_h264", "audio_mixed_raw", "audio_mixed_mp3", "audio_separate_raw", "audio_separate_mp3"),
+    *("retention", "include_bot_in_recording", "metadata"),
+)
+
+
+@pytest.mark.parametrize("key", OUTSIDE)
+def test_what_stands_beside_a_recording_config_is_not_in_it(key: str) -> None:
+    with pytest.raises(ValueError, match=f"^it holds '{key}': give only what is inside recording_config, not a whole request$"):
+        values.recording_config(f'{{"{key}":null}}')
+
+
+@pytest.mark.parametrize("key", OBJECTS)
+def test_an_artifact_is_an_object_or_null(key: str) -> None:
+    assert values.recording_config(f'{{"{key}":null}}') == {key: None}
+    with pytest.raises(ValueError, match=f"^its {key} is neither an object nor null$"):
+        values.recording_config(f'{{"{key}":true}}')
+
+
+@pytest.mark.parametrize("name", ["meeting_direct_connect", "recording", "bot"])
+def test_the_root_of_recalls_api_ends_before_an_endpoint(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^it includes the endpoint {name}: end it before that$"):
+        values.recall_url(f"https://eu-central-1.recall.ai/api/v1/{name}/")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.0.9", "[::1]"])
+def test_only_this_machine_may_be_asked_in_clear_text(host: str) -> None:
+    assert values.service_url(f"http://{host}:8080/") == f"http://{host}:8080"
+    assert values.on_loopback(f"http://{host}:8080")
+    for other in ("localhost.example", "127.0.0.1.example", "[::2]", "1127.0.0.1"):
+        assert not values.on_loopback(f"http://{other}")
+
+
+@pytest.mark.parametrize("quote", ['"', "'", "`"])
+@pytest.mark.parametrize("shape", ["{0}abcdefgh1", "abcdefgh1{0}", "{0}abcdefgh1{0}"])
+def test_a_quote_at_either_end_was_pasted_with_it(quote: str, shape: str) -> None:
+    with pytest.raises(ValueError, match=r"^it is in quotes: give it without them$"):
+        values.secret(shape.format(quote))
+    assert values.secret("X-abcdefgh1-X") == "X-abcdefgh1-X"
+
+
 @given(value=cases.near("RECALL_RECORDING_CONFIG"))
 def test_a_recording_config_that_is_taken_can_be_sent(value: str) -> None:
     if settings.problem(BY_NAME["RECALL_RECORDING_CONFIG"], value) is not None:

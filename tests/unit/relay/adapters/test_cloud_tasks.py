@@ -9,9 +9,11 @@ import socket
 import time
 from collections.abc import AsyncGenerator
 
+import grpc.aio
 import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
+from google.cloud import tasks_v2
 from tests.unit.simulator.cloud_tasks.worker import Worker
 
 from rtms_relay.adapters.cloud_tasks import CloudTasksQueue, Target
@@ -171,3 +173,45 @@ async def test_closing_twice_is_harmless_and_further_use_connects_again(queue: C
     await queue.enqueue("/retrieve", BODY)
     await tasks.settled()
     assert len(worker.requests) == 2
+
+
+async def test_without_an_endpoint_it_is_googles_client_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[tuple[object, ...], dict[str, object]]] = []
+
+    class Client:
+        def __init__(self, *given: object, **named: object) -> None:
+            made.append((given, named))
+
+        async def create_task(self, **_: object) -> None: ...
+
+    monkeypatch.setattr(tasks_v2, "CloudTasksAsyncClient", Client)
+    queue = CloudTasksQueue("projects/p/locations/l/queues/q", TARGET)
+    assert await queue.enqueue("/events", BODY)
+    assert await queue.enqueue("/events", BODY)
+    assert made == [((), {})]  # one for all tasks, with the credentials of where it runs
+
+
+async def test_a_queue_has_a_connection_of_its_own_and_closes_it(
+    queue: CloudTasksQueue, tasks: CloudTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gRPC shares one between channels to the same address, unless this option is 1 (gRPC core, `GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL`)."""
+    real, channels, closed = grpc.aio.insecure_channel, [], []
+
+    def channel(target: str, options: list[tuple[str, int]]) -> grpc.aio.Channel:
+        made = real(target, options=options)
+        close = made.close
+
+        async def closing(grace: float | None = None) -> None:
+            closed.append(target)
+            await close(grace)
+
+        made.close = closing
+        channels.append((target, options))
+        return made
+
+    monkeypatch.setattr(grpc.aio, "insecure_channel", channel)
+    assert await queue.enqueue("/events", BODY)
+    assert channels == [(tasks.endpoint, [("grpc.use_local_subchannel_pool", 1)])]
+    await queue.close()
+    assert closed == [tasks.endpoint]
+    await tasks.settled()
