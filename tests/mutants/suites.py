@@ -78,7 +78,7 @@ SUITES: Mapping[str, Suite] = {
     "adapters/local_dispatch": _QUEUES,
     "adapters/local_queue": _QUEUES,
     "adapters/needs": _adapters("needs"),
-    "adapters/objects": Suite((*_FILES.tests, f"{ADAPTERS}/test_archive_gcs.py"), gcs=True),
+    "adapters/objects": _adapters("objects"),
     "adapters/recall_http": Suite((f"{UNIT}/test_recall_http.py", f"{SECURITY}/test_hostile_recall.py", f"{UNIT}/test_wiring.py")),
     "adapters/sqlite": _SQLITE,
     "adapters/sqlite_file": _SQLITE,

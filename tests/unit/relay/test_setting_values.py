@@ -173,12 +173,20 @@ MEANINGS: list[tuple[str, str, object]] = [
     ("ARCHIVE_URL", "file:///a%20b/", values.ArchivePlace("file", path="/a b")),
     ("ARCHIVE_URL", "", None),
     ("RUN_SECRET", "", ""),
+    ("ZOOM_CLIENT_ID", "AbC_d-1", "AbC_d-1"),
+    ("ZOOM_SECRET_TOKEN", "abcdefgh1", "abcdefgh1"),
+    ("RECALL_API_KEY", "abcdefgh1", "abcdefgh1"),
 ]
 
 
 @pytest.mark.parametrize(("name", "text", "meaning"), MEANINGS)
 def test_a_text_has_one_meaning(name: str, text: str, meaning: object) -> None:
     assert BY_NAME[name].parse(text) == meaning
+
+
+def test_a_place_has_only_what_its_kind_has() -> None:
+    assert values.State("sqlite") == values.State("sqlite", path="", project="", database="")
+    assert values.ArchivePlace("gs") == values.ArchivePlace("gs", path="", bucket="")
 
 
 def test_a_queue_in_a_file_is_known_by_its_path() -> None:
@@ -194,6 +202,10 @@ REASONS: list[tuple[str, str, str]] = [
     ("ZOOM_SECRET_TOKEN", "your-secret-here", "it is a placeholder: put the real value in its place"),
     ("ZOOM_SECRET_TOKEN", "aaaaaaaa", "it is masked: copy the secret itself, not what is shown in its place"),
     ("ZOOM_CLIENT_ID", "a.b.c.d", "it is not 4 to 64 letters, digits, _ and -"),
+    ("ZOOM_CLIENT_ID", '"AbCd"', "it is in quotes: give it without them"),
+    ("ZOOM_CLIENT_ID", "<client-id>", "it is a placeholder: put the real value in its place"),
+    ("RECALL_WEBHOOK_SECRETS", '"whsec_QUFBQUFBQUE="', "it is in quotes: give it without them"),
+    ("RECALL_WEBHOOK_SECRETS", "< your secret >", "it is a placeholder: put the real value in its place"),
     ("RECALL_WEBHOOK_SECRETS", ",", "it holds no secret"),
     ("RECALL_WEBHOOK_SECRETS", "whsec_a b", "it has other characters than base64 after whsec_"),
     ("RECALL_WEBHOOK_SECRETS", "whsec_QUFBQUFBQQ==", "it holds less than 8 bytes after whsec_"),
