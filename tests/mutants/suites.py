@@ -69,7 +69,7 @@ _TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings",
 
 SUITES: Mapping[str, Suite] = {
     "adapters/archive_files": _FILES,
-    "adapters/archive_gcs": _adapters("archive_gcs", contract=("archive",), gcs=True),
+    "adapters/archive_gcs": _adapters("archive_gcs", gcs=True),
     "adapters/cloud_tasks": _adapters("cloud_tasks"),
     "adapters/disk": _adapters("archive_files", "durable"),
     "adapters/documents": _adapters("documents", "sqlite", contract=("store",)),

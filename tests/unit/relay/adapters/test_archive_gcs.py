@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+from google.api_core import exceptions
 from google.api_core.exceptions import NotFound
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from requests.adapters import HTTPAdapter
 from tests.fake_gcs import make_bucket
 
 from rtms_relay.adapters.archive_gcs import GcsArchive, _Source, _SourceFailed
-from rtms_relay.errors import AlreadyArchived, ArchiveError
+from rtms_relay.errors import AlreadyArchived, ArchiveError, ChecksumMismatch
+from rtms_relay.ports import Archived
 
 
 @pytest.fixture(scope="session")
@@ -246,4 +251,193 @@ async def test_a_version_that_somebody_else_deleted_is_no_error() -> None:
     archive._client = bucket  # ty: ignore[invalid-assignment]
     assert await archive.delete("h1/") == 1
     assert bucket.objects == set()
+    await archive.close()
+
+
+class Blob:
+    """One object of a bucket that keeps what it is asked: (call, its keywords). `failure`: what every call raises."""
+
+    def __init__(self, *, there: bool = True, metadata: dict[str, str] | None = None, failure: Exception | None = None) -> None:
+        self.there, self.metadata, self.failure = there, metadata, failure
+        self.size: int | None = None
+        self.content = io.BytesIO(b"data")
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def note(self, call: str, given: dict[str, Any]) -> None:
+        self.calls.append((call, given))
+        if self.failure is not None:
+            raise self.failure
+
+    def bucket(self, name: str) -> Blob:
+        self.calls.append(("bucket", {"name": name}))
+        return self
+
+    def blob(self, name: str, **given: Any) -> Blob:
+        self.calls.append(("blob", {"name": name, **given}))
+        return self
+
+    def exists(self, **given: Any) -> bool:
+        self.note("exists", given)
+        return self.there
+
+    def reload(self, **given: Any) -> None:
+        self.note("reload", given)
+        self.size = 4
+
+    def open(self, mode: str, **given: Any) -> io.BytesIO:
+        self.note("open", {"mode": mode, **given})
+        return self.content
+
+    def patch(self, **given: Any) -> None:
+        self.note("patch", given)
+
+    def upload_from_file(self, source: Any, **given: Any) -> None:
+        self.note("upload_from_file", given)
+        self.size = len(source.read(100))
+
+    def close(self) -> None:
+        self.calls.append(("close", {}))
+
+
+Over = Callable[[Any], GcsArchive]
+
+
+@pytest.fixture
+async def over() -> AsyncGenerator[Over]:
+    """An archive over this client; closed at the end."""
+    archives: list[GcsArchive] = []
+
+    def make(client: Any) -> GcsArchive:
+        archives.append(GcsArchive("b-1"))
+        archives[-1]._client = client
+        return archives[-1]
+
+    yield make
+    for archive in archives:
+        await archive.close()
+
+
+PLACE = [("bucket", {"name": "b-1"}), ("blob", {"name": "h1/a", "chunk_size": 4 << 20})]
+DATA = hashlib.sha256(b"data").hexdigest()
+
+
+async def test_every_request_of_an_upload_has_a_minute(over: Over) -> None:
+    blob = Blob(there=False)
+    archive = over(blob)
+    assert await archive.put("h1/a", one(b"data"), content_type="video/mp4") == Archived("h1/a", "gs://b-1/h1/a", 4, DATA)
+    upload = {"content_type": "video/mp4", "if_generation_match": 0, "timeout": 60.0}
+    calls = [("exists", {"timeout": 60.0}), *PLACE, ("upload_from_file", upload), ("patch", {"timeout": 60.0})]
+    assert blob.calls == [*PLACE, *calls]
+    assert blob.metadata == {"sha256": DATA}
+    await archive.close()
+    assert blob.calls[-1] == ("close", {})
+
+
+async def test_every_request_of_a_look_has_a_minute(over: Over) -> None:
+    measured, known, absent = Blob(), Blob(metadata={"sha256": "0" * 64}), Blob(there=False)
+    asked, reload = [*PLACE, ("exists", {"timeout": 60.0})], ("reload", {"timeout": 60.0})
+    assert await over(absent).find("h1/a") is None
+    assert absent.calls == asked
+    assert await over(known).find("h1/a") == Archived("h1/a", "gs://b-1/h1/a", 4, "0" * 64)
+    assert known.calls == [*asked, reload]
+    assert await over(measured).find("h1/a") == Archived("h1/a", "gs://b-1/h1/a", 4, DATA)
+    opened = ("open", {"mode": "rb", "chunk_size": 4 << 20, "timeout": 60.0})
+    assert measured.calls == [*asked, reload, opened, ("patch", {"timeout": 60.0})]
+    assert measured.metadata == {"sha256": DATA}
+    assert measured.content.closed
+
+
+async def test_every_request_of_a_deletion_has_a_minute(over: Over) -> None:
+    bucket, seen = Versioned({("h1/a", 1)}), []
+    listed, deleted = bucket.list_blobs, bucket.delete_blob
+    bucket.list_blobs = lambda **given: seen.append(given) or listed(**given)
+    bucket.delete_blob = lambda name, **given: seen.append({"name": name, **given}) or deleted(name, **given)
+    assert await over(bucket).delete("h1/") == 1
+    assert seen == [{"prefix": "h1/", "versions": True, "timeout": 60.0}, {"name": "h1/a", "generation": 1, "timeout": 60.0}]
+
+
+async def test_an_object_of_which_no_size_is_told_has_none(over: Over) -> None:
+    blob = Blob(metadata={"sha256": "0" * 64})
+    blob.reload = lambda **_: None
+    assert await over(blob).find("h1/a") == Archived("h1/a", "gs://b-1/h1/a", 0, "0" * 64)
+    sent = Blob(there=False)
+    sent.upload_from_file = lambda source, **_: source.read(100) and None
+    assert await over(sent).put("h1/a", one(b"data"), content_type="video/mp4") == Archived("h1/a", "gs://b-1/h1/a", 0, DATA)
+
+
+COULD_NOT = "Cloud Storage could not serve h1/a in b-1: "
+FAILURES = [
+    (
+        exceptions.Forbidden("secret"),
+        ArchiveError,
+        COULD_NOT + "Forbidden; grant the service account storage.objects.create on the archive",
+    ),
+    (exceptions.NotFound("secret"), ArchiveError, COULD_NOT + "NotFound"),
+    (requests.ConnectionError("secret"), ArchiveError, COULD_NOT + "ConnectionError"),
+    (DefaultCredentialsError("secret"), ArchiveError, COULD_NOT + "DefaultCredentialsError"),
+    (InvalidResponse(requests.Response(), "secret"), ArchiveError, COULD_NOT + "InvalidResponse"),
+    (
+        DataCorruption(requests.Response(), "secret"),
+        ChecksumMismatch,
+        "h1/a did not arrive in b-1 as it was sent; what arrived was deleted",
+    ),
+]
+
+
+@pytest.mark.parametrize(("failure", "kind", "text"), FAILURES, ids=[type(failure).__name__ for failure, _, _ in FAILURES])
+async def test_a_failure_says_what_to_do_and_repeats_nothing(over: Over, failure: Exception, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as raised:
+        await over(Blob(failure=failure)).find("h1/a")
+    assert type(raised.value) is kind
+    assert str(raised.value).startswith(text)
+    assert len(str(raised.value)) == len(text) or isinstance(failure, exceptions.Forbidden)
+    assert raised.value.__cause__ is failure
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_is_there_already_is_told_apart(over: Over, known: bool) -> None:
+    """Before the upload, or by its condition, where two did it at once."""
+    blob = Blob(there=known)
+    blob.upload_from_file = lambda *_, **__: blob.note("upload", {}) or raise_(exceptions.PreconditionFailed("secret"))
+    with pytest.raises(AlreadyArchived, match=r"^h1/a is in the archive already$"):
+        await over(blob).put("h1/a", one(b"data"), content_type="video/mp4")
+    assert ("upload" in [call for call, _ in blob.calls]) is not known
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+async def test_a_source_counts_what_it_gave_and_gives_as_much_as_is_asked() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in (b"ab", b"", b"cdefg", b"h"):
+            yield chunk
+
+    source = _Source(chunks(), asyncio.get_running_loop())
+    read = lambda size: asyncio.to_thread(source.read, size)  # noqa: E731
+    assert (source.tell(), source.sha256) == (0, hashlib.sha256().hexdigest())
+    assert [await read(3), source.tell(), await read(3), source.tell(), await read(9), source.tell()] == [b"abc", 3, b"def", 6, b"gh", 8]
+    assert [await read(3), source.tell()] == [b"", 8]
+    assert source.sha256 == hashlib.sha256(b"abcdefgh").hexdigest()
+
+
+async def test_four_copies_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, together, most, lock = GcsArchive("b-1"), 0, 0, threading.Lock()
+    gate = threading.Event()
+
+    def find(_: str) -> None:
+        nonlocal together, most
+        with lock:
+            together += 1
+            most = max(most, together)
+            if together == 4:
+                gate.set()
+        gate.wait(5)
+        time.sleep(0.05)
+        with lock:
+            together -= 1
+
+    monkeypatch.setattr(archive, "_find", find)
+    await asyncio.gather(*(archive.find("h1/a") for _ in range(6)))
+    assert most == 4
     await archive.close()
