@@ -71,7 +71,7 @@ SUITES: Mapping[str, Suite] = {
     "adapters/archive_files": _FILES,
     "adapters/archive_gcs": _adapters("archive_gcs", gcs=True),
     "adapters/cloud_tasks": _adapters("cloud_tasks"),
-    "adapters/disk": _adapters("archive_files", "durable"),
+    "adapters/disk": _adapters("disk"),
     "adapters/documents": _adapters("documents", "sqlite", contract=("store",)),
     "adapters/firestore": _adapters("firestore", contract=("store",), emulator=True),
     "adapters/identity": _adapters("identity"),

@@ -138,7 +138,7 @@ async def test_a_forged_signature_lets_nobody_in(google: Signer, forger: Signer)
         with pytest.raises(NotAuthentic):
             await gate(google).caller(bearer(token))
     for headers in ([], bearer(sound) * 2, [("x-cloudtasks-queuename", "handoffs")]):
-        with pytest.raises(NotAuthentic):
+        with pytest.raises(NotAuthentic, match=r"^one identity token of Google's is required: Authorization: Bearer \.\.\.$"):
             await gate(google).caller(headers)
 
 
@@ -275,6 +275,7 @@ async def test_the_secret_of_the_run_opens_everything_and_nothing_else_does() ->
         [("Authorization", "Bearer s3cret-of-the-runn")],
         [("Authorization", "s3cret-of-the-run")],
         [("Authorization", "Bearer \u20ac")],
+        [("Authorization", "Bearer \ud83e")],
         [("Authorization", "Bearer s3cret-of-the-run")] * 2,
         [("X-Serverless-Authorization", "Bearer s3cret-of-the-run")],
     ):
@@ -301,3 +302,7 @@ async def test_on_cloud_run_the_claims_are_read_and_nothing_is_verified_again(go
 )
 def test_which_gate_stands_where(environ: dict[str, str], secret: str, kind: type) -> None:
     assert type(identity.gate(environ=environ, worker_url=URL, clock=Clock(), run_secret=secret)) is kind
+
+
+def test_a_worker_without_a_platform_and_a_secret_verifies_tokens() -> None:
+    assert type(identity.gate(environ={}, worker_url=URL, clock=Clock())) is TokenGate
