@@ -14,7 +14,7 @@ from rtms_relay.adapters.disk import make_directories, sync_directory
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the directories whose names were written to disk, in order. Each is open only for that."""
     names: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: names.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name))
+    monkeypatch.setattr(os, "fsync", lambda handle: names.append(Path(f"/proc/self/fd/{handle}").readlink().name))
     return names
 
 
@@ -45,7 +45,7 @@ def test_what_is_no_directory_is_refused_and_nothing_stays_open(tmp_path: Path, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(Path("/proc/self/fd").iterdir())
     with pytest.raises(OSError, match="No space left"):
         sync_directory(tmp_path)
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(Path("/proc/self/fd").iterdir()) == before
