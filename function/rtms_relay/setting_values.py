@@ -153,7 +153,7 @@ def hosts(value: str) -> tuple[str, ...]:
     if not names:
         raise ValueError("it names no host")
     for name in names:
-        if "://" in name or "/" in name:
+        if "/" in name:
             raise ValueError(f"{name!a} is a URL: give the host name alone")
         if len(name) > 253 or not (_BELOW if name.startswith("*") else _HOST).fullmatch(name):
             raise ValueError(f"{name!a} is not a host name")

@@ -173,6 +173,17 @@ MEANINGS: list[tuple[str, str, object]] = [
     ("ARCHIVE_URL", "file:///a%20b/", values.ArchivePlace("file", path="/a b")),
     ("ARCHIVE_URL", "", None),
     ("RUN_SECRET", "", ""),
+    ("STATE_URL", "sqlite:///X", values.State("sqlite", "/X")),
+    ("STATE_URL", "sqlite:////Xa", values.State("sqlite", "/Xa")),
+    ("FACTS_QUEUE", "sqlite:///Xq", "sqlite:///Xq"),
+    ("ARCHIVE_URL", "file:///X", values.ArchivePlace("file", path="/X")),
+    ("WORKER_URL", "https://w.example/X/", "https://w.example/X"),
+    ("RECALL_BASE_URL", "https://proxy.example/Xbot", "https://proxy.example/Xbot"),
+    ("RECALL_BASE_URL", "https://proxy.example/botX", "https://proxy.example/botX"),
+    ("RECALL_WEBHOOK_SECRETS", "whsec_QUFBQUFBQUX", ("whsec_QUFBQUFBQUX",)),
+    ("DEPLOYMENT", "team/prod-1", "team/prod-1"),
+    ("CODE_HASH", "0" * 64, "0" * 64),
+    ("TASKS_ENDPOINT", "127.0.0.1:65535", "127.0.0.1:65535"),
     ("ZOOM_CLIENT_ID", "AbC_d-1", "AbC_d-1"),
     ("ZOOM_SECRET_TOKEN", "abcdefgh1", "abcdefgh1"),
     ("RECALL_API_KEY", "abcdefgh1", "abcdefgh1"),
@@ -222,6 +233,10 @@ REASONS: list[tuple[str, str, str]] = [
     ("WORKER_URL", "https://w .example", "it holds blanks or characters that no URL has"),
     ("WORKER_URL", "https://w.example\\x", "it holds blanks or characters that no URL has"),
     ("WORKER_URL", "https://w.example:x", "it is not a URL"),
+    ("WORKER_URL", "https://w.example#", "it has a user, a query or a fragment"),
+    ("RECALL_RECORDING_CONFIG", '{"a":"\ud83e"}', "it holds a broken character"),
+    ("RECALL_RECORDING_CONFIG", "[" * 10_000 + "]" * 10_000, "it is nested more than 32 levels deep"),
+    ("RECALL_RECORDING_CONFIG", '{"metadata":{"a":"b","n":1}}', "its metadata must map names to strings of at most 500 characters"),
     ("RECALL_RECORDING_CONFIG", "'{}'", "it is in quotes: give the JSON without them"),
     ("RECALL_RECORDING_CONFIG", "[]", "it is not a JSON object"),
     ("RECALL_RECORDING_CONFIG", '{"transcript":1}', "its transcript is neither an object nor null"),
@@ -238,6 +253,22 @@ REASONS: list[tuple[str, str, str]] = [
     ("TASKS_INVOKERS", "events=e@p", "no identity for retrieve, sweep"),
     ("TASKS_INVOKERS", "events=e@p,retrieve=e@p,sweep=s@p", "one identity for two paths"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("STATE_URL", value) for value in ("sqlite:///", "sqlite:////", "sqlite:/a", "firestore://p", "firestore://p/d/e")],
+        *[("ARCHIVE_URL", value) for value in ("file:///", "file:////", "file://a", "gs://", "gs://b/x")],
+        *[("TASKS_ENDPOINT", value) for value in ("h:0", "h:65536", "h", ":1", "h:1:1", "h:")],
+        *[("CODE_HASH", value) for value in ("0" * 63, "0" * 65, "A" * 64)],
+        *[("DEPLOYMENT", value) for value in ("-a", "a" * 101, "a b")],
+    ],
+)
+def test_what_has_one_form_only_is_refused_without_a_reason(name: str, value: str) -> None:
+    """What is allowed says it all (`Variable.allowed`)."""
+    with pytest.raises(ValueError, match=r"^$"):
+        BY_NAME[name].parse(value)
 
 
 @pytest.mark.parametrize(("name", "value", "reason"), REASONS)
@@ -276,9 +307,9 @@ def test_the_root_of_recalls_api_ends_before_an_endpoint(name: str) -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.0.9", "[::1]"])
 def test_only_this_machine_may_be_asked_in_clear_text(host: str) -> None:
     assert values.service_url(f"http://{host}:8080/") == f"http://{host}:8080"
-    assert values.on_loopback(f"http://{host}:8080")
+    assert values.on_loopback(f"http://{host}:8080") is True
     for other in ("localhost.example", "127.0.0.1.example", "[::2]", "1127.0.0.1"):
-        assert not values.on_loopback(f"http://{other}")
+        assert values.on_loopback(f"http://{other}") is False
 
 
 @pytest.mark.parametrize("quote", ['"', "'", "`"])

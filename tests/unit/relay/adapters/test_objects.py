@@ -12,8 +12,8 @@ LONGEST = "/".join(["x" * 200] * 5 + ["y" * 19])
 
 @pytest.mark.parametrize("name", ["a", "A-b_c.9", ".hidden", "a..b", "...x", "x" * 200, "h/r/video.mp4", LONGEST])
 def test_a_name_that_every_archive_can_keep_is_taken(name: str) -> None:
-    check_name(name)
-    check_prefix(f"{name}/")
+    assert check_name(name) is None
+    assert check_prefix(f"{name}/") is None
 
 
 NO_NAMES = [
