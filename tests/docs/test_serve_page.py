@@ -1,4 +1,4 @@
-"""From an empty folder, with only the README, to the first meeting through `rtmskit serve`: at most six commands, executed."""
+"""From an empty folder, with only the README, to the first meeting through `rtmskit serve`: at most five commands, executed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ ROOT = Path(__file__).parents[2]
 README, PAGE = ROOT / "README.md", ROOT / "docs/serve.md"
 
 
-def block(page: Path) -> list[str]:
-    """The commands of the one block that begins with an install and starts `serve` beside an `up`."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    [found] = [text for text in blocks if "up --no-function" in text and "rtmskit serve &" in text]
-    return found.splitlines()
+def terminals(page: Path) -> list[list[str]]:
+    """The commands of each of the three terminals, in order: `up`, then `serve` beside it, then a meeting."""
+    blocks = [text.splitlines() for text in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)]
+    [second] = [index for index, lines in enumerate(blocks) if lines[0] == "rtmskit serve --init" and "rtmskit serve" in lines]
+    return blocks[second - 1 : second + 2]
 
 
-def test_both_pages_say_the_same_in_at_most_six_commands() -> None:
-    assert block(README) == block(PAGE)
-    assert len(block(README)) <= 6
+def test_both_pages_say_the_same_in_at_most_five_commands() -> None:
+    assert terminals(README) == terminals(PAGE)
+    assert sum(map(len, terminals(README))) <= 5
+
+
+@pytest.mark.parametrize("page", [README, PAGE], ids=["README", "serve"])
+def test_what_keeps_running_is_the_last_command_of_its_terminal(page: Path) -> None:
+    assert [[keeps_running(line) for line in lines] for lines in terminals(page)] == [[True], [False, True], [False, False]]
 
 
 @pytest.mark.parametrize("page", [README, PAGE], ids=["README", "serve"])
@@ -39,6 +44,10 @@ def test_what_is_installed_is_there_to_be_installed(page: Path) -> None:
     asked = {shlex.split(line)[2] for line in page.read_text().splitlines() if line.startswith("pip install 'rtmskit[")}
     extras = {extra for text in asked for extra in text.removeprefix("rtmskit[").removesuffix("]").split(",")}
     assert {"simulator"} <= extras <= set(project["optional-dependencies"])
+
+
+def keeps_running(line: str) -> bool:
+    return line.split()[1] in ("up", "serve") and "--init" not in line
 
 
 class Shell:
@@ -55,9 +64,9 @@ class Shell:
         self.told = environment(PATH=f"{program}{os.pathsep}{os.environ['PATH']}", RTMSKIT_SERVE_PORT=self.port)
 
     def run(self, line: str) -> str:
-        """What a line of the page prints, with a free port in place of 8080. One that ends in & goes on behind, until it can be found."""
+        """What a line of the page prints, with a free port in place of 8080. One that keeps running is left to run once it can be found."""
         command = line.replace("8080", self.port)
-        if not line.endswith("&"):
+        if not keeps_running(line):
             done = subprocess.run(
                 ["bash", "-c", command], cwd=self.folder, env=self.told, capture_output=True, text=True, timeout=180, check=False
             )
@@ -65,7 +74,7 @@ class Shell:
             return done.stdout
         name = line.split()[1]
         with (self.folder / f"{name}.log").open("w") as log:
-            behind = ["bash", "-c", f"exec {command.removesuffix('&')}"]
+            behind = ["bash", "-c", f"exec {command}"]
             self._behind.append(subprocess.Popen(behind, cwd=self.folder, env=self.told, stdout=log, stderr=log, start_new_session=True))
         until((self.folder / f".rtmskit/{name}.json").exists, f"`{line}` answers", 120)
         return ""
@@ -93,7 +102,5 @@ def shell(tmp_path: Path) -> Generator[Shell]:
 @pytest.mark.timeout(400)
 @pytest.mark.xdist_group("serve page")
 def test_the_commands_lead_to_a_recording(shell: Shell) -> None:
-    [install, *commands] = block(README)
-    assert install.startswith("pip install ")
-    shown = [shell.run(line) for line in commands]
+    shown = [shell.run(line) for lines in terminals(README) for line in lines]
     assert "accepted" in shown[-1]
