@@ -254,7 +254,9 @@ def _unknown(values: Mapping[str, str]) -> list[str]:
                 problems.append(_problem(name, "a key of an earlier version", f"`{RENAMED[short]}` instead", f"pulumi config rm {name}"))
                 continue
             near = difflib.get_close_matches(short, BY_NAME, n=1)
-            allowed = f"did you mean `{near[0]}`?" if near else "see docs/configuration-infra.md"
+            allowed = (
+                f"did you mean `{near[0]}`?" if near else "see https://github.com/rtmskit/rtmskit/blob/main/docs/configuration-infra.md"
+            )
             problems.append(_problem(name, "a key that does not exist", allowed, f"pulumi config rm {name}"))
     return problems
 

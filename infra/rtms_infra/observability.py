@@ -16,7 +16,7 @@ from rtms_infra.config import Place
 from rtms_infra.dashboard import dashboard
 from rtms_infra.values import short_hash
 
-RUNBOOK = "docs/runbook.md"
+RUNBOOK = "https://github.com/rtmskit/rtmskit/blob/main/docs/runbook.md"
 
 
 class Observability(pulumi.ComponentResource):

@@ -12,7 +12,7 @@ from rtms_infra.config import Config, Place
 from rtms_infra.deploys import Deploys
 from rtms_infra.functions import Functions, Source, address
 from rtms_infra.identity import Identity
-from rtms_infra.observability import Observability, Spending
+from rtms_infra.observability import RUNBOOK, Observability, Spending
 from rtms_infra.queues import Queues, Sweep
 from rtms_infra.secrets import Secrets
 from rtms_infra.state import Archive, State
@@ -37,7 +37,7 @@ OUTPUTS = {
 
 NOBODY = (
     "Nobody is told when a recording is lost: pulumi config set --path 'rtmskit:alertEmails[0]' you@example.com, then pulumi up "
-    "(other channels: docs/runbook.md)"
+    f"(other channels: {RUNBOOK})"
 )
 """The first of the next steps, and a warning of every run, while there is no channel."""
 

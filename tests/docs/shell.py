@@ -21,6 +21,8 @@ from tests.infra.deployment import ROOT, SECRET_NAMES, SECRETS, Deployment, Runn
 from tests.infra.policies import violations
 
 from rtms_infra.keys import BY_NAME
+from rtms_simulator.cli.records.handoffs import handoffs
+from rtms_simulator.cli.records.recordings import recordings
 from rtms_simulator.cli.service.doctor import doctor
 from rtms_simulator.cli.service.zoom_app import zoom_app
 
@@ -107,7 +109,7 @@ class Account:
         elif words[0] == "rtmskit":
             self._rtmskit(words[1:])
         else:
-            assert words[0] in ("curl", "git"), f"{line}: nobody checks {words[0]}"
+            assert words[0] in ("curl", "git", "export"), f"{line}: nobody checks {words[0]}"
 
     def _pulumi(self, words: list[str], line: str) -> None:
         match words:
@@ -164,7 +166,7 @@ class Account:
                 assert name in given, f"{line}: nothing is called {name}"
 
     def _rtmskit(self, words: list[str]) -> None:
-        command = {"doctor": doctor, "zoom-app": zoom_app}[words[0]]
+        command = {"doctor": doctor, "zoom-app": zoom_app, "handoffs": handoffs, "recordings": recordings}[words[0]]
         with patch.object(click.Command, "invoke", lambda _self, _context: None):
             done = CliRunner().invoke(command, words[1:])
         assert done.exit_code == 0, done.output

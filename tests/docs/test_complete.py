@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,16 +18,19 @@ import click
 import pytest
 from tests.docs.tables import ALERTS, PLACE
 
+from rtms_infra import observability
 from rtms_infra.alerts import policies
 from rtms_infra.keys import KEYS
 from rtms_relay import errors
 from rtms_relay.handoff import attempt, erasure, retrieval
+from rtms_relay.handoff.facts import Facts
 from rtms_relay.listing import PARAMETERS
 from rtms_relay.logs import EVENTS
+from rtms_relay.notices import fact_ids
 from rtms_relay.routes.webhook import WebhookRoutes
 from rtms_relay.routes.worker import WorkerRoutes
 from rtms_relay.settings import VARIABLES
-from rtms_simulator.cli import cli
+from rtms_simulator.cli import cli, pages
 from rtms_simulator.cli.fakes.running import SERVE_FILE, UP_FILE
 from rtms_simulator.cli.play.demo import KEPT
 from rtms_simulator.cli.service import doctor, worker_checks
@@ -222,6 +226,26 @@ def test_every_log_event_has_its_row_and_what_is_named_elsewhere_is_one() -> Non
     assert first_cells(section(page("logs"), "## Events"))[: len(EVENTS)] == list(EVENTS)
     queried = set(re.findall(r"jsonPayload\.event=\"(\w+)\"", "\n".join(PAGES.values())))
     assert queried <= set(EVENTS)
+
+
+def test_the_ids_in_the_log_have_the_names_that_the_page_gives_them() -> None:
+    of_a_stream = set(fact_ids(Facts(key="k", stream_id="s", entity_id="e", product="meeting", created_at=0)))
+    named = set(first_cells(page("logs").split("## Events")[0]))
+    assert of_a_stream <= named
+    assert {name for name in named if name.endswith("_id")} <= of_a_stream
+    assert set(re.findall(r"jsonPayload\.(\w+_id)=", "\n".join(PAGES.values()))) <= of_a_stream
+
+
+def test_every_page_that_a_message_names_is_there_at_that_address() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert f"{urls['Repository']}/blob/main/docs" == pages.PAGES
+    assert observability.RUNBOOK == pages.RUNBOOK
+    texts = [path.read_text() for folder in ("simulator", "infra") for path in (ROOT / folder).rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r"(?:\{PAGES\}|/blob/main/docs)/([a-z-]+)\.md", text)}
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / f"docs/{name}.md").is_file()] == []
+    sections = {section for text in texts for section in re.findall(r"\{RUNBOOK\}#([a-z-]+)", text)}
+    assert sections <= set(re.findall(r"^#+ (\S+)$", page("runbook"), re.MULTILINE))
 
 
 def test_every_alert_has_its_section_of_the_runbook_and_no_other() -> None:

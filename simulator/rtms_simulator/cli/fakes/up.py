@@ -16,6 +16,7 @@ from rtms_simulator.cli.fakes.given import of_fakes
 from rtms_simulator.cli.fakes.switches import parsed
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line, say_json
+from rtms_simulator.cli.pages import PAGES
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.receiver import is_url
 from rtms_simulator.cli.starting import StartLines, checked_state, explained, of_options, state_option, writable
@@ -151,7 +152,7 @@ def _show(described: UpDescription, up_file: Path) -> None:
     width = max(len(name) for name, _ in flat)
     for name, value in flat:
         click.echo(f"{name:<{width}}  {value}")
-    click.echo("\nFor a program with a hard-coded Recall host (docs/reach-the-fake.md):")
+    click.echo(f"\nFor a program with a hard-coded Recall host ({PAGES}/reach-the-fake.md):")
     for line in shell_lines(described.recall.proxy_environment):
         click.echo(f"  {line}")
     click.echo(f"\nAll of it is in {up_file}. Try `rtmskit meeting play` in another terminal. Ctrl-C ends everything.", err=True)

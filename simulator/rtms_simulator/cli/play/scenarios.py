@@ -9,6 +9,7 @@ import click
 
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json, table
+from rtms_simulator.cli.pages import PAGES
 from rtms_simulator.cli.play.outcome import BadInput, lines_of
 
 
@@ -43,7 +44,9 @@ def show(name: str, as_json: bool) -> None:
     try:
         one = load_playable(name)
     except ScenarioError as error:
-        raise BadInput(lines_of(error), "`rtmskit scenarios list` shows what there is; docs/scenarios.md shows how to write one.") from None
+        raise BadInput(
+            lines_of(error), f"`rtmskit scenarios list` shows what there is; {PAGES}/scenarios.md shows how to write one."
+        ) from None
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(one), ensure_ascii=False))
         return

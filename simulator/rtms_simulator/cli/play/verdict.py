@@ -56,7 +56,11 @@ def _right_end(meetings: Sequence[MeetingRow], expected: str, why: Callable[[Mee
 
 
 def tried(attempt: DeliveryAttempt) -> str:
-    return f"{attempt.status} in {attempt.latency_ms or 0:.0f} ms" + (f" ({attempt.problem})" if attempt.problem else "")
+    """How one request was answered. Without an answer the status is the number that Zoom's delivery log has for that."""
+    within = f"in {attempt.latency_ms or 0:.0f} ms"
+    if (attempt.status or 0) > 0:
+        return f"{attempt.status} {within}"
+    return f"no answer {within} ({attempt.status}: {attempt.problem})"
 
 
 def _without_effect(meetings: Iterable[MeetingRow]) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rtms_simulator.cli.output import table
-from rtms_simulator.cli.records.handoff_words import RUNBOOK, UNSURE, meaning
+from rtms_simulator.cli.pages import RUNBOOK
+from rtms_simulator.cli.records.handoff_words import UNSURE, meaning
 
 if TYPE_CHECKING:
     from rtms_simulator.kit.worker_answers import HandOffRow, HandOffStory

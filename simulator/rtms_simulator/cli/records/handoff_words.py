@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from rtms_simulator.kit.worker_answers import HandOffRow
 
-RUNBOOK = "docs/runbook.md"
 RESTART = "While the meeting runs, ask the host to stop the app and start it again: that is a new start."
 
 

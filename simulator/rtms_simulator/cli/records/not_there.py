@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from rtms_simulator.cli.records.handoff_words import RUNBOOK
+from rtms_simulator.cli.pages import RUNBOOK
 from rtms_simulator.cli.records.worker import AskedWorker
 
 if TYPE_CHECKING:

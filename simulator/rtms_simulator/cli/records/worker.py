@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from rtms_simulator.cli.fakes.running import find, find_serve, of_up
+from rtms_simulator.cli.pages import RUNBOOK
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.receiver import is_url
@@ -37,7 +38,7 @@ ADVICE = {
 }
 """What to do about a page of Google's, by its status."""
 
-LATER = "try again in a minute; docs/runbook.md#worker-full and #worker-errors say what to look at."
+LATER = f"try again in a minute; if it stays so, {RUNBOOK}#worker-full and #worker-errors say what to look at."
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def _chosen(names: tuple[str, ...]) -> dict[str, Drill]:
     known = drills()
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise BadInput(f"there is no drill {unknown[0]!r}", f"choose of: {', '.join(known)}.")
+        raise BadInput(f"there is no drill {unknown[0]!r}", f"choose from: {', '.join(known)}.")
     return {name: drill for name, drill in known.items() if not names or name in names}
 
 

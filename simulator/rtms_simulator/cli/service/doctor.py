@@ -22,6 +22,7 @@ import click
 
 from rtms_simulator.cli.fakes.running import of_up
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.pages import PAGES
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.receiver import is_local, is_url
@@ -218,7 +219,7 @@ async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
         found = f"{receiver.deployed.worker} does not answer: {error or type(error).__name__}"
         return [Finding("worker", "fail", found, "check the address: pulumi stack output workerUrl.")]
     if reply.status in (401, 403, 404):
-        do = "name yourself in workerCallers (docs/deploy.md) and pass a fresh --token; without callers only Google's queues get in."
+        do = f"name yourself in workerCallers ({PAGES}/deploy.md) and pass a fresh --token; without callers only Google's queues get in."
         return [Finding("worker", "warn", f"may not be asked from here ({reply.status})", do)]
     if reply.status != 200:
         return [Finding("worker", "fail", f"/health was answered with {reply.status}", "look at the worker's log.")]
@@ -371,7 +372,12 @@ def _running_here(up_file: Path, secret_token: str) -> tuple[str, str, AskedWork
     from rtms_simulator.cli.records.worker import running_here
     from rtms_simulator.cli.service.variables import variables
 
-    here = running_here(up_file, "")
+    try:
+        here = running_here(up_file, "")
+    except Nobody as error:
+        raise Nobody(
+            error.message, "name the webhook's address (`rtmskit doctor URL`), or start `rtmskit up` or `rtmskit serve` here."
+        ) from None
     if here.up is not None:
         return here.up.webhook_url, secret_token or here.up.zoom.secret_token, here
     assert here.serve is not None

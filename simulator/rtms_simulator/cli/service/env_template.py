@@ -59,7 +59,9 @@ def write_template(file: Path, up_file: Path) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(_text(described))
     if described is None:
-        click.echo(f"{file}: fill in the values, then `rtmskit serve --tunnel ngrok`.", err=True)
+        click.echo(
+            f"{file}: fill in the values, then `rtmskit serve --tunnel ngrok`. (No `rtmskit up` runs here to fill them in.)", err=True
+        )
     else:
         click.echo(f"{file}: filled in for the `up` that runs here. Next: `rtmskit serve`.", err=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.pages import PAGES
 from rtms_simulator.cli.play.outcome import BadInput
 
 PROJECT = (
@@ -52,7 +53,7 @@ def init(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "files": sorted(sources)}))
         return
-    click.echo(f"{len(sources)} files in {folder}. Next, with the command lines of Pulumi and gcloud (docs/deploy.md):")
+    click.echo(f"{len(sources)} files in {folder}. Next, with the command lines of Pulumi and gcloud ({PAGES}/deploy.md):")
     click.echo(f"  cd {folder}\n  pulumi install\n  pulumi stack init prod")
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+from rtms_simulator.cli.pages import PAGES, RUNBOOK
 from rtms_simulator.cli.service.findings import Finding, Reply
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def _checked_up(ask: Ask, post: Ask, token: str, sleep: Sleep) -> list[Fin
         return [Finding("check-up", "fail", f"{CHECK_UP} was answered with {begun.status}: {_reason(begun)}", "look at the worker's log.")]
     found = [_recall_key(first)]
     if first.store:
-        do = "docs/runbook.md#store-away says what to look at; no task was sent."
+        do = f"{RUNBOOK}#store-away says what to look at; no task was sent."
         return [*found, Finding("store", "fail", f"cannot be written: {first.store}", do)]
     found.append(Finding("store", "ok", "a note was written"))
     latest, waited_s = first, 0.0
@@ -80,12 +81,12 @@ def _together(first: CheckUpDone, latest: CheckUpDone) -> list[CheckedQueue]:
 def _recall_key(done: CheckUpDone) -> Finding:
     if not done.recall:
         return Finding("recall key", "ok", "Recall takes it, in this region")
-    do = "docs/runbook.md#recall-refuses says what to look at: the key, its region, Recall's address."
+    do = f"{RUNBOOK}#recall-refuses says what to look at: the key, its region, Recall's address."
     return Finding("recall key", "fail", done.recall, do)
 
 
 def _queue(one: CheckedQueue) -> Finding:
-    name, do = f"queue {one.name}", "docs/runbook.md#queue-stalled says what to look at: is the queue paused, may it call the worker?"
+    name, do = f"queue {one.name}", f"{RUNBOOK}#queue-stalled says what to look at: is the queue paused, may it call the worker?"
     if one.problem:
         return Finding(name, "fail", f"takes no task: {one.problem}", do)
     if one.after_ms is None:
@@ -107,14 +108,14 @@ def _decoded(reply: Reply) -> CheckUpDone | None:
 def _shut_out(name: str, reply: Reply) -> Finding:
     if reply.status in SHUT_OUT:
         return Finding(name, "ok", f"refused with {reply.status}")
-    do = "nobody but `workerCallers`, the queues and the schedule may call it (docs/permissions.md): run `pulumi up --refresh`."
+    do = f"nobody but `workerCallers`, the queues and the schedule may call it ({PAGES}/permissions.md): run `pulumi up --refresh`."
     return Finding(name, "fail", f"/handoffs was answered with {reply.status}", do)
 
 
 def _records(reply: Reply) -> Finding:
     if reply.status == 200:
         return Finding("records", "ok", "can be read")
-    do = "docs/runbook.md#store-away: the database's name, the worker's right to read it, Google's status page."
+    do = f"{RUNBOOK}#store-away: the database's name, the worker's right to read it, Google's status page."
     return Finding("records", "fail", f"/handoffs was answered with {reply.status}: {_reason(reply)}", do)
 
 

@@ -14,11 +14,11 @@ from rtms_simulator.zoom import MeetingReport
 from rtms_simulator.zoom.webhooks.sender import READ_TIMEOUT, Delivery
 
 INVARIANTS: Mapping[str, str] = {
-    "refused": "every genuine event is taken: a 4xx is never sent again",
-    "failed": "every genuine event is taken the first time: after a 5xx Zoom waits 5 minutes, and a stream waits one",
+    "refused": "every genuine event is accepted: after a 4xx Zoom never sends it again",
+    "failed": "every genuine event is accepted the first time: after a 5xx Zoom repeats it in 5 minutes, but drops the stream after one",
     "slow": "every event is answered within Zoom's 3 seconds",
-    "forged": "what is unsigned, wrongly signed or stale is never taken",
-    "lost": "every start that was taken reaches Recall",
+    "forged": "an event that is unsigned, wrongly signed or stale is never accepted",
+    "lost": "every start that was accepted reaches Recall",
     "doubled": "one (stream, server_urls) makes at most one Meeting Direct Connect",
     "unjoined": "every stream that reached Recall was joined: the signature was right",
     "unused": "every fault that was armed acts, and changes something",
@@ -26,7 +26,7 @@ INVARIANTS: Mapping[str, str] = {
 """What `WebhookSandbox.problems` looks for. `WebhookSandbox.allow` takes these names."""
 
 RULES: Mapping[str, str] = {**INVARIANTS, "kept": "what was recorded is deleted at Recall once consent is withdrawn (stop_reason 8)"}
-"""Those, and what a meeting that is to end `deleted` asks of its receiver."""
+"""The invariants, and one more rule for a meeting that should end `deleted`."""
 
 
 @dataclass(frozen=True, slots=True)

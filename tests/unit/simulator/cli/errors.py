@@ -251,6 +251,7 @@ ROWS = (
     Row("no such store", "demo --state mysql://x", 2, "is not a store", "write sqlite:///path or firestore://", "checked_state"),
     # --- the service
     Row("no URL", f"doctor x {SECRET}", 2, "is not a URL", "write it with https://", "endpoint"),
+    Row("no URL and no worker", "doctor --up {bare}", 3, "this `up` runs no worker", "`rtmskit doctor URL`", "_running_here"),
     Row("plain http", f"doctor http://example.org {SECRET}", 2, "is not encrypted", "use https", "endpoint"),
     Row("no secret", "doctor {receiver}", 2, "--secret-token is missing", "ZOOM_SECRET_TOKEN", "doctor"),
     Row(
@@ -339,7 +340,7 @@ ROWS = (
         packages=(("rtms_infra", "{bare_install}"),),
     ),
     # --- the rehearsal
-    Row("no such drill", "rehearse --drill nope", 2, "there is no drill 'nope'", "choose of: meeting", "_chosen"),
+    Row("no such drill", "rehearse --drill nope", 2, "there is no drill 'nope'", "choose from: meeting", "_chosen"),
     Row("a drill of Pulumi's", "rehearse --pulumi up --drill meeting", 2, "--pulumi runs no drill", "leave --drill", "_with_pulumi"),
     Row("two stacks", "rehearse {text} --stack prod", 2, "both name a stack", "leave one of them out", "_of_name"),
     Row("a stack of no project", "rehearse --stack prod", 2, "there is no Pulumi project in this folder", "name the file", "_of_name"),

@@ -11,6 +11,7 @@ from tests.unit.simulator.real_worker import RealWorker
 
 from rtms_relay.handoff.keys import stream_key
 from rtms_relay.ports import Answer
+from rtms_simulator.cli.pages import RUNBOOK
 from rtms_simulator.cli.records import filters, gcloud, handoffs, worker
 
 SLASHES = "/q7/8x9Q+ab//cd=="
@@ -126,7 +127,7 @@ def test_the_story_of_a_recorded_meeting(rtmskit, real):
         "2026-11-22 09:00:50  the stream ended: stop_reason 6, the meeting ended",
         "It means: Everything was recorded.",
         "Next: `rtmskit recordings download",
-        "More: docs/runbook.md#recording-done",
+        f"More: {RUNBOOK}#recording-done",
     ]
     places = [text.index(line) for line in order]
     assert places == sorted(places)
@@ -138,7 +139,7 @@ def test_the_story_of_a_refused_one_says_what_recall_said_and_what_to_do(rtmskit
     assert 'try 1: Recall answered 402: the Recall account is out of credit ({"detail":"Insufficient credit"})' in text
     assert "Reason: Recall answered 402" in text
     assert "ask the host to stop the app and start it again" in text
-    assert "More: docs/runbook.md#state-failed" in text
+    assert f"More: {RUNBOOK}#state-failed" in text
 
 
 def test_labels_stand_apart_from_their_values_and_a_reason_ends_with_one_mark(rtmskit, real):
@@ -189,7 +190,7 @@ def test_find_says_what_may_have_become_of_what_is_not_on_record(rtmskit, real):
         "start_acked and no start_seen",
         "delivery_refused",
         f'jsonPayload.stream="{stream_key("--odd-stream-id")}"',
-        "docs/runbook.md#not-on-record",
+        f"{RUNBOOK}#not-on-record",
     ):
         assert line in done.stdout
     real.play(stopped(NOW + 5_000))
