@@ -69,11 +69,11 @@ def _surface(role: settings.Role) -> Surface:
 def _stop_signal() -> Callable[[], bool]:
     """Whether this process was asked to stop. The server's own handler still runs: it lets requests end first, and one that waits for its
     next try ends as soon as it hears of this."""
-    asked: list[int] = []
+    signals: list[int] = []
     server = signal.getsignal(signal.SIGTERM)
 
     def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
+        signals.append(number)
         if callable(server):
             server(number, frame)
 
@@ -81,7 +81,7 @@ def _stop_signal() -> Callable[[], bool]:
         signal.signal(signal.SIGTERM, note)
     except ValueError:  # not the main thread: then somebody else decides when it ends
         return lambda: False
-    return lambda: bool(asked)
+    return lambda: bool(signals)
 
 
 @functions_framework.aio.http

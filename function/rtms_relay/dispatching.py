@@ -50,17 +50,17 @@ def locked(path: str) -> IO[str]:
     lock = Path(f"{path}.lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        held = lock.open("a+", encoding="ascii")
+        lock_file = lock.open("a+", encoding="ascii")
     except OSError as error:
         raise QueueUnavailable(f"the queue file {path} cannot be used: {error}") from None
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        held.close()
+        lock_file.close()
         raise QueueUnavailable(
             f"another process delivers the tasks of {path}: end the `rtmskit serve` that runs there, or name another directory"
         ) from None
-    return held
+    return lock_file
 
 
 class Sweeps:
@@ -134,8 +134,8 @@ def main() -> None:
     log = logs.JsonLog((run_secret,) if run_secret else ())
     try:
         plan = msgspec.json.decode(os.environ.get(PLAN, ""), type=DispatchPlan)
-        held = locked(plan.file)
-        with held:
+        lock = locked(plan.file)
+        with lock:
             asyncio.run(_until_stopped(plan, run_secret, log))
     except msgspec.MsgspecError as error:
         sys.stderr.write(f"rtmskit dispatcher: {PLAN} is unusable: {error}\n")

@@ -115,12 +115,12 @@ async def page(records: Records, query: Query) -> tuple[list[HandOff], str | Non
     before, skip = _begin(query.cursor)
     limit = query.limit
     rows = (await records.newest(limit + skip + 1, before, since_ms=query.since_ms, where=query.where))[skip:]
-    shown = rows[:limit]
+    page_rows = rows[:limit]
     if len(rows) <= limit:
-        return shown, None
-    last = shown[-1].created_at
-    same = sum(row.created_at == last for row in shown)
-    return shown, f"{last}.{same + (skip if before == last + 1 else 0)}"
+        return page_rows, None
+    last = page_rows[-1].created_at
+    same = sum(row.created_at == last for row in page_rows)
+    return page_rows, f"{last}.{same + (skip if before == last + 1 else 0)}"
 
 
 def _begin(cursor: str | None) -> tuple[int | None, int]:

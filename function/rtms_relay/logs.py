@@ -95,9 +95,9 @@ _about: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("abou
 
 def forms(secrets: Iterable[str]) -> list[str]:
     """Each secret in the forms in which it may come along, longest first: bare of its prefix, and as it stands in a URL."""
-    whole = {text for secret in secrets for text in (secret, secret.removeprefix("whsec_"))}
-    quoted = {quote(text, safe=safe) for text in whole for safe in ("", "/", "/+=")}
-    texts = whole | quoted | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text) for text in quoted}
+    plain = {text for secret in secrets for text in (secret, secret.removeprefix("whsec_"))}
+    quoted = {quote(text, safe=safe) for text in plain for safe in ("", "/", "/+=")}
+    texts = plain | quoted | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text) for text in quoted}
     return sorted((text for text in texts if len(text) >= MIN_SECRET), key=len, reverse=True)
 
 
@@ -172,14 +172,14 @@ def hashed(value: str) -> str:
 def with_hashes(line: Mapping[str, Any]) -> Any:
     """A line without the ids of meetings and streams that it has: their hashes stand in their fields, and in texts that name them."""
     of_fields = [line.get(name) for name in _IDS]
-    given = [*of_fields, *(line["ids"].values() if isinstance(line.get("ids"), Mapping) else ())]
-    ids = {value: hashed(value) for value in sorted({value for value in given if isinstance(value, str) and value}, key=len, reverse=True)}
+    values = [*of_fields, *(line["ids"].values() if isinstance(line.get("ids"), Mapping) else ())]
+    ids = {value: hashed(value) for value in sorted({value for value in values if isinstance(value, str) and value}, key=len, reverse=True)}
 
     def without(value: Any) -> Any:
         if isinstance(value, str):
-            for raw, shown in ids.items():
+            for raw, digest in ids.items():
                 # A short one stands in texts by chance.
-                value = shown if value == raw else value.replace(raw, shown) if len(raw) >= _MIN_ID else value
+                value = digest if value == raw else value.replace(raw, digest) if len(raw) >= _MIN_ID else value
             return value
         if isinstance(value, Mapping):
             return {without(str(key)): without(inner) for key, inner in value.items()}
@@ -204,13 +204,13 @@ class JsonLog:
         self._hash_ids = hash_ids
 
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None:
-        shown = {**_about.get({}), **fields}
+        entry = {**_about.get({}), **fields}
         if self._hash_ids:
             # Before anything is redacted: of an id that was changed by that, a part would be left.
-            shown = with_hashes(shown)
+            entry = with_hashes(entry)
         # Each on its own: one that was cut may end within a secret.
-        told = [self._clean(str(shown[name])) for name in _IN_MESSAGE if shown.get(name)]
-        line = {**shown, "severity": severity, "event": event, "message": ": ".join([event, *told]), **_trace.get({})}
+        texts = [self._clean(str(entry[name])) for name in _IN_MESSAGE if entry.get(name)]
+        line = {**entry, "severity": severity, "event": event, "message": ": ".join([event, *texts]), **_trace.get({})}
         stream = _plain(self._stream or sys.stdout)
         # JSON escapes line breaks and control characters, so nobody's input can begin a line of its own.
         stream.write(msgspec.json.encode(self._clean(line)).decode() + "\n")

@@ -138,18 +138,18 @@ def _without_credential(match: re.Match[str]) -> str:
 
 def _without_tags(text: str) -> str:
     """Text outside of tags, styles and scripts. A style without an end hides what follows."""
-    kept: list[str] = []
+    pieces: list[str] = []
     at = 0
     while (opened := text.find("<", at)) >= 0:
         closed = text.find(">", opened)
         if closed < 0:
             break
-        kept += (text[at:opened], " ")
+        pieces += (text[at:opened], " ")
         at = closed + 1
         if match := _HIDDEN.match(text, opened):
             end = text.find(f"</{match[1]}", at)
             at = end if end >= 0 else len(text)
-    return "".join([*kept, text[at:]])
+    return "".join([*pieces, text[at:]])
 
 
 def read_mdc(body: bytes) -> list[View]:
@@ -211,9 +211,9 @@ def verify_webhook(secrets: Sequence[str], headers: Iterable[tuple[str, str]], b
         raise NotAuthentic(f"{family}-id or {family}-timestamp is malformed")
     if abs(now_ms - int(timestamp) * 1000) > WEBHOOK_TOLERANCE_S * 1000:  # costs nothing, so it comes before the signature
         raise NotAuthentic(f"{family}-timestamp is too far from the time here", hint=f"over {WEBHOOK_TOLERANCE_S} s; is a clock wrong?")
-    given = [digest for entry in signatures.split(" ")[:16] if (digest := _digest(entry)) is not None]
+    digests = [digest for entry in signatures.split(" ")[:16] if (digest := _digest(entry)) is not None]
     expected = [sign_webhook(secret, message_id, timestamp, body) for secret in secrets]
-    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in given]
+    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in digests]
     if not any(matches):
         raise NotAuthentic(f"{family}-signature does not match the body", hint="is its secret in RECALL_WEBHOOK_SECRETS?")
     return message_id
@@ -227,10 +227,10 @@ def _signature_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, list[st
     family = next((f for f in ("webhook", "svix") if f"{f}-signature" in named), None)
     if family is None:
         raise NotAuthentic("the headers webhook-id, webhook-timestamp and webhook-signature (or svix-*) are required")
-    wanted = [named.get(f"{family}-{part}", []) for part in ("id", "timestamp", "signature")]
-    if any(len(values) != 1 for values in wanted):
+    parts = [named.get(f"{family}-{part}", []) for part in ("id", "timestamp", "signature")]
+    if any(len(values) != 1 for values in parts):
         raise NotAuthentic(f"{family}-id, {family}-timestamp and {family}-signature must come once each")
-    return family, [values[0] for values in wanted]
+    return family, [values[0] for values in parts]
 
 
 def parse_webhook(body: bytes) -> RecallEvent | Unusable:
@@ -239,13 +239,13 @@ def parse_webhook(body: bytes) -> RecallEvent | Unusable:
     Only the fields that matter are read. Anything odd elsewhere (characters, numbers, types, nesting) changes nothing.
     """
     try:
-        whole = _dict(tolerant.decode(body))
+        document = _dict(tolerant.decode(body))
     except ValueError as error:
         return tolerant.unusable(body, "", str(error))
-    name = whole.get("event")
+    name = document.get("event")
     if not isinstance(name, str) or not name:
         return tolerant.unusable(body, "", "event is not the name of an event")
-    data = _dict(whole.get("data"))
+    data = _dict(document.get("data"))
     recording, status = _dict(data.get("recording")), _dict(data.get("data"))
     handoff = _text(_dict(recording.get("metadata")).get(METADATA_KEY))
     return RecallEvent(
@@ -270,11 +270,11 @@ def _digest(entry: str) -> bytes | None:
 
 def _object(body: bytes, *, strict: bool = False) -> dict[str, Any]:
     try:
-        whole = tolerant.decode(body)
+        document = tolerant.decode(body)
     except ValueError:
-        whole = None
-    if isinstance(whole, dict):
-        return whole
+        document = None
+    if isinstance(document, dict):
+        return document
     if strict:
         raise RecallUnavailable("Recall's answer is not a JSON object")
     return {}
@@ -298,8 +298,8 @@ def _view(item: Any) -> View | None:
         shortcut = _dict(shortcuts.get(shortcut_name))
         url = _text(_dict(shortcut.get("data")).get(key), limit=8000)
         if url and _URL.fullmatch(url):
-            told = _text(shortcut.get("format")) if key == "download_url" else None
-            links[name] = Link(url, told if told and re.fullmatch(r"[a-z0-9]{1,8}", told) else extension)
+            file_format = _text(shortcut.get("format")) if key == "download_url" else None
+            links[name] = Link(url, file_format if file_format and re.fullmatch(r"[a-z0-9]{1,8}", file_format) else extension)
     recording = Recording(id=recording_id, status=code, sub_code=sub_code, updated_at=updated_at, artifacts=artifacts, read=True)
     return View(recording, links, _text(_dict(item.get("metadata")).get(METADATA_KEY)))
 

@@ -91,11 +91,11 @@ class Recordings:
     async def runs(self, handoff: HandOff) -> bool | None:
         """Whether Recall still records for an accepted hand-off; None: it does not say."""
         try:
-            seen = await self.seen(handoff)
+            recordings = await self.seen(handoff)
         except (Unanswered, RecallUnavailable) as failure:
             self._log("WARNING", "retrieval", reason=str(failure), state=handoff.retrieval.state, **ids(handoff))
             return None
-        statuses = [view.recording.status for view in seen.ours]
+        statuses = [view.recording.status for view in recordings.ours]
         if statuses:
             return any(status not in FINAL for status in statuses)
         # None is listed yet: that of an MDC that was made just now is still to come.
@@ -104,7 +104,7 @@ class Recordings:
 
     async def _read_and_judge(self, handoff: HandOff, *, copying: bool) -> HandOff:
         try:
-            seen = await self.seen(handoff)
+            recordings = await self.seen(handoff)
         except (Unanswered, RecallUnavailable) as failure:
             return await self._unanswered(handoff, failure)
         facts = await self._records.facts(handoff.stream_key)
@@ -113,8 +113,8 @@ class Recordings:
         def write(current: HandOff) -> HandOff:
             if current.erasure.on:
                 return current
-            read = [view.recording for view in seen.ours]
-            current = record.after_look(current, read, seen.foreign, seen.mdc_status, now, self._rules)
+            read = [view.recording for view in recordings.ours]
+            current = record.after_look(current, read, recordings.foreign, recordings.mdc_status, now, self._rules)
             verdict = record.verdict(current, facts, now, self._rules)
             if verdict is None or (self._archive is not None and verdict[0] in ("complete", "incomplete")):
                 return current
@@ -125,7 +125,7 @@ class Recordings:
             return await self._erase(after)
         verdict = record.verdict(after, facts, now, self._rules)
         if verdict is not None and copying and self._archive is not None:
-            after = await self._copy(self._archive, after, seen.ours, verdict)
+            after = await self._copy(self._archive, after, recordings.ours, verdict)
         self._notices.state(handoff, after)
         self._notices.retrieved(handoff, after)
         return after
@@ -168,29 +168,29 @@ class Recordings:
         The search by metadata is made when the MDC's id is not known and somebody may have made one, or `everywhere`. Raises `Unanswered`,
         `RecallUnavailable`.
         """
-        shown = _Sorted()
+        recordings = _Sorted()
         mdc_status = ""
         if (mdc_id := handoff.attempt.mdc_id) is not None:
             answer = await self._api.retrieve(mdc_id)
             if answer.status == 200:
                 mdc_status = recall.mdc_status(answer.body)
-                shown.sort_out(recall.read_mdc(answer.body), (None, handoff.key))
+                recordings.sort_out(recall.read_mdc(answer.body), (None, handoff.key))
             elif answer.status != 404:
                 raise Unanswered(answer)
         if everywhere or (mdc_id is None and not handoff.retrieval.recordings):
-            shown.sort_out(await self._with_metadata(handoff.key), (handoff.key,))
-        await self._add_known(handoff, shown)
-        if shown.foreign:
+            recordings.sort_out(await self._with_metadata(handoff.key), (handoff.key,))
+        await self._add_known(handoff, recordings)
+        if recordings.foreign:
             what = "Recall showed recordings that are not ours; they are left alone"
-            self._log("ALERT", "foreign_recordings", count=len(shown.foreign), what=what, **ids(handoff))
-        return Seen(tuple(shown.ours.values()), tuple(sorted(shown.foreign)), mdc_status)
+            self._log("ALERT", "foreign_recordings", count=len(recordings.foreign), what=what, **ids(handoff))
+        return Seen(tuple(recordings.ours.values()), tuple(sorted(recordings.foreign)), mdc_status)
 
-    async def _add_known(self, handoff: HandOff, shown: _Sorted) -> None:
+    async def _add_known(self, handoff: HandOff, recordings: _Sorted) -> None:
         """Read those known by id that no list has shown."""
         for known in handoff.retrieval.recordings:
-            if known.id not in shown.ours and known.id not in shown.foreign and known.status != "deleted":
+            if known.id not in recordings.ours and known.id not in recordings.foreign and known.status != "deleted":
                 # One that was read before was listed by our own MDC, or had our metadata.
-                shown.sort_out([await self._known(known, handoff.key)], (None, handoff.key) if known.read else (handoff.key,))
+                recordings.sort_out([await self._known(known, handoff.key)], (None, handoff.key) if known.read else (handoff.key,))
 
     async def _with_metadata(self, key: str) -> list[View]:
         views: list[View] = []
@@ -269,8 +269,8 @@ class Recordings:
         now = self._clock.now_ms()
 
         def write(current: HandOff) -> HandOff:
-            held = current.retrieval.archive_until
-            if held is not None and held != mine and held > now:
+            lease_end = current.retrieval.archive_until
+            if lease_end is not None and lease_end != mine and lease_end > now:
                 return current
             # A worker that was overtaken by a revocation copies nothing more, and says that it is done.
             return _copying_until(current, None if current.erasure.on else until)

@@ -343,8 +343,8 @@ def problem(variable: Variable, value: str) -> str | None:
     try:
         variable.parse(value)
     except ValueError as error:
-        shown = f"{len(value)} characters (not shown)" if variable.secret else _shown(value)
-        return f"{variable.name} is {shown}{': ' if str(error) else ''}{error}; expected {variable.allowed}"
+        text = f"{len(value)} characters (not shown)" if variable.secret else _shown(value)
+        return f"{variable.name} is {text}{': ' if str(error) else ''}{error}; expected {variable.allowed}"
     return None
 
 

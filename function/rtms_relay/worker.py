@@ -169,8 +169,8 @@ class Worker:
 
     async def _keep(self, key: str, fields: Mapping[str, Any]) -> None:
         now = self._clock.now_ms()
-        whole = {**fields, "created_at": now, "expires_at": now + budgets.UNUSABLE_DAYS * budgets.DAY_MS}
-        await self._records.note("unusable", key, lambda before: before or whole)
+        document = {**fields, "created_at": now, "expires_at": now + budgets.UNUSABLE_DAYS * budgets.DAY_MS}
+        await self._records.note("unusable", key, lambda before: before or document)
 
     # Recordings
 

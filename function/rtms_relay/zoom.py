@@ -176,18 +176,18 @@ def verify(secrets: Sequence[str], headers: Iterable[tuple[str, str]], body: byt
         raise NotAuthentic(f"{TIMESTAMP_HEADER} is not a number of seconds")
     if abs(now_ms - int(timestamp) * 1000) > window_s * 1000:  # costs nothing, so it comes before the signature
         raise NotAuthentic(f"{TIMESTAMP_HEADER} is too far from the time here", hint=f"over {window_s:g} s; is a clock wrong?")
-    given = signature.encode("utf-8", "replace")
+    signature_bytes = signature.encode("utf-8", "replace")
     usable = [secret for secret in secrets if secret]
-    matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), given) for secret in usable]
+    matches = [hmac.compare_digest(sign(secret, timestamp, body).encode(), signature_bytes) for secret in usable]
     if True not in matches:
         raise NotAuthentic(f"{SIGNATURE_HEADER} does not match the body", hint="is ZOOM_SECRET_TOKEN the app's?")
     return usable[matches.index(True)]
 
 
 def _signature_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    wanted = [(name.lower(), value) for name, value in headers]
-    signatures = [value for name, value in wanted if name == SIGNATURE_HEADER]
-    timestamps = [value for name, value in wanted if name == TIMESTAMP_HEADER]
+    pairs = [(name.lower(), value) for name, value in headers]
+    signatures = [value for name, value in pairs if name == SIGNATURE_HEADER]
+    timestamps = [value for name, value in pairs if name == TIMESTAMP_HEADER]
     if not signatures or not timestamps:
         raise NotAuthentic(f"the headers {SIGNATURE_HEADER} and {TIMESTAMP_HEADER} are required")
     if len(signatures) > 1 or len(timestamps) > 1:
@@ -252,8 +252,8 @@ def _envelope(body: bytes) -> _Envelope:
     try:
         return _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        whole = tolerant.decode(body)
-        return _Envelope(**{name: _dict(whole).get(name) for name in ("event", "event_ts", "payload")})
+        document = tolerant.decode(body)
+        return _Envelope(**{name: _dict(document).get(name) for name in ("event", "event_ts", "payload")})
 
 
 def _rtms(name: str, fields: _Fields, given_ts: Any, signed_at_ms: int | None) -> Event:

@@ -57,8 +57,8 @@ class RunGate:
         self._expected = f"Bearer {secret}".encode()
 
     async def caller(self, headers: Headers) -> Caller:
-        given = [value for name, value in headers if name.lower() == callers.PLAIN]
-        if len(given) != 1 or not hmac.compare_digest(given[0].encode("utf-8", "replace"), self._expected):
+        values = [value for name, value in headers if name.lower() == callers.PLAIN]
+        if len(values) != 1 or not hmac.compare_digest(values[0].encode("utf-8", "replace"), self._expected):
             raise NotAuthentic("the secret of the run is required: Authorization: Bearer ...")
         return Caller("run")
 

@@ -79,9 +79,9 @@ class Dispatcher:
     async def run(self) -> None:
         while True:
             try:
-                seen = await self._file.changes()
+                changes = await self._file.changes()
                 next_due = await self._dispatch_due()
-                await self._rest(seen, next_due)
+                await self._rest(changes, next_due)
             except QueueUnavailable as error:
                 self._log("ERROR", "dispatch", queue=self._queue, what=str(error))
                 await self._clock.sleep(FILE_PAUSE_S)
@@ -112,11 +112,11 @@ class Dispatcher:
         self._tokens -= 1
         return 0
 
-    async def _rest(self, seen: int, until: int | None) -> None:
+    async def _rest(self, changes: int, until: int | None) -> None:
         """Until something has changed, or that moment has come."""
         while not self._changed and (until is None or self._clock.now_ms() < until):
             await self._pause()
-            if await self._file.changes() != seen:
+            if await self._file.changes() != changes:
                 return
 
     async def _dispatch(self, task: Waiting) -> None:

@@ -150,10 +150,10 @@ def after_look(handoff: HandOff, views: Iterable[Recording], foreign: Iterable[s
     """The record after everything that Recall has of it was read. `views`: what is ours. `foreign`: ids that turned out not to be."""
     views, strangers = tuple(views), set(foreign)
     if views and not handoff.attempt.posted:
-        seen = attempts.accept(handoff.attempt, now, None, "a recording of it was seen")
-        handoff = _accepted(replace(handoff, attempt=seen), now, rules)
-    kept = tuple(recording for recording in handoff.retrieval.recordings if recording.id not in strangers)
-    retrieval = retrievals.after_look(replace(handoff.retrieval, recordings=kept), views, mdc_status, now, rules)
+        attempt = attempts.accept(handoff.attempt, now, None, "a recording of it was seen")
+        handoff = _accepted(replace(handoff, attempt=attempt), now, rules)
+    recordings = tuple(recording for recording in handoff.retrieval.recordings if recording.id not in strangers)
+    retrieval = retrievals.after_look(replace(handoff.retrieval, recordings=recordings), views, mdc_status, now, rules)
     return replace(handoff, retrieval=retrieval)
 
 

@@ -149,7 +149,7 @@ def judge(retrieval: Retrieval, late: bool, cause: str) -> tuple[Trigger, str] |
 
 def _artifacts(retrieval: Retrieval) -> list[tuple[str, Artifact]]:
     """Those of the recordings that are done, by name."""
-    return [found for recording in retrieval.recordings if recording.status == "done" for found in recording.artifacts.items()]
+    return [item for recording in retrieval.recordings if recording.status == "done" for item in recording.artifacts.items()]
 
 
 def _open(retrieval: Retrieval) -> bool:
@@ -180,8 +180,8 @@ def _no_recording(retrieval: Retrieval, cause: str) -> str:
     known = retrieval.not_joined or cause
     if known:
         return f"no recordings were made: {known}"
-    said = f"; Recall's status of the MDC is {retrieval.mdc_status}" if retrieval.mdc_status else ""
-    return f"no recordings were made; does RECALL_RECORDING_CONFIG ask for one?{said}"
+    status = f"; Recall's status of the MDC is {retrieval.mdc_status}" if retrieval.mdc_status else ""
+    return f"no recordings were made; does RECALL_RECORDING_CONFIG ask for one?{status}"
 
 
 def _caused(reason: str, cause: str) -> str:
@@ -201,8 +201,8 @@ def not_copied(retrieval: Retrieval, mine: int, name: str, archived: Iterable[Ar
     """An artifact could not be copied by whoever had the lease `mine`; `archived` before it were. `slow`: it alone took all the time that a
     task's copies have; that is not tried for ever."""
     # Another worker may have taken over since, and goes on.
-    held = None if retrieval.archive_until == mine else retrieval.archive_until
-    retrieval = replace(_with(retrieval, archived), archive_until=held, slow_copies=retrieval.slow_copies + slow)
+    lease_end = None if retrieval.archive_until == mine else retrieval.archive_until
+    retrieval = replace(_with(retrieval, archived), archive_until=lease_end, slow_copies=retrieval.slow_copies + slow)
     if retrieval.slow_copies < budgets.COPY_TRIES:
         return retrieval
     reason = f"{name} could not be archived: {retrieval.slow_copies} copies took longer than {budgets.COPY_MS // 60_000} minutes"

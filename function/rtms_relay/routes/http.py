@@ -104,13 +104,13 @@ class Surface:
         return done.response
 
     def _find(self, method: str, path: str) -> tuple[Handler, dict[str, str]]:
-        found = [(m, handler, match) for m, pattern, handler in self._routes if (match := pattern.fullmatch(path))]
-        if not found:
+        matches = [(m, handler, match) for m, pattern, handler in self._routes if (match := pattern.fullmatch(path))]
+        if not matches:
             raise NotFound("no such path")
-        for known, handler, match in found:
+        for known, handler, match in matches:
             if known == method:
                 return handler, match.groupdict()
-        raise _WrongMethod(", ".join(sorted({known for known, _, _ in found})))
+        raise _WrongMethod(", ".join(sorted({known for known, _, _ in matches})))
 
     def _refused(self, error: RequestRefused, line: dict[str, Any], began: int, headers: Mapping[str, str] | None = None) -> Response:
         took = int(self._clock.monotonic_ms()) - began

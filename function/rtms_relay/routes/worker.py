@@ -86,10 +86,10 @@ class WorkerRoutes:
     async def _sweep(self, request: Request, _: dict[str, str]) -> Done:
         body = await request.body()
         try:
-            asked = msgspec.json.decode(body or b"{}", type=_SweepRequest)
+            sweep_request = msgspec.json.decode(body or b"{}", type=_SweepRequest)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             raise BadRequest('the body must be {} or {"probe": true}') from None
-        return _done(request, await self._worker.sweep(probe=asked.probe))
+        return _done(request, await self._worker.sweep(probe=sweep_request.probe))
 
     async def _handoffs(self, request: Request, _: dict[str, str]) -> Done:
         return Done(as_json(await self._worker.inquiries.handoffs(_query(request))))
@@ -145,9 +145,9 @@ def _query(request: Request) -> Query:
 
 def _due_ms(request: Request) -> int | None:
     """When Cloud Tasks says that this task was due (X-CloudTasks-TaskETA, seconds since the epoch)."""
-    given = request.headers.get("x-cloudtasks-tasketa", "")
+    eta = request.headers.get("x-cloudtasks-tasketa", "")
     try:
-        return int(float(given) * 1000)
+        return int(float(eta) * 1000)
     except (ValueError, OverflowError):
         return None
 
