@@ -118,8 +118,8 @@ NOT_PAGED: Mapping[str, str] = {
 def line_filter(place: Place, line: OnLine) -> str:
     """The condition in Cloud Logging's query language."""
     parts = ['resource.type="cloud_run_revision"', f'resource.labels.service_name="{place.name}-{line.role}"']
-    wanted = " OR ".join(f'jsonPayload.event="{event}"' for event in line.events)
-    parts.append(f"({wanted})" if len(line.events) > 1 else wanted)
+    any_event = " OR ".join(f'jsonPayload.event="{event}"' for event in line.events)
+    parts.append(f"({any_event})" if len(line.events) > 1 else any_event)
     if line.severity:
         parts.append(f"severity{'=' if line.exactly else '>='}{line.severity}")
     return " AND ".join(parts)
@@ -135,8 +135,8 @@ def request_filter(place: Place, request: OnRequest) -> str:
 def counter_filter(place: Place, events: Iterable[str]) -> str:
     """What a log-based counter counts: these events of either function."""
     services = " OR ".join(f'resource.labels.service_name="{place.name}-{role}"' for role in ("webhook", "worker"))
-    wanted = " OR ".join(f'jsonPayload.event="{event}"' for event in events)
-    return f'resource.type="cloud_run_revision" AND ({services}) AND ({wanted})'
+    any_event = " OR ".join(f'jsonPayload.event="{event}"' for event in events)
+    return f'resource.type="cloud_run_revision" AND ({services}) AND ({any_event})'
 
 
 def counter_type(place: Place, name: str) -> str:
@@ -225,13 +225,15 @@ def _recordings(place: Place) -> Iterable[Policy]:
 
 
 def _witnesses(place: Place) -> Iterable[Policy]:
-    acked, seen, unseen_s = series(place, "starts", "start_acked"), series(place, "starts", "start_seen"), 120
+    acked_series, seen_series, unseen_s = series(place, "starts", "start_acked"), series(place, "starts", "start_seen"), 120
     yield Policy(
         "start-unseen",
         "Starts are acknowledged and not seen",
         "CRITICAL",
         "The webhook queued starts, and for two minutes the worker saw none.",
-        OnQuery(f"(sum(increase({acked}{window(unseen_s)})) > 0) unless (sum(increase({seen}{window(unseen_s)})) > 0)", unseen_s),
+        OnQuery(
+            f"(sum(increase({acked_series}{window(unseen_s)})) > 0) unless (sum(increase({seen_series}{window(unseen_s)})) > 0)", unseen_s
+        ),
     )
     yield Policy(
         "queue-stalled",

@@ -186,8 +186,8 @@ class ConfigError(Exception):
         super().__init__(f"The configuration has {count}; nothing was changed.\n\n" + "\n\n".join(problems) + "\n")
 
 
-def _problem(name: str, found: str, allowed: str, fix: str) -> str:
-    return f"{name}\n  found:   {found}\n  allowed: {allowed}\n  fix:     {fix}"
+def _problem(name: str, actual: str, allowed: str, fix: str) -> str:
+    return f"{name}\n  found:   {actual}\n  allowed: {allowed}\n  fix:     {fix}"
 
 
 def _shown(key: Key, raw: str) -> str:
@@ -220,14 +220,14 @@ def _typed(key: Key, raw: str) -> Any:
 
 def _read(values: Mapping[str, str], secret_names: Collection[str], problems: list[str]) -> dict[str, Any]:
     """Each key's value, or its default; every key that is wrong by itself is reported."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key in KEYS:
         raw = values.get(key.full_name, "")
         if not raw:
             if key.default is REQUIRED:
                 problems.append(_problem(key.full_name, "nothing", key.allowed, key.fix()))
             else:
-                found[key.name] = key.default
+                settings[key.name] = key.default
             continue
         if key.secret and key.full_name not in secret_names:
             problems.append(_problem(key.full_name, "a value stored as plain text", "a secret: " + key.allowed, key.fix()))
@@ -238,11 +238,11 @@ def _read(values: Mapping[str, str], secret_names: Collection[str], problems: li
             continue
         reason = key.refusal(value)
         if reason is None:
-            found[key.name] = value
+            settings[key.name] = value
         else:
             because = f": {reason[:MAX_SHOWN]}" if reason else ""  # a reason may quote a part of the text
             problems.append(_problem(key.full_name, _shown(key, raw) + because, key.allowed, key.fix()))
-    return found
+    return settings
 
 
 def _unknown(values: Mapping[str, str]) -> list[str]:
@@ -271,8 +271,8 @@ class _Rule:
     fix: str
 
 
-def _second(found: dict[str, Any]) -> str:
-    return found["secondRegion"] or REGIONS[found["region"]].second
+def _second(settings: dict[str, Any]) -> str:
+    return settings["secondRegion"] or REGIONS[settings["region"]].second
 
 
 _RULES = (
@@ -363,13 +363,13 @@ _RULES = (
 )
 
 
-def _broken_rules(found: dict[str, Any]) -> list[str]:
+def _broken_rules(settings: dict[str, Any]) -> list[str]:
     problems = []
     for rule in _RULES:
-        if all(name in found for name in rule.names) and not rule.holds(found):
+        if all(name in settings for name in rule.names) and not rule.holds(settings):
             keys = [BY_NAME[name] for name in rule.names]
-            shown = ", ".join(f"{key.name} = {'(secret)' if key.secret else found[key.name]!r}" for key in keys)
-            problems.append(_problem(" with ".join(key.full_name for key in keys), shown, rule.allowed, rule.fix))
+            actual = ", ".join(f"{key.name} = {'(secret)' if key.secret else settings[key.name]!r}" for key in keys)
+            problems.append(_problem(" with ".join(key.full_name for key in keys), actual, rule.allowed, rule.fix))
     return problems
 
 
@@ -377,34 +377,34 @@ def _secret(value: str) -> Secret | None:
     return Secret(value) if value else None
 
 
-def _alerts(found: Mapping[str, Any]) -> Alerts:
+def _alerts(settings: Mapping[str, Any]) -> Alerts:
     return Alerts(
-        found["alertEmails"],
-        found["alertPubsubTopics"],
-        found["alertChannels"],
-        found["alertSlackChannel"],
-        _secret(found["alertSlackToken"]),
-        _secret(found["alertPagerdutyKey"]),
-        _secret(found["alertWebhookUrl"]),
-        found["ackLatencyAlertMs"],
-        found["uptimeCheck"],
+        settings["alertEmails"],
+        settings["alertPubsubTopics"],
+        settings["alertChannels"],
+        settings["alertSlackChannel"],
+        _secret(settings["alertSlackToken"]),
+        _secret(settings["alertPagerdutyKey"]),
+        _secret(settings["alertWebhookUrl"]),
+        settings["ackLatencyAlertMs"],
+        settings["uptimeCheck"],
     )
 
 
-def _github(found: Mapping[str, Any]) -> GitHub | None:
-    if not found["githubRepository"]:
+def _github(settings: Mapping[str, Any]) -> GitHub | None:
+    if not settings["githubRepository"]:
         return None
     names = ("githubRepository", "githubOwnerId", "githubRef", "githubDeploys", "githubPool")
-    return GitHub(*(found[name] for name in names))
+    return GitHub(*(settings[name] for name in names))
 
 
-def _own_accounts(found: dict[str, Any], name: str, project: str) -> list[str]:
+def _own_accounts(settings: dict[str, Any], name: str, project: str) -> list[str]:
     """The program's own service accounts among the callers: removing one of them later would take its own right away."""
     own = {f"serviceAccount:{name}-{role}@{project}.iam.gserviceaccount.com" for role in ACCOUNTS}
     key = BY_NAME["workerCallers"]
     return [
         _problem(key.full_name, repr(member), "others than this deployment's own accounts, which have their rights already", key.fix())
-        for member in map(_member, found.get("workerCallers", ()))
+        for member in map(_member, settings.get("workerCallers", ()))
         if member in own
     ]
 
@@ -426,78 +426,93 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
     """
     problems: list[str] = []
     project = _project(values, problems)
-    found = _read(values, secret_names, problems)
-    name = found.get("name") or f"{NAMESPACE}-{stack}"
-    if "name" in found and not NAME.fullmatch(name):
+    settings = _read(values, secret_names, problems)
+    name = settings.get("name") or f"{NAMESPACE}-{stack}"
+    if "name" in settings and not NAME.fullmatch(name):
         key = BY_NAME["name"]
         problems.append(_problem(key.full_name, f"nothing, and the stack's name makes it {name!r}", key.allowed, key.fix()))
-    problems += _own_accounts(found, name, project)
-    problems += _broken_rules(found)
+    problems += _own_accounts(settings, name, project)
+    problems += _broken_rules(settings)
     problems += _unknown(values)
     if problems:
         raise ConfigError(problems)
-    region = found["region"]
-    return _config(found, Place(project, stack, name, region, _second(found), found["databaseLocation"] or region, found["protect"]))
+    region = settings["region"]
+    return _config(
+        settings, Place(project, stack, name, region, _second(settings), settings["databaseLocation"] or region, settings["protect"])
+    )
 
 
 def _project(values: Mapping[str, str], problems: list[str]) -> str:
     project = values.get("gcp:project", "")
     if not _PROJECT_ID.fullmatch(project):
-        shown = repr(project) if project else "nothing"
+        actual = repr(project) if project else "nothing"
         allowed = "the id of your Google Cloud project: 6-30 lower-case letters, digits and hyphens"
-        problems.append(_problem("gcp:project", shown, allowed, "pulumi config set gcp:project my-project-id"))
+        problems.append(_problem("gcp:project", actual, allowed, "pulumi config set gcp:project my-project-id"))
     return project
 
 
-def _zoom_app(found: Mapping[str, Any]) -> ZoomApp:
+def _zoom_app(settings: Mapping[str, Any]) -> ZoomApp:
     return ZoomApp(
-        found["zoomClientId"],
-        Secret(found["zoomSecretToken"]),
-        _secret(found["zoomSecretTokenPrevious"]),
-        Secret(found["zoomClientSecret"]),
-        found["zoomServerHosts"],
-        found["zoomSignatureWindowSeconds"],
-        found["zoomConnectWindowSeconds"],
-        found["zoomOnDeauthorized"],
+        settings["zoomClientId"],
+        Secret(settings["zoomSecretToken"]),
+        _secret(settings["zoomSecretTokenPrevious"]),
+        Secret(settings["zoomClientSecret"]),
+        settings["zoomServerHosts"],
+        settings["zoomSignatureWindowSeconds"],
+        settings["zoomConnectWindowSeconds"],
+        settings["zoomOnDeauthorized"],
     )
 
 
-def _recall_account(found: Mapping[str, Any]) -> RecallAccount:
+def _recall_account(settings: Mapping[str, Any]) -> RecallAccount:
     return RecallAccount(
-        found["recallRegion"],
-        Secret(found["recallApiKey"]),
-        _secret(found["recallWebhookSecrets"]),
-        found["recallRecordingConfig"],
-        found["recallEntityField"],
-        found["recallBaseUrl"],
-        found["recallTimeoutSeconds"],
-        found["retrievalPollSeconds"],
-        found["retrievalGiveUpSeconds"],
+        settings["recallRegion"],
+        Secret(settings["recallApiKey"]),
+        _secret(settings["recallWebhookSecrets"]),
+        settings["recallRecordingConfig"],
+        settings["recallEntityField"],
+        settings["recallBaseUrl"],
+        settings["recallTimeoutSeconds"],
+        settings["retrievalPollSeconds"],
+        settings["retrievalGiveUpSeconds"],
     )
 
 
-def _config(found: Mapping[str, Any], place: Place) -> Config:
+def _config(settings: Mapping[str, Any], place: Place) -> Config:
     return Config(
         place=place,
-        zoom=_zoom_app(found),
-        recall=_recall_account(found),
-        runtime=found["runtime"],
-        redeploy=found["redeploy"],
+        zoom=_zoom_app(settings),
+        recall=_recall_account(settings),
+        runtime=settings["runtime"],
+        redeploy=settings["redeploy"],
         webhook=Capacity(
-            found["cpu"], found["memory"], found["webhookMinInstances"], found["webhookMaxInstances"], found["webhookConcurrency"]
+            settings["cpu"],
+            settings["memory"],
+            settings["webhookMinInstances"],
+            settings["webhookMaxInstances"],
+            settings["webhookConcurrency"],
         ),
         worker=Capacity(
-            found["cpu"], found["memory"], found["workerMinInstances"], found["workerMaxInstances"], found["workerConcurrency"]
+            settings["cpu"],
+            settings["memory"],
+            settings["workerMinInstances"],
+            settings["workerMaxInstances"],
+            settings["workerConcurrency"],
         ),
-        retrievals_per_second=found["retrievalsPerSecond"],
-        log_ids=found["logIds"],
-        records_keep_days=found["recordsKeepDays"],
-        backup_days=found["backupDays"],
-        archive=Archiving(found["archive"], found["archiveColdAfterDays"], found["archiveDeleteAfterDays"]),
+        retrievals_per_second=settings["retrievalsPerSecond"],
+        log_ids=settings["logIds"],
+        records_keep_days=settings["recordsKeepDays"],
+        backup_days=settings["backupDays"],
+        archive=Archiving(settings["archive"], settings["archiveColdAfterDays"], settings["archiveDeleteAfterDays"]),
         access=Access(
-            found["publicWebhook"], found["webhookIngress"], found["webhookUrl"], tuple(dict.fromkeys(map(_member, found["workerCallers"])))
+            settings["publicWebhook"],
+            settings["webhookIngress"],
+            settings["webhookUrl"],
+            tuple(dict.fromkeys(map(_member, settings["workerCallers"]))),
         ),
-        alerts=_alerts(found),
-        budget=Budget(found["billingAccount"], found["monthlyBudget"], found["budgetCurrency"]) if found["monthlyBudget"] else None,
-        github=_github(found),
+        alerts=_alerts(settings),
+        budget=Budget(settings["billingAccount"], settings["monthlyBudget"], settings["budgetCurrency"])
+        if settings["monthlyBudget"]
+        else None,
+        github=_github(settings),
     )

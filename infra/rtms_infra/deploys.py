@@ -35,7 +35,7 @@ class Deploys(pulumi.ComponentResource):
         super().__init__("rtmskit:infra:Deploys", "deploys")
         opts = pulumi.ResourceOptions(parent=self, depends_on=apis.before("iam", "iamcredentials", "sts", "cloudresourcemanager"))
         # Google blocks the id of a deleted pool for 30 days and nothing undeletes it: Pulumi never deletes it.
-        kept = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True))
+        pool_opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True))
         account = serviceaccount.Account(
             "account-deployer",
             project=place.project,
@@ -44,7 +44,7 @@ class Deploys(pulumi.ComponentResource):
             description="Deploys new code from GitHub Actions",
             opts=opts,
         )
-        provider, pool_name = _trust(place, config, kept)
+        provider, pool_name = _trust(place, config, pool_opts)
         self.provider = provider.name
         self.account = account.email
         if config.deploys:

@@ -81,16 +81,18 @@ def _one_of(*values: str) -> Callable[[Any], bool]:
     return lambda value: value in values
 
 
-def _setting(name: str, variable: str, meaning: str, example: str = "", *, default: Any = None, whole: bool = False, more: str = "") -> Key:
+def _setting(
+    name: str, variable: str, meaning: str, example: str = "", *, default: Any = None, integer: bool = False, more: str = ""
+) -> Key:
     """A key that fills one variable of the functions. Type, limits and secrecy are that variable's; so is the default unless given.
 
-    `whole`: the key is an integer, the variable takes fractions as well.
+    `integer`: the key is an integer, the variable takes fractions as well.
     """
     there = BY_VARIABLE[variable]
     if default is None:
-        default = REQUIRED if there.default is None else int(there.default) if whole else there.default
-    allowed = f"{'whole ' if whole else ''}{there.allowed}{more}"
-    return Key(name, "integer" if whole else "string", default, allowed, meaning, example, secret=there.secret, variable=variable)
+        default = REQUIRED if there.default is None else int(there.default) if integer else there.default
+    allowed = f"{'whole ' if integer else ''}{there.allowed}{more}"
+    return Key(name, "integer" if integer else "string", default, allowed, meaning, example, secret=there.secret, variable=variable)
 
 
 _MEMBER = r"(user|group|serviceAccount):[^@\s]+@[^@\s]+|(principal|principalSet)://\S+"
@@ -178,14 +180,14 @@ KEYS: tuple[Key, ...] = (
         "How old a webhook's timestamp may be. 95 minutes, because Zoom tries again after 5, 25 and 85 minutes "
         "and may keep the first timestamp [inf].",
         "5700",
-        whole=True,
+        integer=True,
     ),
     _setting(
         "zoomConnectWindowSeconds",
         "ZOOM_CONNECT_WINDOW_S",
         "How long after `rtms_started` a stream can still be joined. Zoom: 60 seconds. Sets the webhook's time-out, too.",
         "60",
-        whole=True,
+        integer=True,
     ),
     _setting(
         "zoomOnDeauthorized",
@@ -213,7 +215,7 @@ KEYS: tuple[Key, ...] = (
         "RECALL_TIMEOUT_S",
         "How long one call to Recall may take. A start that meets a slow Recall has fewer tries with a longer one.",
         "15",
-        whole=True,
+        integer=True,
     ),
     _setting(
         "recallWebhookSecrets",
@@ -342,14 +344,14 @@ KEYS: tuple[Key, ...] = (
         "RETRIEVAL_POLL_S",
         "The longest pause between two looks for a recording that no webhook of Recall's announced.",
         "1800",
-        whole=True,
+        integer=True,
     ),
     _setting(
         "retrievalGiveUpSeconds",
         "RETRIEVAL_GIVE_UP_S",
         "How long after a stream's end its recording is waited for.",
         "86400",
-        whole=True,
+        integer=True,
     ),
     _setting(
         "logIds",
@@ -363,7 +365,7 @@ KEYS: tuple[Key, ...] = (
         "RECORDS_KEEP_DAYS",
         "How long a stream's records are kept after the last thing that happened to it; then Firestore removes them.",
         "400",
-        whole=True,
+        integer=True,
     ),
     Key(
         "backupDays",

@@ -39,7 +39,7 @@ class Observability(pulumi.ComponentResource):
         self._place, self._config = place, config
         metrics = [self._counter(name, events, meaning, apis) for name, (events, meaning) in COUNTERS.items()]
         monitored = pulumi.ResourceOptions(parent=self, depends_on=apis.before("monitoring"))
-        self.channels = [self._channel(kind, shown, arguments, monitored) for kind, shown, arguments in _channels(config)]
+        self.channels = [self._channel(kind, label, arguments, monitored) for kind, label, arguments in _channels(config)]
         self.told: list[pulumi.Input[str]] = [*(channel.name for channel in self.channels), *config.existing]
         alerted = pulumi.ResourceOptions(parent=self, depends_on=[*apis.before("monitoring"), *metrics, *needs])
         for policy in policies(place, config):
@@ -72,11 +72,11 @@ class Observability(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=apis.before("logging")),
         )
 
-    def _channel(self, kind: str, shown: str, arguments: dict[str, Any], opts: pulumi.ResourceOptions) -> monitoring.NotificationChannel:
+    def _channel(self, kind: str, label: str, arguments: dict[str, Any], opts: pulumi.ResourceOptions) -> monitoring.NotificationChannel:
         return monitoring.NotificationChannel(
-            f"channel-{kind}-{short_hash(shown)}",
+            f"channel-{kind}-{short_hash(label)}",
             project=self._place.project,
-            display_name=f"{self._place.name}: {shown}",
+            display_name=f"{self._place.name}: {label}",
             type=kind,
             user_labels=self._place.labels,
             opts=opts,
@@ -147,19 +147,19 @@ DOWN = Policy(
 
 def _channels(config: AlertsConfig) -> list[tuple[str, str, dict[str, Any]]]:
     """(type, what people see, arguments) of each channel that the program makes."""
-    found: list[tuple[str, str, dict[str, Any]]] = [
+    channels: list[tuple[str, str, dict[str, Any]]] = [
         ("email", address, {"labels": {"email_address": address}}) for address in dict.fromkeys(config.emails)
     ]
-    found += [("pubsub", topic, {"labels": {"topic": topic}}) for topic in dict.fromkeys(config.topics)]
+    channels += [("pubsub", topic, {"labels": {"topic": topic}}) for topic in dict.fromkeys(config.topics)]
     if config.slack_token:
         secret = {"auth_token": pulumi.Output.secret(config.slack_token.value)}
-        found.append(("slack", config.slack_channel, {"labels": {"channel_name": config.slack_channel}, "sensitive_labels": secret}))
+        channels.append(("slack", config.slack_channel, {"labels": {"channel_name": config.slack_channel}, "sensitive_labels": secret}))
     if config.pagerduty_key:
-        found.append(("pagerduty", "PagerDuty", {"sensitive_labels": {"service_key": pulumi.Output.secret(config.pagerduty_key.value)}}))
+        channels.append(("pagerduty", "PagerDuty", {"sensitive_labels": {"service_key": pulumi.Output.secret(config.pagerduty_key.value)}}))
     if config.webhook_url:
         # The address holds its own token, so all of it is a secret.
-        found.append(("webhook_tokenauth", "webhook", {"labels": {"url": pulumi.Output.secret(config.webhook_url.value)}}))
-    return found
+        channels.append(("webhook_tokenauth", "webhook", {"labels": {"url": pulumi.Output.secret(config.webhook_url.value)}}))
+    return channels
 
 
 class Spending(pulumi.ComponentResource):

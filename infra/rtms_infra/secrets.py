@@ -88,15 +88,15 @@ class Secrets(pulumi.ComponentResource):
     def environment(self, role: str, project: str) -> list[cloudfunctionsv2.FunctionServiceConfigSecretEnvironmentVariableArgsDict]:
         """A function's secret variables, pinned to numbered versions: a rotation is a new revision, and can be rolled back."""
         return [
-            {"key": kept.variable, "project_id": project, "secret": kept.secret_id, "version": kept.version}
-            for kept in self._kept
-            if READER[kept.variable] == role
+            {"key": secret.variable, "project_id": project, "secret": secret.secret_id, "version": secret.version}
+            for secret in self._kept
+            if READER[secret.variable] == role
         ]
 
     @property
     def all_grants(self) -> list[pulumi.Resource]:
-        return [kept.grant for kept in self._kept]
+        return [secret.grant for secret in self._kept]
 
     def grants(self, role: str) -> list[pulumi.Resource]:
         """A deploy fails if the function cannot read its secrets yet, so it depends on these."""
-        return [kept.grant for kept in self._kept if READER[kept.variable] == role]
+        return [secret.grant for secret in self._kept if READER[secret.variable] == role]

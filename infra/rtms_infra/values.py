@@ -21,8 +21,8 @@ def short_hash(text: str) -> str:
 def values() -> dict[str, str]:
     """Full name -> text, secrets included; what is not set is left out."""
     names = {"gcp:project", *(key.full_name for key in KEYS), *runtime.get_config_env()}
-    found = {name: runtime.get_config(name) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    texts = {name: runtime.get_config(name) for name in names}
+    return {name: value for name, value in texts.items() if value is not None}
 
 
 def secret_names() -> set[str]:

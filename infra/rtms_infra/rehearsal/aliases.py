@@ -39,10 +39,10 @@ class Urn:
         return replace(self, above="" if kinds == STACK else kinds)
 
 
-def aliases(urn: str, parent: str, given: Iterable[Any], of_parent: Sequence[str]) -> list[str]:
-    """Every URN that the resource may have had. `given`: Alias messages of its registration. `of_parent`: what its parent was called."""
+def aliases(urn: str, parent: str, messages: Iterable[Any], of_parent: Sequence[str]) -> list[str]:
+    """Every URN that the resource may have had. `messages`: Alias messages of its registration. `of_parent`: what its parent was called."""
     now = Urn.read(urn)
-    own = [_former(now, alias) for alias in given]
+    own = [_former(now, alias) for alias in messages]
     inherited = [_below(child, parent, former) for former in of_parent for child in (now, *own)]
     return [one for one in dict.fromkeys(map(str, (*own, *inherited))) if one != urn]
 

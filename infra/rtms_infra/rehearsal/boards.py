@@ -75,8 +75,8 @@ class Board:
             board = cls(msgspec.json.decode(registered.dashboard_json, type=_Page))
         except msgspec.MsgspecError as error:
             raise FilterError(f"a dashboard has what is not read here: {error}") from None
-        for _, shown in board._charts():
-            aggregation = shown.aggregation
+        for _, chart in board._charts():
+            aggregation = chart.aggregation
             if aggregation.per_series_aligner not in ALIGNERS or aggregation.cross_series_reducer not in REDUCERS:
                 raise FilterError(f"{aggregation.per_series_aligner} with {aggregation.cross_series_reducer} is not read here")
         return board
@@ -84,22 +84,22 @@ class Board:
     def problems(self, monitoring: Monitoring) -> list[str]:
         """What Google refuses or shows as an empty chart for ever: a tile beyond the columns, a metric that nobody writes."""
         mosaic = self.page.mosaic_layout
-        found = [
+        problems = [
             f"the tile {tile.widget.title!r} reaches column {tile.x_pos + tile.width} of {mosaic.columns}"
             for tile in mosaic.tiles
             if tile.x_pos + tile.width > mosaic.columns
         ]
-        for title, shown in self._charts():
-            unknown = [metric for metric in _TYPE.findall(shown.filter) if not monitoring.knows(metric)]
-            found += [f"the tile {title!r} asks for {metric}, which nothing counts" for metric in unknown]
-        return found
+        for title, chart in self._charts():
+            unknown = [metric for metric in _TYPE.findall(chart.filter) if not monitoring.knows(metric)]
+            problems += [f"the tile {title!r} asks for {metric}, which nothing counts" for metric in unknown]
+        return problems
 
     def text(self, monitoring: Monitoring, at: float) -> list[str]:
         """Each chart's title and a line for each of its time series: its labels, the values of the last periods up to `at` as bars, the
         newest value and the highest."""
         lines = [f"Dashboard {self.page.display_name}"]
-        for title, shown in self._charts():
-            drawn = list(_drawn(shown, monitoring, at))
+        for title, chart in self._charts():
+            drawn = list(_drawn(chart, monitoring, at))
             lines += [f"  {title}", *(f"    {line}" for line in drawn or ["no value yet"])]
         return lines
 
@@ -109,11 +109,11 @@ class Board:
                 yield tile.widget.title, data_set.time_series_query.time_series_filter
 
 
-def _drawn(shown: _Filtered, monitoring: Monitoring, at: float) -> Iterator[str]:
-    period = seconds(shown.aggregation.alignment_period)
+def _drawn(chart: _Filtered, monitoring: Monitoring, at: float) -> Iterator[str]:
+    period = seconds(chart.aggregation.alignment_period)
     began = monitoring.began()
     count = 0 if began is None else min(SHOWN_PERIODS, int((at - began) / period) + 1)
-    periods = [monitoring.aligned(shown.filter, shown.aggregation, at - period * back) for back in reversed(range(count))]
+    periods = [monitoring.aligned(chart.filter, chart.aggregation, at - period * back) for back in reversed(range(count))]
     for group in sorted({group for values in periods for group in values}):
         values = [one.get(group) for one in periods]
         known = [value for value in values if value is not None]

@@ -136,9 +136,9 @@ class Cloud:
             raise CloudError(400, f"{name} is protected from deletion")
         if short == "Bucket":
             inside = [other for other, (other_kind, _) in self.resources.items() if other_kind.endswith(":BucketObject")]
-            held = self.objects[name] + sum(other.startswith(f"{name}-") for other in inside)
-            if held and not body.get("forceDestroy"):
-                raise CloudError(409, f"the bucket {name} is not empty: {held} objects")
+            count = self.objects[name] + sum(other.startswith(f"{name}-") for other in inside)
+            if count and not body.get("forceDestroy"):
+                raise CloudError(409, f"the bucket {name} is not empty: {count} objects")
         if short in ("NotificationChannel", "UptimeCheckConfig") and self._used(name):
             raise CloudError(400, f"{name} is used by an alert policy")
 

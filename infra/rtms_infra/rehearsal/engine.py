@@ -306,8 +306,8 @@ class Servers:
             return {**nothing, **self._kept(world, destroy(world, project))}
         if action == "replay":
             return {**nothing, **self._kept(world, replay(world, project, map(registration, entries)))}
-        found = refresh(world, project)
-        return {**nothing, **self._kept(world, Update(world, project)), "errors": found}
+        names = refresh(world, project)
+        return {**nothing, **self._kept(world, Update(world, project)), "errors": names}
 
     def _served(self, request: dict[str, Any], project: str, update: Update | None) -> dict[str, Any]:
         monitor = Monitor("rtmskit", request["stack"], project, request["preview"], update)

@@ -57,8 +57,8 @@ def _carried(command: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  # an interpreter of ours
     if result.returncode != 0:
-        said = (result.stderr.strip() or result.stdout.strip()).splitlines()
-        raise RequirementsRefused("\n".join(said[-LAST_LINES:]) or f"exit code {result.returncode}")
+        lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
+        raise RequirementsRefused("\n".join(lines[-LAST_LINES:]) or f"exit code {result.returncode}")
 
 
 def unsatisfied(text: str) -> list[str]:

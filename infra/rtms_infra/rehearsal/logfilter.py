@@ -65,12 +65,12 @@ class _Reader:
         if not rest.strip():
             self.ahead = None
             return before
-        found = _TOKEN.match(rest)
-        if found is None:
+        match = _TOKEN.match(rest)
+        if match is None:
             raise FilterError(f"cannot read {rest[:40]!r}")
-        self._at += found.end()
+        self._at += match.end()
         kinds = ("open", "close", "word", "name", "operator", "text", "number")
-        self.ahead = next((kind, value) for kind, value in zip(kinds, found.groups(), strict=True) if value is not None)
+        self.ahead = next((kind, value) for kind, value in zip(kinds, match.groups(), strict=True) if value is not None)
         return before
 
     def conjunction(self) -> Selects:
@@ -112,17 +112,17 @@ class _Reader:
 
 
 def _compare(path: str, operator: str, value: str, log_entry: Mapping[str, Any]) -> bool:
-    found: Any = log_entry
+    field: Any = log_entry
     for part in path.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    if found is None:
+        field = field.get(part) if isinstance(field, Mapping) else None
+    if field is None:
         return False  # a comparison with a field that is missing never holds, != included
     if path == "severity":
-        left, right = SEVERITIES.index(str(found)), SEVERITIES.index(value)
+        left, right = SEVERITIES.index(str(field)), SEVERITIES.index(value)
     elif operator in (">=", "<=", ">", "<"):
-        left, right = float(found), float(value)
+        left, right = float(field), float(value)
     else:
-        text = str(found).lower() if isinstance(found, bool) else str(found)
+        text = str(field).lower() if isinstance(field, bool) else str(field)
         if operator == "=~":
             return re.search(value, text) is not None
         return (text == value) == (operator == "=")

@@ -173,17 +173,17 @@ class Monitoring:
 
     def _page(self, at: float, name: str, watched: _Watched, why: str) -> None:
         policy = watched.policy
-        told = tuple(self._channels.get(channel, channel) for channel in policy.notification_channels)
-        self.pages.append(Page(at, name, policy.display_name, policy.severity, told, why))
+        channels = tuple(self._channels.get(channel, channel) for channel in policy.notification_channels)
+        self.pages.append(Page(at, name, policy.display_name, policy.severity, channels, why))
 
     def _increase(self, at: float, metric: str, labels: Mapping[str, str], window_s: float) -> float | None:
         """How much a counter grew in the window; None while it has no point there."""
         counter = self._counted.get(metric)
-        wanted = {f"metric.labels.{label}": text for label, text in labels.items() if label != "monitored_resource"}
+        metric_labels = {f"metric.labels.{label}": text for label, text in labels.items() if label != "monitored_resource"}
         points = [
             value
             for (kind, described), series in self._series.items()
-            if kind == counter and wanted.items() <= dict(described).items()
+            if kind == counter and metric_labels.items() <= dict(described).items()
             for value in series.within(at - window_s, at)
         ]
         return sum(points) if points else None
@@ -192,13 +192,13 @@ class Monitoring:
         """Whether there is such a metric: a counter that is registered, or any of the platform's."""
         return not metric.startswith(COUNTED) or metric in self._counted.values()
 
-    def aligned(self, wanted: str, aggregation: Aggregation, at: float) -> dict[tuple[str, ...], float]:
+    def aligned(self, filter_text: str, aggregation: Aggregation, at: float) -> dict[tuple[str, ...], float]:
         """The values of one alignment period up to `at`, reduced to one for each combination of the labels that it groups by; series
         without a value in that period are left out."""
         start = at - seconds(aggregation.alignment_period)
         groups: dict[tuple[str, ...], list[float]] = {}
         for key, series in self._series.items():
-            if not _selected(wanted, key):
+            if not _selected(filter_text, key):
                 continue
             value = ALIGNERS[aggregation.per_series_aligner](series.within(start, at), series)
             if value is not None:
@@ -274,13 +274,13 @@ def _selected(text: str, key: tuple[str, tuple[tuple[str, str], ...]]) -> bool:
 
 
 def _labels(extractors: Mapping[str, str], log_entry: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
+    labels = {}
     for label, text in extractors.items():
         match = _EXTRACT.fullmatch(text)
         if match is None:
             raise FilterError(f"the label {label} is taken by {text!r}, which is not read here")
-        found[label] = _text(_at(log_entry, match[1]))
-    return found
+        labels[label] = _text(_at(log_entry, match[1]))
+    return labels
 
 
 def _at(log_entry: Mapping[str, Any], path: str) -> Any:

@@ -22,8 +22,8 @@ class Normal:
     source: str
 
 
-def _equal(stored: Any, given: Any) -> bool:
-    return stored == given
+def _equal(stored: Any, value: Any) -> bool:
+    return stored == value
 
 
 def _unchanged(value: Any) -> Any:
@@ -33,8 +33,8 @@ def _unchanged(value: Any) -> Any:
 def _without_zeros(value: Any) -> Any:
     """Protocol buffers as JSON leave out zeros, empty texts, false and empty lists."""
     if isinstance(value, Mapping):
-        kept = {key: _without_zeros(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in (0, "", False, [], None)}
+        fields = {key: _without_zeros(item) for key, item in value.items()}
+        return {key: item for key, item in fields.items() if item not in (0, "", False, [], None)}
     return [_without_zeros(item) for item in value] if isinstance(value, list) else value
 
 
@@ -42,25 +42,25 @@ def _dashboard(text: Any) -> str:
     return json.dumps({"name": "projects/123456789012/dashboards/0", "etag": "1", **_without_zeros(json.loads(text))}, sort_keys=True)
 
 
-def _holds(stored: Any, given: Any) -> bool:
+def _holds(stored: Any, value: Any) -> bool:
     """Whether everything given is stored: what Google adds is overlooked, what it drops is not."""
-    if isinstance(given, Mapping):
-        return isinstance(stored, Mapping) and all(key in stored and _holds(stored[key], item) for key, item in given.items())
-    if isinstance(given, list):
-        return isinstance(stored, list) and len(stored) == len(given) and all(map(_holds, stored, given))
-    return bool(stored == given)
+    if isinstance(value, Mapping):
+        return isinstance(stored, Mapping) and all(key in stored and _holds(stored[key], item) for key, item in value.items())
+    if isinstance(value, list):
+        return isinstance(stored, list) and len(stored) == len(value) and all(map(_holds, stored, value))
+    return bool(stored == value)
 
 
-def _same_dashboard(stored: Any, given: Any) -> bool:
-    return _holds(json.loads(stored), json.loads(given))
+def _same_dashboard(stored: Any, value: Any) -> bool:
+    return _holds(json.loads(stored), json.loads(value))
 
 
 def _with_execution_id(value: Any) -> Any:
     return {**value, "LOG_EXECUTION_ID": "true"}
 
 
-def _without_execution_id(stored: Any, given: Any) -> bool:
-    return {k: v for k, v in stored.items() if k != "LOG_EXECUTION_ID"} == {k: v for k, v in given.items() if k != "LOG_EXECUTION_ID"}
+def _without_execution_id(stored: Any, value: Any) -> bool:
+    return {k: v for k, v in stored.items() if k != "LOG_EXECUTION_ID"} == {k: v for k, v in value.items() if k != "LOG_EXECUTION_ID"}
 
 
 def _whole_seconds(value: Any) -> Any:
@@ -80,20 +80,20 @@ NORMAL: Mapping[tuple[str, str], Normal] = {
     ("Queue", "retryConfig.maxBackoff"): Normal(_whole_seconds, _equal, "Cloud Tasks docs, RetryConfig: truncated to the nearest second"),
     ("Queue", "retryConfig.maxRetryDuration"): Normal(
         lambda value: "" if value == "0s" else value,
-        lambda stored, given: stored == given or (stored == "" and given == "0s"),
+        lambda stored, value: stored == value or (stored == "" and value == "0s"),
         "resource_cloud_tasks_queue.go: suppressOmittedMaxDuration",
     ),
     ("Bucket", "location"): Normal(
         lambda value: str(value).upper(),
-        lambda stored, given: str(stored).upper() == str(given).upper(),
+        lambda stored, value: str(stored).upper() == str(value).upper(),
         "resource_storage_bucket.go: compared without regard to case",
     ),
     ("AlertPolicy", "conditions"): Normal(
-        _unchanged, lambda stored, given: _without_zeros(stored) == _without_zeros(given), "a threshold of 0 is left out of the request"
+        _unchanged, lambda stored, value: _without_zeros(stored) == _without_zeros(value), "a threshold of 0 is left out of the request"
     ),
     ("Repository", "format"): Normal(
         lambda value: str(value).upper(),
-        lambda stored, given: str(stored).upper() == str(given).upper(),
+        lambda stored, value: str(stored).upper() == str(value).upper(),
         "resource_artifact_registry_repository.go: compared without regard to case",
     ),
 }
@@ -113,16 +113,16 @@ def _stored(kind: str, path: str, value: Any) -> Any:
     return value
 
 
-def differences(kind: str, held: Any, given: Any, path: str = "") -> set[str]:
+def differences(kind: str, current: Any, inputs: Any, path: str = "") -> set[str]:
     """Dotted paths (without list indices) in which what the program says differs from what is held, for what nobody overlooks."""
-    if (kind, path) in NORMAL and None not in (held, given):
-        return set() if NORMAL[kind, path].same(held, given) else {path}
-    if _open_mapping(held) and _open_mapping(given):
+    if (kind, path) in NORMAL and None not in (current, inputs):
+        return set() if NORMAL[kind, path].same(current, inputs) else {path}
+    if _open_mapping(current) and _open_mapping(inputs):
         below = f"{path}." if path else ""
-        return set().union(*(differences(kind, held.get(name), given.get(name), below + name) for name in {*held, *given}))
-    if _as_long_lists(held, given):
-        return set().union(*(differences(kind, one, other, path) for one, other in zip(held, given, strict=True)))
-    return set() if held == given else {path}
+        return set().union(*(differences(kind, current.get(name), inputs.get(name), below + name) for name in {*current, *inputs}))
+    if _as_long_lists(current, inputs):
+        return set().union(*(differences(kind, one, other, path) for one, other in zip(current, inputs, strict=True)))
+    return set() if current == inputs else {path}
 
 
 def _as_long_lists(one: Any, other: Any) -> bool:

@@ -56,7 +56,7 @@ class Query:
     def _both(self) -> Node:
         left = self._comparison()
         while (word := self._take("word", "and", "unless")) is not None:
-            left = _and(left, self._comparison(), wanted=word == "and")
+            left = _and(left, self._comparison(), present=word == "and")
         return left
 
     def _comparison(self) -> Node:
@@ -130,7 +130,7 @@ class Query:
 
 
 def _tokens(text: str) -> list[_Token]:
-    found, at = [], 0
+    tokens, at = [], 0
     while text[at:].strip():
         match = _TOKEN.match(text, at)
         if match is None:
@@ -138,14 +138,14 @@ def _tokens(text: str) -> list[_Token]:
         at = match.end()
         word, number, unit, sign, quoted = match.groups()
         if word is not None:
-            found.append(_Token("word", word))
+            tokens.append(_Token("word", word))
         elif number is not None:
-            found.append(_Token("duration", number + unit) if unit else _Token("number", number))
+            tokens.append(_Token("duration", number + unit) if unit else _Token("number", number))
         elif sign is not None:
-            found.append(_Token("sign", sign))
+            tokens.append(_Token("sign", sign))
         else:
-            found.append(_Token("text", quoted))
-    return found
+            tokens.append(_Token("text", quoted))
+    return tokens
 
 
 def _or(left: Node, right: Node) -> Node:
@@ -156,9 +156,9 @@ def _or(left: Node, right: Node) -> Node:
     return value
 
 
-def _and(left: Node, right: Node, *, wanted: bool) -> Node:
+def _and(left: Node, right: Node, *, present: bool) -> Node:
     """`and` keeps the left side where the right one is not empty, `unless` where it is."""
-    return lambda increase: left(increase) if (right(increase) is not None) == wanted else None
+    return lambda increase: left(increase) if (right(increase) is not None) == present else None
 
 
 def _compared(left: Node, right: Node, compare: Callable[[float, float], bool], *, boolean: bool) -> Node:

@@ -139,8 +139,8 @@ class Provider:
             return None
         body = self.cloud.resources[state.at][1]
         outputs = {**state.outputs, **({"state": body["state"]} if "state" in body else {})}
-        kept = state.stored if short(kind) == "Function" else {k: v for k, v in body["stored"].items() if k in state.stored}
-        return ResourceState(state.id, state.at, kept, outputs)
+        fields = state.stored if short(kind) == "Function" else {k: v for k, v in body["stored"].items() if k in state.stored}
+        return ResourceState(state.id, state.at, fields, outputs)
 
     def has(self, kind: str, state: ResourceState) -> dict[str, Any] | None:
         """The arguments that Google goes by, which are the former ones after an update that failed. None: it is not there, or serves

@@ -180,14 +180,14 @@ class _Watch:
         self.errors: list[str] = []
 
     def __call__(self, event: events.EngineEvent) -> None:
-        planned, said = event.resource_pre_event, event.diagnostic_event
+        planned, diagnostic = event.resource_pre_event, event.diagnostic_event
         if planned is not None:
             data = planned.metadata
             self.steps.append(EngineStep(str(getattr(data.op, "value", data.op)), data.urn, data.type, tuple(data.diffs or ())))
-        if said is not None and said.severity == "error":
-            self.errors.append(said.message.strip())
-            if said.urn and "protect" in said.message:
-                self.refused.add(said.urn.rpartition("::")[2])
+        if diagnostic is not None and diagnostic.severity == "error":
+            self.errors.append(diagnostic.message.strip())
+            if diagnostic.urn and "protect" in diagnostic.message:
+                self.refused.add(diagnostic.urn.rpartition("::")[2])
 
 
 @contextmanager

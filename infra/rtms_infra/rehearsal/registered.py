@@ -416,12 +416,12 @@ class Registered:
 
     def nothing_here(self) -> dict[str, tuple[str, ...]]:
         """Why -> the Pulumi names of resources that have no meaning on this machine."""
-        found: dict[str, list[str]] = {}
+        by_reason: dict[str, list[str]] = {}
         for entry in self.entries:
             if entry.type not in MEANINGS:
                 reason = WITHOUT.get(entry.type, f"{entry.type} is not known to the rehearsal")
-                found.setdefault(reason, []).append(entry.name)
-        return {reason: tuple(names) for reason, names in sorted(found.items())}
+                by_reason.setdefault(reason, []).append(entry.name)
+        return {reason: tuple(names) for reason, names in sorted(by_reason.items())}
 
     def unknown(self) -> tuple[str, ...]:
         """The Pulumi names of resources of a type that this rehearsal does not know at all."""

@@ -96,16 +96,16 @@ def described(cls: type) -> InputType:
 
 
 def _enum(text: str) -> tuple[str, ...]:
-    found = _POSSIBLE.search(text)
-    return tuple(re.findall(r"`([^`]+)`", found[1])) if found else ()
+    match = _POSSIBLE.search(text)
+    return tuple(re.findall(r"`([^`]+)`", match[1])) if match else ()
 
 
 def _type(hint: Any) -> Any:
     """Unwrap Input and Optional, then name what is left."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        shown = map(_type, filter(_is_shown, typing.get_args(hint)))
-        return next((s for s in shown if s != "any"), "any")
+        names = map(_type, filter(_is_shown, typing.get_args(hint)))
+        return next((s for s in names if s != "any"), "any")
     if origin in (collections.abc.Sequence, list):
         return Shape(_type(typing.get_args(hint)[0]), "list")
     if origin in (collections.abc.Mapping, dict):

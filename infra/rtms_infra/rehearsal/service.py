@@ -154,10 +154,10 @@ def _outputs(inputs: Values, state: ResourceState) -> Values:
 
 def _state(id_: str, outputs: Any) -> ResourceState:
     """The provider's own state, from the outputs in Pulumi's. Raises ValueError for a resource that this provider did not make."""
-    held = bare(plain(_values(outputs))).get(LOCAL)
-    if held is None:
+    text = bare(plain(_values(outputs))).get(LOCAL)
+    if text is None:
         raise ValueError(f"{id_}: its state was not written by the local cloud; use a state file of its own for a rehearsal")
-    return ResourceState(**json.loads(held))
+    return ResourceState(**json.loads(text))
 
 
 def _property(replaces: bool) -> Any:

@@ -79,15 +79,16 @@ def copy_project(root: Path, into: Path) -> Path:
     return Path(shutil.copytree(root / "infra", into / "infra", ignore=left_out))
 
 
-def complete(config: Mapping[str, V], held: Collection[str], made_up: Mapping[str, str]) -> tuple[dict[str, V | str], list[str]]:
-    """The configuration with made-up secrets, and the full names of those that are secrets. `held`: names that the file holds encrypted.
+def complete(config: Mapping[str, V], secret_names: Collection[str], made_up: Mapping[str, str]) -> tuple[dict[str, V | str], list[str]]:
+    """The configuration with made-up secrets, and the full names of those that are secrets.
 
-    `made_up`: short name -> value; what every deployment needs is added if the file has it not, the rest only if the file holds it. A
-    secret in plain text stays as it is: the program refuses it, as it does for `pulumi up`.
+    `secret_names`: names that the file holds encrypted. `made_up`: short name -> value; what every deployment needs is added if
+    the file has it not, the rest only if the file holds it. A secret in plain text stays as it is: the program refuses it, as it does for
+    `pulumi up`.
     """
     added = {}
     for short, value in made_up.items():
         name = f"{NAMESPACE}:{short}"
-        if name not in config and (short in NEEDED or name in held):
+        if name not in config and (short in NEEDED or name in secret_names):
             added[name] = value
     return {**config, **added}, sorted(added)

@@ -120,14 +120,14 @@ class Update:
 
     def _held(self, new: Registration) -> Held | None:
         """What the state has of it, under its URN or the first of its aliases that is there."""
-        held = self.world.held
-        former = next((urn for urn in (new.urn, *new.aliases) if urn in held), new.urn)
+        resources = self.world.held
+        former = next((urn for urn in (new.urn, *new.aliases) if urn in resources), new.urn)
         if former != new.urn:
             # Its place in the order stays: everything comes after what it depends on.
-            self.world.held = held = {new.urn if urn == former else urn: one for urn, one in held.items()}
-            for one in held.values():
+            self.world.held = resources = {new.urn if urn == former else urn: one for urn, one in resources.items()}
+            for one in resources.values():
                 one.registration = _with_urn(one.registration, former, new.urn)
-        return held.get(new.urn)
+        return resources.get(new.urn)
 
     def _create(self, new: Registration, verb: Verb, how: str, paths: tuple[str, ...] = ()) -> ResourceState:
         try:
@@ -158,12 +158,12 @@ class Update:
             self._old.append(self.world.held.pop(new.urn))
             return self._create(new, "replace", "new first", paths)
         dependents = self._replaced_with(new.urn)
-        for held in dependents:
-            if held.registration.protect:
-                self._refuse(held.registration, f"{held.registration.name} is protected, and would be deleted with {new.name}")
-        for held in [*reversed(dependents), old]:
-            self._delete(held)
-            self._gone.add(held.registration.urn)
+        for resource in dependents:
+            if resource.registration.protect:
+                self._refuse(resource.registration, f"{resource.registration.name} is protected, and would be deleted with {new.name}")
+        for resource in [*reversed(dependents), old]:
+            self._delete(resource)
+            self._gone.add(resource.registration.urn)
         return self._create(new, "replace", "old first", paths)
 
     def _refuse(self, registration: Registration, sentence: str) -> None:
@@ -171,19 +171,19 @@ class Update:
 
     def _replaced_with(self, urn: str) -> list[Held]:
         """Everything that depends on it through a property whose change replaces, near or far, in the order of registration."""
-        replaced, found = {urn}, []
-        for held in self.world.held.values():
-            registration = held.registration
+        replaced, dependents = {urn}, []
+        for resource in self.world.held.values():
+            registration = resource.registration
             by = {name for name, urns in registration.depends_by.items() if replaced & set(urns)}
             if any(_replaces(registration.type, name) for name in by):
                 replaced.add(registration.urn)
-                found.append(held)
-        return found
+                dependents.append(resource)
+        return dependents
 
-    def _delete(self, held: Held) -> None:
-        registration = held.registration
-        done = "abandoned" if registration.retain else self.provider.delete(registration.type, held.state)
-        if self.world.held.get(registration.urn) is held:
+    def _delete(self, resource: Held) -> None:
+        registration = resource.registration
+        done = "abandoned" if registration.retain else self.provider.delete(registration.type, resource.state)
+        if self.world.held.get(registration.urn) is resource:
             del self.world.held[registration.urn]
         if registration.urn not in self._registered or done == "abandoned":
             self.steps.append(Step("delete" if done == "deleted" else "forget", registration.name, registration.type))
@@ -194,33 +194,33 @@ class Update:
             self.errors.append(program_error)
         if self.errors:
             # What was replaced and not deleted stays in the state as pending; the next run deletes it. It keeps its own entry.
-            for held in self._old:
-                self.world.held.setdefault(f"{held.registration.urn}#pending", held)
+            for resource in self._old:
+                self.world.held.setdefault(f"{resource.registration.urn}#pending", resource)
             return
-        unregistered = [held for urn, held in self.world.held.items() if urn not in self._registered]
+        unregistered = [resource for urn, resource in self.world.held.items() if urn not in self._registered]
         self.remove([*unregistered, *self._old])
 
     def missing(self) -> set[Grant]:
         """Grants that Pulumi's state has and Google has not: another resource of the same grant was deleted after they were given."""
-        held = [(one.registration.type, one.state) for one in self.world.held.values()]
-        return {grant for kind, state in held if (grant := self.provider.grant(kind, state)) and grant not in self.world.cloud.grants}
+        resources = [(one.registration.type, one.state) for one in self.world.held.values()]
+        return {grant for kind, state in resources if (grant := self.provider.grant(kind, state)) and grant not in self.world.cloud.grants}
 
     def remove(self, going: list[Held]) -> None:
         """Delete these, dependents before what they depend on. One failure ends it."""
-        live = {held.registration.urn for held in self.world.held.values() if held not in going}
-        ends = {held.registration.urn for held in going} - live
+        live = {resource.registration.urn for resource in self.world.held.values() if resource not in going}
+        ends = {resource.registration.urn for resource in going} - live
         for registration in self._protected(going):
             self.steps.append(Step("refuse", registration.name, registration.type, "it is protected"))
             self.errors.append(f"{registration.name} is protected: it cannot be deleted")
         if self.errors:
             return
-        for held in _last_first(going):
-            registration = held.registration
+        for resource in _last_first(going):
+            registration = resource.registration
             try:
                 if registration.deleted_with in ends:
-                    self._forget(held)
+                    self._forget(resource)
                 else:
-                    self._delete(held)
+                    self._delete(resource)
             except Failed as error:
                 self.steps.append(Step("fail", registration.name, registration.type, str(error)))
                 self.errors.append(f"{registration.name}: {error}")
@@ -229,19 +229,19 @@ class Update:
     def _protected(self, going: list[Held]) -> Iterator[Registration]:
         """What protection is met at. Dependents go first, so what those that stay depend on is not come to (seen in Pulumi 3.274)."""
         needed: set[str] = set()
-        for held in _last_first(going):
-            registration = held.registration
-            protected = registration.protect and held not in self._old
+        for resource in _last_first(going):
+            registration = resource.registration
+            protected = registration.protect and resource not in self._old
             if protected and registration.urn not in needed:
                 yield registration
             if protected or registration.urn in needed:
                 needed.update(registration.dependencies)
 
-    def _forget(self, held: Held) -> None:
+    def _forget(self, resource: Held) -> None:
         """Deleted together with something else: nothing is asked of Google for it."""
-        for urn in [urn for urn, other in self.world.held.items() if other is held]:
+        for urn in [urn for urn, other in self.world.held.items() if other is resource]:
             del self.world.held[urn]
-        self.steps.append(Step("forget", held.registration.name, held.registration.type, "deleted with another"))
+        self.steps.append(Step("forget", resource.registration.name, resource.registration.type, "deleted with another"))
 
 
 def destroy(world: World, project: str) -> Update:
@@ -277,16 +277,16 @@ def standing(world: World, project: str) -> list[dict[str, Any]]:
 
 def refresh(world: World, project: str) -> list[str]:
     """`pulumi refresh`: the state is read back. Returns the names of what differs or is gone."""
-    provider, found = Provider(world.cloud, project), []
-    for urn, held in list(world.held.items()):
-        state = provider.read(held.registration.type, held.state)
+    provider, names = Provider(world.cloud, project), []
+    for urn, resource in list(world.held.items()):
+        state = provider.read(resource.registration.type, resource.state)
         if state is None:
             del world.held[urn]
-            found.append(held.registration.name)
-        elif (state.stored, state.outputs) != (held.state.stored, held.state.outputs):
-            held.state = state
-            found.append(held.registration.name)
-    return found
+            names.append(resource.registration.name)
+        elif (state.stored, state.outputs) != (resource.state.stored, resource.state.outputs):
+            resource.state = state
+            names.append(resource.registration.name)
+    return names
 
 
 def _with_urn(registration: Registration, former: str, urn: str) -> Registration:
@@ -310,19 +310,19 @@ def _replaces(kind: str, name: str) -> bool:
 
 def _last_first(going: list[Held]) -> list[Held]:
     """Dependents first: the reverse of an order in which everything comes after what it depends on."""
-    by_urn = {held.registration.urn: held for held in going}
+    by_urn = {resource.registration.urn: resource for resource in going}
     order: list[Held] = []
-    seen: set[int] = set()
+    visited: set[int] = set()
 
-    def visit(held: Held) -> None:
-        if id(held) in seen:
+    def visit(resource: Held) -> None:
+        if id(resource) in visited:
             return
-        seen.add(id(held))
-        for urn in (*held.registration.dependencies, held.registration.deleted_with):
+        visited.add(id(resource))
+        for urn in (*resource.registration.dependencies, resource.registration.deleted_with):
             if urn in by_urn:
                 visit(by_urn[urn])
-        order.append(held)
+        order.append(resource)
 
-    for held in going:
-        visit(held)
+    for resource in going:
+        visit(resource)
     return order[::-1]
