@@ -76,8 +76,8 @@ class BashLine(BashComplete):
         word = last_word(line, os.environ.get("COMP_WORDBREAKS", ""))
         typed = _plain(line[word.begin :])
         option = typed.partition("=")[0] + "=" if typed.startswith("--") and "=" in typed else ""
-        kept = len(typed) - len(_plain(line[word.replaced :], word.quote))
-        return f"plain,{_written((option + item.value)[kept:], word.quote)}"
+        offset = len(typed) - len(_plain(line[word.replaced :], word.quote))
+        return f"plain,{_written((option + item.value)[offset:], word.quote)}"
 
 
 def _plain(raw: str, quote: str = "") -> str:

@@ -48,8 +48,8 @@ def faults(_context: click.Context, _parameter: click.Parameter, incomplete: str
 
 def scenario_or_file(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Built-in scenarios, and files."""
-    found = scenarios(context, parameter, incomplete)
-    return found or [CompletionItem(incomplete, type="file")]
+    items = scenarios(context, parameter, incomplete)
+    return items or [CompletionItem(incomplete, type="file")]
 
 
 scenarios = _completer(_scenarios)

@@ -50,14 +50,14 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     console = Console(soft_wrap=False)
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        shown.add_column(head, overflow="fold")
+        grid.add_column(head, overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(cell) for cell in row))
     if not console.is_terminal:
         console.width = 10_000
-    console.print(shown)
+    console.print(grid)
 
 
 def progress() -> Console:
@@ -78,8 +78,8 @@ def log_line(who: str, line: str) -> None:
         return
     facts = " ".join(f"{key}={_plain(value)}" for key, value in entry.items() if key not in _FRAME and "/" not in key)
     message = str(entry.get("message", ""))
-    shown = message if message.isprintable() else json.dumps(message, ensure_ascii=False)
-    click.echo(f"{who}: {entry.get('severity', 'DEFAULT')!s:<8} {shown}  {facts}".rstrip(), err=True)
+    text = message if message.isprintable() else json.dumps(message, ensure_ascii=False)
+    click.echo(f"{who}: {entry.get('severity', 'DEFAULT')!s:<8} {text}  {facts}".rstrip(), err=True)
 
 
 def _plain(value: object) -> str:

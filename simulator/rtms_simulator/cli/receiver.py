@@ -39,9 +39,9 @@ def is_url(text: str) -> bool:
         return False
 
 
-def is_local(given: str) -> bool:
+def is_local(url: str) -> bool:
     """Whether it is a URL of this machine."""
-    return is_url(given) and urlsplit(given).hostname in ("localhost", "127.0.0.1", "::1")
+    return is_url(url) and urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, UpDescription | None]:

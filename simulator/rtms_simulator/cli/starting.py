@@ -89,8 +89,8 @@ class StartLines:
         self._release()
 
     def _release(self) -> None:
-        held, self._held = self._held or [], None
-        for who, line in held:
+        lines, self._held = self._held or [], None
+        for who, line in lines:
             self._show(who, line)
 
 
@@ -121,17 +121,17 @@ def explained(options: Mapping[str, str] | None = None) -> Generator[None]:
 def _ended(error: ChildEndedError, options: Mapping[str, str]) -> BadInput | Failed:
     """What functions that have ended said last: that settings cannot be used, or anything else."""
     ends = (error, *error.also)
-    said = "\n".join(_merged([(end.name, line) for end in ends for line in end.lines[-20:]]))
+    text = "\n".join(_merged([(end.name, line) for end in ends for line in end.lines[-20:]]))
     if error.exit_code != SETTINGS_REFUSED:
-        return Failed(f"{error}. Its last lines:\n{said or '  (none)'}", "everything else was stopped.")
+        return Failed(f"{error}. Its last lines:\n{text or '  (none)'}", "everything else was stopped.")
     for variable, option in options.items():
-        said = said.replace(f"- {variable} is", f"- {option} is")
-    return BadInput(f"the functions refuse their settings:\n{said}", "change the variables or options named above.")
+        text = text.replace(f"- {variable} is", f"- {option} is")
+    return BadInput(f"the functions refuse their settings:\n{text}", "change the variables or options named above.")
 
 
 def _merged(lines: list[tuple[str, str]]) -> list[str]:
     """Lines of several processes; what both say stands there once."""
-    said: dict[str, list[str]] = {}
+    by_line: dict[str, list[str]] = {}
     for name, line in lines:
-        said.setdefault(line, []).append(name)
-    return [f"  {', '.join(dict.fromkeys(names))}: {line}" for line, names in said.items()]
+        by_line.setdefault(line, []).append(name)
+    return [f"  {', '.join(dict.fromkeys(names))}: {line}" for line, names in by_line.items()]

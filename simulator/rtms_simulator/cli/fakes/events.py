@@ -51,11 +51,11 @@ def list_(
     if as_json:
         say_json({"events": listed.deliveries})
         return
-    shown = [
+    rows = [
         (_time(row.at), row.vendor, row.id, row.event, "" if row.meeting is None else str(row.meeting), row.outcome, _statuses(row))
         for row in listed.deliveries
     ]
-    table(("at", "vendor", "id", "event", "meeting", "outcome", "answers"), shown)
+    table(("at", "vendor", "id", "event", "meeting", "outcome", "answers"), rows)
 
 
 @events.command()

@@ -43,8 +43,8 @@ def list_(up_file: Path, as_json: bool) -> None:
         return
     table(("target", "step", "what happens", "settings"), [(row.target, row.step, row.says, row.settings) for row in rows()])
     click.echo()
-    shown = [(str(row.id), row.fault, "*" if row.left is None else str(row.left), str(row.used)) for row in armed]
-    table(("armed", "fault", "left", "used"), shown or [("(none)", "", "", "")])
+    armed_rows = [(str(row.id), row.fault, "*" if row.left is None else str(row.left), str(row.used)) for row in armed]
+    table(("armed", "fault", "left", "used"), armed_rows or [("(none)", "", "", "")])
 
 
 @faults.command()

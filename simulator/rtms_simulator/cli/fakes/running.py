@@ -148,10 +148,10 @@ def _reply(described: UpDescription, method: str, url: str, body: Any, query: Ma
 
 
 def _refused(reply: httpx.Response) -> BadInput | Failed:
-    said = f"{_reason(reply.content) or reply.reason_phrase} (HTTP {reply.status_code})"
+    message = f"{_reason(reply.content) or reply.reason_phrase} (HTTP {reply.status_code})"
     if reply.is_client_error:
-        return BadInput(said, "change what is named; --help says what the command takes.")
-    return Failed(said, "`rtmskit up` shows the log lines of it.")
+        return BadInput(message, "change what is named; --help says what the command takes.")
+    return Failed(message, "`rtmskit up` shows the log lines of it.")
 
 
 def _reason(content: bytes) -> str:

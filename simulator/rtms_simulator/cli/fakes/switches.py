@@ -50,8 +50,8 @@ def list_(vendor: str | None, up_file: Path, as_json: bool) -> None:
         width = max(40, shutil.get_terminal_size().columns)
         click.echo("\n".join(line for row in rows for line in _lines(row, width)))
         return
-    shown = [(row.name, _plain(row.value), _plain(row.default), row.evidence, row.source, row.says) for row in rows]
-    table(("switch", "value", "default", "evidence", "source", "meaning"), shown)
+    cells = [(row.name, _plain(row.value), _plain(row.default), row.evidence, row.source, row.says) for row in rows]
+    table(("switch", "value", "default", "evidence", "source", "meaning"), cells)
 
 
 def _lines(row: SwitchRow, width: int) -> list[str]:

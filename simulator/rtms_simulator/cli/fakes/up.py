@@ -97,8 +97,8 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
         where = f"{other.control_url}, process {other.pid}"
         raise BadInput(f"an `rtmskit up` is running here already: {where} ({up_file})", "end it, or give this one another --up FILE.")
     writable("--directory", options["directory"], options["directory"])
-    if wanted := os.environ.get("RECALL_RECORDING_CONFIG"):
-        options["recording_config"] = wanted
+    if recording_config := os.environ.get("RECALL_RECORDING_CONFIG"):
+        options["recording_config"] = recording_config
     checked_state(options["state_url"])
     token = secrets.token_urlsafe(24)
     drawn = drawn_seed(Clock()) if seed is None else seed
@@ -108,12 +108,14 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
 
 
 def _differ(ports: Ports) -> None:
-    seen: dict[int, str] = {}
+    by_number: dict[int, str] = {}
     for name in PORTS:
         number = getattr(ports, name)
-        if number and number in seen:
-            raise BadInput(f"--{seen[number]}-port and --{name}-port are both {number}", "name two ports, or leave one out for a free one.")
-        seen[number] = name
+        if number and number in by_number:
+            raise BadInput(
+                f"--{by_number[number]}-port and --{name}-port are both {number}", "name two ports, or leave one out for a free one."
+            )
+        by_number[number] = name
 
 
 async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
@@ -146,7 +148,7 @@ def _show(described: UpDescription, up_file: Path) -> None:
     flat: list[tuple[str, str]] = []
     for name, value in msgspec.to_builtins(described).items():
         if isinstance(value, dict):
-            flat += [(f"{name}.{inner}", str(found)) for inner, found in value.items() if found and not isinstance(found, dict)]
+            flat += [(f"{name}.{inner}", str(item)) for inner, item in value.items() if item and not isinstance(item, dict)]
         elif value:
             flat.append((name, str(value)))
     width = max(len(name) for name, _ in flat)

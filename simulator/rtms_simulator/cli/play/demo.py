@@ -105,16 +105,16 @@ def _asked(request: PlayRequest, settings: Sequence[str]) -> ResolvedPlay:
     from rtms_simulator.kit.control.defaults import check_switches
     from rtms_simulator.kit.play import resolve
 
-    given = parsed(settings)
+    switches = parsed(settings)
     try:
-        check_switches(given)
+        check_switches(switches)
         play = resolve(request)
         if play.scenario.meetings != 1:
             raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings; a demo plays one")
     except InputError as error:
         do = "change what is named; `scenarios list`, `faults list`, `switches list` and `demo --help` show what is allowed."
         raise BadInput(str(error), do) from None
-    return replace(play, scenario=replace(play.scenario, switches={**play.scenario.switches, **given}))
+    return replace(play, scenario=replace(play.scenario, switches={**play.scenario.switches, **switches}))
 
 
 def _answer(summary: RunSummary | UnrecordedRun, keep: bool, as_json: bool) -> None:

@@ -79,7 +79,7 @@ def play(
     tls: bool,
     rtms_port: int,
     as_json: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Play one scripted meeting from beginning to end: signed webhooks, then RTMS for each client that joins.
 
@@ -91,16 +91,16 @@ def play(
     if webhook_url is None and (tls or rtms_port):
         raise BadInput("--tls and --rtms-port go with --webhook", "name the receiver, or give them to `rtmskit up`.")
     url, secret, described = receiver(webhook_url, secret_token, up_file)
-    request = _request(scenario, given)
+    request = _request(scenario, options)
     loaded = _loaded(request)
-    say_what_plays(given["media"], given["transcript"], [person.name for person in loaded.people], strict)
+    say_what_plays(options["media"], options["transcript"], [person.name for person in loaded.people], strict)
     expected = expect or loaded.outcome
     if described is not None:
-        meetings = _play_in_up(described, request, given["settings"])
+        meetings = _play_in_up(described, request, options["settings"])
         problems = _problems(described, meetings, expected)
     else:
         zoom = ((client_id, client_secret, secret), tls, rtms_port)
-        meetings, problems = _play_with_own_zoom(request, url, zoom, given["settings"], up_file)
+        meetings, problems = _play_with_own_zoom(request, url, zoom, options["settings"], up_file)
     if as_json:
         say_json({"meetings": meetings, "expected": expected, "problems": problems})
     else:
@@ -122,15 +122,15 @@ def _play_with_own_zoom(
     return run(_play_here(request, url, (client_id, client_secret, secret), settings, tls=tls, port=port))
 
 
-def _request(scenario: str | None, given: Mapping[str, Any]) -> PlayRequest:
+def _request(scenario: str | None, options: Mapping[str, Any]) -> PlayRequest:
     """What to play, with absolute names of files: the running `up` may have been started in another folder."""
     from rtms_simulator.control.answers import PlayRequest
 
-    media, transcript = (str(Path(given[key]).resolve()) if given[key] is not None else None for key in ("media", "transcript"))
+    media, transcript = (str(Path(options[key]).resolve()) if options[key] is not None else None for key in ("media", "transcript"))
     is_file = scenario is not None and ("/" in scenario or scenario.endswith(".toml"))
     named = str(Path(scenario).resolve()) if scenario is not None and is_file else scenario
-    speed, seed, faults = given["speed"], given["seed"], list(given["faults"])
-    patience_s = given["patience_s"]
+    speed, seed, faults = options["speed"], options["seed"], list(options["faults"])
+    patience_s = options["patience_s"]
     return PlayRequest(scenario=named, media=media, transcript=transcript, speed=speed, seed=seed, faults=faults, patience_s=patience_s)
 
 
@@ -155,13 +155,13 @@ def _play_in_up(described: UpDescription, request: PlayRequest, settings: Sequen
     if settings:
         ask(described, "/switches", SwitchList, "PATCH", {"set": parsed(settings)})
     begun = ask(described, "/meetings", MeetingList, "POST", msgspec.structs.replace(request, wait=False), timeout_s=60).meetings
-    seen: set[tuple[int, int, str]] = set()
+    known_notes: set[tuple[int, int, str]] = set()
 
     async def follow() -> list[MeetingRow]:
         clock, rows = Clock(), begun
         try:
             while True:
-                _tell(rows, seen)
+                _tell(rows, known_notes)
                 if all(row.ended_ms is not None for row in rows):
                     return rows
                 await clock.sleep(_LOOK_EVERY_S)
@@ -179,17 +179,17 @@ def _problems(described: UpDescription, meetings: Sequence[MeetingRow], expected
     """What the receiver did that none may do. To see that something is deleted may take a minute."""
     from rtms_simulator.control.answers import ProblemList
 
-    asked = [ask(described, f"/meetings/{row.id}/problems", ProblemList, query={"expected": expected}, timeout_s=120) for row in meetings]
-    return [one for answer in asked for one in answer.problems]
+    answers = [ask(described, f"/meetings/{row.id}/problems", ProblemList, query={"expected": expected}, timeout_s=120) for row in meetings]
+    return [one for answer in answers for one in answer.problems]
 
 
-def _tell(rows: Sequence[MeetingRow], seen: set[tuple[int, int, str]]) -> None:
+def _tell(rows: Sequence[MeetingRow], known_notes: set[tuple[int, int, str]]) -> None:
     from rtms_simulator.kit.rows import notes
 
     now = {(row.id, note.ms, note.what) for row in rows for note in notes(row)}
-    for number, ms, what in sorted(now - seen, key=lambda one: one[1]):
+    for number, ms, what in sorted(now - known_notes, key=lambda one: one[1]):
         _note(number, ms, what)
-    seen.update(now)
+    known_notes.update(now)
 
 
 def _own_zoom(
@@ -252,8 +252,8 @@ async def _play_here(
     finally:
         await rest.aclose()
         await zoom.aclose()
-    found = [one for report in reports for one in invariants.judge(report.deliveries, [], [], [])]
-    return [meeting_row(report, NO_LINKS) for report in reports], [invariants.row(one) for one in found]
+    problems = [one for report in reports for one in invariants.judge(report.deliveries, [], [], [])]
+    return [meeting_row(report, NO_LINKS) for report in reports], [invariants.row(one) for one in problems]
 
 
 def _note(number: int, ms: int, what: str) -> None:

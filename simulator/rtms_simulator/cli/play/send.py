@@ -90,21 +90,21 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
         raise BadInput(f"{name!r} is not an RTMS event that Zoom documents", _instead(name, tuple(EVENTS)))
     now = Clock().now_ms()
     event = replace(EVENTS[name], event_ts=now) if name in EVENTS else WebhookEvent(name, {}, now)
-    whole: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": json.loads(json.dumps(event.payload))}
+    document: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": json.loads(json.dumps(event.payload))}
     for change in sets:
         path, equals, text = change.partition("=")
         if any("\udc80" <= letter <= "\udcff" for letter in change):
             raise BadInput(f"--set {path!r} holds bytes that are not UTF-8", "write UTF-8, or JSON with escapes, as 'a=\"\\u00e9\"'.")
         if not equals:
             raise BadInput(f"--set {change!r} has no value", "write PATH=VALUE, as payload.stop_reason=8.")
-        _parent(whole, path, "--set")[path.rpartition(".")[2]] = _value(text)
+        _parent(document, path, "--set")[path.rpartition(".")[2]] = _value(text)
     for path in unsets:
-        if _parent(whole, path, "--unset").pop(path.rpartition(".")[2], whole) is whole:
-            raise BadInput(f"--unset {path!r}: the event has no such field", f"it has {', '.join(_paths(whole))}.")
-    missing = {"event", "event_ts", "payload"} - set(whole)
-    if missing or set(whole) - {"event", "event_ts", "payload"}:
+        if _parent(document, path, "--unset").pop(path.rpartition(".")[2], document) is document:
+            raise BadInput(f"--unset {path!r}: the event has no such field", f"it has {', '.join(_paths(document))}.")
+    missing = {"event", "event_ts", "payload"} - set(document)
+    if missing or set(document) - {"event", "event_ts", "payload"}:
         raise BadInput("the event's outer form cannot be changed this way", "send such a body with --raw FILE.")
-    return WebhookEvent(whole["event"], whole["payload"], whole["event_ts"])
+    return WebhookEvent(document["event"], document["payload"], document["event_ts"])
 
 
 def _instead(name: str, known: tuple[str, ...]) -> str:
@@ -259,16 +259,16 @@ def _value(text: str) -> Any:
         return text
 
 
-def _parent(whole: dict[str, Any], path: str, option: str) -> dict[str, Any]:
+def _parent(document: dict[str, Any], path: str, option: str) -> dict[str, Any]:
     """The object that holds the last part of a dotted path; objects on the way are made."""
     if not all(path.split(".")):
         raise BadInput(f"{option} {path!r} is not a path", "write names with single dots between them, as payload.stop_reason.")
-    found: Any = whole
+    parent: Any = document
     for part in path.split(".")[:-1]:
-        found = found.setdefault(part, {})
-        if not isinstance(found, dict):
-            raise BadInput(f"{option} {path!r}: {part!r} is not an object", f"the event has {', '.join(_paths(whole))}.")
-    return found
+        parent = parent.setdefault(part, {})
+        if not isinstance(parent, dict):
+            raise BadInput(f"{option} {path!r}: {part!r} is not an object", f"the event has {', '.join(_paths(document))}.")
+    return parent
 
 
 def _paths(value: Any, prefix: str = "") -> list[str]:

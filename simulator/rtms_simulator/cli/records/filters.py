@@ -39,13 +39,13 @@ class Filters:
 
     async def first(self, rows: AsyncIterable[HandOffRow]) -> list[HandOffRow]:
         """The first of the rows that are meant, as many as wished."""
-        found: list[HandOffRow] = []
+        matches: list[HandOffRow] = []
         async for row in rows:
             if self.admits(row):
-                found.append(row)
-            if len(found) == self.limit:
+                matches.append(row)
+            if len(matches) == self.limit:
                 break
-        return found
+        return matches
 
 
 def filtered(command: C) -> C:
@@ -65,13 +65,13 @@ def filtered(command: C) -> C:
     return command
 
 
-def filters(**given: Any) -> Filters:
+def filters(**options: Any) -> Filters:
     """Of the values of the options of `filtered`. Raises BadInput."""
-    query = {name: given[name] for name in ("state", "recording", "meeting", "stream", "mdc") if given[name]}
-    if given["since"]:
-        query["since"] = str(int(since(given["since"], datetime.fromtimestamp(Clock().now(), UTC)).timestamp() * 1000))
-    query["limit"] = str(min(given["limit"], 200) if not given["product"] and not given["reason"] else 200)
-    return Filters(limit=given["limit"], query=query, product=given["product"] or "", reason=given["reason"])
+    query = {name: options[name] for name in ("state", "recording", "meeting", "stream", "mdc") if options[name]}
+    if options["since"]:
+        query["since"] = str(int(since(options["since"], datetime.fromtimestamp(Clock().now(), UTC)).timestamp() * 1000))
+    query["limit"] = str(min(options["limit"], 200) if not options["product"] and not options["reason"] else 200)
+    return Filters(limit=options["limit"], query=query, product=options["product"] or "", reason=options["reason"])
 
 
 def since(text: str, now: datetime) -> datetime:

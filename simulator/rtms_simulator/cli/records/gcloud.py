@@ -25,6 +25,6 @@ def identity_token() -> str:
         raise BadInput(f"`gcloud auth print-identity-token` did not end well: {error}", "pass a token with --token.") from None
     token = done.stdout.strip()
     if done.returncode != 0 or not token:
-        said = " ".join(done.stderr.split())[:300] or f"it ended with {done.returncode}"
-        raise BadInput(f"gcloud gives no identity token: {said}", "sign in with `gcloud auth login`, or pass a token with --token.")
+        reason = " ".join(done.stderr.split())[:300] or f"it ended with {done.returncode}"
+        raise BadInput(f"gcloud gives no identity token: {reason}", "sign in with `gcloud auth login`, or pass a token with --token.")
     return token

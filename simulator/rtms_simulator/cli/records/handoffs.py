@@ -34,12 +34,12 @@ def handoffs() -> None:
 @filtered
 @of_worker
 @as_json
-def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **given: Any) -> None:
+def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **options: Any) -> None:
     """List hand-offs, newest first: time, product, state, recording, reason.
 
     On a terminal ids are shortened as far as they stay unique, and every command takes them so. In a pipe they are whole, one row a line.
     """
-    wished = filters(**given)
+    wished = filters(**options)
     rows = _asked(target(worker, token, up_file), lambda client: wished.first(client.every(wished.query)))
     if as_json:
         say_json({"handoffs": rows})
@@ -84,15 +84,15 @@ def find(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) 
     """
     if not id.strip():
         raise BadInput("the id is empty", "give a meeting UUID, a stream id, an MDC id, or the beginning of a hand-off's id.")
-    asked = target(worker, token, up_file)
+    asked_worker = target(worker, token, up_file)
 
     async def work(client: HandOffs) -> tuple[list[HandOffRow], HandOffStory | None, StreamFacts | None]:
         rows = await client.matching(id)
         one = await client.story(rows[0].id) if len(rows) == 1 else None
         return rows, one, await client.stream(id) if not rows else None
 
-    rows, one, stream = _asked(asked, work)
-    tasks = not_there.waiting(asked, id) if not rows else []
+    rows, one, stream = _asked(asked_worker, work)
+    tasks = not_there.waiting(asked_worker, id) if not rows else []
     if as_json:
         say_json({"handoffs": rows, "stream": stream, "waiting": None if tasks is None else [task._asdict() for task in tasks]})
     elif one is not None:
@@ -100,7 +100,7 @@ def find(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) 
     elif rows:
         show_rows(rows, terminal=on_terminal())
     else:
-        click.echo("\n".join(not_there.explained(asked, id, stream, tasks)))
+        click.echo("\n".join(not_there.explained(asked_worker, id, stream, tasks)))
     if not rows:
         raise click.exceptions.Exit(1)
 
@@ -139,14 +139,14 @@ def _went_well(done: RetryDone) -> bool:
     return done.did != "nothing" and not lost
 
 
-def _asked(asked: AskedWorker, work: Callable[[HandOffs], Awaitable[T]]) -> T:
+def _asked(worker: AskedWorker, work: Callable[[HandOffs], Awaitable[T]]) -> T:
     from rtms_simulator.kit.worker.handoffs import HandOffs
 
     async def whole() -> T:
-        client = HandOffs(asked.url, asked.token)
+        client = HandOffs(worker.url, worker.token)
         try:
             return await work(client)
         finally:
             await client.aclose()
 
-    return ask(asked, whole, hint=HINT)
+    return ask(worker, whole, hint=HINT)

@@ -29,12 +29,12 @@ class WaitingTask(NamedTuple):
     trouble: str
 
 
-def waiting(asked: AskedWorker, text: str) -> list[WaitingTask] | None:
+def waiting(worker: AskedWorker, text: str) -> list[WaitingTask] | None:
     """The tasks that wait for the worker and name `text`; None: from here the queues cannot be seen."""
-    if asked.up:
-        return _of_up(asked.up, text)
-    if asked.serve:
-        return _of_serve(asked.serve.queue_file, text)
+    if worker.up:
+        return _of_up(worker.up, text)
+    if worker.serve:
+        return _of_serve(worker.serve.queue_file, text)
     return None
 
 
@@ -42,13 +42,13 @@ def _of_up(described: UpDescription, text: str) -> list[WaitingTask]:
     from rtms_simulator.cli.fakes.running import ask
     from rtms_simulator.control.answers import TaskDetail, TaskList
 
-    found = []
+    tasks = []
     for row in ask(described, "/tasks", TaskList, query={"state": "waiting", "limit": "1000"}).tasks:
         if text in ask(described, f"/tasks/{quote(row.id, safe='')}", TaskDetail).body:
             last = row.attempts[-1] if row.attempts else None
             trouble = "" if last is None else last.failure or f"answered {last.status}"
-            found.append(WaitingTask(row.queue, int(row.due_at * 1000), len(row.attempts), trouble))
-    return found
+            tasks.append(WaitingTask(row.queue, int(row.due_at * 1000), len(row.attempts), trouble))
+    return tasks
 
 
 def _of_serve(queue_file: str, text: str) -> list[WaitingTask] | None:
@@ -62,7 +62,7 @@ def _of_serve(queue_file: str, text: str) -> list[WaitingTask] | None:
         return None
 
 
-def explained(asked: AskedWorker, text: str, stream: StreamFacts | None, tasks: list[WaitingTask] | None) -> Iterator[str]:
+def explained(worker: AskedWorker, text: str, stream: StreamFacts | None, tasks: list[WaitingTask] | None) -> Iterator[str]:
     """What may have become of it, the likeliest first, and where to look."""
     yield f"No hand-off is on record for {text!r} as a meeting, stream, MDC or the beginning of an id."
     if stream is not None and stream.known:
@@ -76,7 +76,7 @@ def explained(asked: AskedWorker, text: str, stream: StreamFacts | None, tasks: 
         yield "A queue repeats a task until the worker takes it; a start can be joined for 60 s."
     elif tasks is not None:
         yield "No task waits for it in a queue, so the webhook has acked nothing of it that the worker does not have."
-    yield from _where(asked, text, seen=tasks is not None)
+    yield from _where(worker, text, queues_visible=tasks is not None)
     yield f"More: {RUNBOOK}#not-on-record"
 
 
@@ -90,15 +90,15 @@ def _known(stream: StreamFacts) -> Iterator[str]:
         yield "  an interruption came; the start is late, or was refused, or Zoom never sent it"
 
 
-def _where(asked: AskedWorker, text: str, *, seen: bool) -> Iterator[str]:
+def _where(worker: AskedWorker, text: str, *, queues_visible: bool) -> Iterator[str]:
     key = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-    if asked.kind == "deployed":
+    if worker.kind == "deployed":
         yield "Look for it in the webhook's log (Logs Explorer):"
         yield f'  jsonPayload.rtms_stream_id="{text}" OR jsonPayload.entity_id="{text}" OR jsonPayload.stream="{key}"'
     else:
-        yield f"Look for it in the lines that `rtmskit {asked.kind}` prints."
+        yield f"Look for it in the lines that `rtmskit {worker.kind}` prints."
     yield "  start_acked and no start_seen   the task is in a queue: paused, stalled, or the worker refuses it"
     yield "  delivery_refused                a signature or a time stamp was wrong: is the Secret Token the app's?"
     yield "  neither                         Zoom never sent it: is the app installed, its event subscription validated?"
-    if not seen:
+    if not queues_visible:
         yield "The queues cannot be seen from here: Cloud Tasks in Google's console, queues handoffs in both regions."

@@ -34,9 +34,9 @@ def recordings() -> None:
 @filtered
 @of_worker
 @as_json
-def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **given: Any) -> None:
+def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **options: Any) -> None:
     """List the hand-offs and what was recorded of them, newest first."""
-    wished = filters(**given)
+    wished = filters(**options)
     rows = _asked(target(worker, token, up_file), lambda client: wished.first(client.every(wished.query)))
     if as_json:
         say_json({"recordings": rows})
@@ -52,13 +52,13 @@ def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) 
     """Show one hand-off: its states, reasons, artifacts and fresh links."""
     import msgspec
 
-    asked = target(worker, token, up_file)
-    key = _key(asked, id)
-    found = _asked(asked, lambda client: client.one(key))
+    asked_worker = target(worker, token, up_file)
+    key = _key(asked_worker, id)
+    handoff = _asked(asked_worker, lambda client: client.one(key))
     if as_json:
-        say_json(found)
+        say_json(handoff)
     else:
-        click.echo(json.dumps(msgspec.to_builtins(found), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(msgspec.to_builtins(handoff), ensure_ascii=False, indent=2))
 
 
 @recordings.command()
@@ -83,8 +83,8 @@ def download(
     """Download one artifact. An interrupted download is continued; the file appears when it is complete."""
     if output is not None and not output.name:
         raise BadInput(f"--output {str(output)!r} names no file", "name one, or leave it out.")
-    asked = target(worker, token, up_file)
-    key = _key(asked, id)
+    asked_worker = target(worker, token, up_file)
+    key = _key(asked_worker, id)
     path = output or Path(f"{key}{'' if artifact is None else f'.{artifact}'}")
 
     async def work(client: Recordings) -> Downloaded:
@@ -100,7 +100,7 @@ def download(
             return await client.download(key, artifact, path, moved, named=output is not None)
 
     try:
-        done = _asked(asked, work)
+        done = _asked(asked_worker, work)
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}", "name another place with --output.") from None
     if as_json:
@@ -110,28 +110,28 @@ def download(
     click.echo(f"{done.path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")
 
 
-def _key(asked: AskedWorker, text: str) -> str:
+def _key(worker: AskedWorker, text: str) -> str:
     """The id of the hand-off that `text` means: as `rtmskit handoffs show` takes it."""
     from rtms_simulator.kit.worker.handoffs import HandOffs
 
     async def whole() -> str:
-        client = HandOffs(asked.url, asked.token)
+        client = HandOffs(worker.url, worker.token)
         try:
             return await resolved(client, text)
         finally:
             await client.aclose()
 
-    return ask(asked, whole, hint=HINT)
+    return ask(worker, whole, hint=HINT)
 
 
-def _asked(asked: AskedWorker, work: Callable[[Recordings], Awaitable[T]]) -> T:
+def _asked(worker: AskedWorker, work: Callable[[Recordings], Awaitable[T]]) -> T:
     from rtms_simulator.kit.worker_client import Recordings
 
     async def whole() -> T:
-        client = Recordings(asked.url, asked.token)
+        client = Recordings(worker.url, worker.token)
         try:
             return await work(client)
         finally:
             await client.aclose()
 
-    return ask(asked, whole, hint=HINT)
+    return ask(worker, whole, hint=HINT)

@@ -92,7 +92,7 @@ def target(worker: str | None, token: str, up_file: Path) -> AskedWorker:
     return AskedWorker(worker, token)
 
 
-def ask(asked: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint: str) -> T:
+def ask(worker: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint: str) -> T:
     """What `work` returns. `hint`: what to do when the worker knows no such record. Raises BadInput, Failed or Nobody."""
     import httpx
 
@@ -101,14 +101,14 @@ def ask(asked: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint:
     try:
         return run(work())
     except httpx.InvalidURL as error:
-        raise BadInput(f"--worker {asked.url!r} is not a URL: {error}", "look at its host name.") from None
+        raise BadInput(f"--worker {worker.url!r} is not a URL: {error}", "look at its host name.") from None
     except WorkerUnreachableError as error:
         raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to go on where it broke off.") from None
     except LinkRefusedError as error:
         do = "a fresh link was asked for, too: is this machine's clock right, and is the recording still kept at Recall?"
         raise Failed(str(error), do) from None
     except PlatformRefusedError as error:
-        raise Failed(f"{error}: {asked.url}", ADVICE.get(error.status, LATER)) from None
+        raise Failed(f"{error}: {worker.url}", ADVICE.get(error.status, LATER)) from None
     except WorkerRefusedError as error:
         if error.status == NOT_FOUND:
             raise BadInput(str(error), hint) from None

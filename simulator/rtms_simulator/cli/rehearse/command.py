@@ -103,8 +103,8 @@ def rehearse(
 
 def _flags(propagation_s: float, patience_s: float) -> list[str]:
     """Those that decide how a drill goes, where they are not as without them."""
-    given = {"--propagation": (propagation_s, PROPAGATION_S), "--patience": (patience_s, PATIENCE_S)}
-    return [f"{flag}={seconds:g}" for flag, (seconds, usual) in given.items() if seconds != usual]
+    options = {"--propagation": (propagation_s, PROPAGATION_S), "--patience": (patience_s, PATIENCE_S)}
+    return [f"{flag}={seconds:g}" for flag, (seconds, usual) in options.items() if seconds != usual]
 
 
 def _answer(outcome: Report, html: Path | None, as_json: bool) -> None:
@@ -140,8 +140,8 @@ def _with_pulumi(verb: Verb, stack: Path | None, propagation_s: float, logs: boo
     from rtms_infra.rehearsal import stack_file
     from rtms_simulator.cli.rehearse.deployed.with_pulumi import Wish, rehearse_with_pulumi
 
-    name, config, held = _settings(stack, stack_file.written)
-    rehearse_with_pulumi(Wish(verb, stack, propagation_s, logs, as_json), name, config, held)
+    name, config, secret_names = _settings(stack, stack_file.written)
+    rehearse_with_pulumi(Wish(verb, stack, propagation_s, logs, as_json), name, config, secret_names)
 
 
 def _settings(stack: Path | None, read: Callable[[Path], dict[str, Any]]) -> tuple[str, dict[str, Any], list[str]]:
@@ -172,8 +172,8 @@ async def _rehearse(stack: Path | None, drills: Mapping[str, Drill], folder: Pat
     from rtms_simulator.cli.rehearse.program import Program, ProgramRefused, project_root
     from rtms_simulator.cli.rehearse.rehearsal import rehearse as rehearsed
 
-    name, config, held = _settings(stack, stack_file.read)
-    program = Program(project_root(), folder / "project", name, config, held)
+    name, config, secret_names = _settings(stack, stack_file.read)
+    program = Program(project_root(), folder / "project", name, config, secret_names)
     try:
         return await rehearsed(program, drills, folder / "clouds", manner)
     except ProgramRefused as error:

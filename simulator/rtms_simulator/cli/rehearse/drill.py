@@ -223,8 +223,8 @@ class Scene:
 
     def events(self, event: str, **fields: object) -> list[dict[str, Any]]:
         """The functions' lines of one event with these fields."""
-        wanted = {"event": event, **fields}
-        return [line for _, line in self.cloud.watch.lines if all(line.get(name) == value for name, value in wanted.items())]
+        all_fields = {"event": event, **fields}
+        return [line for _, line in self.cloud.watch.lines if all(line.get(name) == value for name, value in all_fields.items())]
 
     def pages(self) -> list[str]:
         """The alerts that have fired so far."""
@@ -262,9 +262,9 @@ class Scene:
 
     # What must hold
 
-    def holds(self, what: str, holds: object, found: object = "") -> bool:
+    def holds(self, what: str, holds: object, evidence: object = "") -> bool:
         """State a promise and whether it holds."""
-        self.promises.append(Promise(what, bool(holds), str(found)))
+        self.promises.append(Promise(what, bool(holds), str(evidence)))
         return bool(holds)
 
     async def holds_code(self, what: str, hashes: set[str]) -> bool:
@@ -311,10 +311,10 @@ async def judged(name: str, drill: Drill, scene: Scene) -> DrillResult:
     pages = scene.cloud.watch.monitoring.pages if drill.deployed else []
     fired = {page.policy: round(page.at - scene.began, 1) for page in reversed(pages)}
     _state_alerts(drill, scene, fired, pages)
-    kept = all(promise.holds for promise in scene.promises)
+    promises_hold = all(promise.holds for promise in scene.promises)
     unexpected = set(fired) - set(drill.fires) - drill.may
     scene.holds("no other alert fires", not unexpected, ", ".join(sorted(unexpected)))
-    ok = kept and not unexpected
+    ok = promises_hold and not unexpected
     return DrillResult(
         name=name,
         happens=drill.happens,
@@ -327,7 +327,7 @@ async def judged(name: str, drill: Drill, scene: Scene) -> DrillResult:
         lines=last_lines(scene.cloud) if drill.deployed and not ok else [],
         took_s=round(scene.real_time.now() - began, 1),
         dashboard=dashboard,
-        busy=kept and not ok and unexpected <= BUSY,
+        busy=promises_hold and not ok and unexpected <= BUSY,
     )
 
 

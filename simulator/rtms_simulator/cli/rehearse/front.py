@@ -145,8 +145,8 @@ class Front:
         address = self._address()
         if address is None:
             return Answer(503, b"Service Unavailable", reached=True)
-        kept = [(name, value) for name, value in headers if name.lower() not in _OWN]
-        call: Awaitable[httpx.Response] = self._client.request(method, f"{address}{target}", headers=kept, content=body)
+        request_headers = [(name, value) for name, value in headers if name.lower() not in _OWN]
+        call: Awaitable[httpx.Response] = self._client.request(method, f"{address}{target}", headers=request_headers, content=body)
         try:
             response = await self._real_time.wait_for(call, self.function.service_config.timeout_seconds)
         except TimeoutError:
@@ -159,8 +159,8 @@ class Front:
 
 def _bearer(headers: Headers) -> str:
     """The token that Cloud Run looks at: of the preferred header if that is there, else of the plain one; empty if either came twice."""
-    for wanted in (PREFERRED, PLAIN):
-        values = [value for name, value in headers if name.lower() == wanted]
+    for header in (PREFERRED, PLAIN):
+        values = [value for name, value in headers if name.lower() == header]
         if values:
             scheme, _, token = values[0].partition(" ")
             return token if len(values) == 1 and scheme.lower() == "bearer" else ""

@@ -54,11 +54,11 @@ class TasksJudge:
             self._decisions.note(f"{self._account} calls {method}, which no registered role allows")
             return Refusal(grpc.StatusCode.PERMISSION_DENIED, f"{method} is allowed by no registered role")
         request = tasks_v2.CreateTaskRequest.deserialize(message)
-        wanted = [("cloudtasks.tasks.create", request.parent)]
+        permissions = [("cloudtasks.tasks.create", request.parent)]
         if email := request.task.http_request.oidc_token.service_account_email:
             project = email.partition("@")[2].partition(".")[0]
-            wanted.append(("iam.serviceAccounts.actAs", f"projects/{project}/serviceAccounts/{email}"))
-        for permission, resource in wanted:
+            permissions.append(("iam.serviceAccounts.actAs", f"projects/{project}/serviceAccounts/{email}"))
+        for permission, resource in permissions:
             if not self._decisions.allowed(self._account, permission, resource):
                 return _denied(permission, resource)
         return None

@@ -121,17 +121,17 @@ class LocalCloud:
     async def _look_into_records(self, url: str) -> None:
         """The worker opens its store at the first request. An emulator's first answer takes longer than Firestore's ever does; on a busy
         machine longer than the worker waits, so that it is asked again."""
-        found = ""
+        problem = ""
         for _ in range(LOOKS):
             try:
                 await self._newest_record(url)
             except WorkerError as error:
-                found = str(error)
-                if "DeadlineExceeded" not in found:
+                problem = str(error)
+                if "DeadlineExceeded" not in problem:
                     break
             else:
                 return
-        self.decisions.note(f"the worker cannot read its records: {found}")
+        self.decisions.note(f"the worker cannot read its records: {problem}")
 
     async def _newest_record(self, url: str) -> None:
         records = Recordings(url)
@@ -172,10 +172,10 @@ class LocalCloud:
 
     def variable(self, role: str, name: str) -> str:
         """A registered variable of a function. Raises `NotRegistered`."""
-        found = self.role(role).service_config.environment_variables.get(name)
-        if found is None:
+        value = self.role(role).service_config.environment_variables.get(name)
+        if value is None:
             raise NotRegistered(f"the function `{role}` has no variable `{name}`")
-        return found
+        return value
 
     @property
     def webhook_url(self) -> str:

@@ -64,11 +64,11 @@ class Carried:
 class Program:
     """A copy of the program and of the functions' source in `folder`, and the warm engine that runs it."""
 
-    def __init__(self, root: Path | None, folder: Path, stack: str, config: Mapping[str, str], held: list[str]) -> None:
-        """`root`: the project, or None for the installed one. `held`: names that the settings hold encrypted."""
+    def __init__(self, root: Path | None, folder: Path, stack: str, config: Mapping[str, str], secret_names: list[str]) -> None:
+        """`root`: the project, or None for the installed one. `secret_names`: names that the settings hold encrypted."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._root, self._stack = folder, root, stack
-        self._config, self._held = config, held
+        self._config, self._held = config, secret_names
         if root is None:
             for name, source in packed.files():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +120,8 @@ class Program:
     def _configured(self, changes: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
         made_up = {**MADE_UP, **{name: str(value) for name, value in changes.items() if name in MADE_UP}}
         plain = {f"rtmskit:{name}": _as_text(value) for name, value in changes.items() if name not in MADE_UP}
-        held = [*self._held, *(f"rtmskit:{name}" for name in changes if name in MADE_UP)]
-        return stack_file.complete({**self._config, **plain}, held, made_up)
+        secret_names = [*self._held, *(f"rtmskit:{name}" for name in changes if name in MADE_UP)]
+        return stack_file.complete({**self._config, **plain}, secret_names, made_up)
 
     def _request(self, config: Mapping[str, str], secrets: list[str]) -> dict[str, Any]:
         program = str(self.folder / "infra")

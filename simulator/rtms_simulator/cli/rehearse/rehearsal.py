@@ -65,15 +65,15 @@ async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, 
     manner.tell("Running the Pulumi program ...")
     loaded = await program.load()
     missing = firestore_emulator.unavailable()
-    shown = {name: drill for name, drill in drills.items() if missing is None or not drill.emulator}
-    beside = {name: drill for name, drill in shown.items() if not drill.alone}
+    runnable = {name: drill for name, drill in drills.items() if missing is None or not drill.emulator}
+    beside = {name: drill for name, drill in runnable.items() if not drill.alone}
     with contextlib.ExitStack() as places:
         lanes = await _lanes(places, program, folder, min(manner.jobs, max(1, len(beside))), missing is None)
         stage = _Stage(loaded, folder, manner)
         await stage.side_by_side(lanes, beside)
-        await stage.side_by_side(lanes[:1], {name: drill for name, drill in shown.items() if name not in beside})
-        await stage.side_by_side(lanes[:1], stage.disturbed(shown))
-    return [stage.results[name] for name in shown], [*not_shown(loaded), *without_emulator(drills, missing)]
+        await stage.side_by_side(lanes[:1], {name: drill for name, drill in runnable.items() if name not in beside})
+        await stage.side_by_side(lanes[:1], stage.disturbed(runnable))
+    return [stage.results[name] for name in runnable], [*not_shown(loaded), *without_emulator(drills, missing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,10 @@ class _Stage:
 
     def disturbed(self, drills: Mapping[str, Drill]) -> dict[str, Drill]:
         """Those that a busy machine may have disturbed."""
-        found = {name: drill for name, drill in drills.items() if self.results[name].busy}
-        for name in found:
+        busy_drills = {name: drill for name, drill in drills.items() if self.results[name].busy}
+        for name in busy_drills:
             self._manner.tell(f"again  {name}: {', '.join(self.results[name].fired)} fired, which a busy machine does, too")
-        return found
+        return busy_drills
 
     async def _run(self, lane: _Lane, name: str, drill: Drill) -> None:
         number, manner = next(self._numbers), self._manner

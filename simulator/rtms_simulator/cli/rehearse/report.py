@@ -54,22 +54,22 @@ def show(report: Report, *, as_json: bool) -> None:
 
 def _show_dashboards(report: Report) -> None:
     """Of drills that failed, and of a single one; all of them fill many screens."""
-    shown = [result for result in report.drills if result.dashboard and (not result.ok or len(report.drills) == 1)]
-    for result in shown:
+    results = [result for result in report.drills if result.dashboard and (not result.ok or len(report.drills) == 1)]
+    for result in results:
         click.echo("\n" + "\n".join([f"{result.name}, at its end:", *result.dashboard]))
-    if len(shown) < sum(bool(result.dashboard) for result in report.drills):
+    if len(results) < sum(bool(result.dashboard) for result in report.drills):
         click.echo("\nThe dashboard at the end of every drill: --html FILE, --json, or one --drill.")
 
 
 def failure(report: Report, result: DrillResult) -> list[str]:
     """The promise, what was found, what was refused, the log lines, and the command that repeats it."""
-    told = [f"{result.name} FAILED. {result.happens}"]
-    told += [
+    lines = [f"{result.name} FAILED. {result.happens}"]
+    lines += [
         f"  promised: {promise.what}\n  found:    {promise.found or 'it is not so'}" for promise in result.promises if not promise.holds
     ]
-    told += [f"  refused:  {what}" for what in result.refused]
-    told += [f"  log:      {line}" for line in result.lines]
-    return [*told, f"  again:    {again(report, result.name)} --logs"]
+    lines += [f"  refused:  {what}" for what in result.refused]
+    lines += [f"  log:      {line}" for line in result.lines]
+    return [*lines, f"  again:    {again(report, result.name)} --logs"]
 
 
 def _row(result: DrillResult) -> tuple[str, ...]:
@@ -118,5 +118,5 @@ def _lines(lines: Iterable[str]) -> str:
 
 def _html_promise(promise: Promise) -> str:
     mark, word = ("ok", "holds") if promise.holds else ("FAILED", "does not hold")
-    found = f": {html.escape(promise.found)}" if promise.found else ""
-    return f'<li><span class="{mark}">{word}</span> {html.escape(promise.what)}{found}</li>'
+    evidence = f": {html.escape(promise.found)}" if promise.found else ""
+    return f'<li><span class="{mark}">{word}</span> {html.escape(promise.what)}{evidence}</li>'

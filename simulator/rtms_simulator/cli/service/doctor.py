@@ -162,12 +162,12 @@ def _tls(receiver: ReceiverUnderCheck, reply: Reply) -> Finding:
     version = reply.tls.version()
     ends = ssl.cert_time_to_seconds(reply.tls.getpeercert()["notAfter"])
     days = (ends - reply.received) / 86400
-    found = f"{version}, certificate verified, valid for {days:.0f} days"
+    summary = f"{version}, certificate verified, valid for {days:.0f} days"
     if version not in ("TLSv1.2", "TLSv1.3"):
-        return Finding("tls", "fail", found, "offer TLS 1.2 or newer: Zoom refuses less.")
+        return Finding("tls", "fail", summary, "offer TLS 1.2 or newer: Zoom refuses less.")
     if days < CERTIFICATE_DAYS:
-        return Finding("tls", "warn", found, "renew the certificate.")
-    return Finding("tls", "ok", found)
+        return Finding("tls", "warn", summary, "renew the certificate.")
+    return Finding("tls", "ok", summary)
 
 
 def _challenge(receiver: ReceiverUnderCheck, token: str, reply: Reply) -> Finding:
@@ -187,8 +187,8 @@ def _challenge(receiver: ReceiverUnderCheck, token: str, reply: Reply) -> Findin
 
 def _health(reply: Reply) -> Finding:
     try:
-        told = json.loads(reply.content)
-        version, status = told["version"], told["status"]
+        health = json.loads(reply.content)
+        version, status = health["version"], health["status"]
     except (ValueError, KeyError, TypeError):
         return Finding("version", "skip", f"no /health as rtmskit has it (status {reply.status}): another receiver")
     if reply.status != 200 or status != "ok":
@@ -199,14 +199,14 @@ def _health(reply: Reply) -> Finding:
 def _code(check: str, reply: Reply, deployed: str) -> Finding:
     """Whether what answers is what was deployed. After a failed build the former code runs on, and nothing else says so."""
     try:
-        told = json.loads(reply.content)["code"]
+        code = json.loads(reply.content)["code"]
     except (ValueError, KeyError, TypeError):
         return Finding(check, "skip", f"/health names no code (status {reply.status})")
-    if told == deployed:
+    if code == deployed:
         return Finding(check, "ok", f"runs what was deployed ({deployed[:12]})")
-    runs = str(told)[:12] or "code without a hash"
-    found = f"runs {runs}, deployed was {deployed[:12]}: its last build failed, or another checkout was deployed"
-    return Finding(check, "fail", found, 'pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up: builds both functions again.')
+    runs = str(code)[:12] or "code without a hash"
+    problem = f"runs {runs}, deployed was {deployed[:12]}: its last build failed, or another checkout was deployed"
+    return Finding(check, "fail", problem, 'pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up: builds both functions again.')
 
 
 async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
@@ -216,8 +216,8 @@ async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
     try:
         reply = await receiver.ask_worker("/health", receiver.deployed.token)
     except httpx.TransportError as error:
-        found = f"{receiver.deployed.worker} does not answer: {error or type(error).__name__}"
-        return [Finding("worker", "fail", found, "check the address: pulumi stack output workerUrl.")]
+        problem = f"{receiver.deployed.worker} does not answer: {error or type(error).__name__}"
+        return [Finding("worker", "fail", problem, "check the address: pulumi stack output workerUrl.")]
     if reply.status in (401, 403, 404):
         do = f"name yourself in workerCallers ({PAGES}/deploy.md) and pass a fresh --token; without callers only Google's queues get in."
         return [Finding("worker", "warn", f"may not be asked from here ({reply.status})", do)]
@@ -283,12 +283,12 @@ def _skew(reply: Reply) -> Finding:
 async def _latency(receiver: ReceiverUnderCheck, count: int) -> Finding:
     times = sorted([(await receiver.challenge())[1].seconds for _ in range(count)])
     p50, p99 = _rank(times, 0.50), _rank(times, 0.99)
-    found = f"{count} challenges: median {p50 * 1000:.0f} ms, 99th percentile {p99 * 1000:.0f} ms; Zoom waits {ACK_LIMIT_S * 1000:.0f} ms"
+    summary = f"{count} challenges: median {p50 * 1000:.0f} ms, 99th percentile {p99 * 1000:.0f} ms; Zoom waits {ACK_LIMIT_S * 1000:.0f} ms"
     if p99 >= ACK_LIMIT_S:
-        return Finding("latency", "fail", found, "answer before doing the work; keep an instance warm (webhookMinInstances).")
+        return Finding("latency", "fail", summary, "answer before doing the work; keep an instance warm (webhookMinInstances).")
     if p99 >= ACK_LIMIT_S / 2:
-        return Finding("latency", "warn", found, "keep an instance warm (webhookMinInstances), or move it closer.")
-    return Finding("latency", "ok", found)
+        return Finding("latency", "warn", summary, "keep an instance warm (webhookMinInstances), or move it closer.")
+    return Finding("latency", "ok", summary)
 
 
 def _rank(times: Sequence[float], share: float) -> float:
@@ -296,14 +296,14 @@ def _rank(times: Sequence[float], share: float) -> float:
     return times[max(0, math.ceil(share * len(times)) - 1)]
 
 
-def endpoint(given: str) -> str:
+def endpoint(text: str) -> str:
     """The webhook's whole URL: a bare host gets rtmskit's path. Raises BadInput."""
-    if not is_url(given):
-        raise BadInput(f"{given!r} is not a URL", "write it with https://, as `pulumi stack output webhookUrl` shows it.")
-    url = urlsplit(given)
-    if url.scheme == "http" and not is_local(given):
-        raise BadInput(f"{given!r} is not encrypted", "use https: Zoom accepts nothing else, and plain http is for this machine only.")
-    return given.rstrip("/") + ZOOM_PATH if url.path in ("", "/") else given
+    if not is_url(text):
+        raise BadInput(f"{text!r} is not a URL", "write it with https://, as `pulumi stack output webhookUrl` shows it.")
+    url = urlsplit(text)
+    if url.scheme == "http" and not is_local(text):
+        raise BadInput(f"{text!r} is not encrypted", "use https: Zoom accepts nothing else, and plain http is for this machine only.")
+    return text.rstrip("/") + ZOOM_PATH if url.path in ("", "/") else text
 
 
 def _deployed(code: str, worker: str, token: str) -> Deployment:
@@ -437,16 +437,16 @@ def doctor(
         url, secret_token, here = _running_here(up_file, secret_token)
         ca = ca or (here.serve.ca_file if here.serve else None)
         deployed = deployed if worker else Deployment(code, here.url, here.token)
-    whole = endpoint(url)
+    endpoint_url = endpoint(url)
     if deployed.worker and not deployed.token:
         deployed = replace(deployed, token=_opened(deployed.worker, up_file))
     if not secret_token:
         raise BadInput("--secret-token is missing", "pass the app's Secret Token, or set ZOOM_SECRET_TOKEN.")
-    found = run(_examined(whole, secret_token, count, ca, deployed))
-    failed = any(finding.status == "fail" for finding in found)
+    checks = run(_examined(endpoint_url, secret_token, count, ca, deployed))
+    failed = any(finding.status == "fail" for finding in checks)
     if as_json:
-        click.echo(json.dumps({"url": whole, "ok": not failed, "checks": [asdict(finding) for finding in found]}))
+        click.echo(json.dumps({"url": endpoint_url, "ok": not failed, "checks": [asdict(finding) for finding in checks]}))
     else:
-        show(found)
+        show(checks)
     if failed:
         raise click.exceptions.Exit(1)

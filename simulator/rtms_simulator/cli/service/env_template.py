@@ -71,7 +71,7 @@ def _text(described: UpDescription | None) -> str:
         empty = dict.fromkeys(("client_id", "client_secret", "secret_token", "api_key", "webhook_secret"), "")
         return TEMPLATE.format(**empty, recording_config=RECORDING_CONFIG)
     zoom, recall = described.zoom, described.recall
-    whole = TEMPLATE.format(
+    text = TEMPLATE.format(
         client_id=zoom.client_id,
         client_secret=zoom.client_secret,
         secret_token=zoom.secret_token,
@@ -79,4 +79,4 @@ def _text(described: UpDescription | None) -> str:
         webhook_secret=recall.webhook_secret,
         recording_config=RECORDING_CONFIG,
     )
-    return whole + LOCAL.format(base_url=recall.base_url)
+    return text + LOCAL.format(base_url=recall.base_url)

@@ -93,13 +93,13 @@ def serve(
         other = running.find_serve(file)
         raise BadInput(f"an `rtmskit serve` is running here already (process {other.pid}, {file})", "end it first.")
     plan = ServicePlan(directory, environment, port, _authority(up_file.parent) if tls else None)
-    said = ServeOutput(as_json, verbose)
-    service = LocalService(plan, on_line=said.line)
+    output = ServeOutput(as_json, verbose)
+    service = LocalService(plan, on_line=output.line)
     try:
         with explained():
-            run(_serve(service, public, file, said))
+            run(_serve(service, public, file, output))
     finally:
-        said.left(service)
+        output.left(service)
 
 
 def _authority(folder: Path) -> CertificateAuthority:
@@ -172,30 +172,30 @@ class ServeOutput:
         self.event("stopped", what, handoffs=list(self.unfinished), tasks=tasks)
 
 
-async def _serve(service: LocalService, public: str, file: Path, said: ServeOutput) -> None:
+async def _serve(service: LocalService, public: str, file: Path, output: ServeOutput) -> None:
     from rtms_simulator.cli.service.live_view import LiveView
     from rtms_simulator.clock import Clock
     from rtms_simulator.kit.serve.tunnel import WatchedAddress
 
     clock, tunnel = Clock(), None
-    view = LiveView(service, said.event)
+    view = LiveView(service, output.event)
     try:
         await service.start()
         running.write(file, service.described())
         if public == "ngrok":
-            tunnel = await _ngrok(service, clock, said)
+            tunnel = await _ngrok(service, clock, output)
         url = tunnel.url if tunnel else public
-        await _introduce(service, url, said)
-        said.unfinished = {}
+        await _introduce(service, url, output)
+        output.unfinished = {}
         watched = WatchedAddress(lambda: tunnel.url if tunnel else public, clock)
-        told = lambda note: said.event(f"tunnel_{note.kind}", note.what, url=note.url)  # noqa: E731
+        report = lambda note: output.event(f"tunnel_{note.kind}", note.what, url=note.url)  # noqa: E731
         async with asyncio.TaskGroup() as together:
-            together.create_task(service.keep(said.ended))
-            together.create_task(view.follow(said.unfinished))
+            together.create_task(service.keep(output.ended))
+            together.create_task(view.follow(output.unfinished))
             if url:
-                together.create_task(watched.watch(told))
+                together.create_task(watched.watch(report))
             if tunnel:
-                together.create_task(tunnel.keep(told))
+                together.create_task(tunnel.keep(report))
     finally:
         running.remove(file)
         if tunnel:
@@ -203,13 +203,13 @@ async def _serve(service: LocalService, public: str, file: Path, said: ServeOutp
         await service.aclose()
 
 
-async def _ngrok(service: LocalService, clock: Any, said: ServeOutput) -> NgrokTunnel:
+async def _ngrok(service: LocalService, clock: Any, output: ServeOutput) -> NgrokTunnel:
     from rtms_simulator.errors import ChildEndedError
     from rtms_simulator.kit.serve.tunnel import NgrokTunnel
 
     environment = {name: value for name, value in service.plan.environment.items() if name == "NGROK_AUTHTOKEN" and value}
     domain = service.plan.environment.get("NGROK_DOMAIN", "")
-    tunnel = NgrokTunnel(service.port, environment, clock, domain=domain, on_line=lambda who, line: said.line(who, line))
+    tunnel = NgrokTunnel(service.port, environment, clock, domain=domain, on_line=lambda who, line: output.line(who, line))
     try:
         await tunnel.start()
     except ChildEndedError as error:
@@ -218,7 +218,7 @@ async def _ngrok(service: LocalService, clock: Any, said: ServeOutput) -> NgrokT
     return tunnel
 
 
-async def _introduce(service: LocalService, url: str, said: ServeOutput) -> None:
+async def _introduce(service: LocalService, url: str, output: ServeOutput) -> None:
     """Addresses, the doctor's findings, and what to enter at Zoom."""
     import msgspec
 
@@ -229,7 +229,7 @@ async def _introduce(service: LocalService, url: str, said: ServeOutput) -> None
     described, endpoint = service.described(), f"{url or service.webhook_url}/zoom-webhook"
     secret_token, ca_file = service.plan.environment.get("ZOOM_SECRET_TOKEN", ""), described.ca_file
     findings = await doctor.findings(endpoint, secret_token, DOCTOR_CHALLENGES, ca_file)
-    if said.as_json:
+    if output.as_json:
         say_json(ServeStarted(**msgspec.structs.asdict(described), endpoint=endpoint, checks=findings))
         return
     click.echo(f"Zoom's events go to    {endpoint}")

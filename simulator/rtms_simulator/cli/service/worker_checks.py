@@ -42,13 +42,13 @@ def forged(audience: str, now_s: int) -> str:
 
 async def check(ask: Ask, post: Ask, token: str, false_token: str, clock: Callable[[Reply], Finding], sleep: Sleep) -> list[Finding]:
     """Raises httpx.TransportError. `ask` is GET, `post` POST. `clock` judges an answer's Date."""
-    found = [
+    results = [
         _shut_out("worker without token", await ask(LIST, "")),
         _shut_out("worker, forged token", await ask(LIST, false_token)),
     ]
     listed = await ask(LIST, token)
-    found += [_records(listed), _index(await ask(NARROWED, token)), clock(listed)]
-    return [*found, *await _checked_up(ask, post, token, sleep), *_unseen()]
+    results += [_records(listed), _index(await ask(NARROWED, token)), clock(listed)]
+    return [*results, *await _checked_up(ask, post, token, sleep), *_unseen()]
 
 
 async def _checked_up(ask: Ask, post: Ask, token: str, sleep: Sleep) -> list[Finding]:
@@ -59,17 +59,17 @@ async def _checked_up(ask: Ask, post: Ask, token: str, sleep: Sleep) -> list[Fin
     first = _decoded(begun)
     if first is None:
         return [Finding("check-up", "fail", f"{CHECK_UP} was answered with {begun.status}: {_reason(begun)}", "look at the worker's log.")]
-    found = [_recall_key(first)]
+    results = [_recall_key(first)]
     if first.store:
         do = f"{RUNBOOK}#store-away says what to look at; no task was sent."
-        return [*found, Finding("store", "fail", f"cannot be written: {first.store}", do)]
-    found.append(Finding("store", "ok", "a note was written"))
+        return [*results, Finding("store", "fail", f"cannot be written: {first.store}", do)]
+    results.append(Finding("store", "ok", "a note was written"))
     latest, waited_s = first, 0.0
     while waited_s < ARRIVES_WITHIN_S and any(one.after_ms is None and not one.problem for one in _together(first, latest)):
         await sleep(_LOOK_EVERY_S)
         waited_s += _LOOK_EVERY_S
         latest = _decoded(await ask(f"{CHECK_UP}/{first.number}", token)) or latest
-    return [*found, *map(_queue, _together(first, latest))]
+    return [*results, *map(_queue, _together(first, latest))]
 
 
 def _together(first: CheckUpDone, latest: CheckUpDone) -> list[CheckedQueue]:

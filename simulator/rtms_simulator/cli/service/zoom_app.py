@@ -51,10 +51,10 @@ INFERRED = frozenset({"rtms:read:rtms_interrupted"})
 """Scopes that are inferred: not in the quickstart's list."""
 
 
-def base_url(given: str, option: str = "--webhook-url") -> str:
+def base_url(address: str, option: str = "--webhook-url") -> str:
     """The webhook's address without a path. Raises BadInput for what Zoom would not accept (webhooks doc: public https FQDN)."""
     try:
-        url = urlsplit(given)
+        url = urlsplit(address)
         host = url.hostname or ""
     except ValueError:
         url, host = urlsplit("https:"), ""
@@ -68,7 +68,9 @@ def base_url(given: str, option: str = "--webhook-url") -> str:
     elif url.query or url.fragment:
         wrong = "an endpoint has no query and no fragment here"
     if wrong:
-        raise BadInput(f"{option} {given!r}: {wrong}", "give the `webhookUrl` that `pulumi stack output` shows, or your tunnel's address.")
+        raise BadInput(
+            f"{option} {address!r}: {wrong}", "give the `webhookUrl` that `pulumi stack output` shows, or your tunnel's address."
+        )
     return f"https://{url.netloc}"
 
 

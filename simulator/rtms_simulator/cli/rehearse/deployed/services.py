@@ -42,7 +42,7 @@ def secrets_of(registered: Registered, function: Function, decisions: Decisions)
     for name, version in registered.of(SecretVersion).items():
         secret = version.secret.rpartition("/")[2]
         versions[secret, registered.computed(name)["version"]] = version.secret_data
-    config, found = function.service_config, {}
+    config, values = function.service_config, {}
     for variable in config.secret_environment_variables:
         secret = f"projects/{variable.project_id}/secrets/{variable.secret}"
         if not decisions.allowed(config.service_account_email, "secretmanager.versions.access", secret):
@@ -53,8 +53,8 @@ def secrets_of(registered: Registered, function: Function, decisions: Decisions)
         value = versions.get((variable.secret, variable.version))
         if value is None:
             raise NotDeployed(f"{function.name} does not start: {secret}/versions/{variable.version} does not exist")
-        found[variable.key] = value
-    return found
+        values[variable.key] = value
+    return values
 
 
 def _interpreter(requirements: Path) -> Path:

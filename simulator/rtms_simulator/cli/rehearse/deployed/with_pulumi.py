@@ -67,8 +67,8 @@ class Wish:
     as_json: bool
 
 
-def rehearse_with_pulumi(wish: Wish, name: str, config: Mapping[str, Any], held: list[str]) -> None:
-    """Run the command. `config`: full key -> value as it stands in the settings; `held`: keys whose value is encrypted there.
+def rehearse_with_pulumi(wish: Wish, name: str, config: Mapping[str, Any], secret_names: list[str]) -> None:
+    """Run the command. `config`: full key -> value as it stands in the settings; `secret_names`: keys whose value is encrypted there.
 
     Raises `BadInput` without an engine or with settings that the program refuses, and `Failed` for what else Pulumi refuses.
     """
@@ -79,7 +79,7 @@ def rehearse_with_pulumi(wish: Wish, name: str, config: Mapping[str, Any], held:
     with tempfile.TemporaryDirectory(prefix="rtmskit-rehearsal-") as folder, explained():
         work = Path(folder) / "pulumi" / "work"
         Program(project_root(), work, name, {}, []).close()
-        complete, secret = stack_file.complete(config, held, MADE_UP)
+        complete, secret = stack_file.complete(config, secret_names, MADE_UP)
         run(_carried(wish, name, engine, work, complete, secret))
 
 
@@ -132,9 +132,9 @@ def _refusals(name: str) -> Generator[list[EngineStack]]:
     try:
         yield stacks
     except CommandError as error:
-        said = "\n".join(stacks[0].errors) if stacks and stacks[0].errors else str(error)
-        kind: type[Ended] = BadInput if BAD_SETTINGS in said else Failed
-        raise kind(f"Pulumi refuses the stack {name}:\n{said}", "change what is named above; your own stack was not touched.") from None
+        message = "\n".join(stacks[0].errors) if stacks and stacks[0].errors else str(error)
+        kind: type[Ended] = BadInput if BAD_SETTINGS in message else Failed
+        raise kind(f"Pulumi refuses the stack {name}:\n{message}", "change what is named above; your own stack was not touched.") from None
 
 
 async def _to_its_end(call: Callable[[], T]) -> T:

@@ -31,10 +31,10 @@ class Needs:
     sorted: Sorted
 
     @classmethod
-    def of(cls, asked: query.StructuredQuery) -> Needs:
-        [source] = asked.from_
-        orders = [(one.field.field_path, one.direction == _DESCENDING) for one in asked.order_by if one.field.field_path != _KEY]
-        compared = [(path, operator) for path, operator in _compared(asked.where) if path != _KEY]
+    def of(cls, structured_query: query.StructuredQuery) -> Needs:
+        [source] = structured_query.from_
+        orders = [(one.field.field_path, one.direction == _DESCENDING) for one in structured_query.order_by if one.field.field_path != _KEY]
+        compared = [(path, operator) for path, operator in _compared(structured_query.where) if path != _KEY]
         named = {path for path, _ in orders}
         # Without an order of its own a field that is compared is sorted by, ascending.
         first = sorted({path for path, operator in compared if operator != _EQUAL} - named)

@@ -47,8 +47,8 @@ class EmulatedRecords:
 
     async def count(self, collection: str) -> int:
         """How many documents there are, in all databases together."""
-        found = [await self._query(database, {"from": [{"collectionId": collection}]}) for database in self._databases]
-        return sum(map(len, found))
+        documents = [await self._query(database, {"from": [{"collectionId": collection}]}) for database in self._databases]
+        return sum(map(len, documents))
 
     async def _remove(self, database: str, policy: Field, now: float) -> int:
         before = datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
@@ -61,8 +61,8 @@ class EmulatedRecords:
 
     async def _query(self, database: str, query: dict[str, Any]) -> list[str]:
         """The names of the documents that a query finds."""
-        found = await self._ask("POST", f"v1/{database}/documents:runQuery", {"structuredQuery": query})
-        return [one["document"]["name"] for one in found if "document" in one]
+        rows = await self._ask("POST", f"v1/{database}/documents:runQuery", {"structuredQuery": query})
+        return [one["document"]["name"] for one in rows if "document" in one]
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         async with httpx.AsyncClient(trust_env=False, timeout=30.0, headers=_OWNER) as client:

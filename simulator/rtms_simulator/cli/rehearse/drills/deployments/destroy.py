@@ -9,9 +9,9 @@ async def run(scene: Scene) -> None:
     first = await scene.program.carry("up", protect=True)
     scene.holds("`up` ends without an error", not first.errors, "; ".join(first.errors))
     refused = await scene.program.carry("destroy", first.world, protect=True)
-    held = refused.of("refuse")
+    refusals = refused.of("refuse")
     # The archive is protected, too; Pulumi does not come to it, because the database was made after it and stays.
-    scene.holds("`destroy` is refused: database and queues are protected", held == ["database", *QUEUES], held)
+    scene.holds("`destroy` is refused: database and queues are protected", refusals == ["database", *QUEUES], refusals)
     scene.holds("and deletes nothing", not refused.of("delete"), refused.of("delete"))
     lifted = await scene.program.carry("up", first.world, protect=False)
     gone = await scene.program.carry("destroy", lifted.world, protect=False)

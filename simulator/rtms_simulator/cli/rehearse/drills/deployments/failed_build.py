@@ -10,18 +10,18 @@ async def run(scene: Scene) -> None:
     old = scene.code_hash()
     with scene.new_code():
         failed = await scene.up(failures=[FAILURE])
-        told = "; ".join(failed.errors)
-        scene.holds("`up` fails and names the function", "functions/" in told and "the build failed" in told, told)
+        errors = "; ".join(failed.errors)
+        scene.holds("`up` fails and names the function", "functions/" in errors and "the build failed" in errors, errors)
         await scene.accepted_and_recorded(await scene.meeting())
         await scene.holds_code("the old code runs on", {old})
         # Pulumi's state has the new arguments all the same, so this builds nothing: only the hash of the code tells.
         again = await scene.up()
-        wanted = str(again.deployed.registered.outputs.get("codeHash"))
-        scene.holds("one more `up` has the new `codeHash`, with which `rtmskit doctor --code` compares", wanted != old, wanted)
+        new = str(again.deployed.registered.outputs.get("codeHash"))
+        scene.holds("one more `up` has the new `codeHash`, with which `rtmskit doctor --code` compares", new != old, new)
         await scene.holds_code("though the old code runs on", {old})
         mended = await scene.up(redeploy="again")
         scene.holds("another build mends it", not mended.errors, "; ".join(mended.errors))
-        await scene.holds_code("and the new code runs", {wanted})
+        await scene.holds_code("and the new code runs", {new})
 
 
 DRILL = Drill("A build of new code fails, and meetings go on.", run)
