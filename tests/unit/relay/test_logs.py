@@ -269,6 +269,7 @@ def test_an_execution_id_becomes_a_label_and_nothing_else_does() -> None:
         logs.JsonLog(stream=stream)("INFO", "sweep")
         logs.begin({}, "p")
         assert lines(stream)[0].get("logging.googleapis.com/labels") == shown
+    assert logs.labels({}) == {}
 
 
 def test_the_span_id_survives_the_wrapper_of_functions_framework() -> None:
@@ -334,6 +335,7 @@ TRACES: list[tuple[dict[str, str], str, dict[str, object]]] = [
     ({"traceparent": f"00-{TRACE}-{'0' * 16}-00"}, "", {"trace": TRACE}),
     ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-03"}, "", {"trace": TRACE, "spanId": "00f067aa0ba902b7", "trace_sampled": True}),
     ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-02"}, "", {"trace": TRACE, "spanId": "00f067aa0ba902b7"}),
+    ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-10"}, "", {"trace": TRACE, "spanId": "00f067aa0ba902b7"}),
     ({"traceparent": f"01-{TRACE}-00f067aa0ba902b7-01"}, "", {}),
     ({}, "p", {}),
 ]
@@ -390,6 +392,7 @@ def test_of_a_link_the_query_is_taken_out_and_nothing_else() -> None:
         ("why? https://b.example/v", "why? https://b.example/v"),
         ("https://b.example/v?", "https://b.example/v?"),
         ("https://?x=1", "https://?x=1"),
+        ("https://b?x=1", "https://b?[redacted]"),
         ("a?b=c", "a?b=c"),
     ):
         assert logs.redact(text, ()) == shown
