@@ -14,15 +14,19 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from rtms_relay.adapters.sqlite import SqliteStore
+from rtms_relay.tasks import Start, encode
 from rtms_simulator.clock import Clock
+from rtms_simulator.kit.deployed import deployed
 from rtms_simulator.kit.functions import Function, Wiring
 from rtms_simulator.serving.processes import Port
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import StreamIds
 from tests.e2e.processes import descendants
 from tests.security.leaks import leaks
+from tests.security.test_hostile_recall import Server, sending
 
 WIRING: dict[str, str] = {
     "client_id": "client",
@@ -54,7 +58,7 @@ class Webhook:
 
     def memory_mb(self) -> float:
         """Resident memory of the process and of those below it."""
-        pids = {self.function.children["webhook"].pid} | descendants(self.function.children["webhook"].pid)
+        pids = processes(self.function, "webhook")
         return sum(int((Path("/proc") / str(pid) / "statm").read_text().split()[1]) * 4096 for pid in pids) / 1e6
 
     async def send(self, raw: bytes, within_s: float = 15.0) -> bytes:
@@ -86,6 +90,11 @@ class Webhook:
             return len(await store.newest("handoffs", 10)) + len(await store.newest("streams", 10))
         finally:
             await store.close()
+
+
+def processes(function: Function, role: str) -> set[int]:
+    pid = function.children[role].pid
+    return {pid} | descendants(pid)
 
 
 def _talk(port: int, raw: bytes, within_s: float) -> bytes:
@@ -352,3 +361,55 @@ async def test_a_real_process_that_is_sent_every_secret_in_every_place_writes_no
 
 async def webhook_answer(port: int, raw: bytes) -> bytes:
     return await asyncio.to_thread(_talk, port, raw, 15.0)
+
+
+# The worker, to which Recall's answers are foreign bytes
+
+START = Start(
+    received_ms=0,
+    event="meeting.rtms_started",
+    product="meeting",
+    stream_id="",
+    entity_id="m==",
+    server_urls="wss://127.0.0.1:1/x",
+    event_ts=0,
+)
+LEFT_S = 8
+"""How much of the connect window is left for the starts: so long they are tried."""
+
+
+async def test_as_many_answers_without_end_as_are_read_at_once_fit_the_workers_memory(tmp_path):
+    """What is deployed handles so many requests at once in 512 MiB. Each answer says 201, and its body never ends."""
+    together = deployed().functions["worker"].concurrency
+    assert together == 40
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    talk = sending(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n", forever=chunk)
+    ports, secret, clock = [Port("the webhook"), Port("the worker")], "Zk3vQ8_pL0sW2xYt9", Clock()
+    begun_ms = int((clock.now() - 60 + LEFT_S) * 1000)
+    async with Server(talk) as recall, httpx.AsyncClient(trust_env=False, timeout=90) as client:
+        wiring = WIRING | {"recall_base_url": f"{recall.url}/api/v1"}
+        function = Function(
+            Wiring(**wiring, state_url=f"sqlite://{tmp_path / 'state.sqlite'}", run_secret=secret), ports[0], ports[1], clock
+        )
+        try:
+            await function.start_one("worker")
+
+            async def hand_on(number: int) -> dict[str, str]:
+                task = replace(START, stream_id=f"stream-{number}", received_ms=begun_ms, event_ts=begun_ms)
+                headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+                return (await client.post(f"{function.worker_url}/events", content=encode(task), headers=headers)).json()
+
+            answers = await asyncio.gather(*map(hand_on, range(together)))
+            highest_mb = sum(_peak_mb(pid) for pid in processes(function, "worker"))
+        finally:
+            await function.aclose()
+            for port in ports:
+                port.release()
+    assert answers == [{"status": "expired"}] * together  # no id was read, so nobody knows an MDC
+    assert len(recall.heads) > together  # and each was tried more than once
+    assert 60 < highest_mb < 400
+
+
+def _peak_mb(pid: int) -> float:
+    [line] = [line for line in (Path("/proc") / str(pid) / "status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1e3

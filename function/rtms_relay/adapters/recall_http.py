@@ -22,6 +22,11 @@ from rtms_relay.ports import Answer, Clock
 MAX_BODY = 10_000_000
 """More bytes than any answer of Recall's has; the rest is cut off, so that a broken peer cannot fill the memory."""
 
+SMALL_BODY = 250_000
+LARGE_AT_ONCE = 4
+"""Of answers over `SMALL_BODY` bytes so many are read at a time; the others wait, within their own time. A function handles 40 requests at
+once, and 40 answers of `MAX_BODY` would not fit its memory."""
+
 MAX_DOWNLOAD = 50_000_000_000
 """Bytes of one artifact. Zoom ends a meeting after 30 hours: this is 3.7 Mbit/s for all of them."""
 
@@ -59,6 +64,7 @@ class HttpRecall:
         self._max_download = max_download
         self._stall_s = stall_s
         self._client: httpx.AsyncClient | None = None
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def create(self, body: bytes, idempotency_key: str) -> Answer:
         return await self._call(
@@ -146,11 +152,14 @@ class HttpRecall:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
+                contextlib.AsyncExitStack() as large,
                 self._http().stream(method, f"{self._base_url}/{path}", content=content, headers=sent, params=params) as response,
             ):
                 answer = Answer(response.status_code, b"", self._retry_after(response.headers.get("retry-after")))
                 if not _encoded(response):
                     async for chunk in response.aiter_raw():
+                        if len(body) <= SMALL_BODY < len(body) + len(chunk):
+                            await large.enter_async_context(self._large)
                         body += chunk
                         if len(body) > MAX_BODY:
                             break
@@ -161,7 +170,8 @@ class HttpRecall:
             pass
         except httpx.HTTPError:
             return Answer(0, failure="reset")
-        return replace(answer, body=bytes(body[:MAX_BODY]))
+        del body[MAX_BODY:]
+        return replace(answer, body=bytes(body))
 
     def _retry_after(self, value: str | None) -> float | None:
         """Seconds, or an HTTP date (RFC 9110, 10.2.3); at most an hour. What cannot be read counts as absent."""

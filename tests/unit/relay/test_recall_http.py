@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
@@ -145,6 +146,44 @@ async def test_a_body_without_end_is_cut_off() -> None:
 
     api = recall(lambda _: httpx.Response(200, content=endless()))
     assert len((await api.retrieve("m")).body) == 10_000_000
+    await api.close()
+
+
+async def test_four_large_answers_are_read_at_once_and_small_ones_do_not_wait() -> None:
+    """40 of ten megabytes would not fit the memory of a function that handles 40 requests at once."""
+    go, reading, most = asyncio.Event(), 0, 0
+
+    async def large() -> AsyncIterator[bytes]:
+        nonlocal reading, most
+        yield b"x" * 250_000
+        yield b"x"
+        reading, most = reading + 1, max(most, reading + 1)
+        await go.wait()
+        reading -= 1
+
+    async def small() -> AsyncIterator[bytes]:
+        yield b"x" * 250_000
+
+    api = recall(lambda request: httpx.Response(200, content=small() if request.url.path.endswith("/small/") else large()))
+    calls = [asyncio.ensure_future(api.retrieve("large")) for _ in range(12)]
+    await asyncio.wait(calls, timeout=0.2)
+    assert (reading, sum(call.done() for call in calls)) == (4, 0)
+    assert len((await api.retrieve("small")).body) == 250_000
+    go.set()
+    assert {len((await call).body) for call in calls} == {250_001}
+    assert most == 4
+    await api.close()
+
+
+async def test_a_large_answer_that_never_ends_holds_its_place_no_longer_than_its_call() -> None:
+    async def large() -> AsyncIterator[bytes]:
+        yield b"x" * 250_000
+        yield b"x"
+        await asyncio.sleep(60)
+
+    api = HttpRecall(BASE, "the-key", Time(NOW), timeout_s=0.05, transport=Answering(lambda _: httpx.Response(201, content=large())))
+    answers = [await api.create(b"{}", "k") for _ in range(6)]
+    assert [(answer.status, len(answer.body)) for answer in answers] == [(201, 250_001)] * 6
     await api.close()
 
 
