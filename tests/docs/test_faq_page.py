@@ -25,7 +25,7 @@ def refused(check, value: str) -> bool:
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
-    assert "good for 95 minutes" in PAGE
+    assert "valid for 95 minutes" in PAGE
     assert DEFAULTS["ZOOM_SIGNATURE_WINDOW_S"] == str(95 * 60)
     assert "older than 6 hours" in PAGE
     assert RecallSwitches().link_s == 6 * 3600

@@ -33,18 +33,18 @@ NUMBERS = {
     "creates a minute": ("60", RateLimits().create == CREATES_A_MINUTE == 60),
     "reads a minute": ("300", RateLimits().single == 300 and numbers.RETRIEVALS_PER_SECOND == 4),
     "life of a download link": ("6 hours", RecallSwitches().link_s == 6 * 3600),
-    "memory for an Idempotency-Key": ("1 hour", budgets.KEY_LIFE_MS == 50 * 60_000),
+    "how long Recall remembers an Idempotency-Key": ("1 hour", budgets.KEY_LIFE_MS == 50 * 60_000),
     "length of a value of metadata": ("500 characters", MAX_METADATA == 500),
     "connect window that can be set": ("1,800 s", budgets.MAX_WINDOW_MS == 1_800_000),
-    "a start that is first seen late": ("5 minutes", budgets.LATE_MS == 300_000),
+    "delay after which the worker sees a start": ("5 minutes", budgets.LATE_MS == 300_000),
     "body of a webhook": ("1 MiB", MAX_BODY == 2**20),
     "`RECALL_RECORDING_CONFIG`": ("30,000 bytes", MAX_CONFIG_BYTES == 30_000),
     "starts a second through a queue": ("100", numbers.QUEUES["handoffs"].per_second == 100),
-    "starts in hand while both regions of Cloud Tasks refuse": (
+    "starts that wait in the webhook while both regions of Cloud Tasks refuse": (
         "20 instances of 80 requests",
         (numbers.WEBHOOK_MAX_INSTANCES, numbers.WEBHOOK_CONCURRENCY) == (20, 80),
     ),
-    "requests in hand at the worker": (
+    "requests that the worker handles at once": (
         "10 instances of 40 requests",
         (numbers.WORKER_MAX_INSTANCES, numbers.WORKER_CONCURRENCY) == (10, 40),
     ),
@@ -61,7 +61,7 @@ NUMBERS = {
     "an event that could not be used is kept": ("30 days, 16 KB of it", (budgets.UNUSABLE_DAYS, budgets.UNUSABLE_BYTES) == (30, 16_384)),
     "life of a task": ("31 days", RETENTION_S == 31 * DAY_S),
     "hand-offs on one page of a list": ("200", listing.MAX_PAGE == 200),
-    "length of an own recording that is played": ("18 hours", LONGEST_S == 18 * 3600),
+    "length of your own recording that is played": ("18 hours", LONGEST_S == 18 * 3600),
     "size of a transcript": ("8 MiB", LARGEST == 8 * 2**20),
 }
 """Row -> the number on the page, and whether the code still has it."""

@@ -279,7 +279,7 @@ def test_a_second_serve_in_the_same_place_is_refused(site: Site) -> None:
         assert service.started
         second = rtmskit("serve", "--port", str(free_port()), cwd=site.cwd)
         assert second.returncode == 2
-        assert "running here already" in second.stderr
+        assert "already runs here" in second.stderr
         elsewhere = rtmskit("serve", "--port", str(site.port), "--directory", "other", "--up", "other/up.json", cwd=site.cwd)
         assert elsewhere.returncode == 2
         assert str(site.port) in elsewhere.stderr

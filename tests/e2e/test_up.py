@@ -118,7 +118,7 @@ def test_no_role_has_the_other_ones_secrets_in_its_environment(running):
 def test_a_second_one_in_the_same_place_is_refused(running):
     done = rtmskit("up", cwd=running.cwd)
     assert done.returncode == 2
-    assert f"is running here already: {running.described['control_url']}, process {running.process.pid}" in done.stderr
+    assert f"already runs here: {running.described['control_url']}, process {running.process.pid}" in done.stderr
 
 
 def test_other_commands_find_it(running):

@@ -323,7 +323,7 @@ def test_12_a_key_that_holds_a_secret_says_what_its_removal_does(runner: Runner)
 
 def test_12_the_page_says_how_to_lift_a_protection_whose_etag_has_moved_on() -> None:
     page = " ".join((ROOT / "docs" / "tear-down.md").read_text().split())
-    assert "`pulumi up --refresh` helps if Google refuses to lift the database's protection because its etag has moved on" in page
+    assert "If Google refuses to switch the database's protection off because its etag has changed, run `pulumi up --refresh`" in page
 
 
 def test_12_a_move_without_protection_stops_at_an_archive_that_holds_something(runner: Runner) -> None:

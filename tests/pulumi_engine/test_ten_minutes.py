@@ -1,6 +1,6 @@
 """docs/deploy.md followed word by word in Pulumi's own engine, from the first command to the channel of every alert.
 
-Only what needs an account of somebody is played: `make` shows what it would do, `gcloud`, `curl` and the doctor are noted with their words.
+Only what needs an account of somebody is played: `make` shows what it would do; `gcloud`, the doctor and `recordings` are noted.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ PLAYED = """
 set -euo pipefail
 make() { command make --dry-run "$@" >/dev/null; }
 gcloud() { echo "gcloud $*" >>"$CALLS"; echo a-token; }
-curl() { echo "curl $*" >>"$CALLS"; }
-rtmskit() { if [ "$1" = doctor ]; then echo "rtmskit $*" >>"$CALLS"; else command rtmskit "$@"; fi; }
+rtmskit() { case "$1" in doctor|recordings) echo "rtmskit $*" >>"$CALLS";; *) command rtmskit "$@";; esac; }
 """
 
 
@@ -122,6 +121,6 @@ def test_the_page_leads_from_its_first_command_to_a_channel_for_every_alert(engi
     doctor = next(call for call in page.calls if call.startswith("rtmskit doctor"))
     assert f"--secret-token {SECRETS['rtmskit:zoomSecretToken']}" in doctor
     assert ".run.app --secret" in doctor
-    assert any(call.startswith("curl -H Authorization: Bearer a-token https://rtmskit-prod-worker-") for call in page.calls)
+    assert any(call.startswith("rtmskit recordings list --worker https://rtmskit-prod-worker-") for call in page.calls)
     callers = [one for one in page.of("ServiceIamMember") if one["inputs"]["member"] == "user:ada@example.com"]
     assert len(callers) == 1, "the page's second `pulumi up` lets its reader call the worker"

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Row] = {
     "send": Row("rtms_simulator.cli.play.send:send", "Send one signed Zoom event to any webhook.", extra=""),
     "events": Row("rtms_simulator.cli.fakes.events:events", "Look at the deliveries of a running `up`, and replay them."),
     "faults": Row("rtms_simulator.cli.fakes.faults:faults", "Make a running `up` misbehave on purpose."),
-    "requests": Row("rtms_simulator.cli.fakes.requests:requests", "Look at what a running `up` was asked as Recall, and its answers."),
+    "requests": Row("rtms_simulator.cli.fakes.requests:requests", "Look at the requests to Recall in a running `up`, and the answers."),
     "switches": Row("rtms_simulator.cli.fakes.switches:switches", "Look at the switches of the fakes, and set them in a running `up`."),
     "clock": Row("rtms_simulator.cli.fakes.clock:clock", "Read, advance or freeze the clock of a running `up`."),
     "reset": Row("rtms_simulator.cli.fakes.reset:reset", "Forget all meetings, recordings, tasks and faults of a running `up`."),

@@ -17,13 +17,13 @@ def checked_secret(option: str, value: str | None) -> str:
     if not value:
         return ""
     if _SCHEME.match(value):
-        raise BadInput(f"{option} begins with {value.split()[0]!r}, which belongs to the header", "give the value behind it alone.")
+        raise BadInput(f"{option} begins with {value.split()[0]!r}, which belongs to the header", "give only the value after it.")
     if _QUOTED.fullmatch(value):
         raise BadInput(f"{option} is in quotes, which would be taken as part of it", "leave the quotes out (in a shell, quote once).")
     if _EXAMPLE.fullmatch(value):
         raise BadInput(f"{option} is the example's placeholder", "put the value itself in its place, without the brackets.")
     if _MASKED.fullmatch(value):
-        raise BadInput(f"{option} is masked", "copy the secret itself, not what is shown in its place.")
+        raise BadInput(f"{option} is masked", "copy the secret itself, not the characters that are shown for it.")
     if not all("!" <= letter <= "~" for letter in value):
-        raise BadInput(f"{option} has a space, a line break or a character beyond ASCII in it", "copy the value alone.")
+        raise BadInput(f"{option} has a space, a line break or a character beyond ASCII in it", "copy only the value.")
     return value

@@ -66,7 +66,7 @@ async def run(
 ) -> RunSummary | UnrecordedRun:
     """Play the one meeting of `play` in `place` and download every artifact into the directory `into`.
 
-    `expected`: how it is to end; by default as its scenario says. Returns the summary that `rtmskit demo --json` prints. Raises
+    `expected`: how it should end; by default as its scenario says. Returns the summary that `rtmskit demo --json` prints. Raises
     RecordingLostError for another end, or WorkerError.
     """
     expected = expected or play.scenario.outcome
@@ -133,12 +133,12 @@ async def _ended_without(client: Recordings, stream: StreamReport, expected: Out
         async for row in client.every({"stream": stream.stream_id}):
             last = f"the hand-off is {row.state}, its recording {row.retrieval}"
             if row.retrieval == "done":
-                raise RecordingLostError(f"the meeting was recorded, and it is to end {expected}")
+                raise RecordingLostError(f"the meeting was recorded, but it should end {expected}")
             ends = {"deleted": row.retrieval == "forgotten", "not-joined": bool(row.not_joined) or row.state in NEVER_HANDED_ON}
             if ends[expected]:
                 return row
         await real_time.sleep(_LOOK_EVERY_S)
-    raise RecordingLostError(f"the meeting is to end {expected}, and within {PATIENCE_S:.0f} s it did not: {last}")
+    raise RecordingLostError(f"the meeting should end {expected}, and within {PATIENCE_S:.0f} s it did not: {last}")
 
 
 def _without_recording(place: Place, report: MeetingReport, stream: StreamReport, row: HandOffRow, expected: Outcome) -> UnrecordedRun:

@@ -196,7 +196,7 @@ class _TimelineCheck:
         if kind.who and action.who not in self._names:
             raise ScenarioError(f"nobody with user_id {action.who!r}", path=(*here, "who"), allowed="one of the people")
         if not kind.who and action.who is not None:
-            raise ScenarioError(f"a {action.kind} is nobody's in particular", path=(*here, "who"), allowed="none")
+            raise ScenarioError(f"a {action.kind} belongs to no person", path=(*here, "who"), allowed="none")
         _check_data(action, here)
         if kind.check is not None:
             kind.check(action, self._context, here)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def events() -> None:
     """Look at the deliveries of a running `up`, and replay them.
 
-    Zoom's have numbers, Recall's ids like msg_2Lk….
+    Zoom's deliveries have numbers, Recall's have ids like msg_2Lk….
     """
 
 

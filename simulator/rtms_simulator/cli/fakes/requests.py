@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def requests() -> None:
-    """Look at what a running `up` was asked as Recall, and its answers."""
+    """Look at the requests to Recall in a running `up`, and the answers."""
 
 
 @requests.command("list")

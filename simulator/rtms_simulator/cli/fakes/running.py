@@ -129,7 +129,9 @@ def ask(
     try:
         return msgspec.json.decode(reply.content, type=answer)
     except msgspec.DecodeError as error:
-        raise Failed(f"{url} answered what this rtmskit does not know: {error}", "is `up` of another version? Start it again.") from None
+        raise Failed(
+            f"{url} answered something this rtmskit does not know: {error}", "is `up` of another version? Start it again."
+        ) from None
 
 
 def _reply(described: UpDescription, method: str, url: str, body: Any, query: Mapping[str, Any], timeout_s: float | None) -> httpx.Response:

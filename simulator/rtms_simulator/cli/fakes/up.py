@@ -77,7 +77,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     The environment's settings of the service reach the functions (RECALL_RECORDING_CONFIG, ARCHIVE_URL, time limits), except addresses and
     credentials, which are the fakes'.
 
-    --fault and --set say how the fakes are when everything answers, and again after `rtmskit reset`.
+    --fault and --set take effect once everything answers, and again after `rtmskit reset`.
     """
     from rtms_simulator.clock import Clock
     from rtms_simulator.kit.stack import Plan, Ports, drawn_seed
@@ -95,7 +95,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     with contextlib.suppress(Nobody):
         other = running.find(up_file)
         where = f"{other.control_url}, process {other.pid}"
-        raise BadInput(f"an `rtmskit up` is running here already: {where} ({up_file})", "end it, or give this one another --up FILE.")
+        raise BadInput(f"an `rtmskit up` already runs here: {where} ({up_file})", "end it, or give this one another --up FILE.")
     writable("--directory", options["directory"], options["directory"])
     if recording_config := os.environ.get("RECALL_RECORDING_CONFIG"):
         options["recording_config"] = recording_config

@@ -54,8 +54,8 @@ KEPT = Path(".rtmskit/demo")
     show_default=True,
     help="The meeting: a built-in name, or a TOML file.",
 )
-@click.option("--expect", type=click.Choice(OUTCOMES), help="How it is to end. Default: as the scenario says.")
-@click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
+@click.option("--expect", type=click.Choice(OUTCOMES), help="How it should end. Default: as the scenario says.")
+@click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time; max is as fast as the client reads.")
 @click.option("--seed", type=int, help="Makes ids and secrets. Default: another at each start, which is shown; media have the scenario's.")
 @click.option("--keep", is_flag=True, help=f"Keep recording and records in {KEPT} (of an earlier demo they are replaced).")
 @of_fakes
@@ -79,7 +79,7 @@ def demo(
 
     Both functions run under the real functions-framework, Zoom's webhook is signed and verified, Cloud Tasks dispatches the hand-off, a
     Recall joins the RTMS stream and records it, and the recording is downloaded and compared with what was played, sample by sample.
-    A meeting that is to end without a recording (`revoked`, `never-joined`, `bad-signature`) is well when it does.
+    A meeting that should end without a recording (`revoked`, `never-joined`, `bad-signature`) succeeds if it does.
 
     With --rehearsed all of that happens in the deployment that the Pulumi program describes, built on loopback. A --fault that never acts
     is a failure.
@@ -187,7 +187,7 @@ async def _play(
             done = await first_of(running, _end_of_child(place))
             return done.result()
     except (RecordingLostError, WorkerError) as error:
-        raise Failed(f"it did not end as it is to end: {error}", "run it again with --logs to see what the functions say.") from None
+        raise Failed(f"it did not end as it should: {error}", "run it again with --logs to see what the functions say.") from None
 
 
 @contextlib.asynccontextmanager

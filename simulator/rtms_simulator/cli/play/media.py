@@ -23,7 +23,7 @@ def media() -> None:
 
 @media.command("check")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--strict", is_flag=True, help="Refuse a file of which anything is lost or had to be repaired.")
+@click.option("--strict", is_flag=True, help="Refuse a file if anything in it is lost or must be repaired.")
 @as_json_option
 def check_(files: Sequence[Path], strict: bool, as_json: bool) -> None:
     """Say what `meeting play` would play of each FILE: tracks, changes, speakers, captions, and everything unusual with its place.

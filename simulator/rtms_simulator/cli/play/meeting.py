@@ -46,14 +46,14 @@ def meeting() -> None:
 )
 @click.option("--media", type=click.Path(path_type=Path), help="Play this recording: .mp4, .m4a, .wav or .mp3.")
 @click.option("--transcript", type=click.Path(path_type=Path), help="Say this transcript: .vtt, .srt or Zoom's .txt.")
-@click.option("--strict", is_flag=True, help="Refuse files of which anything is lost or had to be repaired (`rtmskit media check`).")
-@click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time, or as fast as it is read.")
+@click.option("--strict", is_flag=True, help="Refuse files if anything in them is lost or must be repaired (`rtmskit media check`).")
+@click.option("--speed", default="1", show_default=True, metavar="N|max", help="Times real time; max is as fast as the client reads.")
 @click.option("--seed", type=int, help="Of the media and ids. Default: the scenario's media, and ids that are new each time.")
 @of_fakes
 @click.option(
     "--expect",
     type=click.Choice(OUTCOMES),
-    help="How it is to end: joined and recorded; joined, and what was recorded is deleted; or nobody joins. Default: as the scenario says.",
+    help="How it should end: joined and recorded; joined, and the recording is deleted; or nobody joins. Default: as the scenario says.",
 )
 @click.option(
     "--patience",
@@ -85,8 +85,8 @@ def play(
 
     SCENARIO is a built-in name (`rtmskit scenarios list`) or a TOML file; by default stand-up, or with --media or --transcript nothing but
     those files, under their name. Without --webhook it takes place in the running `up`; with it, fakes of its own are started. Exit code 0
-    means that it ended as it is to end (--expect) and that the receiver did nothing that none may do: take a forged event, hand a stream on
-    twice, refuse an event, or answer after more than 3 seconds.
+    means that it ended as it should (--expect) and that the receiver broke no rule: it must not take a forged event, hand a stream on
+    twice, refuse a genuine event, or answer after more than 3 seconds.
     """
     if webhook_url is None and (tls or rtms_port):
         raise BadInput("--tls and --rtms-port go with --webhook", "name the receiver, or give them to `rtmskit up`.")

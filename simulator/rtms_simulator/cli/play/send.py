@@ -62,8 +62,8 @@ def send(
     """Send one signed Zoom event to any webhook.
 
     EVENT is a name such as meeting.rtms_started, with the values of Zoom's documentation and the present time, which --set and --unset
-    change. Exit code 0 means that Zoom would be content: 200 or 204 within 3 seconds, and a right answer to a challenge.
-    What --fault makes a forgery must be refused.
+    change. Exit code 0 means that Zoom would accept it: 200 or 204 within 3 seconds, and a right answer to a challenge.
+    A request that --fault makes a forgery must be refused.
     """
     if raw is not None and (sets or unsets):
         raise BadInput("--raw is sent as it is, so --set and --unset have nothing to change", "change the file, or leave --raw out.")
@@ -173,7 +173,7 @@ def _fits(fault: Fault, event: WebhookEvent, body: bytes | None) -> None:
     if not fault.matches(fault.family.target(event.name)):
         raise BadInput(f"--fault {fault} is for other events than {event.name}", "write zoom.webhook.* as its target.")
     if "style" in words and body is not None:
-        raise BadInput("--fault style writes the body another way, and --raw is sent as it is", "leave one of them out.")
+        raise BadInput("--fault style changes how the body is written, but --raw is sent as it is", "leave one of them out.")
     styles = [step.text("style") for step in fault.steps if step.word == "style"]
     if any(events.body(event, events.STYLES[style]) == events.body(event) for style in styles):
         do = "choose another style (`rtmskit faults list`), or --set a field that it changes."

@@ -71,8 +71,8 @@ def _without_effect(meetings: Iterable[MeetingRow]) -> None:
 
 
 def _somebody(_row: MeetingRow, stream: StreamRow, _why: Callable[[MeetingRow], str]) -> None:
-    what = f"stream {stream.stream_id} was joined after {stream.joined_ms} ms, and the meeting is to end with nobody having joined"
-    raise Failed(what, "is it another scenario that was meant? --expect says how it is to end.")
+    what = f"stream {stream.stream_id} was joined after {stream.joined_ms} ms, but in this meeting nobody should join"
+    raise Failed(what, "did you mean another scenario? --expect says how it should end.")
 
 
 def _nobody(row: MeetingRow, stream: StreamRow, why: Callable[[MeetingRow], str]) -> None:

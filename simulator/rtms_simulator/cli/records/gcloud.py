@@ -22,7 +22,7 @@ def identity_token() -> str:
             command, capture_output=True, text=True, timeout=WAIT_S, check=False, env=os.environ | {"CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BadInput(f"`gcloud auth print-identity-token` did not end well: {error}", "pass a token with --token.") from None
+        raise BadInput(f"`gcloud auth print-identity-token` failed: {error}", "pass a token with --token.") from None
     token = done.stdout.strip()
     if done.returncode != 0 or not token:
         reason = " ".join(done.stderr.split())[:300] or f"it ended with {done.returncode}"

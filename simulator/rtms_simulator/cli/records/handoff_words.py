@@ -21,8 +21,8 @@ class Meaning:
 
 BY_STATE: Mapping[str, Meaning] = {
     "pending": Meaning(
-        "The start is being handed to Recall; no answer of Recall's has settled it yet.",
-        "Wait for the end of its window. `rtmskit handoffs retry ID` leaves out the pause before the next try.",
+        "The start is being handed to Recall; there is no final answer of Recall yet.",
+        "Wait for the end of its window. `rtmskit handoffs retry ID` skips the pause before the next try.",
         "state-pending",
     ),
     "cancelled": Meaning(
@@ -36,12 +36,12 @@ BY_STATE: Mapping[str, Meaning] = {
         "state-superseded",
     ),
     "failed": Meaning(
-        "Recall refused it for good, or its servers may not be given a signature: this stream is not recorded.",
+        "Recall refused it for good, or Zoom named servers that are not allowed to get a signature: this stream is not recorded.",
         f"Fix the cause that the reason names; within the window `rtmskit handoffs retry ID` tries again. {RESTART}",
         "state-failed",
     ),
     "expired": Meaning(
-        "Nobody could hand it on within its window, and Zoom has dropped the stream: it is not recorded.",
+        "It could not be handed on within its window, and Zoom has dropped the stream: it is not recorded.",
         f"See the tries above for why Recall was not reached. {RESTART}",
         "state-expired",
     ),
@@ -51,19 +51,19 @@ BY_STATE: Mapping[str, Meaning] = {
 
 BY_RECORDING: Mapping[str, Meaning] = {
     "awaiting": Meaning(
-        "Recall has accepted the stream; its recording is awaited.",
+        "Recall has accepted the stream; its recording is not final yet.",
         "Nothing while the meeting runs. After its end `rtmskit handoffs retry ID` looks for the recording at once.",
         "recording-awaiting",
     ),
     "done": Meaning("Everything was recorded.", "`rtmskit recordings download ID` fetches it.", "recording-done"),
     "partial": Meaning(
-        "A recording is there, and something that was to come with it failed or never came.",
+        "There is a recording, but a part that belongs to it failed or never came.",
         "Fetch what is there with `rtmskit recordings download ID`. For the rest give Recall's support the MDC id.",
         "recording-partial",
     ),
     "none_made": Meaning(
         "Recall accepted the stream, and no recording was made.",
-        "The reason names the likely cause. `rtmskit handoffs retry ID` looks once more; else give Recall's support the MDC id.",
+        "The reason names the likely cause. `rtmskit handoffs retry ID` looks once more. Else give Recall's support the MDC id.",
         "recording-none_made",
     ),
     "failed": Meaning(
@@ -73,7 +73,7 @@ BY_RECORDING: Mapping[str, Meaning] = {
     ),
     "forgetting": Meaning(
         "The right to keep it was withdrawn (stop_reason 8); its content is being deleted.",
-        "Nothing. If it stays so for a day, an alert says what refuses the deletion.",
+        "Nothing. If the deletion is refused for an hour, an alert says why.",
         "recording-forgetting",
     ),
     "forgotten": Meaning("The right to keep it was withdrawn, and its content was deleted.", "Nothing.", "recording-forgotten"),

@@ -37,7 +37,8 @@ def handoffs() -> None:
 def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **options: Any) -> None:
     """List hand-offs, newest first: time, product, state, recording, reason.
 
-    On a terminal ids are shortened as far as they stay unique, and every command takes them so. In a pipe they are whole, one row a line.
+    On a terminal ids are shortened as far as they stay unique, and every command takes them so. In a pipe they are complete, with
+    one row a line.
     """
     wished = filters(**options)
     rows = _asked(target(worker, token, up_file), lambda client: wished.first(client.every(wished.query)))
@@ -56,7 +57,7 @@ def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **option
 def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one hand-off as a story: what came when, each try, what Recall said, what it means, what to do next.
 
-    ID: its beginning, or the id of a meeting, stream or MDC that has one hand-off. --json: the record.
+    ID is the beginning of its id, or the id of a meeting, stream or MDC that has one hand-off. --json shows the record.
     """
 
     async def work(client: HandOffs) -> HandOffStory:
@@ -77,7 +78,7 @@ def _shown(one: HandOffStory, *, as_json: bool) -> None:
 @of_worker
 @as_json
 def find(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
-    """Find what became of a meeting, a stream or an MDC, or of the beginning of a hand-off's id.
+    """Find out what happened to a meeting, a stream, an MDC or a hand-off.
 
     One hand-off is shown as a story, several as a list. If there is none, it says what may have become of it (exit code 1): acked and
     still in a queue, refused, or never sent by Zoom.
@@ -110,10 +111,10 @@ def find(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) 
 @of_worker
 @as_json
 def retry(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
-    """Try one hand-off once more, now; or look for its recording again.
+    """Try one hand-off once more now, or look for its recording again.
 
-    While its stream can be joined it is POSTed at once, with the Idempotency-Key that is next. After that it says why not, and what
-    remains (exit code 1). What Recall has accepted is never POSTed again: its recording is looked for.
+    While its stream can be joined it is POSTed at once, with the next Idempotency-Key. After that it says why not, and what
+    remains (exit code 1). A hand-off that Recall has accepted is never POSTed again: its recording is looked for.
     """
 
     async def work(client: HandOffs) -> RetryDone:
@@ -126,7 +127,7 @@ def retry(id: str, worker: str | None, token: str, up_file: Path, as_json: bool)
     stands = done.state + ("" if done.retrieval == "none" else f", recording {done.retrieval}")
     reason = " ".join(part for part in dict.fromkeys((done.reason, done.retrieval_reason)) if part)
     if not _went_well(done):
-        raise Failed(f"{_DID[done.did]}: {done.why}. It stands at {stands}{f' ({reason})' if reason else ''}", done.remains)
+        raise Failed(f"{_DID[done.did]}: {done.why}. It is now {stands}{f' ({reason})' if reason else ''}", done.remains)
     click.echo(f"{_DID[done.did]}: {done.why}.\nNow {stands}{f': {reason}' if reason else ''}.")
 
 

@@ -35,7 +35,7 @@ def recordings() -> None:
 @of_worker
 @as_json
 def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **options: Any) -> None:
-    """List the hand-offs and what was recorded of them, newest first."""
+    """List the hand-offs and their recordings, newest first."""
     wished = filters(**options)
     rows = _asked(target(worker, token, up_file), lambda client: wished.first(client.every(wished.query)))
     if as_json:

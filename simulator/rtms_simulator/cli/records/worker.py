@@ -86,7 +86,7 @@ def target(worker: str | None, token: str, up_file: Path) -> AskedWorker:
     if not is_url(worker):
         raise BadInput(f"--worker {worker!r} is not a URL", "write it with http:// or https://.")
     if endpoint := next((name for name in _ENDPOINTS if urlsplit(worker).path.rstrip("/").endswith(name)), ""):
-        raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give the worker's address alone, without a path.")
+        raise BadInput(f"--worker {worker!r} names an endpoint ({endpoint})", "give only the worker's address, without a path.")
     if not token and not _is_loopback(worker):
         token = gcloud.identity_token()
     return AskedWorker(worker, token)
@@ -103,7 +103,7 @@ def ask(worker: AskedWorker, work: Callable[[], Coroutine[Any, Any, T]], *, hint
     except httpx.InvalidURL as error:
         raise BadInput(f"--worker {worker.url!r} is not a URL: {error}", "look at its host name.") from None
     except WorkerUnreachableError as error:
-        raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to go on where it broke off.") from None
+        raise Nobody(str(error), "is it running, and is --worker right? Repeat the command to continue where it stopped.") from None
     except LinkRefusedError as error:
         do = "a fresh link was asked for, too: is this machine's clock right, and is the recording still kept at Recall?"
         raise Failed(str(error), do) from None

@@ -31,10 +31,10 @@ PROPAGATION_S, PATIENCE_S = 0.0, 45.0
     "--pulumi",
     "verb",
     type=click.Choice(["preview", "up", "destroy"]),
-    help="No drills: run this command of your own Pulumi, in a state that is thrown away. After `up` the deployment runs until Ctrl-C.",
+    help="No drills: run this command of your own Pulumi, in a state that is not kept. After `up` the deployment runs until Ctrl-C.",
 )
 @click.option("--drill", "names", multiple=True, metavar="NAME", help="Only this drill; may be given several times.")
-@click.option("--list", "only_list", is_flag=True, help="Say which drills there are, and end.")
+@click.option("--list", "only_list", is_flag=True, help="List the drills, and exit.")
 @click.option(
     "--propagation",
     "propagation_s",

@@ -77,7 +77,7 @@ def path(directory: Path, as_json: bool) -> None:
 @_DIRECTORY
 @as_json_option
 def help_(directory: Path, as_json: bool) -> None:
-    """Say how to make each client trust it: the variable, or the command."""
+    """Show how to make each client trust it: the variable, or the command."""
     from rtms_simulator.serving.authority import CertificateAuthority
 
     authority = CertificateAuthority.of_folder(directory)

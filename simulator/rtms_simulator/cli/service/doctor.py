@@ -302,7 +302,7 @@ def endpoint(text: str) -> str:
         raise BadInput(f"{text!r} is not a URL", "write it with https://, as `pulumi stack output webhookUrl` shows it.")
     url = urlsplit(text)
     if url.scheme == "http" and not is_local(text):
-        raise BadInput(f"{text!r} is not encrypted", "use https: Zoom accepts nothing else, and plain http is for this machine only.")
+        raise BadInput(f"{text!r} is not encrypted", "use https: Zoom accepts nothing else. Plain http is for this machine only.")
     return text.rstrip("/") + ZOOM_PATH if url.path in ("", "/") else text
 
 

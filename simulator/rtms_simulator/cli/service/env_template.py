@@ -53,7 +53,7 @@ def write_template(file: Path, up_file: Path) -> None:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise BadInput(f"{file} is there already, and may hold your secrets", "edit it, or name another with --env-file.") from None
+        raise BadInput(f"{file} already exists, and may hold your secrets", "edit it, or name another with --env-file.") from None
     except OSError as error:
         raise BadInput(f"{file} cannot be written: {error.strerror}", "name another with --env-file.") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -30,13 +30,15 @@ DOCTOR_CHALLENGES = 3
 
 
 @click.command()
-@click.option("--init", is_flag=True, help="Write a template of the file of variables, and end.")
+@click.option("--init", is_flag=True, help="Write a template of the file of variables, and exit.")
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A file of variables. The environment's own come first. Default: .env, if it is there.",
+    help="A file of variables. A variable of the environment counts more. Default: .env, if it exists.",
 )
-@click.option("--tunnel", metavar="ngrok|URL", default="", help="How Zoom gets here: ngrok, or the https address of a tunnel of your own.")
+@click.option(
+    "--tunnel", metavar="ngrok|URL", default="", help="How Zoom reaches this machine: ngrok, or the https address of your own tunnel."
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -52,7 +54,7 @@ DOCTOR_CHALLENGES = 3
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".rtmskit/serve"),
     show_default=True,
-    help="For records and queues. The next start here goes on with what they hold.",
+    help="For records and queues. The next start with the same directory continues with them.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show every log line of the functions, not only NOTICE and above.")
 @running.of_up
@@ -91,7 +93,7 @@ def serve(
     file = up_file.with_name(SERVE_FILE.name)
     with contextlib.suppress(Nobody):
         other = running.find_serve(file)
-        raise BadInput(f"an `rtmskit serve` is running here already (process {other.pid}, {file})", "end it first.")
+        raise BadInput(f"an `rtmskit serve` already runs here (process {other.pid}, {file})", "end it first.")
     plan = ServicePlan(directory, environment, port, _authority(up_file.parent) if tls else None)
     output = ServeOutput(as_json, verbose)
     service = LocalService(plan, on_line=output.line)

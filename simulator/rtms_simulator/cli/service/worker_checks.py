@@ -55,7 +55,7 @@ async def _checked_up(ask: Ask, post: Ask, token: str, sleep: Sleep) -> list[Fin
     """Have the worker send a harmless task through each of its queues to itself, and ask Recall a harmless question."""
     begun = await post(CHECK_UP, token)
     if begun.status in (404, 405):
-        return [Finding("check-up", "skip", "the worker is of an earlier release and has none")]
+        return [Finding("check-up", "skip", "the worker is of an earlier release and has no check-up")]
     first = _decoded(begun)
     if first is None:
         return [Finding("check-up", "fail", f"{CHECK_UP} was answered with {begun.status}: {_reason(begun)}", "look at the worker's log.")]

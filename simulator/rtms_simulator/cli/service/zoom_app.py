@@ -146,7 +146,9 @@ def show(app: ZoomAppFields) -> None:
 
 @click.command("zoom-app")
 @click.option("--webhook-url", metavar="URL", help="Where the webhook is: https://host. Without it, a placeholder is shown.")
-@click.option("--product", "products", type=click.Choice(list(FAMILIES)), multiple=True, help="Events of these only. Default: all.")
+@click.option(
+    "--product", "products", type=click.Choice(list(FAMILIES)), multiple=True, help="Only events of these products. Default: all."
+)
 @as_json_option
 def zoom_app(webhook_url: str | None, products: Sequence[str], as_json: bool) -> None:
     """Show what to enter at Zoom, step by step."""

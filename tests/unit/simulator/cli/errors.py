@@ -58,7 +58,7 @@ ROWS = (
     ),
     Row("the `up` has no worker", "recordings list --up {bare}", 3, "this `up` runs no worker", "name one with --worker", "running_here"),
     # --- serve
-    Row("a file that is there", "serve --init --env-file {text}", 2, "is there already", "name another with --env-file", "write_template"),
+    Row("a file that is there", "serve --init --env-file {text}", 2, "already exists", "name another with --env-file", "write_template"),
     Row("no place for a file", "serve --init --env-file {text}/env", 2, "cannot be written", "name another", "write_template"),
     Row("no variables", "serve --env-file {junk}x", 2, "cannot be read", "`rtmskit serve --init` writes a template", "variables"),
     Row("a tunnel that Zoom refuses", "serve --tunnel http://x.example", 2, "--tunnel 'http://x.example'", "your tunnel's", "base_url"),
@@ -72,7 +72,7 @@ ROWS = (
         packages=(("ngrok", ""),),
     ),
     Row("TLS and a tunnel", "serve --tls --tunnel ngrok", 2, "a tunnel has a certificate of its own", "leave one of them out", "serve"),
-    Row("a `serve` runs here", "serve --up {serving}", 2, "is running here already", "end it first", "serve"),
+    Row("a `serve` runs here", "serve --up {serving}", 2, "already runs here", "end it first", "serve"),
     # --- receivers and secrets
     Row("no scheme", f"send meeting.rtms_started --webhook localhost:80 {SECRET}", 2, "is not a URL", "http:// or https://", "receiver"),
     Row("no secret", "send meeting.rtms_started --webhook {receiver}", 2, "--secret-token is missing", "ZOOM_SECRET_TOKEN", "receiver"),
@@ -105,7 +105,7 @@ ROWS = (
         "send meeting.rtms_started --webhook {receiver} --secret-token 's\n'",
         2,
         "a line break",
-        "copy the value alone",
+        "copy only the value",
         "checked_secret",
     ),
     Row(
@@ -113,7 +113,7 @@ ROWS = (
         "recordings list --worker {worker} --token 'Bearer abc'",
         2,
         "begins with 'Bearer'",
-        "the value behind it",
+        "only the value after it",
         "checked_secret",
     ),
     Row(
@@ -245,7 +245,7 @@ ROWS = (
     Row("receivers and function", "up --webhook http://x", 2, "receivers of your own", "add --no-function", "up"),
     Row("a receiver without scheme", "up --no-function --webhook localhost:80", 2, "is not a URL", "http:// or https://", "up"),
     Row("`up` file a directory", "up --up .", 2, "is a directory", "name a file", "up"),
-    Row("a second `up`", "up --up {bare}", 2, "is running here already", "another --up FILE", "up"),
+    Row("a second `up`", "up --up {bare}", 2, "already runs here", "another --up FILE", "up"),
     Row("nowhere to write", "up --directory {text}/x", 2, "cannot be written", "name a place of your own", "writable"),
     Row("no emulator", "demo --state firestore://p/d", 2, "FIRESTORE_EMULATOR_HOST is not set", "start an emulator", "checked_state"),
     Row("no such store", "demo --state mysql://x", 2, "is not a store", "write sqlite:///path or firestore://", "checked_state"),
@@ -280,7 +280,7 @@ ROWS = (
         "recordings list --worker {worker}/recordings",
         2,
         "names an endpoint",
-        "the worker's address alone",
+        "only the worker's address",
         "target",
     ),
     Row("odd host", "recordings list --token t --worker https://ex\u2603.invalid", 2, "is not a URL", "look at its host name", "ask"),

@@ -140,7 +140,7 @@ async def test_an_end_without_a_recording_is_waited_for(expected, looks, monkeyp
 @pytest.mark.parametrize(
     ("expected", "last", "says"),
     [
-        ("deleted", row(retrieval="done"), "the meeting was recorded, and it is to end deleted"),
+        ("deleted", row(retrieval="done"), "the meeting was recorded, but it should end deleted"),
         ("deleted", row(retrieval="forgetting"), "within 0 s it did not: the hand-off is accepted, its recording forgetting"),
         ("not-joined", row(retrieval="forgotten"), "it did not: the hand-off is accepted, its recording forgotten"),
     ],

@@ -145,7 +145,7 @@ async def rehearsed(
     try:
         loaded = await program.load(**changes)
     except ProgramRefused as error:
-        raise Failed(f"the Pulumi program fails, as it would in `pulumi up`:\n{error}", "mend it, or leave --rehearsed out.") from None
+        raise Failed(f"the Pulumi program fails, as it would in `pulumi up`:\n{error}", "correct it, or leave --rehearsed out.") from None
     finally:
         program.close()
     async with hosted(loaded, folder / "cloud", tell, seed=seed, on_line=on_line) as place:

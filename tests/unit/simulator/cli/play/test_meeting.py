@@ -197,7 +197,7 @@ def test_the_end_that_is_expected_can_be_given(rtmskit, receiver, joins):
     done = rtmskit(*arguments(receiver, "--speed", "max", "--expect", "not-joined"))
     assert done.exit_code == 1
     assert "was joined after" in done.stderr
-    assert "the meeting is to end with nobody having joined" in done.stderr
+    assert "in this meeting nobody should join" in done.stderr
     receiver.answer = lambda _body: {}
     missed = rtmskit(*arguments(receiver, "never-joined", "--patience", "0.2", "--expect", "recorded"))
     assert (missed.exit_code, "nobody joined stream" in missed.stderr) == (1, True)
