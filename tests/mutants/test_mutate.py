@@ -181,3 +181,10 @@ def test_the_lines_of_a_change_are_read_from_its_diff():
 def test_a_commit_that_is_not_there_is_said():
     with pytest.raises(RuntimeError, match="git cannot compare with 'no-such-commit'"):
         changed.changed_lines("no-such-commit")
+
+
+def test_every_reason_is_of_a_line_that_is_there():
+    """A line that was written anew has no reason any more, and a reason without a line explains nothing."""
+    rows = [(module, line) for module in modules() for line, _ in explained(module)]
+    assert len(rows) > 30
+    assert [(module, line) for module, line in rows if line not in file_of(module).read_text(encoding="utf-8")] == []
