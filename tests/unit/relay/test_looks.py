@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, STREAM, started, stopped
 
-from rtms_relay.errors import RecallUnavailable
+from rtms_relay.errors import NotFound, RecallUnavailable
 from rtms_relay.handoff.keys import stream_key
 from rtms_relay.handoff.record import HandOff
-from rtms_relay.ports import Answer
-from rtms_relay.recordings import Unanswered
+from rtms_relay.ports import Answer, Recording
+from rtms_relay.recordings import Seen, Unanswered
+from rtms_relay.tasks import Stop, encode
 
 KEY = key_of()
 STREAM_KEY = stream_key(STREAM)
@@ -54,8 +57,10 @@ async def test_a_look_may_come_a_second_early_and_no_more(early_ms: int, reads: 
     at = (await ended(bench)).look_at
     assert at is not None
     await bench.clock.run(at - early_ms - bench.clock.now)
-    before, after = await bench.clock.until_done(bench.worker._recordings.look(KEY)) or (None, None)
-    assert bench.recall.reads == reads
+    looked = await bench.clock.until_done(bench.worker._recordings.look(KEY))
+    assert looked is not None
+    before, after = looked
+    assert (before.key, after.key, bench.recall.reads) == (KEY, KEY, reads)
     assert (before == after) is not bool(reads)
 
 
@@ -192,6 +197,165 @@ async def test_one_that_was_read_and_is_gone_was_deleted_and_one_that_is_only_an
     assert (gone.id, gone.status) == ("rec-9", "deleted")
 
 
+def knows(handoff: HandOff, *recordings: Recording, mdc_id: str | None = "mdc-1") -> HandOff:
+    attempt = replace(handoff.attempt, mdc_id=mdc_id)
+    return replace(handoff, attempt=attempt, retrieval=replace(handoff.retrieval, recordings=recordings))
+
+
+async def seen(bench: Bench, handoff: HandOff) -> Seen:
+    return await bench.clock.until_done(bench.worker._recordings.seen(handoff))
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_one_without_metadata_is_ours_only_if_it_was_ours_when_it_was_read(read: bool) -> None:
+    """A webhook only names an id; what our own MDC listed, or what had our metadata, stays ours."""
+    bench = Bench()
+    handoff = await ended(bench)
+    bench.recall.foreign = {"rec-9": {"id": "rec-9", "status": {"code": "done"}, "metadata": {}}}
+    result = await seen(bench, knows(handoff, Recording(id="rec-9", status="done", read=read)))
+    assert [view.recording.id for view in result.ours] == (["rec-9"] if read else [])
+    assert result.foreign == (() if read else ("rec-9",))
+
+
+async def test_one_that_is_known_to_be_deleted_is_not_read_again() -> None:
+    bench = Bench()
+    handoff = await ended(bench)
+    bench.recall.reads.clear()
+    result = await seen(bench, knows(handoff, Recording(id="rec-9", status="deleted", read=True)))
+    assert (result.ours, result.foreign, bench.recall.reads) == ((), (), ["mdc-1"])
+
+
+async def test_one_that_is_known_and_was_shown_is_not_read_again() -> None:
+    bench = Bench()
+    handoff = await ended(bench)
+    bench.recall.record("mdc-1", "rec-9")
+    bench.recall.reads.clear()
+    result = await seen(bench, knows(handoff, Recording(id="rec-9", status="processing", read=True)))
+    assert ([view.recording.id for view in result.ours], bench.recall.reads) == (["rec-9"], ["mdc-1"])
+
+
+async def test_a_known_one_that_recall_does_not_show_is_no_answer() -> None:
+    bench = Bench()
+    handoff = await ended(bench)
+
+    async def busy(recording_id: str) -> Answer:
+        return Answer(503)
+
+    bench.recall.recording = busy
+    with pytest.raises(Unanswered, match=r"^Recall answered 503$") as raised:
+        await seen(bench, knows(handoff, Recording(id="rec-9", status="done")))
+    assert raised.value.args == (503,)
+
+    async def unreadable(recording_id: str) -> Answer:
+        return Answer(200, b"{}")
+
+    bench.recall.recording = unreadable
+    with pytest.raises(Unanswered, match=r"^Recall answered 200$"):
+        await seen(bench, knows(handoff, Recording(id="rec-9", status="done")))
+
+
+async def test_without_an_mdc_it_is_looked_for_by_metadata_unless_recordings_are_known() -> None:
+    bench = Bench()
+    handoff = await ended(bench)
+    bench.recall.reads.clear()
+    result = await seen(bench, knows(handoff, mdc_id=None))
+    assert (result.ours, result.mdc_status, bench.recall.reads) == ((), "", [f"rtmskit_handoff={KEY}"])
+    assert Seen(()).mdc_status == ""
+    bench.recall.record("mdc-1", "rec-9")
+    bench.recall.reads.clear()
+    result = await seen(bench, knows(handoff, Recording(id="rec-9", status="done", read=True), mdc_id=None))
+    assert ([view.recording.id for view in result.ours], bench.recall.reads) == (["rec-9"], ["rec-9"])
+
+
+# What a revocation, or another worker, does meanwhile
+
+
+def meanwhile(bench: Bench, change: Callable[[], Awaitable[None]], answer: Answer | None = None) -> None:
+    """Once, while Recall shows the MDC, this happens; then comes `answer`, or Recall's own."""
+    real = bench.recall.retrieve
+
+    async def retrieve(mdc_id: str) -> Answer:
+        bench.recall.retrieve = real
+        shown = await real(mdc_id)
+        await change()
+        return answer or shown
+
+    bench.recall.retrieve = retrieve
+
+
+def revoking(bench: Bench) -> Callable[[], Awaitable[None]]:
+    async def revoke() -> None:
+        stop = Stop(
+            event="meeting.rtms_stopped", product="meeting", stream_id=STREAM, entity_id=MEETING, event_ts=bench.clock.now, stop_reason=8
+        )
+        await bench.worker.receive("/events", encode(stop))
+
+    return revoke
+
+
+async def test_a_look_that_a_revocation_overtakes_erases() -> None:
+    bench = Bench()
+    await ended(bench)
+    bench.recall.record("mdc-1")
+    meanwhile(bench, revoking(bench))
+    _, after = await look(bench)
+    assert (after.erasure.on, after.retrieval.state, bench.recall.deleted) == (True, "awaiting", ["rec-1"])
+
+
+async def test_a_look_without_an_answer_that_a_revocation_overtakes_changes_nothing() -> None:
+    bench = Bench()
+    await ended(bench)
+    meanwhile(bench, revoking(bench), Answer(503))
+    _, after = await look(bench)
+    stored = bench.handoff()
+    assert (after.erasure.on, after.retrieval) == (True, stored.retrieval)
+    assert after.key == KEY
+
+
+async def test_a_record_that_is_gone_is_not_made_again() -> None:
+    bench = Bench()
+    await ended(bench)
+
+    async def lose() -> None:
+        del bench.store.documents["handoffs", KEY]
+
+    meanwhile(bench, lose)
+    with pytest.raises(NotFound, match=f"^the record {KEY} is gone$"):
+        await look(bench)
+    assert bench.handoffs() == {}
+
+
+async def test_while_recall_does_not_answer_what_webhooks_said_is_the_end_once_it_was_waited_for_long_enough() -> None:
+    """A day after the hand-off (RETRIEVAL_GIVE_UP_S)."""
+    bench = Bench()
+    await ended(bench)
+    bench.retrievals.down = False
+    bench.recall.down = Answer(503)
+    await bench.recall_says("recording.done", "rec-1", KEY)
+    await bench.live(25 * 3_600)
+    retrieval = bench.handoff().retrieval
+    assert (retrieval.state, retrieval.look_at) != ("awaiting", None)
+    assert retrieval.reason.endswith("(Recall answered 503)")
+    final = [line for line in bench.log.of("retrieval") if line["state"] == retrieval.state]
+    assert len(final) == 1
+
+
+async def test_a_list_that_does_not_end_is_told_without_a_status() -> None:
+    bench = Bench()
+    await ended(bench)
+
+    async def endless(key: str, value: str, cursor: str | None = None) -> Answer:
+        following = f"https://x.recall.ai/api/v1/recording/?cursor={int(cursor or 0) + 1}"
+        return Answer(200, json.dumps({"next": following, "previous": None, "results": []}).encode())
+
+    bench.recall.recordings_with_metadata = endless
+    version, fields = bench.store.documents["handoffs", KEY]
+    bench.store.documents["handoffs", KEY] = (version, {**fields, "attempt": {**fields["attempt"], "mdc_id": None}})
+    await look(bench)
+    [line] = [line for line in bench.log.of("retrieval") if line["severity"] == "WARNING"]
+    assert (line["status"], line["reason"]) == (0, "Recall's list of recordings does not end")
+
+
 # Whether it still records
 
 
@@ -212,6 +376,14 @@ async def test_a_recording_runs_until_its_status_is_final(code: str, *, runs: bo
     handoff = await accepted(bench)
     bench.recall.record("mdc-1", code=code)
     assert await bench.clock.until_done(bench.worker._recordings.runs(handoff)) is runs
+
+
+async def test_of_several_recordings_one_that_runs_is_enough() -> None:
+    bench = Bench()
+    handoff = await accepted(bench)
+    bench.recall.record("mdc-1", "rec-1", code="done")
+    bench.recall.record("mdc-1", "rec-2", code="processing")
+    assert await bench.clock.until_done(bench.worker._recordings.runs(handoff)) is True
 
 
 async def test_whether_it_records_is_not_known_while_recall_does_not_say() -> None:
@@ -248,6 +420,48 @@ async def test_a_copy_that_fails_is_logged_with_its_reason_and_gives_its_lease_b
     line = {"severity": "ERROR", "event": "archive_failed", "handoff": KEY, "name": name, "what": "the download answered 403"}
     assert bench.log.of("archive_failed") == [line]
     assert (after.retrieval.archive_until, after.retrieval.slow_copies, after.retrieval.state) == (None, 0, "awaiting")
+
+
+@pytest.mark.parametrize("code", ["done", "failed"])
+async def test_what_the_sweep_may_not_copy_stays_open(code: str) -> None:
+    """A verdict ends a retrieval only when what it left behind is in the archive."""
+    bench = Bench(archive=True)
+    await ended(bench)
+    bench.recall.record("mdc-1", "rec-1")
+    bench.recall.record("mdc-1", "rec-2", code=code)
+    before, after = await look(bench, copying=False)
+    assert (before.retrieval.state, after.retrieval.state) == ("awaiting", "awaiting")
+    _, copied = await look(bench)
+    assert copied.retrieval.state != "awaiting"
+    assert bench.archive is not None
+    assert f"{KEY}/rec-1/video_mixed.mp4" in bench.archive.objects
+
+
+async def test_a_lease_is_half_an_hour_from_the_begin_of_each_copy() -> None:
+    bench, leases = Bench(archive=True), []
+
+    async def note() -> None:
+        leases.append(bench.handoff().retrieval.archive_until or 0)
+        leases[-1] -= bench.clock.now
+        await bench.clock.sleep(60)
+
+    bench.recall.during_download = note
+    await ended(bench)
+    bench.recall.record("mdc-1", "rec-1")
+    bench.recall.record("mdc-1", "rec-2")
+    await look(bench)
+    assert leases == [1_800_000, 1_800_000]
+
+
+async def test_a_copy_that_a_revocation_overtakes_gives_its_lease_back_and_erases() -> None:
+    bench = Bench(archive=True)
+    await ended(bench)
+    bench.recall.record("mdc-1", "rec-1")
+    bench.recall.during_download = revoking(bench)
+    _, after = await look(bench)
+    assert (after.erasure.on, after.retrieval.state, after.retrieval.archive_until) == (True, "awaiting", None)
+    assert bench.archive is not None
+    assert (bench.archive.objects, bench.recall.deleted) == ({}, ["rec-1"])
 
 
 async def test_while_another_worker_copies_nothing_is_copied_here() -> None:
