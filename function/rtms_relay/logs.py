@@ -234,7 +234,6 @@ class LibraryHandler(logging.Handler):
     def __init__(self, log: JsonLog) -> None:
         super().__init__(logging.WARNING)
         self._log = log
-        self.setFormatter(logging.Formatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         severity: Severity = "CRITICAL" if record.levelno >= 50 else "ERROR" if record.levelno >= 40 else "WARNING"

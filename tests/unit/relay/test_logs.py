@@ -455,3 +455,46 @@ def test_once_installed_it_is_the_only_way_out(monkeypatch: pytest.MonkeyPatch) 
 
 def _loggers() -> list[logging.Logger]:
     return [logging.getLogger(name) for name in logging.getLogger().manager.loggerDict]
+
+
+class Odd:
+    """Neither text nor a number, and its text holds a secret."""
+
+    def __str__(self) -> str:
+        return "odd s3cret-of-mine"
+
+
+def test_what_is_no_json_is_written_as_its_text_without_secrets() -> None:
+    stream = io.StringIO()
+    logs.JsonLog(["s3cret-of-mine"], stream)("INFO", "sweep", due=Odd(), handoffs={Odd(): [Odd(), None, 1.5, True]})
+    [line] = lines(stream)
+    shown = "odd [redacted]"
+    assert (line["due"], line["handoffs"]) == (shown, {shown: [shown, None, 1.5, True]})
+
+
+def test_a_line_is_written_out_at_once() -> None:
+    """An instance that is ended keeps nothing back."""
+
+    class Buffered(io.StringIO):
+        flushed = ""
+
+        def flush(self) -> None:
+            self.flushed = self.getvalue()
+
+    stream = Buffered()
+    logs.JsonLog(stream=stream)("INFO", "sweep")
+    assert stream.flushed.endswith("\n")
+
+
+@pytest.mark.parametrize("value", ["", 5, None, True])
+def test_what_is_no_id_is_not_hashed(value: object) -> None:
+    assert logs.with_hashes({"stream_id": value, "what": "of 5"}) == {"stream_id": value, "what": "of 5"}
+
+
+def test_an_id_with_half_a_character_has_a_hash_too() -> None:
+    assert logs.hashed("\ud83e") == hashlib.sha256(b"\xed\xa0\xbe").hexdigest()[:32]
+
+
+def test_what_failed_without_an_error_has_no_description() -> None:
+    assert logs._described(None) == ""
+    assert logs._described(ValueError("x")) == "ValueError: x\n"
