@@ -62,7 +62,6 @@ def _adapters(*names: str, contract: tuple[str, ...] = (), emulator: bool = Fals
 
 
 _SQLITE = _adapters("sqlite", "local_queue", "durable", contract=("store", "store_model"))
-_QUEUES = Suite((*_adapters("local_queue", contract=("queue",)).tests, f"{UNIT}/test_dispatching.py"))
 _FILES = _adapters("archive_files", contract=("archive",), gcs=True)
 _SETTINGS = _units("settings", "setting_values", "cases")
 _TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings", "intake", "routes")
@@ -75,8 +74,8 @@ SUITES: Mapping[str, Suite] = {
     "adapters/documents": _adapters("documents"),
     "adapters/firestore": _adapters("firestore", contract=("store",), emulator=True),
     "adapters/identity": _adapters("identity"),
-    "adapters/local_dispatch": _QUEUES,
-    "adapters/local_queue": _QUEUES,
+    "adapters/local_dispatch": _adapters("local_dispatch"),
+    "adapters/local_queue": _adapters("local_queue", contract=("queue",)),
     "adapters/needs": _adapters("needs"),
     "adapters/objects": _adapters("objects"),
     "adapters/recall_http": Suite((f"{UNIT}/test_recall_http.py", f"{SECURITY}/test_hostile_recall.py", f"{UNIT}/test_wiring.py")),

@@ -176,5 +176,5 @@ class WorkerPosts:
                 f"{self._worker_url}{path}", content=body, headers={**headers, **self._authorization}, timeout=None, follow_redirects=False
             )
         except httpx.HTTPError as error:
-            raise OSError(f"the worker does not answer: {error or type(error).__name__}") from None
+            raise OSError(f"the worker does not answer: {str(error) or type(error).__name__}") from None
         return answer.status_code

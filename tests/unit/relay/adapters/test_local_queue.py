@@ -151,3 +151,25 @@ async def test_records_and_queues_do_not_take_each_others_file(tmp_path: Path) -
     assert "is not a queue of this service" in await refused(queue_at(records))
     assert "is not a store of this service" in await refused(SqliteStore(str(queues)))
     assert await bodies(queues) == [b"x"]
+
+
+async def test_how_long_a_locked_file_is_waited_for(tmp_path: Path) -> None:
+    """The webhook has two seconds for a queue, whatever kind it is (ENQUEUE_MS); the dispatcher has nobody who waits for it."""
+    assert LocalQueue(str(tmp_path / "q"), "facts", SystemClock())._file._timeout_s == 2.0
+    assert TaskFile(str(tmp_path / "q"), SystemClock())._file._timeout_s == 10.0
+
+
+async def test_after_close_no_thread_and_no_file_is_left(tmp_path: Path) -> None:
+    def open_files() -> set[str]:
+        return {
+            str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink() and tmp_path.name in str(link.readlink())
+        }
+
+    queue, file = queue_at(tmp_path / "q"), TaskFile(str(tmp_path / "q"), SystemClock())
+    assert await queue.enqueue("/events", b"x")
+    assert await file.count() == {"handoffs": 1}
+    assert open_files() != set()
+    await queue.close()
+    assert open_files() != set()
+    await file.close()
+    assert open_files() == set()
