@@ -265,14 +265,14 @@ def replay(world: World, project: str, registrations: Iterable[Registration]) ->
 def standing(world: World, project: str) -> list[dict[str, Any]]:
     """What Google has of all that is in Pulumi's state, as entries of `registered.Registered`. What was replaced and is still there has
     `(replaced)` behind its name. What Pulumi has forgotten is left out."""
-    provider, found = Provider(world.cloud, project), []
-    for urn, held in world.held.items():
-        one, inputs = held.registration, provider.has(held.registration.type, held.state)
+    provider, entries = Provider(world.cloud, project), []
+    for urn, resource in world.held.items():
+        one, inputs = resource.registration, provider.has(resource.registration.type, resource.state)
         if inputs is not None:
             name = one.name if urn == one.urn else f"{one.name} (replaced)"
             needed = [other for other in one.dependencies if other in world.held]
-            found.append({"urn": urn, "type": one.type, "name": name, "custom": True, "inputs": inputs, "dependencies": needed})
-    return found
+            entries.append({"urn": urn, "type": one.type, "name": name, "custom": True, "inputs": inputs, "dependencies": needed})
+    return entries
 
 
 def refresh(world: World, project: str) -> list[str]:

@@ -40,8 +40,8 @@ def control_app(operations: Sequence[ControlOperation], *, version: str, token: 
         assert isinstance(error, HTTPException)
         if request.scope.get("root_path"):  # below a mount of `more`, whose callers have no token of ours
             return _unknown(request, error, "nothing is at this path")
-        told = _unknown(request, error, f"known are {known}")
-        return await _answered(request, token, lambda: _ready(told))
+        problem = _unknown(request, error, f"known are {known}")
+        return await _answered(request, token, lambda: _ready(problem))
 
     app = Starlette(
         routes=[Route(f"{PREFIX}/openapi.json", described), *routes, *more],
@@ -83,9 +83,9 @@ def _served(operation: ControlOperation, token: str) -> Callable[[Request], Awai
 async def _answered(request: Request, token: str, perform: Callable[[], Awaitable[Response]], *, token_in_query: bool = False) -> Response:
     server = request.scope.get("server") or (None, None)
     # A browser's EventSource cannot send headers, so a stream takes the token as a parameter, too.
-    given = guard.bearer(request.headers) or (request.query_params.get("token", "") if token_in_query else "")
+    credential = guard.bearer(request.headers) or (request.query_params.get("token", "") if token_in_query else "")
     try:
-        guard.check(request.headers, port=server[1], token=token, given=given)
+        guard.check(request.headers, port=server[1], token=token, credential=credential)
         return await perform()
     except ControlRefusedError as error:
         return _problem(error.status, error.error, str(error), {"www-authenticate": "Bearer"} if error.status == 401 else {})
@@ -106,25 +106,25 @@ def _methods(request: Request) -> list[str]:
 
 def _query(operation: ControlOperation, request: Request) -> Any:
     pairs = [(name, value) for name, value in request.query_params.multi_items() if not (operation.stream and name == "token")]
-    given = dict(pairs)
-    _check_names(operation, given)
-    if len(given) != len(pairs):
+    parameters = dict(pairs)
+    _check_names(operation, parameters)
+    if len(parameters) != len(pairs):
         raise ControlRefusedError(400, "parameter", "a parameter is given twice")
     if operation.query is None:
         return None
     try:
-        query = msgspec.convert(given, operation.query, strict=False)
+        query = msgspec.convert(parameters, operation.query, strict=False)
     except msgspec.ValidationError as error:
         raise ControlRefusedError(400, "parameter", str(error)) from None
-    absent = next((name for name in given if getattr(query, name) is None), None)
+    absent = next((name for name in parameters if getattr(query, name) is None), None)
     if absent is not None:  # msgspec takes the text "null" for the absence of a number
-        raise ControlRefusedError(400, "parameter", f"{absent} is {given[absent]!r}: leave it out")
+        raise ControlRefusedError(400, "parameter", f"{absent} is {parameters[absent]!r}: leave it out")
     return query
 
 
-def _check_names(operation: ControlOperation, given: Mapping[str, str]) -> None:
+def _check_names(operation: ControlOperation, parameters: Mapping[str, str]) -> None:
     known = [one.name for one in msgspec.structs.fields(operation.query)] if operation.query is not None else []
-    unknown = sorted(given.keys() - set(known))
+    unknown = sorted(parameters.keys() - set(known))
     if unknown:
         raise ControlRefusedError(400, "parameter", f"unknown parameter {unknown[0]!r} (allowed: {', '.join(known) or 'none'})")
 

@@ -17,10 +17,10 @@ _COPIES = Setting(SettingType.WHOLE, 1, "how many more", least=1, most=100)
 
 def delivery_words() -> dict[str, FaultWord]:
     """What can happen to anything that is sent: a webhook of either vendor, a task."""
-    late, held, after = duration(5, "how late"), duration(5, "at most this long"), duration(0, "how much later")
+    late, longest, after = duration(5, "how late"), duration(5, "at most this long"), duration(0, "how much later")
     return {
         "late": FaultWord("it is sent so much later; what it says of its time does not change", {"seconds": late}, value="seconds"),
         "duplicate": FaultWord("it is sent again", {"copies": _COPIES, "after": after}),
-        "reorder": FaultWord("it waits until the next one has been sent", {"seconds": held}, value="seconds"),
+        "reorder": FaultWord("it waits until the next one has been sent", {"seconds": longest}, value="seconds"),
         "lost": FaultWord("it is never sent"),
     }

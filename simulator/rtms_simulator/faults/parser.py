@@ -86,11 +86,11 @@ def _step(family: Family, target: str, tokens: Sequence[str]) -> Step:
     if word.only and not fnmatchcase(word.only, target):
         raise FaultError(f"{target}: only {word.only} can do {name!r}")
     rest, times = _times(family, target, list(tokens[1:]))
-    given = {"status": _value(target, name, "status", word, name)} if key == STATUS else {}
+    values = {"status": _value(target, name, "status", word, name)} if key == STATUS else {}
     for token in rest:
-        setting, value = _given(target, name, word, token, given)
-        given[setting] = value
-    return Step(key, times, {setting: given.get(setting, row.default) for setting, row in word.settings.items()})
+        setting, value = _given(target, name, word, token, values)
+        values[setting] = value
+    return Step(key, times, {setting: values.get(setting, row.default) for setting, row in word.settings.items()})
 
 
 def _times(family: Family, target: str, tokens: list[str]) -> tuple[list[str], int]:
@@ -105,7 +105,7 @@ def _times(family: Family, target: str, tokens: list[str]) -> tuple[list[str], i
     return tokens[:-1], times
 
 
-def _given(target: str, name: str, word: FaultWord, token: str, given: Mapping[str, Value]) -> tuple[str, Value]:
+def _given(target: str, name: str, word: FaultWord, token: str, values: Mapping[str, Value]) -> tuple[str, Value]:
     """One token after the word as (setting, value)."""
     key, equals, text = token.partition("=")
     setting = word.settings.get(key)
@@ -119,7 +119,7 @@ def _given(target: str, name: str, word: FaultWord, token: str, given: Mapping[s
         value = _value(target, name, key, word, text)
     else:
         raise FaultError(f"{target}: {name} takes no {token!r}; {did_you_mean(key, word.settings)}allowed: {_allowed(word)}, xN")
-    if key in given:
+    if key in values:
         raise FaultError(f"{target}: {name} is given {key} twice")
     return key, value
 

@@ -271,11 +271,11 @@ def compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloade
             count += len(samples)
             equal = equal and recorded.read(len(raw)) == raw
         equal = equal and recorded.read(1) == b""
-    said = [(utterance.who.name, " ".join(utterance.text.split())) for utterance in scenario.utterances()]
+    utterances = [(utterance.who.name, " ".join(utterance.text.split())) for utterance in scenario.utterances()]
     rows = json.loads(files["transcript"].path.read_text(encoding="utf-8"))
     heard = [(row["participant"]["name"], " ".join(word["text"] for word in row["words"])) for row in rows]
     return Comparison(
-        ok=equal and heard == said,
+        ok=equal and heard == utterances,
         samples=SamplesCompared(count=count, duration_s=count / SAMPLE_RATE, played_sha256=digest.hexdigest(), equal=equal),
-        transcript=TranscriptCompared(utterances=len(heard), equal=heard == said),
+        transcript=TranscriptCompared(utterances=len(heard), equal=heard == utterances),
     )

@@ -71,7 +71,7 @@ class Wiring:
 
     def environment(self, role: str, worker_url: str, inherited: Mapping[str, str]) -> dict[str, str]:
         """The environment of one role: what is inherited (tunables), then this, minus what the other role alone may hold."""
-        told = {
+        settings = {
             "ZOOM_CLIENT_ID": self.client_id,
             "ZOOM_CLIENT_SECRET": self.client_secret,
             "ZOOM_SECRET_TOKEN": self.secret_token,
@@ -91,10 +91,10 @@ class Wiring:
             "RUN_SECRET": self.run_secret,
             "PYTHONUNBUFFERED": "1",
         }
-        whole = {**inherited, **told}
+        variables = {**inherited, **settings}
         for name in (*KEPT_FROM_EACH[role], *KEPT_FROM_BOTH):
-            whole.pop(name, None)
-        return {name: value for name, value in whole.items() if value != ""}
+            variables.pop(name, None)
+        return {name: value for name, value in variables.items() if value != ""}
 
 
 class Wired(Protocol):

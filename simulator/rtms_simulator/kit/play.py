@@ -125,14 +125,14 @@ async def perform(
         zoom.begin(scenario, webhook_url, speed=play.speed, faults=play.faults, source=source)
         for scenario, source in play.meetings(zoom.switches)
     ]
-    seen: set[tuple[int, Note]] = set()
+    known_notes: set[tuple[int, Note]] = set()
     unattended = Unattended(zoom, real_time, life, play.patience_s)
 
     def tell(reports: Sequence[MeetingReport]) -> None:
         now = {(report.id, note) for report in reports for note in notes(meeting_row(report, NO_LINKS))}
-        for number, note in sorted(now - seen, key=lambda one: one[1].ms):
+        for number, note in sorted(now - known_notes, key=lambda one: one[1].ms):
             on_note(number, note.ms, note.what)
-        seen.update(now)
+        known_notes.update(now)
 
     try:
         while any(meeting.ended_at is None for meeting in running):

@@ -69,15 +69,15 @@ def meeting_row(report: MeetingReport, links: Links) -> MeetingRow:
 
 def notes(row: MeetingRow) -> list[Note]:
     """What has happened, as lines of a log: the meeting's own notes, who joined, how each delivery was answered."""
-    found = [*row.timeline]
-    found += [Note(ms=one.joined_ms, what=f"stream {one.stream_id} joined") for one in row.streams if one.joined_ms is not None]
+    entries = [*row.timeline]
+    entries += [Note(ms=one.joined_ms, what=f"stream {one.stream_id} joined") for one in row.streams if one.joined_ms is not None]
     for delivery in row.deliveries:
         for attempt in delivery.attempts:
             latency_ms = attempt.latency_ms or 0.0
             how = f"answered {attempt.status}" if (attempt.status or 0) > 0 else f"not answered: {attempt.problem}"
             ms = round(attempt.at * 1000 + latency_ms) - row.started_ms
-            found.append(Note(ms=ms, what=f"{delivery.event} {how} after {latency_ms:.0f} ms"))
-    return found
+            entries.append(Note(ms=ms, what=f"{delivery.event} {how} after {latency_ms:.0f} ms"))
+    return entries
 
 
 def _zoom_attempt(attempt: WebhookAttempt) -> DeliveryAttempt:

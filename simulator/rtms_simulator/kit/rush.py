@@ -166,12 +166,12 @@ class Crowd:
                 await self._clock.sleep_until(began + at)
                 running.create_task(begin())
 
-    async def _all_accepted(self, wanted: int, patience_s: float) -> bool:
+    async def _all_accepted(self, count: int, patience_s: float) -> bool:
         """Return when so many are accepted, or the time is over; whether they are."""
         end = self._clock.now() + patience_s
-        while len(self.recall.workspace.mdcs) < wanted and self._clock.now() < end:
+        while len(self.recall.workspace.mdcs) < count and self._clock.now() < end:
             await self._clock.sleep(LOOK_EVERY_S)
-        return len(self.recall.workspace.mdcs) >= wanted
+        return len(self.recall.workspace.mdcs) >= count
 
 
 def signed(event: WebhookEvent, secret_token: str, at: float) -> tuple[bytes, dict[str, str]]:

@@ -130,9 +130,9 @@ async def _written(answer: httpx.Response, part: Path, have: int) -> AsyncIterat
 
 def suffix(link: str, content_type: str) -> str:
     """A file name's ending: that of the link's own path, or else one for the content type; `.bin` if neither says anything."""
-    found = PurePosixPath(urlsplit(link).path).suffix
-    if re.fullmatch(r"\.[a-z0-9]{1,5}", found):
-        return found
+    ending = PurePosixPath(urlsplit(link).path).suffix
+    if re.fullmatch(r"\.[a-z0-9]{1,5}", ending):
+        return ending
     return SUFFIXES.get(content_type.partition(";")[0].strip().lower(), ".bin")
 
 
@@ -144,7 +144,7 @@ def part_file(target: Path, key: str, artifact: str | None) -> Path:
 
 def _announced(answer: httpx.Response) -> int | None:
     if answer.status_code == httpx.codes.PARTIAL_CONTENT:
-        found = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
-        return int(found[1]) if found else None
+        match = _TOTAL.fullmatch(answer.headers.get("content-range", ""))
+        return int(match[1]) if match else None
     length = answer.headers.get("content-length")
     return int(length) if length is not None and "content-encoding" not in answer.headers else None

@@ -120,11 +120,11 @@ def _check_people(people: tuple[Person, ...], mistakes: Mistakes, *, complete: b
             continue
         with mistakes.kept():
             _check_person(person, ("people", index))
-        for key, seen in (("name", names), ("user_id", user_ids)):
+        for key, values in (("name", names), ("user_id", user_ids)):
             with mistakes.kept():
-                if (value := getattr(person, key)) in seen:
+                if (value := getattr(person, key)) in values:
                     raise ScenarioError(f"{value!r} is there twice", path=("people", index, key), allowed="each only once")
-            seen.add(value)
+            values.add(value)
 
 
 def _check_person(person: Person, here: Path) -> None:

@@ -216,17 +216,17 @@ def _read(row: object, keys: Mapping[str, ScenarioField], here: Path, mistakes: 
     with mistakes.kept():
         if not isinstance(row, dict):
             raise ScenarioError("not a table", path=here, allowed=f"a table with {', '.join(keys)}")
-    given = _table_of(row) if isinstance(row, dict) else None
-    if given is None:
+    table = _table_of(row) if isinstance(row, dict) else None
+    if table is None:
         return values
-    for key in given:
+    for key in table:
         with mistakes.kept():
             if key not in keys:
                 raise ScenarioError(f"unknown key{_near(key, keys)}", path=(*here, key), allowed=", ".join(keys))
     for key, field in keys.items():
         with mistakes.kept():
-            if key in given:
-                values[key] = _value(given[key], field, (*here, key))
+            if key in table:
+                values[key] = _value(table[key], field, (*here, key))
             elif field.required:
                 raise ScenarioError("missing", path=(*here, key), allowed=", ".join(field.choices) or field.says)
     return values

@@ -72,13 +72,13 @@ class _Scan:
         if opening in "[{":
             self._sequence(path, "]" if opening == "[" else "}")
         elif opening in "\"'":
-            found = _TEXT.match(self.source, self.at)
-            assert found is not None
-            self.at = found.end()
+            match = _TEXT.match(self.source, self.at)
+            assert match is not None
+            self.at = match.end()
         else:
-            found = _SCALAR.match(self.source, self.at)
-            assert found is not None
-            self.at = found.end()
+            match = _SCALAR.match(self.source, self.at)
+            assert match is not None
+            self.at = match.end()
 
     def _sequence(self, path: Path, closing: str) -> None:
         self.at += 1
@@ -99,18 +99,18 @@ class _Scan:
         names: list[str] = []
         more = True
         while more:
-            found = _KEY.match(self.source, self.at)
-            assert found is not None
-            double, single, bare, dot = found.groups()
+            match = _KEY.match(self.source, self.at)
+            assert match is not None
+            double, single, bare, dot = match.groups()
             names.append(tomllib.loads(f'x = "{double}"')["x"] if double is not None else single if single is not None else bare)
-            self.at = found.end()
+            self.at = match.end()
             more = dot == "."
         return names
 
     def _skip_blank(self) -> bool:
-        found = _BLANK.match(self.source, self.at)
-        assert found is not None
-        self.at = found.end()
+        match = _BLANK.match(self.source, self.at)
+        assert match is not None
+        self.at = match.end()
         return self.at < len(self.source)
 
     def _note(self, path: Path, offset: int) -> None:

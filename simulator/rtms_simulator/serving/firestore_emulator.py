@@ -64,17 +64,17 @@ def emulator() -> Generator[str, None, None]:
 
 @functools.cache
 def _jar() -> Path | None:
-    given = os.environ.get("RTMSKIT_FIRESTORE_EMULATOR_JAR")
-    if given:
-        return Path(given) if Path(given).is_file() else None
+    path = os.environ.get("RTMSKIT_FIRESTORE_EMULATOR_JAR")
+    if path:
+        return Path(path) if Path(path).is_file() else None
     if shutil.which("gcloud") is None:
         return None
     command = ["gcloud", "info", "--format=value(installation.sdk_root)"]
     # gcloud writes into its configuration even for this: the person's is left alone.
     with tempfile.TemporaryDirectory() as own:
         quiet = {**os.environ, "CLOUDSDK_CONFIG": own}
-        asked = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # gcloud, as on PATH
-    jar = Path(asked.stdout.strip()) / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
+        result = subprocess.run(command, env=quiet, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # gcloud, as on PATH
+    jar = Path(result.stdout.strip()) / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
     return jar if jar.is_file() else None
 
 

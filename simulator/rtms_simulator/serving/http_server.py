@@ -63,12 +63,12 @@ class HttpServer:
 
     async def start(self) -> None:
         """Raises PortTakenError."""
-        held = Port(self._purpose, self._host, self._number)
+        port = Port(self._purpose, self._host, self._number)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((self._host, held.number))
-        held.release()
-        self._number = held.number
+        listener.bind((self._host, port.number))
+        port.release()
+        self._number = port.number
         config = uvicorn.Config(
             self._app,
             http=self._protocol or "auto",

@@ -84,18 +84,18 @@ class WebhookSandbox:
 
     def environment(self) -> dict[str, str]:
         """What a receiver needs to know, under the names that rtmskit's own service uses."""
-        said = self.stack.described()
+        description = self.stack.described()
         return {
-            "ZOOM_CLIENT_ID": said.zoom.client_id,
-            "ZOOM_CLIENT_SECRET": said.zoom.client_secret,
-            "ZOOM_SECRET_TOKEN": said.zoom.secret_token,
-            "RECALL_API_KEY": said.recall.api_key,
-            "RECALL_BASE_URL": said.recall.base_url,
-            "RECALL_WEBHOOK_SECRETS": said.recall.webhook_secret,
-            "TASKS_ENDPOINT": said.cloud_tasks.endpoint,
-            "HANDOFF_QUEUES": ",".join(said.cloud_tasks.queues[:2]),
-            "FACTS_QUEUE": said.cloud_tasks.queues[2],
-            "RETRIEVAL_QUEUE": said.cloud_tasks.queues[3],
+            "ZOOM_CLIENT_ID": description.zoom.client_id,
+            "ZOOM_CLIENT_SECRET": description.zoom.client_secret,
+            "ZOOM_SECRET_TOKEN": description.zoom.secret_token,
+            "RECALL_API_KEY": description.recall.api_key,
+            "RECALL_BASE_URL": description.recall.base_url,
+            "RECALL_WEBHOOK_SECRETS": description.recall.webhook_secret,
+            "TASKS_ENDPOINT": description.cloud_tasks.endpoint,
+            "HANDOFF_QUEUES": ",".join(description.cloud_tasks.queues[:2]),
+            "FACTS_QUEUE": description.cloud_tasks.queues[2],
+            "RETRIEVAL_QUEUE": description.cloud_tasks.queues[3],
         }
 
     def validate(self, webhook_url: str) -> UrlValidation:
@@ -135,8 +135,8 @@ class WebhookSandbox:
             example = EVENTS.get(event)
             if example is None:
                 raise InputError(f"Zoom documents no event {event!r}; {did_you_mean(event, EVENTS)}allowed: {', '.join(EVENTS)}")
-            whole = WebhookEvent(event, {**example.payload, **(payload or {})}, self.stack.clock.now_ms())
-            return await self.stack.zoom.deliver(whole, self.stack.zoom.endpoint(webhook_url))
+            webhook_event = WebhookEvent(event, {**example.payload, **(payload or {})}, self.stack.clock.now_ms())
+            return await self.stack.zoom.deliver(webhook_event, self.stack.zoom.endpoint(webhook_url))
 
         return self._call(work())
 

@@ -218,8 +218,8 @@ def _whole(event: WebhookEvent) -> dict[str, Any]:
     return json.loads(zoom.body(event))
 
 
-def _written(whole: Any) -> bytes:
-    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+def _written(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _cut(event: WebhookEvent, place: int) -> bytes:
@@ -229,26 +229,26 @@ def _cut(event: WebhookEvent, place: int) -> bytes:
 
 def _without(event: WebhookEvent, place: int) -> bytes:
     """Without one of the fields that say what happened and to whom."""
-    whole = _whole(event)
-    payload = whole["payload"]
-    wanted = [name for name in ("rtms_stream_id", "server_urls", "meeting_uuid", "plainToken") if name in payload]
-    if wanted and place % 4:
-        del payload[wanted[place % len(wanted)]]
+    document = _whole(event)
+    payload = document["payload"]
+    names = [name for name in ("rtms_stream_id", "server_urls", "meeting_uuid", "plainToken") if name in payload]
+    if names and place % 4:
+        del payload[names[place % len(names)]]
     else:
-        del whole[("event", "payload", "event")[place % 3]]
-    return _written(whole)
+        del document[("event", "payload", "event")[place % 3]]
+    return _written(document)
 
 
 def _mistyped(event: WebhookEvent, place: int) -> bytes:
     """One field of another type than it has."""
-    whole = _whole(event)
-    where = whole["payload"] if whole["payload"] and place % 3 else whole
+    document = _whole(event)
+    where = document["payload"] if document["payload"] and place % 3 else document
     names = sorted(where)
     name = names[place % len(names)]
     others: list[Any] = [None, True, -1, 1e300, "", [], {}, "\u0000", [[]], 2**70]
-    found = others[place % len(others)]
-    where[name] = {"was": where[name]} if found == where[name] else found
-    return _written(whole)
+    other = others[place % len(others)]
+    where[name] = {"was": where[name]} if other == where[name] else other
+    return _written(document)
 
 
 DAMAGES: Mapping[str, Callable[[WebhookEvent, int], bytes]] = {

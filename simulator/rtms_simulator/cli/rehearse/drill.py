@@ -269,8 +269,8 @@ class Scene:
 
     async def holds_code(self, what: str, hashes: set[str]) -> bool:
         """A promise of the hashes that the functions themselves name."""
-        found = await self.running_code()
-        return self.holds(what, found == hashes, ", ".join(sorted(found)))
+        running = await self.running_code()
+        return self.holds(what, running == hashes, ", ".join(sorted(running)))
 
     async def soon(self, what: str, condition: Callable[[], object], within_s: float | None = None) -> bool:
         """A promise that must come true within real seconds."""

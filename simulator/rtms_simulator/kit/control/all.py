@@ -95,8 +95,8 @@ def _whole(fakes: Fakes) -> list[ControlOperation]:
         return _state(fakes)
 
     async def reset(call: Call) -> ResetDone:
-        kept = fakes.reset(call.body.seed)
-        return ResetDone(records="forgotten" if (await kept if inspect.isawaitable(kept) else kept) else "kept")
+        result = fakes.reset(call.body.seed)
+        return ResetDone(records="forgotten" if (await result if inspect.isawaitable(result) else result) else "kept")
 
     async def events(_call: Call) -> AsyncIterator[Happening]:
         return happenings(fakes, Clock())

@@ -58,7 +58,7 @@ def rows(fakes: Fakes) -> list[DeliveryRow]:
     return sorted([*zooms, *recalls], key=lambda row: row.at)
 
 
-def chosen(found: Sequence[DeliveryRow], query: DeliveryQuery) -> list[DeliveryRow]:
+def chosen(deliveries: Sequence[DeliveryRow], query: DeliveryQuery) -> list[DeliveryRow]:
     """Those that the query asks for, the newest `limit` of them."""
 
     def fits(row: DeliveryRow) -> bool:
@@ -71,7 +71,7 @@ def chosen(found: Sequence[DeliveryRow], query: DeliveryQuery) -> list[DeliveryR
             and (query.since is None or row.at >= query.since)
         )
 
-    return [row for row in found if fits(row)][-query.limit :]
+    return [row for row in deliveries if fits(row)][-query.limit :]
 
 
 def delivery_operations(fakes: Fakes) -> list[ControlOperation]:
@@ -122,16 +122,16 @@ def _found(fakes: Fakes, identity: str) -> Delivery | Message:
 
 
 def _detail(fakes: Fakes, identity: str) -> DeliveryDetail:
-    found, links = _found(fakes, identity), fakes.links()
-    if isinstance(found, Message):
-        requests = [SentRequest(headers=dict(getattr(attempt, "headers", {})), answer="") for attempt in found.attempts]
-        return DeliveryDetail(delivery=recall_row(found, links), body=found.body.decode("utf-8", "replace"), requests=requests)
-    requests = [SentRequest(headers=dict(one.headers), answer=one.answer.decode("utf-8", "replace")) for one in found.attempts]
-    return DeliveryDetail(delivery=zoom_row(found, links), body=found.body.decode("utf-8", "replace"), requests=requests)
+    entry, links = _found(fakes, identity), fakes.links()
+    if isinstance(entry, Message):
+        requests = [SentRequest(headers=dict(getattr(attempt, "headers", {})), answer="") for attempt in entry.attempts]
+        return DeliveryDetail(delivery=recall_row(entry, links), body=entry.body.decode("utf-8", "replace"), requests=requests)
+    requests = [SentRequest(headers=dict(one.headers), answer=one.answer.decode("utf-8", "replace")) for one in entry.attempts]
+    return DeliveryDetail(delivery=zoom_row(entry, links), body=entry.body.decode("utf-8", "replace"), requests=requests)
 
 
-def _receiver(fakes: Fakes, given: str | None) -> str:
-    url = given or fakes.webhook_url()
+def _receiver(fakes: Fakes, webhook_url: str | None) -> str:
+    url = webhook_url or fakes.webhook_url()
     if not url:
         raise impossible("no webhook is known here: name one as webhook_url")
     return url
@@ -151,13 +151,13 @@ async def _send(fakes: Fakes, new: NewDelivery) -> DeliveryRow:
 
 
 async def _replay(fakes: Fakes, identity: str, replay: Replay) -> DeliveryRow:
-    found = _found(fakes, identity)
-    if isinstance(found, Message):
+    entry = _found(fakes, identity)
+    if isinstance(entry, Message):
         if replay.webhook_url is not None:
             raise impossible("a message of Recall's goes to its own endpoint: leave webhook_url out")
         for message in fakes.recall.webhooks.messages:
             if message.id == identity:  # one message goes to every endpoint that has its event ticked
                 fakes.recall.webhooks.resend(message)
-        return recall_row(found, fakes.links())
-    delivery = await fakes.zoom.webhooks.replay(found.id, fakes.zoom.endpoint(replay.webhook_url or found.url))
+        return recall_row(entry, fakes.links())
+    delivery = await fakes.zoom.webhooks.replay(entry.id, fakes.zoom.endpoint(replay.webhook_url or entry.url))
     return zoom_row(delivery, fakes.links())

@@ -76,12 +76,12 @@ def _operation(
 
 
 def _row(fakes: Fakes, endpoint: EndpointState) -> EndpointRow:
-    given = endpoint.settings
+    settings = endpoint.settings
     return EndpointRow(
         id=endpoint.id,
-        url=given.url,
-        headers=given.family,
-        events=sorted(given.events) if given.events is not None else None,
+        url=settings.url,
+        headers=settings.family,
+        events=sorted(settings.events) if settings.events is not None else None,
         enabled=endpoint.enabled,
         secrets=list(endpoint.secret.valid(fakes.clock.now())),
     )

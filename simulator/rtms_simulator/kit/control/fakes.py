@@ -41,8 +41,8 @@ class Fakes:
 
     def life(self) -> object:
         """A value that changes whenever Recall is asked or a task is delivered (see `zoom.unattended`)."""
-        asked = self.recall.api.history[-1].id if self.recall.api.history else 0
-        return asked, sum(len(task.attempts) for task in self.tasks.tasks())
+        last_request_id = self.recall.api.history[-1].id if self.recall.api.history else 0
+        return last_request_id, sum(len(task.attempts) for task in self.tasks.tasks())
 
     def links(self) -> Links:
         """How the ids hang together at this moment."""

@@ -18,11 +18,11 @@ Kind = Literal["meeting", "delivery", "request", "mdc", "task", "fault", "clock"
 
 async def happenings(fakes: Fakes, real_time: Clock) -> AsyncIterator[Happening]:
     """First everything there is, then what changes. It ends when the caller goes away."""
-    seen: dict[tuple[Kind, str], Any] = {}
+    last_rows: dict[tuple[Kind, str], Any] = {}
     while True:
         for kind, identity, row in _rows(fakes):
-            if seen.get((kind, identity)) != row:
-                seen[(kind, identity)] = row
+            if last_rows.get((kind, identity)) != row:
+                last_rows[(kind, identity)] = row
                 yield Happening(kind=kind, row=row)
         await real_time.sleep(LOOK_EVERY_S)
 

@@ -78,20 +78,22 @@ def judge_delivery(delivery: Delivery) -> Problem | None:
 
 
 def _of_meeting(meeting: MeetingReport, made: set[tuple[str, str]], requests: Sequence[RequestRecord]) -> list[Problem]:
-    found: list[Problem] = []
+    problems: list[Problem] = []
     taken = {
         (str(delivery.event.payload["rtms_stream_id"]), str(delivery.event.payload["server_urls"]))
         for delivery in meeting.deliveries
         if delivery.event.name.endswith("rtms_started") and delivery.outcome == "delivered" and not delivery.forged
     }
     for stream, server in sorted(taken - made):
-        found.append(Problem("lost", f"the start of stream {stream} on {server} was taken, but never reached Recall. {_nearest(requests)}"))
+        problems.append(
+            Problem("lost", f"the start of stream {stream} on {server} was taken, but never reached Recall. {_nearest(requests)}")
+        )
     for report in meeting.streams:
         if report.joined_ms is None and any(stream == report.stream_id for stream, _ in taken & made):
-            found.append(
+            problems.append(
                 Problem("unjoined", f"stream {report.stream_id} ended {report.state}, stop reason {report.stop_reason}; never joined")
             )
-    return found
+    return problems
 
 
 def _nearest(requests: Sequence[RequestRecord]) -> str:
@@ -105,16 +107,16 @@ def _nearest(requests: Sequence[RequestRecord]) -> str:
 
 
 def _target(mdc: Mdc) -> tuple[str, str] | None:
-    asked = mdc.body.get("zoom_rtms") or {}
-    stream, server = asked.get("rtms_stream_id"), asked.get("server_urls")
+    zoom_rtms = mdc.body.get("zoom_rtms") or {}
+    stream, server = zoom_rtms.get("rtms_stream_id"), zoom_rtms.get("server_urls")
     return (str(stream), str(server)) if stream and server else None
 
 
 def judge_deletion(mdcs: Iterable[Mdc], recordings: Iterable[Recording]) -> list[Problem]:
     """What is still there of a meeting whose consent was withdrawn. `recordings`: all that Recall shows."""
     ours = {mdc.id for mdc in mdcs}
-    kept = [one for one in recordings if one.mdc_id in ours and one.status.code != "deleted"]
-    return [Problem("kept", f"recording {one.id} is still at Recall, {one.status.code}") for one in kept]
+    leftovers = [one for one in recordings if one.mdc_id in ours and one.status.code != "deleted"]
+    return [Problem("kept", f"recording {one.id} is still at Recall, {one.status.code}") for one in leftovers]
 
 
 def judge_faults(armed: Iterable[ArmedFault], deliveries: Iterable[Delivery], meetings: Iterable[MeetingReport]) -> list[Problem]:

@@ -159,27 +159,27 @@ class MeetingResource:
         report, space = meeting.report(), self._fakes.recall.workspace
         streams = {stream.stream_id for stream in report.streams}
         mdcs = [mdc for mdc in space.mdcs.values() if mdc.stream_id in streams]
-        found = judge(report.deliveries, [report], mdcs, list(self._fakes.recall.api.history))
+        problems = judge(report.deliveries, [report], mdcs, list(self._fakes.recall.api.history))
         if call.query.expected == "not-joined":
-            found = [one for one in found if one.name != "unjoined"]
+            problems = [one for one in problems if one.name != "unjoined"]
         elif call.query.expected == "deleted":
-            found += await self._kept(lambda: judge_deletion(mdcs, space.recordings.values()))
-        return ProblemList(problems=[row(one) for one in found])
+            problems += await self._kept(lambda: judge_deletion(mdcs, space.recordings.values()))
+        return ProblemList(problems=[row(one) for one in problems])
 
     async def _kept(self, look: Callable[[], list[Problem]]) -> list[Problem]:
         """What is still there after the time that a receiver has to delete it."""
         give_up = self._real_time.now() + _DELETED_WITHIN_S
-        while (kept := look()) and self._real_time.now() < give_up:
+        while (problems := look()) and self._real_time.now() < give_up:
             await self._real_time.sleep(_LOOK_EVERY_S)
-        return kept
+        return problems
 
     async def _quiet(self) -> None:
         """Return when nothing has happened for a moment: a receiver may hand a stream on after its answer."""
         last, since, give_up = self._fakes.life(), self._real_time.now(), self._real_time.now() + _QUIET_WITHIN_S
         while self._real_time.now() < min(give_up, since + _QUIET_S):
             await self._real_time.sleep(_LOOK_EVERY_S)
-            if (seen := self._fakes.life()) != last or self._fakes.clock.calls_open:
-                last, since = seen, self._real_time.now()
+            if (life := self._fakes.life()) != last or self._fakes.clock.calls_open:
+                last, since = life, self._real_time.now()
 
     async def _end(self, call: Call) -> MeetingRow:
         meeting = self._meeting(call)

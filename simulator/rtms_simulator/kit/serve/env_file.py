@@ -24,14 +24,14 @@ def read_env_file(path: Path) -> dict[str, str]:
         raise EnvFileError(f"{path} is not UTF-8: save it as UTF-8") from None
     except OSError as error:
         raise EnvFileError(f"{path} cannot be read: {error.strerror}") from None
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     wrong: list[str] = []
     for binding in parse_stream(StringIO(text)):
         if binding.error or (binding.key is not None and "\x00" in (binding.value or "")):
             wrong.append(str(binding.original.line))
         elif binding.key is not None:
-            found[binding.key] = binding.value or ""
+            values[binding.key] = binding.value or ""
     if wrong:
         lines = f"line{'s' * (len(wrong) > 1)} {', '.join(wrong)}"
         raise EnvFileError(f"{path}, {lines}: not NAME=value; a value with a quote in it stands in the other kind of quotes")
-    return found
+    return values

@@ -95,7 +95,7 @@ class LocalWiring:
 
     def environment(self, role: str, worker_url: str, inherited: Mapping[str, str]) -> dict[str, str]:
         queues = f"sqlite://{quote(str(self.plan.queue_file))}"
-        told = {
+        settings = {
             "STATE_URL": f"sqlite://{quote(str(self.plan.state_file))}",
             "HANDOFF_QUEUES": queues,
             "FACTS_QUEUE": queues,
@@ -106,10 +106,10 @@ class LocalWiring:
             "RUN_SECRET": self.run_secret,
             "PYTHONUNBUFFERED": "1",
         }
-        whole = {**self.plan.environment, **told}
+        variables = {**self.plan.environment, **settings}
         for name in (*KEPT_FROM_EACH[role], *WHERE_AND_HOW, *_NOT_FOR_FUNCTIONS):
-            whole.pop(name, None)
-        return {name: value for name, value in whole.items() if value != ""}
+            variables.pop(name, None)
+        return {name: value for name, value in variables.items() if value != ""}
 
 
 class LocalService:
@@ -222,8 +222,8 @@ class LocalService:
         if self._dispatcher is None:
             return
         await self._dispatcher.stop()
-        told = [line.removeprefix("waiting ") for line in self._dispatcher.lines if line.startswith("waiting ")]
-        self.left = msgspec.json.decode(told[-1], type=dict[str, int]) if told else {}
+        waiting_lines = [line.removeprefix("waiting ") for line in self._dispatcher.lines if line.startswith("waiting ")]
+        self.left = msgspec.json.decode(waiting_lines[-1], type=dict[str, int]) if waiting_lines else {}
 
     def _order(self) -> str:
         numbers = deployed()

@@ -58,14 +58,14 @@ class NgrokTunnel:
         child = self._child = Child("tunnel", argv, self._environment, self._clock, self._on_line)
         await child.start()
         deadline = self._clock.now() + URL_WITHIN_S
-        while not (told := [line.removeprefix("url ") for line in child.lines if line.startswith("url ")]):
+        while not (urls := [line.removeprefix("url ") for line in child.lines if line.startswith("url ")]):
             if not child.alive:
                 raise await child.ended()
             if self._clock.now() > deadline:
                 await child.stop()
                 raise TimeoutError(f"ngrok gave no address within {URL_WITHIN_S:.0f} s")
             await self._clock.sleep(_LOOK_EVERY_S)
-        self.url = told[-1].rstrip("/")
+        self.url = urls[-1].rstrip("/")
 
     async def keep(self, hear: Hear) -> None:
         """Start it again whenever it ends. Never returns."""

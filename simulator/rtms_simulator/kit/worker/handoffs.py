@@ -41,15 +41,15 @@ class HandOffs:
 
         An id that comes from a URL, encoded once or twice (as Zoom's API takes a UUID with slashes), is found, too.
         """
-        found: dict[str, HandOffRow] = {}
+        rows: dict[str, HandOffRow] = {}
         if _PREFIX.fullmatch(text.lower()):
             page = await self._page({"id": text.lower(), "limit": str(SOME)})
-            found |= {row.id: row for row in page.handoffs}
+            rows |= {row.id: row for row in page.handoffs}
         for written in dict.fromkeys((text, unquote(text), unquote(unquote(text)))):
             for name in _BY_ID:
                 page = await self._page({name: written, "limit": str(SOME)})
-                found |= {row.id: row for row in page.handoffs}
-        return sorted(found.values(), key=lambda row: (row.created_at, row.id), reverse=True)
+                rows |= {row.id: row for row in page.handoffs}
+        return sorted(rows.values(), key=lambda row: (row.created_at, row.id), reverse=True)
 
     async def story(self, key: str) -> HandOffStory:
         return decoded(await self._worker.get(f"/handoffs/{quote(key, safe='')}"), HandOffStory)

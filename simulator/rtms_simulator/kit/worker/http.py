@@ -94,9 +94,9 @@ def _refusal(answer: httpx.Response) -> WorkerRefusedError:
     try:
         return WorkerRefusedError(status, msgspec.json.decode(answer.content, type=_Refusal).reason)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        said = PLATFORM.get(status)
-    if said is not None and (_is_page(answer) or not answer.content):
-        return PlatformRefusedError(status, said)
+        explanation = PLATFORM.get(status)
+    if explanation is not None and (_is_page(answer) or not answer.content):
+        return PlatformRefusedError(status, explanation)
     return WorkerRefusedError(status, "something else than the worker answered" if _is_page(answer) else _words(answer))
 
 
