@@ -173,28 +173,28 @@ class Broker:
         return sorted(self._queues.values(), key=lambda queue: queue.name)
 
     def queue(self, name: str) -> QueueRecord:
-        found = self._queues.get(name)
-        if found is None:
+        record = self._queues.get(name)
+        if record is None:
             raise TaskRefusedError(grpc.StatusCode.NOT_FOUND, f"Queue does not exist: {name}")
-        return found
+        return record
 
-    def create_queue(self, wanted: tasks_v2.Queue) -> QueueRecord:
+    def create_queue(self, queue: tasks_v2.Queue) -> QueueRecord:
         now = self._clock.now()
-        if wanted.name in self._queues:
-            raise TaskRefusedError(grpc.StatusCode.ALREADY_EXISTS, f"Queue already exists: {wanted.name}")
-        if self._taken_queues.get(wanted.name, now) > now:
-            raise TaskRefusedError(grpc.StatusCode.FAILED_PRECONDITION, f"A queue of this name existed too recently: {wanted.name}")
-        message = queue_message(wanted, self._switches())
+        if queue.name in self._queues:
+            raise TaskRefusedError(grpc.StatusCode.ALREADY_EXISTS, f"Queue already exists: {queue.name}")
+        if self._taken_queues.get(queue.name, now) > now:
+            raise TaskRefusedError(grpc.StatusCode.FAILED_PRECONDITION, f"A queue of this name existed too recently: {queue.name}")
+        message = queue_message(queue, self._switches())
         limits = limits_of(message)
         record = QueueRecord(message, Bucket(limits, float(limits.burst), now))
         self._queues[message.name] = record
         return record
 
-    def change_queue(self, wanted: tasks_v2.Queue) -> QueueRecord:
+    def change_queue(self, queue: tasks_v2.Queue) -> QueueRecord:
         """Give an existing queue other settings; its state stays."""
-        record = self.queue(wanted.name)
+        record = self.queue(queue.name)
         state, purge_time = record.message.state, record.message.purge_time
-        record.message = queue_message(wanted, self._switches())
+        record.message = queue_message(queue, self._switches())
         record.message.state, record.message.purge_time = state, purge_time
         record.bucket.limits = limits_of(record.message)
         self._changed.set()
@@ -271,10 +271,10 @@ class Broker:
 
     def task(self, name: str) -> TaskRecord:
         queue_name = name.rpartition("/tasks/")[0]
-        found = self.queue(queue_name).tasks.get(name)
-        if found is None:
+        record = self.queue(queue_name).tasks.get(name)
+        if record is None:
             raise TaskRefusedError(grpc.StatusCode.NOT_FOUND, f"The task no longer exists, or never did: {name}")
-        return found
+        return record
 
     def delete_task(self, name: str) -> None:
         record = self.task(name)
@@ -368,8 +368,8 @@ class Broker:
 
     def _release(self, queue: QueueRecord) -> None:
         """Another task has gone: those that waited for that are due."""
-        held, queue.held = queue.held, []
-        for record in held:
+        records, queue.held = queue.held, []
+        for record in records:
             if record.state == "waiting" and record.ticket is not None:
                 record.held_until = 0.0
                 self._line_up(queue, record)

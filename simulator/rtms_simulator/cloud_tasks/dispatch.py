@@ -131,8 +131,8 @@ class HttpSender:
             return Outcome(None, f"DEADLINE_EXCEEDED: no answer within {dispatch.deadline_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return Outcome(None, f"UNAVAILABLE: {type(error).__name__}: {error}")
-        given = response.headers.get("Retry-After", "")
-        return Outcome(response.status_code, retry_after_s=float(given) if given.isascii() and given.isdigit() else None)
+        retry_after = response.headers.get("Retry-After", "")
+        return Outcome(response.status_code, retry_after_s=float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None)
 
     def _headers(self, dispatch: Dispatch) -> dict[str, str]:
         headers = dispatch.headers()

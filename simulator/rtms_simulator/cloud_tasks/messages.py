@@ -55,33 +55,33 @@ def check_task_name(name: str, queue_name: str | None = None) -> None:
         raise invalid(f"The queue name from request ({queue_name!r}) must be the same as the queue name in the named task ({name!r})")
 
 
-def queue_message(wanted: tasks_v2.Queue, switches: CloudTasksSwitches) -> tasks_v2.Queue:
+def queue_message(queue: tasks_v2.Queue, switches: CloudTasksSwitches) -> tasks_v2.Queue:
     """The queue as the service keeps it: defaults filled in, output fields set. Raises `TaskRefusedError`."""
-    check_queue_name(wanted.name)
-    _check_numbers(wanted)
-    limits, retry = wanted.rate_limits, wanted.retry_config
-    kept = tasks_v2.Queue(wanted)
-    kept.state = tasks_v2.Queue.State.RUNNING
-    kept.purge_time = None
+    check_queue_name(queue.name)
+    _check_numbers(queue)
+    limits, retry = queue.rate_limits, queue.retry_config
+    message = tasks_v2.Queue(queue)
+    message.state = tasks_v2.Queue.State.RUNNING
+    message.purge_time = None
     default_limits, default_retry = Limits(), Retry()
-    kept.rate_limits.max_dispatches_per_second = limits.max_dispatches_per_second or default_limits.dispatches_per_s
-    kept.rate_limits.max_concurrent_dispatches = limits.max_concurrent_dispatches or default_limits.concurrent
-    kept.rate_limits.max_burst_size = limits_of(kept).burst
-    kept.retry_config.max_attempts = retry.max_attempts or default_retry.max_attempts
-    kept.retry_config.max_doublings = retry.max_doublings if "max_doublings" in retry else default_retry.max_doublings
+    message.rate_limits.max_dispatches_per_second = limits.max_dispatches_per_second or default_limits.dispatches_per_s
+    message.rate_limits.max_concurrent_dispatches = limits.max_concurrent_dispatches or default_limits.concurrent
+    message.rate_limits.max_burst_size = limits_of(message).burst
+    message.retry_config.max_attempts = retry.max_attempts or default_retry.max_attempts
+    message.retry_config.max_doublings = retry.max_doublings if "max_doublings" in retry else default_retry.max_doublings
     for name, default_s in (
         ("max_retry_duration", default_retry.max_duration_s),
         ("min_backoff", default_retry.min_backoff_s),
         ("max_backoff", default_retry.max_backoff_s),
     ):
-        setattr(kept.retry_config, name, _duration(retry, name, default_s, switches))
-    if kept.retry_config.min_backoff > kept.retry_config.max_backoff:
+        setattr(message.retry_config, name, _duration(retry, name, default_s, switches))
+    if message.retry_config.min_backoff > message.retry_config.max_backoff:
         raise invalid("min_backoff must not be longer than max_backoff")
-    return kept
+    return message
 
 
-def _check_numbers(wanted: tasks_v2.Queue) -> None:
-    limits, retry = wanted.rate_limits, wanted.retry_config
+def _check_numbers(queue: tasks_v2.Queue) -> None:
+    limits, retry = queue.rate_limits, queue.retry_config
     if not 0 <= limits.max_dispatches_per_second <= MAX_RATE:
         raise invalid(f"max_dispatches_per_second must be from 0 to 500, found {limits.max_dispatches_per_second:g}")
     if not 0 <= limits.max_concurrent_dispatches <= MAX_CONCURRENT:
@@ -95,10 +95,10 @@ def _check_numbers(wanted: tasks_v2.Queue) -> None:
 def _duration(retry: tasks_v2.RetryConfig, name: str, default_s: float, switches: CloudTasksSwitches) -> timedelta:
     if name not in retry:
         return timedelta(seconds=default_s)
-    given: timedelta = getattr(retry, name)
-    if given < timedelta(0):
-        raise invalid(f"{name} must not be negative, found {given.total_seconds():g} s")
-    return timedelta(seconds=int(given.total_seconds())) if switches.truncate_backoff else given
+    duration: timedelta = getattr(retry, name)
+    if duration < timedelta(0):
+        raise invalid(f"{name} must not be negative, found {duration.total_seconds():g} s")
+    return timedelta(seconds=int(duration.total_seconds())) if switches.truncate_backoff else duration
 
 
 def limits_of(queue: tasks_v2.Queue) -> Limits:
@@ -126,36 +126,36 @@ def retry_message(retry: Retry) -> tasks_v2.RetryConfig:
     )
 
 
-def task_message(queue_name: str, wanted: tasks_v2.Task, now: float, ahead_s: float = 0.0) -> tuple[tasks_v2.Task, float]:
+def task_message(queue_name: str, task: tasks_v2.Task, now: float, ahead_s: float = 0.0) -> tuple[tasks_v2.Task, float]:
     """The task as the service keeps it, and when it is due. `ahead_s`: by how much `now` is later than the clock of who made the task.
 
     Raises `TaskRefusedError` for what Cloud Tasks would not take.
     """
-    if wanted.name:
-        check_task_name(wanted.name, queue_name)
-    if "app_engine_http_request" in wanted:
+    if task.name:
+        check_task_name(task.name, queue_name)
+    if "app_engine_http_request" in task:
         raise TaskRefusedError(grpc.StatusCode.UNIMPLEMENTED, "this fake sends HTTP tasks; App Engine tasks have no worker here")
-    if "http_request" not in wanted:
+    if "http_request" not in task:
         raise invalid("Task must have http_request or app_engine_http_request")
-    _check_request(wanted.http_request)
-    size = len(tasks_v2.Task.serialize(wanted))
+    _check_request(task.http_request)
+    size = len(tasks_v2.Task.serialize(task))
     if size > MAX_TASK_BYTES:
         raise invalid(f"Task size too large: {size} bytes, allowed are {MAX_TASK_BYTES}")
     low, high = DEADLINE_RANGE_S
-    if "dispatch_deadline" in wanted and not low <= wanted.dispatch_deadline.total_seconds() <= high:
-        raise invalid(f"dispatch_deadline must be from {low:g} s to {high:g} s, found {wanted.dispatch_deadline.total_seconds():g} s")
-    due_at = seconds_of(wanted.schedule_time) + ahead_s if "schedule_time" in wanted else now
+    if "dispatch_deadline" in task and not low <= task.dispatch_deadline.total_seconds() <= high:
+        raise invalid(f"dispatch_deadline must be from {low:g} s to {high:g} s, found {task.dispatch_deadline.total_seconds():g} s")
+    due_at = seconds_of(task.schedule_time) + ahead_s if "schedule_time" in task else now
     if due_at > now + MAX_SCHEDULE_S:
         raise invalid(f"schedule_time must be within 30 days, found {(due_at - now) / 86_400:.1f} days ahead")
-    kept = tasks_v2.Task(
-        name=wanted.name,
-        http_request=wanted.http_request,
+    message = tasks_v2.Task(
+        name=task.name,
+        http_request=task.http_request,
         create_time=moment(int(now)),
-        dispatch_deadline=wanted.dispatch_deadline if "dispatch_deadline" in wanted else None,
+        dispatch_deadline=task.dispatch_deadline if "dispatch_deadline" in task else None,
     )
-    if not kept.http_request.http_method:
-        kept.http_request.http_method = tasks_v2.HttpMethod.POST
-    return kept, max(due_at, now)
+    if not message.http_request.http_method:
+        message.http_request.http_method = tasks_v2.HttpMethod.POST
+    return message, max(due_at, now)
 
 
 def _check_request(request: tasks_v2.HttpRequest) -> None:

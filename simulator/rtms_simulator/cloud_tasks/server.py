@@ -41,8 +41,8 @@ class Service:
             raise invalid(f"parent must be projects/PROJECT_ID/locations/LOCATION_ID, found {request.parent!r}")
         if request.filter:
             raise TaskRefusedError(grpc.StatusCode.UNIMPLEMENTED, "this fake lists queues without a filter")
-        found = [queue for queue in self._broker.queues() if queue.name.startswith(f"{request.parent}/")]
-        page, token = _page(found, _queue_name, request.page_size, request.page_token)
+        queues = [queue for queue in self._broker.queues() if queue.name.startswith(f"{request.parent}/")]
+        page, token = _page(queues, _queue_name, request.page_size, request.page_token)
         return tasks_v2.ListQueuesResponse(queues=[self._broker.shown(queue) for queue in page], next_page_token=token)
 
     def get_queue(self, request: tasks_v2.GetQueueRequest) -> tasks_v2.Queue:
@@ -60,14 +60,14 @@ class Service:
         existing = {queue.name: queue for queue in self._broker.queues()}.get(request.queue.name)
         if existing is None:
             return self._broker.create_queue(request.queue).message
-        wanted = tasks_v2.Queue(request.queue)
+        new_queue = tasks_v2.Queue(request.queue)
         if request.update_mask.paths:
-            wanted = tasks_v2.Queue(existing.message)
+            new_queue = tasks_v2.Queue(existing.message)
             mask = type(request.update_mask)(paths=[path for path in request.update_mask.paths if path != "name"])
-            if not mask.IsValidForDescriptor(tasks_v2.Queue.pb(wanted).DESCRIPTOR):
+            if not mask.IsValidForDescriptor(tasks_v2.Queue.pb(new_queue).DESCRIPTOR):
                 raise invalid(f"update_mask names fields that a queue does not have: {', '.join(request.update_mask.paths)}")
-            mask.MergeMessage(tasks_v2.Queue.pb(request.queue), tasks_v2.Queue.pb(wanted), replace_message_field=True)
-        return self._broker.change_queue(wanted).message
+            mask.MergeMessage(tasks_v2.Queue.pb(request.queue), tasks_v2.Queue.pb(new_queue), replace_message_field=True)
+        return self._broker.change_queue(new_queue).message
 
     def delete_queue(self, request: tasks_v2.DeleteQueueRequest) -> None:
         self._queue(request.name)
@@ -86,8 +86,8 @@ class Service:
         return self._broker.set_paused(request.name, False).message
 
     def list_tasks(self, request: tasks_v2.ListTasksRequest) -> tasks_v2.ListTasksResponse:
-        found = sorted(self._queue(request.parent).tasks.values(), key=_task_name)
-        page, token = _page(found, _task_name, request.page_size, request.page_token)
+        tasks = sorted(self._queue(request.parent).tasks.values(), key=_task_name)
+        page, token = _page(tasks, _task_name, request.page_size, request.page_token)
         return tasks_v2.ListTasksResponse(tasks=[task_view(task, request.response_view) for task in page], next_page_token=token)
 
     def get_task(self, request: tasks_v2.GetTaskRequest) -> tasks_v2.Task:
@@ -172,12 +172,12 @@ def task_view(record: TaskRecord, view: tasks_v2.Task.View) -> tasks_v2.Task:
 
 
 def _attempt_view(attempt: Attempt) -> tasks_v2.Attempt:
-    shown = tasks_v2.Attempt(schedule_time=moment(attempt.scheduled_at), dispatch_time=moment(attempt.dispatched_at))
+    view = tasks_v2.Attempt(schedule_time=moment(attempt.scheduled_at), dispatch_time=moment(attempt.dispatched_at))
     if attempt.responded_at is not None:
-        shown.response_time = moment(attempt.responded_at)
+        view.response_time = moment(attempt.responded_at)
         code = 0 if succeeded(attempt.status) else grpc.StatusCode.UNKNOWN.value[0]
-        shown.response_status = status_pb2.Status(code=code, message=attempt.failure or f"HTTP status code {attempt.status}")
-    return shown
+        view.response_status = status_pb2.Status(code=code, message=attempt.failure or f"HTTP status code {attempt.status}")
+    return view
 
 
 def _answering(method: Callable[[Any], R | Awaitable[R]]) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]:
@@ -197,11 +197,11 @@ def _nothing(_: None) -> bytes:
     return b""
 
 
-def _page(found: Sequence[R], name: Callable[[R], str], size: int, token: str) -> tuple[Sequence[R], str]:
+def _page(rows: Sequence[R], name: Callable[[R], str], size: int, token: str) -> tuple[Sequence[R], str]:
     """One page of what is sorted by name. The token is the last name of the page before, so that deletions move nothing."""
     if size < 0:
         raise invalid(f"page_size must not be negative, found {size}")
-    rest = [one for one in found if name(one) > token] if token else found
+    rest = [one for one in rows if name(one) > token] if token else rows
     limit = min(size or _MAX_PAGE, _MAX_PAGE)
     page = rest[:limit]
     return page, name(page[-1]) if len(rest) > limit else ""

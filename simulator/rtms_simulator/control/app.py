@@ -85,7 +85,7 @@ async def _answered(request: Request, token: str, perform: Callable[[], Awaitabl
     # A browser's EventSource cannot send headers, so a stream takes the token as a parameter, too.
     credential = guard.bearer(request.headers) or (request.query_params.get("token", "") if token_in_query else "")
     try:
-        guard.check(request.headers, port=server[1], token=token, credential=credential)
+        guard.check(request.headers, port=server[1], token=token, given=credential)
         return await perform()
     except ControlRefusedError as error:
         return _problem(error.status, error.error, str(error), {"www-authenticate": "Bearer"} if error.status == 401 else {})

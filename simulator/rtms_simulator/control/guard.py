@@ -12,11 +12,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 JSON = "application/json"
 
 
-def check(headers: Mapping[str, str], *, port: int | None, token: str, credential: str) -> None:
+def check(headers: Mapping[str, str], *, port: int | None, token: str, given: str) -> None:
     """Raises ControlRefusedError unless the request comes from this machine with the token.
 
     `headers` by lower-case name. A page of another site cannot set Host; a browser adds Origin or Sec-Fetch-Site to what it may send.
-    `port`: ours, None where there is no port. `credential`: the token as the request has it.
+    `port`: ours, None where there is no port. `given`: the token as the request has it.
     """
     host = headers.get("host", "")
     if not _ours(f"http://{host}", port):
@@ -26,7 +26,7 @@ def check(headers: Mapping[str, str], *, port: int | None, token: str, credentia
         raise ControlRefusedError(403, "foreign_origin", f"Origin {origin!r:.100} may not call the control plane")
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise ControlRefusedError(403, "foreign_origin", "a page of another site may not call the control plane")
-    if token and not hmac.compare_digest(credential.encode("utf-8", "surrogateescape"), token.encode()):
+    if token and not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
         raise ControlRefusedError(401, "token", "send `Authorization: Bearer TOKEN` with the control_token that `rtmskit up` printed")
 
 

@@ -75,9 +75,9 @@ async def _rtms_app_status(services: RestServices, request: Request) -> Response
     return Response(status_code=204)
 
 
-def _live_meeting(services: RestServices, wanted: str) -> Meeting | None:
+def _live_meeting(services: RestServices, identifier: str) -> Meeting | None:
     live = [meeting for meeting in services.meetings.values() if meeting.ended_at is None]
-    return next((meeting for meeting in live if wanted in (meeting.meeting_id, meeting.entity_id)), None)
+    return next((meeting for meeting in live if identifier in (meeting.meeting_id, meeting.entity_id)), None)
 
 
 def _participant_problem(meeting: Meeting, user_id: object, *, starts: bool) -> str | None:

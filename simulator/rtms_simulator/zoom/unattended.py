@@ -60,9 +60,9 @@ class Unattended:
 
     def _nothing_outstanding(self) -> bool:
         now = self._real_time.now()
-        seen = (self._zoom.connections_seen, self._zoom.webhooks.requests_made, self._life())
-        if seen != self._seen or self._zoom.clock.calls_open or not self._all_unattended():
-            self._seen, self._since = seen, now
+        activity = (self._zoom.connections_seen, self._zoom.webhooks.requests_made, self._life())
+        if activity != self._seen or self._zoom.clock.calls_open or not self._all_unattended():
+            self._seen, self._since = activity, now
             return False
         return now - self._since >= self._patience_s
 

@@ -269,8 +269,8 @@ class Scene:
 
     async def holds_code(self, what: str, hashes: set[str]) -> bool:
         """A promise of the hashes that the functions themselves name."""
-        running = await self.running_code()
-        return self.holds(what, running == hashes, ", ".join(sorted(running)))
+        running_hashes = await self.running_code()
+        return self.holds(what, running_hashes == hashes, ", ".join(sorted(running_hashes)))
 
     async def soon(self, what: str, condition: Callable[[], object], within_s: float | None = None) -> bool:
         """A promise that must come true within real seconds."""

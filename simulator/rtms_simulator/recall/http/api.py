@@ -280,14 +280,14 @@ class Api:
             return ApiResponse(verdict.status, verdict.body, verdict.headers)
         if verdict is Verdict.IN_FLIGHT:
             return IN_FLIGHT
-        kept = False
+        complete = False
         try:
             response = await self._perform(request, operation, identity, fault)
             if self._switches().idempotency_stores == "all" or response.status < 300:
                 self._keys.complete(scope, StoredAnswer(response.status, response.headers, response.body), self._clock.now())
-                kept = True
+                complete = True
         finally:
-            if not kept:
+            if not complete:
                 self._keys.abandon(scope)
         return response
 

@@ -94,9 +94,9 @@ class TranscriptWriter:
         if self.provider_data:
             part = self._provider_part(participant, caption)
             self.provider_data.attempt(lambda spill: spill.add(0, part))
-        held = self._open.pop(participant.id, None)
-        if held is not None and caption.attribute not in (UPDATE, DELETE):
-            self._keep(*held)
+        pending = self._open.pop(participant.id, None)
+        if pending is not None and caption.attribute not in (UPDATE, DELETE):
+            self._keep(*pending)
         if caption.attribute == DELETE:
             return
         utterance = self._utterance(participant, caption)

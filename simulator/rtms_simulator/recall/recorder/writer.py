@@ -63,7 +63,7 @@ class RecordingWriter:
             return
         self._held.append(item)
         if not isinstance(item, ParticipantNotice) and self._start_is_certain(item):
-            packets = [held.timestamp_ms for held in self._held if isinstance(held, Packet)]
+            packets = [packet.timestamp_ms for packet in self._held if isinstance(packet, Packet)]
             self._begin(min(packets or self._caption_moments()))
 
     def abandon(self) -> None:
@@ -103,7 +103,7 @@ class RecordingWriter:
             unavailable=self._unavailable,
             origin_ms=origin_ms,
         )
-        held, self._held = self._held, []
-        for item in held:
+        items, self._held = self._held, []
+        for item in items:
             self._open.write(item)
         return self._open

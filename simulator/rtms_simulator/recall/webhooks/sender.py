@@ -246,8 +246,8 @@ class Webhooks:
             self._tasks.start(self._release_later(message, step.number("seconds")))
             return
         self._enqueue(message, step)
-        held, message.endpoint.held = message.endpoint.held, []
-        for earlier in held:
+        messages, message.endpoint.held = message.endpoint.held, []
+        for earlier in messages:
             self._enqueue(earlier, NO_FAULT)
 
     def _enqueue(self, message: Message, step: Step) -> None:

@@ -89,16 +89,16 @@ class MediaSource:
             spans = video.active_speaker(self.scenario)
         elif user_id is not None:
             spans = tuple(span for span in self.scenario.cameras() if span.who.user_id == user_id)
-        wanted = video.VideoParams.of(params, MediaType.VIDEO, self.switches)
-        painter: video.Painter = video.Camera(self.scenario, wanted.size)
+        video_params = video.VideoParams.of(params, MediaType.VIDEO, self.switches)
+        painter: video.Painter = video.Camera(self.scenario, video_params.size)
         if self._recording and self._recording.has_video:
-            painter = FilePictures(self._recording, wanted.size)
-        return video.packets(spans, painter, wanted, MediaType.VIDEO, start_ms)
+            painter = FilePictures(self._recording, video_params.size)
+        return video.packets(spans, painter, video_params, MediaType.VIDEO, start_ms)
 
     def deskshare(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
         """Pictures of the shared screen while somebody shares."""
-        wanted = video.VideoParams.of(params, MediaType.DESKSHARE, self.switches)
-        return video.packets(self.scenario.shares(), video.Slides(wanted.size), wanted, MediaType.DESKSHARE, start_ms)
+        video_params = video.VideoParams.of(params, MediaType.DESKSHARE, self.switches)
+        return video.packets(self.scenario.shares(), video.Slides(video_params.size), video_params, MediaType.DESKSHARE, start_ms)
 
     def transcript(self, params: Mapping[str, Any], *, start_ms: int = 0) -> Iterator[MediaPacket]:
         """A packet per utterance that ends at `start_ms` or later."""

@@ -41,8 +41,8 @@ def transcript(
 
 def _recognised(utterances: tuple[Utterance, ...], params: Mapping[str, Any], switches: MediaSwitches) -> list[int]:
     """The language id each utterance is reported with: the asked-for one, and with enable_lid (the default) the heard one after a while."""
-    asked = params.get("src_language", params.get("language"))
-    label = ENGLISH if asked is None or asked < 0 else asked
+    language = params.get("src_language", params.get("language"))
+    label = ENGLISH if language is None or language < 0 else language
     if not params.get("enable_lid", True):
         return [label] * len(utterances)
     labels: list[int] = []

@@ -28,14 +28,14 @@ def cast(scenario: Scenario, recording: MediaFile | None, cues: tuple[Cue, ...])
     if not cues and recording is not None and recording.has_audio:
         cues = (Cue(0, duration_ms, None, ""),)
     speech = _speech(cues, people, by_name)
-    kept = tuple(
+    actions = tuple(
         action for action in _without(people, scenario.timeline) if action.kind not in _OVERRULED and action.at_s * 1000 <= duration_ms
     )
     # A phone or contact-center call has no pictures, whatever the file holds.
     on_camera = people if scenario.product in KINDS["video_on"].products else ()
     cameras = tuple(Action(0.0, "video_on", person.user_id) for person in on_camera)
     try:
-        return replace(scenario, people=people, timeline=(*cameras, *speech, *kept), duration_s=duration_ms / 1000)
+        return replace(scenario, people=people, timeline=(*cameras, *speech, *actions), duration_s=duration_ms / 1000)
     except ScenarioError as error:
         raise ScenarioError(f"the files do not fit the scenario: {error.problem}", path=error.path, allowed=error.allowed) from None
 

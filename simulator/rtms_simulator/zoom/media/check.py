@@ -148,5 +148,5 @@ def _shortened(remark: Remark) -> Remark:
 
 
 def _clock(seconds: float) -> str:
-    whole = round(seconds * 10)
-    return f"{whole // 36_000}:{whole // 600 % 60:02}:{whole // 10 % 60:02}.{whole % 10}"
+    tenths = round(seconds * 10)
+    return f"{tenths // 36_000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"

@@ -264,12 +264,12 @@ def _in_order(streams: list[_Stream], kind: str) -> list[_Stream]:
 def _picture_scan(path: Path, extent: Range | None, index: int) -> tuple[float, list[tuple[float, str]]]:
     """(where the last picture ends, the places of those that cannot be decoded). 0 if there is no picture."""
     broken: list[tuple[float, str]] = []
-    seen = False
+    has_picture = False
     for piece in pieces(path, extent, index, only_keys=True):
-        seen = seen or piece.frame is not None
+        has_picture = has_picture or piece.frame is not None
         if piece.trouble:
             broken.append((piece.at_s, piece.trouble))
-    return (_end_of(path, extent, index) if seen else 0.0), broken
+    return (_end_of(path, extent, index) if has_picture else 0.0), broken
 
 
 def _end_of(path: Path, extent: Range | None, index: int) -> float:
@@ -295,6 +295,6 @@ def _undecodable(path: Path, size: int, laid_out: Layout, error: Exception) -> M
     if not laid_out.has_index:
         problem = "cannot be decoded: its index (the moov box) is missing, so the file is cut or was never finished"
         return MediaFileError(path, problem, MEDIA_SUFFIXES, "copy or download it again to its end.")
-    said = getattr(error, "strerror", None) or str(error)
-    problem = said if said.startswith("no sound") else f"cannot be decoded: {said[:1].lower()}{said[1:]} ({size:,} bytes)"
+    reason = getattr(error, "strerror", None) or str(error)
+    problem = reason if reason.startswith("no sound") else f"cannot be decoded: {reason[:1].lower()}{reason[1:]} ({size:,} bytes)"
     return MediaFileError(path, problem, MEDIA_SUFFIXES, "check that a player plays it; export it again as .mp4, .m4a, .wav or .mp3.")

@@ -40,8 +40,8 @@ class Remark(msgspec.Struct, frozen=True, omit_defaults=True):
         place = f"line {self.line}: " if self.line is not None else "" if self.at_s is None else f"at {self.at_s:.2f} s: "
         lost = ""
         if self.lost_text or self.more_words:
-            shown = " ".join(self.lost_text[: 8 * LOST_TEXT_SHOWN].split())
-            cut = shown[:LOST_TEXT_SHOWN] + "…" if len(shown) > LOST_TEXT_SHOWN else shown
+            text = " ".join(self.lost_text[: 8 * LOST_TEXT_SHOWN].split())
+            cut = text[:LOST_TEXT_SHOWN] + "…" if len(text) > LOST_TEXT_SHOWN else text
             words = self.lost_words
             lost = f"; not played ({words:,} word{'s' * (words != 1)}): {cut}"
         elif self.lost_s and self.kind == "lost":

@@ -46,23 +46,23 @@ class WaitingStep:
 
 
 def idle_faults(
-    given: Iterable[Fault],
+    faults: Iterable[Fault],
     armed: Iterable[ArmedFault],
     waiting: Iterable[WaitingStep],
     streams: Iterable[LiveStream],
     unreached: Iterable[Action] = (),
 ) -> tuple[str, ...]:
-    """Those of a meeting's faults that never acted, or changed nothing. `given` are all, the script's too, `armed` those of webhooks and
+    """Those of a meeting's faults that never acted, or changed nothing. `faults` are all, the script's too, `armed` those of webhooks and
     handshakes.
 
     `unreached`: the actions to which the meeting did not come before it was over.
     """
-    streams, given = tuple(streams), tuple(given)
-    texts = {str(fault) for fault in given}
+    streams, faults = tuple(streams), tuple(faults)
+    texts = {str(fault) for fault in faults}
     idle = [str(one.fault) for one in armed if not one.used and str(one.fault) in texts]
     idle += [str(one.fault) for one in waiting]
     idle += [str(parse_fault(one.data["fault"])) for one in unreached if one.kind == "fault"]
-    idle += [str(fault) for fault in given if _did_nothing(fault, streams)]
+    idle += [str(fault) for fault in faults if _did_nothing(fault, streams)]
     return tuple(dict.fromkeys(idle))
 
 

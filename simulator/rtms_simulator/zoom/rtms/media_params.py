@@ -44,16 +44,16 @@ class ParamRule:
 
 
 def _one_of(*values: int) -> Callable[[ParamValue], bool]:
-    return lambda found: type(found) is int and found in values
+    return lambda value: type(value) is int and value in values
 
 
-def _fps(found: ParamValue) -> bool:
-    return type(found) is int and 1 <= found <= FPS_MAX
+def _fps(value: ParamValue) -> bool:
+    return type(value) is int and 1 <= value <= FPS_MAX
 
 
-def _send_rate(found: ParamValue) -> bool:
+def _send_rate(value: ParamValue) -> bool:
     """Above 1000 ms Zoom clamps instead of refusing."""
-    return type(found) is int and found >= SEND_RATE_STEP_MS and (found > SEND_RATE_MAX_MS or found % SEND_RATE_STEP_MS == 0)
+    return type(value) is int and value >= SEND_RATE_STEP_MS and (value > SEND_RATE_MAX_MS or value % SEND_RATE_STEP_MS == 0)
 
 
 _LANGUAGES = tuple(LANGUAGES.values())
@@ -100,7 +100,7 @@ RULES: Mapping[MediaType, Mapping[str, ParamRule]] = {
         "src_language": ParamRule(
             ENGLISH, _one_of(*_LANGUAGES), StatusCode.INVALID_MEDIA_TRANSCRIPT_SOURCE_LANGUAGE, aliases=("language",)
         ),
-        "enable_lid": ParamRule(True, lambda found: type(found) is bool, StatusCode.INVALID_MEDIA_TRANSCRIPT_PARAMS),
+        "enable_lid": ParamRule(True, lambda value: type(value) is bool, StatusCode.INVALID_MEDIA_TRANSCRIPT_PARAMS),
     },
     MediaType.CHAT: {
         "content_type": ParamRule(ContentType.TEXT, _one_of(ContentType.TEXT), StatusCode.INVALID_MEDIA_CHAT_CONTENT_TYPE),
@@ -118,27 +118,27 @@ _NOT_AN_OBJECT = {
 _STILL_LIMIT = {MediaType.VIDEO: VIDEO_STILL_FPS_MAX, MediaType.DESKSHARE: DESKSHARE_STILL_FPS_MAX}
 
 
-def confirm(kind: MediaType, asked: object) -> dict[str, ParamValue]:
-    """The parameters one single kind will be sent with. `asked` is that kind's object from `media_params`, or None for all defaults.
+def confirm(kind: MediaType, params: object) -> dict[str, ParamValue]:
+    """The parameters one single kind will be sent with. `params` is that kind's object from `media_params`, or None for all defaults.
 
     Raises MediaParameterError. Unknown keys are ignored, as Zoom's own clients send some.
     """
-    if asked is None:
-        asked = {}
-    if not isinstance(asked, Mapping):
+    if params is None:
+        params = {}
+    if not isinstance(params, Mapping):
         raise MediaParameterError(_NOT_AN_OBJECT[kind])
     confirmed: dict[str, ParamValue] = {}
     for name, rule in RULES[kind].items():
         default = rule.default if type(rule.default) is bool else int(rule.default)
-        found = next((asked[key] for key in (name, *rule.aliases) if key in asked), default)
-        if not rule.allowed(found):
+        value = next((params[key] for key in (name, *rule.aliases) if key in params), default)
+        if not rule.allowed(value):
             raise MediaParameterError(rule.refusal)
-        confirmed[name] = found
+        confirmed[name] = value
     if kind is MediaType.AUDIO:
         _check_audio(confirmed)
     elif kind in _STILL_LIMIT:
-        _check_pictures(kind, confirmed, asked)
-    elif kind is MediaType.TRANSCRIPT and not _one_of(*_LANGUAGES)(asked.get("target_language", NONE)):
+        _check_pictures(kind, confirmed, params)
+    elif kind is MediaType.TRANSCRIPT and not _one_of(*_LANGUAGES)(params.get("target_language", NONE)):
         raise MediaParameterError(StatusCode.INVALID_MEDIA_TRANSCRIPT_TARGET_LANGUAGE)
     return confirmed
 
@@ -165,10 +165,10 @@ def _check_audio(confirmed: dict[str, ParamValue]) -> None:
         raise MediaParameterError(StatusCode.INVALID_MEDIA_AUDIO_CHANNEL)
 
 
-def _check_pictures(kind: MediaType, confirmed: dict[str, ParamValue], asked: Mapping[str, object]) -> None:
+def _check_pictures(kind: MediaType, confirmed: dict[str, ParamValue], params: Mapping[str, object]) -> None:
     limit = _STILL_LIMIT[kind]
     if confirmed["codec"] not in STILL_CODECS or confirmed["fps"] <= limit:
         return
-    if "codec" in asked:
+    if "codec" in params:
         raise MediaParameterError(RULES[kind]["fps"].refusal)
     confirmed["fps"] = limit  # documented: too many frames and no codec named gives JPG at the limit

@@ -185,10 +185,10 @@ _HALF = re.compile("[\ud800-\udfff]")
 def body(event: WebhookEvent, style: BodyStyle = ZOOMS_STYLE) -> bytes:
     """The request's bytes. Zoom's are what JSON.stringify writes: compact, UTF-8 unescaped, `/` unescaped, integers without `.0`."""
     parts = {"event": event.name, "event_ts": event.event_ts, "payload": event.payload}
-    whole = {key: parts[key] for key in style.order}
+    document = {key: parts[key] for key in style.order}
     if style.float_numbers:
-        whole = _floats(whole)
-    text = json.dumps(whole, ensure_ascii=style.ascii_only, separators=(", ", ": ") if style.spaced else (",", ":"))
+        document = _floats(document)
+    text = json.dumps(document, ensure_ascii=style.ascii_only, separators=(", ", ": ") if style.spaced else (",", ":"))
     # Half an emoji is written as an escape, as JSON.stringify does: UTF-8 has no form for it.
     text = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     return (text.replace("/", "\\/") if style.escaped_slashes else text).encode()
@@ -226,13 +226,13 @@ def judge_validation(secret_token: str, plain_token: str, status: int, raw: byte
     if status != 200:
         return ValidationAnswer(False, f"status {status}, 200 was expected")
     try:
-        found = json.loads(raw)
+        answer = json.loads(raw)
     except ValueError:
         return ValidationAnswer(False, "the body is not JSON")
-    if not isinstance(found, dict):
+    if not isinstance(answer, dict):
         return ValidationAnswer(False, "the body is not a JSON object")
-    if found.get("plainToken") != plain_token:
-        return ValidationAnswer(False, "plainToken is not the one that was sent", found)
-    if found.get("encryptedToken") != encrypt_token(secret_token, plain_token):
-        return ValidationAnswer(False, "encryptedToken is not HMAC-SHA256(secret token, plainToken) in lower-case hex", found)
-    return ValidationAnswer(True, found=found)
+    if answer.get("plainToken") != plain_token:
+        return ValidationAnswer(False, "plainToken is not the one that was sent", answer)
+    if answer.get("encryptedToken") != encrypt_token(secret_token, plain_token):
+        return ValidationAnswer(False, "encryptedToken is not HMAC-SHA256(secret token, plainToken) in lower-case hex", answer)
+    return ValidationAnswer(True, found=answer)

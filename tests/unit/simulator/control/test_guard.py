@@ -141,8 +141,8 @@ async def test_a_body_that_cannot_be_read_says_what_was_wrong():
 
 def test_the_tokens_are_compared_whole():
     good = {"host": "127.0.0.1:1"}
-    guard.check(good, port=1, token="abc", credential="abc")
+    guard.check(good, port=1, token="abc", given="abc")
     for given in ("", "ab", "abcd", "ABC"):
         with pytest.raises(ControlRefusedError):
-            guard.check(good, port=1, token="abc", credential=given)
-    guard.check(good, port=1, token="", credential="anything")
+            guard.check(good, port=1, token="abc", given=given)
+    guard.check(good, port=1, token="", given="anything")

@@ -61,18 +61,18 @@ class Painter(Protocol):
     def __call__(self, span: Span, at_ms: int, /) -> Planes: ...
 
 
-def packets(spans: tuple[Span, ...], painter: Painter, wanted: VideoParams, media_type: int, start_ms: int) -> Iterator[MediaPacket]:
+def packets(spans: tuple[Span, ...], painter: Painter, params: VideoParams, media_type: int, start_ms: int) -> Iterator[MediaPacket]:
     """A picture every 1000/fps ms while a span lasts, on the meeting's grid. The first one, and each after a change, is a keyframe."""
-    encode = encoder(wanted)
-    shown: Span | None = None
+    encode = encoder(params)
+    last_span: Span | None = None
     for span in spans:
-        number = max(span.start_ms, start_ms) * wanted.fps // 1000  # rounded, it may still be the first at that moment
-        while (at_ms := round(number * 1000 / wanted.fps)) < span.end_ms:
+        number = max(span.start_ms, start_ms) * params.fps // 1000  # rounded, it may still be the first at that moment
+        while (at_ms := round(number * 1000 / params.fps)) < span.end_ms:
             if at_ms >= max(span.start_ms, start_ms):
-                key = span is not shown
+                key = span is not last_span
                 data = encode(painter(span, at_ms), key)
-                yield MediaPacket(at_ms, media_type, span.who.user_id, span.who.name, data, round((number + 1) * 1000 / wanted.fps) - at_ms)
-                shown = span
+                yield MediaPacket(at_ms, media_type, span.who.user_id, span.who.name, data, round((number + 1) * 1000 / params.fps) - at_ms)
+                last_span = span
             number += 1
 
 
@@ -81,28 +81,28 @@ def active_speaker(scenario: Scenario) -> tuple[Span, ...]:
     cameras = scenario.cameras()
     utterances = scenario.utterances()
     edges = {edge for span in cameras for edge in (span.start_ms, span.end_ms)}
-    moments = sorted(edges | {said.start_ms for said in utterances})
+    moments = sorted(edges | {utterance.start_ms for utterance in utterances})
     # Who sits further down the list is the lesser choice as long as neither has spoken.
     spoke = {person.user_id: (-1, -index) for index, person in enumerate(scenario.people)}
     ahead = iter(utterances)
     coming = next(ahead, None)
-    shown: list[Span] = []
+    spans: list[Span] = []
     for begin, end in itertools.pairwise(moments):
         while coming is not None and coming.start_ms <= begin:
             spoke[coming.who.user_id] = (coming.start_ms, spoke[coming.who.user_id][1])
             coming = next(ahead, None)
         on = [span.who for span in cameras if span.start_ms <= begin < span.end_ms]
         if on:
-            _show(shown, Span(begin, end, max(on, key=lambda person: spoke[person.user_id])))
-    return tuple(shown)
+            _show(spans, Span(begin, end, max(on, key=lambda person: spoke[person.user_id])))
+    return tuple(spans)
 
 
-def _show(shown: list[Span], span: Span) -> None:
+def _show(spans: list[Span], span: Span) -> None:
     """Add a span, or lengthen the last one when it goes on without a break."""
-    if shown and shown[-1].end_ms == span.start_ms and shown[-1].who is span.who:
-        shown[-1] = Span(shown[-1].start_ms, span.end_ms, span.who)
+    if spans and spans[-1].end_ms == span.start_ms and spans[-1].who is span.who:
+        spans[-1] = Span(spans[-1].start_ms, span.end_ms, span.who)
     else:
-        shown.append(span)
+        spans.append(span)
 
 
 class Camera:
@@ -193,15 +193,15 @@ def _colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]
     return red, green, blue
 
 
-def encoder(wanted: VideoParams) -> Encode:
+def encoder(params: VideoParams) -> Encode:
     """A fresh encoder for one stream. Raises ValueError for a codec that is not one of Zoom's picture codecs."""
-    if wanted.codec not in _ENCODERS:
-        raise ValueError(f"video codec {wanted.codec} is none of {sorted(_ENCODERS)}")
-    return _ENCODERS[wanted.codec](wanted)
+    if params.codec not in _ENCODERS:
+        raise ValueError(f"video codec {params.codec} is none of {sorted(_ENCODERS)}")
+    return _ENCODERS[params.codec](params)
 
 
 def _still(kind: str, **options: Any) -> Callable[[VideoParams], Encode]:
-    def make(_wanted: VideoParams) -> Encode:
+    def make(_params: VideoParams) -> Encode:
         def encode(planes: Planes, _key: bool) -> bytes:
             out = io.BytesIO()
             av.VideoFrame.from_ndarray(planes, format="yuv420p").to_image().save(out, kind, **options)
@@ -212,15 +212,15 @@ def _still(kind: str, **options: Any) -> Callable[[VideoParams], Encode]:
     return make
 
 
-def _h264(wanted: VideoParams) -> Encode:
+def _h264(params: VideoParams) -> Encode:
     """Annex B, one access unit per picture and no look-ahead, SPS and PPS before every keyframe, a keyframe at least every two seconds."""
     context = av.CodecContext.create("libx264", "w")
     assert isinstance(context, av.VideoCodecContext)
-    context.width, context.height = wanted.size
+    context.width, context.height = params.size
     context.pix_fmt = "yuv420p"
-    context.time_base = Fraction(1, wanted.fps)
-    context.framerate = Fraction(wanted.fps, 1)
-    context.gop_size = wanted.fps * 2
+    context.time_base = Fraction(1, params.fps)
+    context.framerate = Fraction(params.fps, 1)
+    context.gop_size = params.fps * 2
     # One thread: the same bytes on every machine.
     context.thread_count = 1
     context.options = {
@@ -235,7 +235,7 @@ def _h264(wanted: VideoParams) -> Encode:
     def encode(planes: Planes, key: bool) -> bytes:
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = next(numbers)
-        frame.time_base = Fraction(1, wanted.fps)
+        frame.time_base = Fraction(1, params.fps)
         if key:
             frame.pict_type = PictureType.I
         return b"".join(bytes(packet) for packet in context.encode(frame))

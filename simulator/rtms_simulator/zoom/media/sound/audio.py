@@ -115,69 +115,69 @@ def mix(lines: Iterable[Samples], silence: Samples) -> Samples:
 
 def mixed(sound: Sound, params: Mapping[str, Any], start_ms: int, duration_ms: int) -> Iterator[MediaPacket]:
     """One packet per interval, silence included (data_opt 1). The last one is filled up with silence."""
-    wanted = AudioParams.of(params)
-    at_ms = start_ms - start_ms % wanted.packet_ms
-    encode = encoder(wanted)
-    for everybody, _own in sound.samples(wanted.synthesis_rate, at_ms, wanted.block_ms):
-        left = -(-(duration_ms - at_ms) // wanted.packet_ms)
-        for data in encode(_rows(everybody, wanted)[:left]):
-            yield MediaPacket(at_ms, MediaType.AUDIO, 0, None, data, wanted.packet_ms)
-            at_ms += wanted.packet_ms
+    audio_params = AudioParams.of(params)
+    at_ms = start_ms - start_ms % audio_params.packet_ms
+    encode = encoder(audio_params)
+    for everybody, _own in sound.samples(audio_params.synthesis_rate, at_ms, audio_params.block_ms):
+        left = -(-(duration_ms - at_ms) // audio_params.packet_ms)
+        for data in encode(_rows(everybody, audio_params)[:left]):
+            yield MediaPacket(at_ms, MediaType.AUDIO, 0, None, data, audio_params.packet_ms)
+            at_ms += audio_params.packet_ms
 
 
 def multi(
     sound: Sound, params: Mapping[str, Any], start_ms: int, utterances: tuple[Utterance, ...], people: tuple[Person, ...], duration_ms: int
 ) -> Iterator[MediaPacket]:
     """One packet per interval and speaking participant, none from those who are silent (data_opt 2)."""
-    wanted = AudioParams.of(params)
-    step = wanted.packet_ms
+    audio_params = AudioParams.of(params)
+    step = audio_params.packet_ms
     start_ms -= start_ms % step
     by_id = {person.user_id: (place, person) for place, person in enumerate(people)}
     encoders: dict[int, Encode] = {}
     sweep = Sweep(utterances)
     block_start = start_ms
-    for _everybody, own in sound.samples(wanted.synthesis_rate, start_ms, wanted.block_ms):
-        block_end = min(block_start + wanted.block_ms, duration_ms)
+    for _everybody, own in sound.samples(audio_params.synthesis_rate, start_ms, audio_params.block_ms):
+        block_end = min(block_start + audio_params.block_ms, duration_ms)
         talk = _intervals(sweep.between(block_start, block_end), block_start, block_end, step)
         packets: list[tuple[int, int, MediaPacket]] = []
         for user_id, intervals in talk.items():
             place, person = by_id[user_id]
             if user_id not in encoders:
-                encoders[user_id] = encoder(wanted)
+                encoders[user_id] = encoder(audio_params)
             extra = NO_EXTRA if person.channel_id is None else {"channel_id": person.channel_id}
-            chosen = _rows(own[user_id], wanted)[[(at - block_start) // step for at in intervals]]
+            chosen = _rows(own[user_id], audio_params)[[(at - block_start) // step for at in intervals]]
             for at, data in zip(intervals, encoders[user_id](chosen), strict=True):
                 packets.append((at, place, MediaPacket(at, MediaType.AUDIO, user_id, person.name, data, step, extra)))
         packets.sort(key=lambda entry: entry[:2])
         for _at, _place, packet in packets:
             yield packet
-        block_start += wanted.block_ms
+        block_start += audio_params.block_ms
 
 
 def _intervals(speaking: list[Utterance], start_ms: int, end_ms: int, step: int) -> dict[int, list[int]]:
     """By user_id the starts of the packet intervals in [start_ms, end_ms) that hold any speech of theirs, each once, in order."""
-    found: dict[int, set[int]] = {}
+    by_user: dict[int, set[int]] = {}
     for utterance in speaking:
         first = max(utterance.start_ms, start_ms)
         first -= first % step
-        found.setdefault(utterance.who.user_id, set()).update(range(first, min(utterance.end_ms, end_ms), step))
-    return {user_id: sorted(starts) for user_id, starts in found.items()}
+        by_user.setdefault(utterance.who.user_id, set()).update(range(first, min(utterance.end_ms, end_ms), step))
+    return {user_id: sorted(starts) for user_id, starts in by_user.items()}
 
 
-def _rows(line: Samples, wanted: AudioParams) -> Samples:
+def _rows(line: Samples, params: AudioParams) -> Samples:
     """A block as one row per packet; stereo has the same on both sides."""
-    shape = (-1, wanted.packet_ms * wanted.synthesis_rate // 1000)
-    return np.stack((line, line), axis=-1).reshape(*shape, 2) if wanted.channels == 2 else line.reshape(shape)
+    shape = (-1, params.packet_ms * params.synthesis_rate // 1000)
+    return np.stack((line, line), axis=-1).reshape(*shape, 2) if params.channels == 2 else line.reshape(shape)
 
 
-def encoder(wanted: AudioParams) -> Encode:
+def encoder(params: AudioParams) -> Encode:
     """A fresh encoder for one stream of packets. Raises ValueError for a codec that is not one of Zoom's audio codecs."""
-    if wanted.codec not in _ENCODERS:
-        raise ValueError(f"audio codec {wanted.codec} is none of {sorted(_ENCODERS)}")
-    return _ENCODERS[wanted.codec](wanted)
+    if params.codec not in _ENCODERS:
+        raise ValueError(f"audio codec {params.codec} is none of {sorted(_ENCODERS)}")
+    return _ENCODERS[params.codec](params)
 
 
-def _l16(wanted: AudioParams) -> Encode:
+def _l16(params: AudioParams) -> Encode:
     """Little-endian: Zoom's L16 is s16le, not the RFC's big-endian (RTMS data types, C.6)."""
 
     def encode(rows: Samples) -> list[bytes]:
@@ -186,37 +186,37 @@ def _l16(wanted: AudioParams) -> Encode:
     return encode
 
 
-def _g711(wanted: AudioParams) -> Encode:
+def _g711(params: AudioParams) -> Encode:
     """A-law keeps no state, so a block is one call."""
-    context = _context("pcm_alaw", wanted)
+    context = _context("pcm_alaw", params)
 
     def encode(rows: Samples) -> list[bytes]:
-        return _slices(b"".join(bytes(packet) for packet in context.encode(_frame(rows.reshape(1, -1), wanted))), len(rows))
+        return _slices(b"".join(bytes(packet) for packet in context.encode(_frame(rows.reshape(1, -1), params))), len(rows))
 
     return encode
 
 
-def _g722(wanted: AudioParams) -> Encode:
+def _g722(params: AudioParams) -> Encode:
     """Two samples become one byte; the encoder is fed 20 ms at a time."""
-    context = _context("g722", wanted)
-    piece = FRAME_MS * wanted.synthesis_rate // 1000
+    context = _context("g722", params)
+    piece = FRAME_MS * params.synthesis_rate // 1000
 
     def encode(rows: Samples) -> list[bytes]:
         pieces = rows.reshape(-1, piece)
         return _slices(
-            b"".join(bytes(packet) for row in pieces for packet in context.encode(_frame(row.reshape(1, -1), wanted))), len(rows)
+            b"".join(bytes(packet) for row in pieces for packet in context.encode(_frame(row.reshape(1, -1), params))), len(rows)
         )
 
     return encode
 
 
-def _opus(wanted: AudioParams) -> Encode:
+def _opus(params: AudioParams) -> Encode:
     """One Opus packet per row."""
-    context = _context("libopus", wanted, {"application": "voip", "frame_duration": str(wanted.packet_ms), "vbr": "on"})
-    context.bit_rate = 32_000 * wanted.channels
+    context = _context("libopus", params, {"application": "voip", "frame_duration": str(params.packet_ms), "vbr": "on"})
+    context.bit_rate = 32_000 * params.channels
 
     def encode(rows: Samples) -> list[bytes]:
-        return [bytes(packet) for row in rows for packet in context.encode(_frame(row.reshape(1, -1), wanted))]
+        return [bytes(packet) for row in rows for packet in context.encode(_frame(row.reshape(1, -1), params))]
 
     return encode
 
@@ -224,20 +224,20 @@ def _opus(wanted: AudioParams) -> Encode:
 _ENCODERS: dict[int, Callable[[AudioParams], Encode]] = {Codec.L16: _l16, Codec.G711: _g711, Codec.G722: _g722, Codec.OPUS: _opus}
 
 
-def _context(name: str, wanted: AudioParams, options: dict[str, str] | None = None) -> av.AudioCodecContext:
+def _context(name: str, params: AudioParams, options: dict[str, str] | None = None) -> av.AudioCodecContext:
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, av.AudioCodecContext)
-    context.sample_rate = wanted.synthesis_rate
-    context.layout = "stereo" if wanted.channels == 2 else "mono"
+    context.sample_rate = params.synthesis_rate
+    context.layout = "stereo" if params.channels == 2 else "mono"
     context.format = "s16"
     context.options = options or {}
     return context
 
 
-def _frame(interleaved: Samples, wanted: AudioParams) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(interleaved), format="s16", layout="stereo" if wanted.channels == 2 else "mono")
-    frame.sample_rate = wanted.synthesis_rate
-    frame.time_base = Fraction(1, wanted.synthesis_rate)
+def _frame(interleaved: Samples, params: AudioParams) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(interleaved), format="s16", layout="stereo" if params.channels == 2 else "mono")
+    frame.sample_rate = params.synthesis_rate
+    frame.time_base = Fraction(1, params.synthesis_rate)
     return frame
 
 

@@ -49,9 +49,9 @@ class FileSound:
                 if place > at:
                     yield from _silence(place - at, sample_rate)
                     at = place
-                kept = line[max(0, at - place) :]
-                yield kept
-                at += len(kept)
+                piece = line[max(0, at - place) :]
+                yield piece
+                at += len(piece)
 
     def _placed(self, part: FilePart, sample_rate: int, start_ms: int) -> Iterator[tuple[int, Samples]]:
         """(sample of the meeting at which it begins, samples) of one part. Each change of rate, channels or format gets a new resampler."""
@@ -95,14 +95,14 @@ def _silence(count: int, sample_rate: int) -> Iterator[Samples]:
 
 def _blocks(source: Iterator[Samples], length: int) -> Iterator[Samples]:
     """The same samples in blocks of one length, followed by silence for ever."""
-    kept: list[Samples] = []
+    pieces: list[Samples] = []
     count = 0
     while True:
         while count < length:
             piece = next(source, None)
             piece = np.zeros(length - count, np.int16) if piece is None else piece
-            kept.append(piece)
+            pieces.append(piece)
             count += len(piece)
-        line = np.concatenate(kept)
+        line = np.concatenate(pieces)
         yield line[:length]
-        kept, count = [line[length:]], count - length
+        pieces, count = [line[length:]], count - length

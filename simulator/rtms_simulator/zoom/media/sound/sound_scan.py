@@ -39,56 +39,56 @@ def scan_sound(path: Path, part: Range | None, index: int, size: int) -> SoundSc
         container_format, codec = container.format.name, codec_name(container.streams[index])
         declared_s = _declared(container, index, path)
     rows = container_format in _ROWS_OF_FRAMES
-    found = SoundScan(index)
-    troubles = _Troubles(found, size if rows else 0)
+    scan = SoundScan(index)
+    troubles = _Troubles(scan, size if rows else 0)
     frame_s = 0.0
     for piece in heard(path, part, index):
         troubles.look_at(piece)
         if piece.frame is None:
             continue
-        frame_s = max(frame_s, _add(found, piece.at_s, piece.frame, codec))
-        if found.end_s > LONGEST_S and declared_s is not None and declared_s > found.end_s:
+        frame_s = max(frame_s, _add(scan, piece.at_s, piece.frame, codec))
+        if scan.end_s > LONGEST_S and declared_s is not None and declared_s > scan.end_s:
             # Nothing of the rest can be played.
-            found.end_s = declared_s
+            scan.end_s = declared_s
             break
     if declared_s is not None:
-        _compare(found, declared_s, frame_s, exact=container_format != "mp3")
-    if len(found.formats) > 1:
-        changes = "; ".join(f"at {at_s:.2f} s {form}" for at_s, form in found.formats[1:_SHOWN])
-        found.remarks.append(Remark("note", f"the format changes: {found.formats[0][1]}, then {changes}"))
+        _compare(scan, declared_s, frame_s, exact=container_format != "mp3")
+    if len(scan.formats) > 1:
+        changes = "; ".join(f"at {at_s:.2f} s {form}" for at_s, form in scan.formats[1:_SHOWN])
+        scan.remarks.append(Remark("note", f"the format changes: {scan.formats[0][1]}, then {changes}"))
     troubles.close()
-    return found
+    return scan
 
 
-def _add(found: SoundScan, at_s: float, frame: av.AudioFrame, codec: str) -> float:
+def _add(scan: SoundScan, at_s: float, frame: av.AudioFrame, codec: str) -> float:
     """Take in what one frame shows. Its length in seconds."""
     form = f"{codec}, {frame.sample_rate} Hz, {channels(frame.layout)}"
-    if not found.formats or form != found.formats[-1][1]:
-        found.formats.append((round(at_s, 3), form))
-    if found.silent and _loudness(frame) > _QUIET:
-        found.silent = False
+    if not scan.formats or form != scan.formats[-1][1]:
+        scan.formats.append((round(at_s, 3), form))
+    if scan.silent and _loudness(frame) > _QUIET:
+        scan.silent = False
     length_s = frame.samples / (frame.sample_rate or 1)
-    found.sound_s += length_s
-    found.end_s = at_s + length_s
+    scan.sound_s += length_s
+    scan.end_s = at_s + length_s
     return length_s
 
 
-def _compare(found: SoundScan, declared_s: float, frame_s: float, *, exact: bool) -> None:
+def _compare(scan: SoundScan, declared_s: float, frame_s: float, *, exact: bool) -> None:
     """What the file's head promises, beside what is there. `exact`: the container says where inside the last frame the sound ends."""
-    if exact and 0 < found.end_s - declared_s < frame_s:
+    if exact and 0 < scan.end_s - declared_s < frame_s:
         # A codec's last frame is longer than what was encoded.
-        found.sound_s -= found.end_s - declared_s
-        found.end_s = declared_s
-    if found.formats and declared_s - found.end_s > frame_s:
+        scan.sound_s -= scan.end_s - declared_s
+        scan.end_s = declared_s
+    if scan.formats and declared_s - scan.end_s > frame_s:
         what = f"the file is cut: its head promises {declared_s:.2f} s"
-        found.remarks.append(Remark("lost", what, at_s=found.end_s, lost_s=declared_s - found.end_s))
+        scan.remarks.append(Remark("lost", what, at_s=scan.end_s, lost_s=declared_s - scan.end_s))
 
 
 class _Troubles:
     """Damage and gaps, reported with their places; beyond a few dozen only their sum."""
 
-    def __init__(self, found: SoundScan, size: int) -> None:
-        self._found = found
+    def __init__(self, scan: SoundScan, size: int) -> None:
+        self._found = scan
         self._size = size
         self._told = 0
         self._more_s = 0.0

@@ -66,15 +66,15 @@ def voice(seed: int, user_id: int, sample_rate: int) -> Samples:
 @functools.lru_cache(maxsize=512)
 def syllables(text: str, duration_ms: int) -> npt.NDArray[np.intp]:
     """The rows of a voice that say a text in that time: the text over and over, a rest after every few words. Never empty; read-only."""
-    said: list[int] = []
+    indices: list[int] = []
     for number, word in enumerate(text.split() or ["mm"]):
-        said += [sum(map(ord, word[at : at + 3])) % _SYLLABLES for at in range(0, len(word), 3)]
+        indices += [sum(map(ord, word[at : at + 3])) % _SYLLABLES for at in range(0, len(word), 3)]
         if number % 3 == 2:
-            said.append(_SYLLABLES)
-    whole = max(1, duration_ms // SYLLABLE_MS)
-    rows = np.resize(np.array(said, dtype=np.intp), whole)
+            indices.append(_SYLLABLES)
+    count = max(1, duration_ms // SYLLABLE_MS)
+    rows = np.resize(np.array(indices, dtype=np.intp), count)
     # What is left at the end is too short for a syllable and stays silent.
-    rows = rows if whole * SYLLABLE_MS >= duration_ms else np.append(rows, _SYLLABLES)
+    rows = rows if count * SYLLABLE_MS >= duration_ms else np.append(rows, _SYLLABLES)
     rows.flags.writeable = False
     return rows
 

@@ -141,8 +141,8 @@ def _spoken(captions: Captions, known: Sequence[str]) -> list[Cue]:
     marked = _take_marks_off(captions, parts)
     speakers = _speakers(captions.captions, parts, [*known, *marked])
     cues: list[Cue] = []
-    for caption, said, (start, end) in zip(captions.captions, parts, spans, strict=True):
-        turns = [turn for voice in said for turn in _turns(voice, caption.speaker, speakers)]
+    for caption, part, (start, end) in zip(captions.captions, parts, spans, strict=True):
+        turns = [turn for voice in part for turn in _turns(voice, caption.speaker, speakers)]
         for name, words in turns:
             if not words:
                 captions.remarks.append(Remark("note", "a speaker without words", line=caption.line, lost_text=name or ""))
@@ -157,8 +157,8 @@ def _take_marks_off(captions: Captions, parts: Sequence[list[Voice]]) -> set[str
     """
     marked: set[str] = set()
     taken: list[tuple[int, str]] = []
-    for caption, said in zip(captions.captions, parts, strict=True):
-        for voice in said:
+    for caption, part in zip(captions.captions, parts, strict=True):
+        for voice in part:
             for place, line in enumerate(voice.lines):
                 mark = _CHANGE.match(line)
                 if mark and not voice.tagged and _begins_with_name(line[mark.end() :]):
@@ -174,11 +174,11 @@ def _take_marks_off(captions: Captions, parts: Sequence[list[Voice]]) -> set[str
 
 
 def _speakers(captions: Sequence[CaptionBlock], parts: Sequence[list[Voice]], known: Sequence[str]) -> Speakers:
-    named = {voice.speaker for said in parts for voice in said} | {caption.speaker for caption in captions}
+    named = {voice.speaker for part in parts for voice in part} | {caption.speaker for caption in captions}
     openings: list[str] = []
     continuations: list[str] = []
-    for caption, said in zip(captions, parts, strict=True):
-        for voice in said:
+    for caption, part in zip(captions, parts, strict=True):
+        for voice in part:
             if not voice.tagged and not caption.speaker:
                 lines = voice.written()
                 # Several people in one caption: each line is one's opening.
@@ -207,8 +207,8 @@ def _turns(voice: Voice, named: str | None, speakers: Speakers) -> list[tuple[st
         else:
             turns[-1][1].append(lines[0])
         del lines[:count]
-    said = [(name, " ".join(" ".join(words).split())) for name, words in turns]
-    return [turn for turn in said if turn[0] is not None or turn[1]]
+    spoken = [(name, " ".join(" ".join(words).split())) for name, words in turns]
+    return [turn for turn in spoken if turn[0] is not None or turn[1]]
 
 
 def _turn_head(lines: Sequence[str], speakers: Speakers) -> tuple[tuple[str, str] | None, int]:
@@ -259,7 +259,7 @@ def _shared(line: int, start: int, end: int, turns: Sequence[tuple[str | None, s
 def _within_limits(cues: list[Cue], remarks: list[Remark]) -> list[Cue]:
     """What a meeting can hold: 18 hours, nothing later."""
     longest_ms = LONGEST_S * 1000
-    kept: list[Cue] = []
+    playable: list[Cue] = []
     for cue in cues:
         if cue.start_ms >= longest_ms - SHORTEST_MS:
             what = f"begins after {LONGEST_S // 3600} hours, the longest meeting"
@@ -267,8 +267,8 @@ def _within_limits(cues: list[Cue], remarks: list[Remark]) -> list[Cue]:
             continue
         if cue.end_ms > longest_ms:
             remarks.append(Remark("repaired", f"ends after {LONGEST_S // 3600} hours, the longest meeting; cut there", line=cue.line))
-        kept.append(Cue(cue.start_ms, min(cue.end_ms, longest_ms), cue.speaker, cue.text, cue.line))
-    return kept
+        playable.append(Cue(cue.start_ms, min(cue.end_ms, longest_ms), cue.speaker, cue.text, cue.line))
+    return playable
 
 
 def _without_speech(path: Path, suffix: str, read: Transcript) -> MediaFileError:

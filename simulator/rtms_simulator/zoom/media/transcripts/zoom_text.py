@@ -45,7 +45,7 @@ def saved_captions(lines: Sequence[str]) -> tuple[list[Cue], list[Remark]] | Non
     if not heads:
         return None
     remarks: list[Remark] = []
-    said: list[Said] = []
+    entries: list[Said] = []
     first = min(heads)
     before = [line for line in lines[:first] if line.strip()]
     if before:
@@ -56,12 +56,12 @@ def saved_captions(lines: Sequence[str]) -> tuple[list[Cue], list[Remark]] | Non
         if head is not None:
             match, length = head
             skip = place + length
-            said.append(Said(place + 1, clock(match), clean_name(match["who"])))
+            entries.append(Said(place + 1, clock(match), clean_name(match["who"])))
             if words := match.groupdict().get("words"):
-                said[-1].words.append(words)
+                entries[-1].words.append(words)
         elif place >= skip:
-            said[-1].words.append(lines[place])
-    return _cues(said, remarks), remarks
+            entries[-1].words.append(lines[place])
+    return _cues(entries, remarks), remarks
 
 
 def _heads(lines: Sequence[str], form: re.Pattern[str]) -> dict[int, tuple[re.Match[str], int]]:
@@ -93,37 +93,37 @@ def timed_lines(lines: Sequence[str], known: Sequence[str]) -> tuple[list[Cue], 
     if not timed or timed * 3 < len(written):
         return None
     remarks: list[Remark] = []
-    said: list[Said] = []
+    entries: list[Said] = []
     for number, line, match in written:
         if match:
-            said.append(Said(number, clock(match), None, [match["words"]]))
-        elif said:
-            said[-1].words.append(line)
+            entries.append(Said(number, clock(match), None, [match["words"]]))
+        elif entries:
+            entries[-1].words.append(line)
         else:
             remarks.append(Remark("lost", "text before the first time", line=number, lost_text=line))
-    _name_speakers(said, known, remarks)
-    return _cues(said, remarks), remarks
+    _name_speakers(entries, known, remarks)
+    return _cues(entries, remarks), remarks
 
 
-def _name_speakers(said: list[Said], known: Sequence[str], remarks: list[Remark]) -> None:
+def _name_speakers(entries: list[Said], known: Sequence[str], remarks: list[Remark]) -> None:
     """Take the speakers off the beginnings of what is said: `Name: words`, or a chat's `From Name to Everyone: words`."""
-    for one in said:
+    for one in entries:
         one.drop_blank()
         if match := _CHAT.fullmatch(one.words[0]):
             one.speaker, one.words[0] = match["who"].strip(), match["words"] or ""
-    if any(one.speaker for one in said):
-        remarks.append(Remark("note", "a saved chat; its messages are spoken", line=said[0].line))
-    unnamed = [one for one in said if one.words[0] and not one.speaker]
+    if any(one.speaker for one in entries):
+        remarks.append(Remark("note", "a saved chat; its messages are spoken", line=entries[0].line))
+    unnamed = [one for one in entries if one.words[0] and not one.speaker]
     speakers = Speakers([one.words[0] for one in unnamed], (), known)
     for one in unnamed:
         if head := speakers.split(one.words[0]):
             one.speaker, one.words[0] = head
 
 
-def _cues(said: list[Said], remarks: list[Remark]) -> list[Cue]:
+def _cues(entries: list[Said], remarks: list[Remark]) -> list[Cue]:
     """There are no ends: a line lasts as long as it takes to say, at most until the next one; lines of one moment share the time."""
     spoken: list[tuple[int, Said, str]] = []
-    for start, one in zip(run_on([one.moment for one in said]), said, strict=True):
+    for start, one in zip(run_on([one.moment for one in entries]), entries, strict=True):
         words = " ".join(fitting("\n".join(one.words), one.line, remarks).split())
         if words:
             spoken.append((start, one, words))
