@@ -4,7 +4,7 @@ import ast
 import textwrap
 
 import pytest
-from tests.lint import class_names, cycles, dead_names, deployed_numbers, folders, hollow_tests, sizes
+from tests.lint import class_names, cycles, dead_names, deployed_numbers, folders, hollow_tests, participles, sizes
 from tests.lint.source import ROOT, Module
 
 
@@ -57,6 +57,40 @@ def test_a_method_over_the_limit_is_named_with_its_class():
 def test_a_class_name_is_used_once_in_a_package():
     one, other = module("class A: ...\nclass B: ...", "p/a.py"), module("def f():\n    class A: ...", "p/b.py")
     assert [(problem.key, problem.where) for problem in class_names.problems("p", [one, other])] == [("p::A", "p/a.py:1")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "found = re.match(a, b)",
+        "def f(given): ...",
+        "def f(*, _wanted): ...",
+        "def f(**asked): ...",
+        "lambda said: said",
+        "while kept := f(): ...",
+        "for told, x in y: ...",
+        "[shown for shown in x]",
+        "with f() as held: ...",
+        "class A:\n    def f(self):\n        seen: int = 1",
+    ],
+)
+def test_a_bare_participle_is_no_name(text):
+    [problem] = participles.problems([module(text)])
+    assert problem.key.rpartition("::")[2].strip("_") in participles.WORDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "match = re.match(a, b)",
+        "class A:\n    found: str = ''\n    held = 1",
+        "a.seen = 1",
+        "print(found, given=1)",
+        "def told(found_rows): ...",
+    ],
+)
+def test_nouns_fields_and_names_that_are_only_read_are_let_pass(text):
+    assert list(participles.problems([module(text)])) == []
 
 
 def test_dead_names_are_those_that_neither_code_nor_tests_use(tmp_path):
