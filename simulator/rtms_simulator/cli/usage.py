@@ -79,5 +79,5 @@ def _no_option(name: str, command: click.Command, context: click.Context) -> str
 def _one_line(text: str) -> str:
     """Without line breaks and control characters, which may stand in what the caller wrote."""
     words = " ".join(text.split()).removesuffix(".")
-    printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in words)
-    return printable[:1].lower() + printable[1:]
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in words)
+    return line[:1].lower() + line[1:]

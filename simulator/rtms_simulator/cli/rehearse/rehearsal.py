@@ -65,15 +65,15 @@ async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, 
     manner.tell("Running the Pulumi program ...")
     loaded = await program.load()
     missing = firestore_emulator.unavailable()
-    runnable = {name: drill for name, drill in drills.items() if missing is None or not drill.emulator}
-    beside = {name: drill for name, drill in runnable.items() if not drill.alone}
+    runnable_drills = {name: drill for name, drill in drills.items() if missing is None or not drill.emulator}
+    beside = {name: drill for name, drill in runnable_drills.items() if not drill.alone}
     with contextlib.ExitStack() as places:
         lanes = await _lanes(places, program, folder, min(manner.jobs, max(1, len(beside))), missing is None)
         stage = _Stage(loaded, folder, manner)
         await stage.side_by_side(lanes, beside)
-        await stage.side_by_side(lanes[:1], {name: drill for name, drill in runnable.items() if name not in beside})
-        await stage.side_by_side(lanes[:1], stage.disturbed(runnable))
-    return [stage.results[name] for name in runnable], [*not_shown(loaded), *without_emulator(drills, missing)]
+        await stage.side_by_side(lanes[:1], {name: drill for name, drill in runnable_drills.items() if name not in beside})
+        await stage.side_by_side(lanes[:1], stage.disturbed(runnable_drills))
+    return [stage.results[name] for name in runnable_drills], [*not_shown(loaded), *without_emulator(drills, missing)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,8 +207,8 @@ def _turns(voice: Voice, named: str | None, speakers: Speakers) -> list[tuple[st
         else:
             turns[-1][1].append(lines[0])
         del lines[:count]
-    spoken = [(name, " ".join(" ".join(words).split())) for name, words in turns]
-    return [turn for turn in spoken if turn[0] is not None or turn[1]]
+    pairs = [(name, " ".join(" ".join(words).split())) for name, words in turns]
+    return [turn for turn in pairs if turn[0] is not None or turn[1]]
 
 
 def _turn_head(lines: Sequence[str], speakers: Speakers) -> tuple[tuple[str, str] | None, int]:
@@ -259,7 +259,7 @@ def _shared(line: int, start: int, end: int, turns: Sequence[tuple[str | None, s
 def _within_limits(cues: list[Cue], remarks: list[Remark]) -> list[Cue]:
     """What a meeting can hold: 18 hours, nothing later."""
     longest_ms = LONGEST_S * 1000
-    playable: list[Cue] = []
+    fitting_cues: list[Cue] = []
     for cue in cues:
         if cue.start_ms >= longest_ms - SHORTEST_MS:
             what = f"begins after {LONGEST_S // 3600} hours, the longest meeting"
@@ -267,8 +267,8 @@ def _within_limits(cues: list[Cue], remarks: list[Remark]) -> list[Cue]:
             continue
         if cue.end_ms > longest_ms:
             remarks.append(Remark("repaired", f"ends after {LONGEST_S // 3600} hours, the longest meeting; cut there", line=cue.line))
-        playable.append(Cue(cue.start_ms, min(cue.end_ms, longest_ms), cue.speaker, cue.text, cue.line))
-    return playable
+        fitting_cues.append(Cue(cue.start_ms, min(cue.end_ms, longest_ms), cue.speaker, cue.text, cue.line))
+    return fitting_cues
 
 
 def _without_speech(path: Path, suffix: str, read: Transcript) -> MediaFileError:
