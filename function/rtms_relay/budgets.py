@@ -102,7 +102,7 @@ SWEEP_LIMIT = 1_000
 """Records that one sweep reads."""
 
 SWEEP_BUDGET_MS = 45_000
-"""How long a sweep goes on with looks; hand-offs come first and last as long as they last."""
+"""How long a sweep continues with looks. Hand-offs come first, and have no such limit."""
 
 SWEEP_LOOKS = 60
 """Looks that a sweep does itself when the queue takes none: Recall lets 300 reads a minute through (Recall docs, limits)."""

@@ -27,16 +27,17 @@ EVENTS: Mapping[str, str] = {
     "delivery_refused": "A webhook request was refused: path, status, code, reason, signed (it has Zoom's header). Nothing was stored.",
     "challenge": "Zoom's URL validation was answered.",
     "challenge_refused": "A URL validation was refused: the endpoint would be disabled after six in a row.",
-    "start_acked": "The webhook put a start on its queues: queues, latency_ms. Each has a start_seen; without one dispatch stalls.",
+    "start_acked": "The webhook put a start on its queues: queues, latency_ms. A start_seen follows each; if it does not, the "
+    "queue is not dispatching.",
     "start_seen": "The worker has a start: copy (home or second).",
-    "start_again": "The same servers as an accepted hand-off's came again: running says whether its recording still runs.",
-    "home_stalled": "The copy in the second region came first: dispatch at home stalls. ALERT.",
+    "start_again": "A start with the servers of an accepted hand-off came again: running says whether its recording still runs.",
+    "home_stalled": "The copy in the second region came first: the home queue is not dispatching. ALERT.",
     "store_away": "The store did not answer in time; the start is handed on without it. ALERT if waiting does not help.",
-    "outcome_noted": "The outcome of a start that was handed on without the store is on record.",
+    "outcome_noted": "The outcome of a start that was handed on without the store is now on record.",
     "not_joined": "Recall accepted a stream and Zoom says that nobody joined: reason, the likely cause. ALERT: that recording is lost.",
-    "foreign_recordings": "Recall showed recordings that are not this hand-off's. They are left alone. ALERT.",
+    "foreign_recordings": "Recall showed recordings of another hand-off. They are not touched. ALERT.",
     "not_forgotten": "A revoked recording could not be deleted, or was never seen: reason. ALERT, daily.",
-    "task_unusable": "A task of an unknown version, or one that cannot be read. Kept. ALERT.",
+    "task_unusable": "A task has an unknown version or cannot be read. It is kept. ALERT.",
     "probe_missing": "The daily probe did not come through a queue within a minute: queues. ALERT.",
     "probe_arrived": "The daily probe, or a task of a check-up, came through a queue: queue, after_ms.",
     "handoff_created": "A stream's start was recorded.",
@@ -46,19 +47,19 @@ EVENTS: Mapping[str, str] = {
     "handoff_changed": "A hand-off became cancelled, superseded or pending again.",
     "checkup": "A person asked for a check-up: number, recall (the status of its answer), refused (queues that took no task).",
     "handoff_retried": "A person asked for one more try: outcome (tried, looked or nothing), why.",
-    "handoff_doubled": "Recall named a second MDC for one hand-off. Never expected.",
+    "handoff_doubled": "Recall named a second MDC for one hand-off. This should never happen.",
     "attempt": "One POST to Recall ended: number, status, outcome, wait_s.",
     "stream_stopped": "A stream ended: stop_reason.",
     "stream_revoked": "The right to keep a stream was withdrawn; its content is being deleted.",
     "concurrency": "Zoom reports its limit of concurrent streams near or reached.",
     "app_deauthorized": "An account removed the app (audit entry).",
     "event_unusable": "An authentic event could not be used: vendor, name, reason, keys, ids. ALERT: a person must look at it.",
-    "event_ignored": "An event this service has no use for was acknowledged.",
-    "recall_event": "A webhook of Recall's was noted: event, known.",
+    "event_ignored": "An event that this service does not need was acknowledged.",
+    "recall_event": "A webhook of Recall was noted: event, known.",
     "retrieval": "A look for a recording ended: state, recordings, next_look_s. ERROR if it ended none_made, failed or partial.",
     "archived": "An artifact was copied to the archive: name, size, sha256.",
     "archive_failed": "An artifact could not be copied; it is tried again.",
-    "forgotten": "Everything of a revoked stream was deleted.",
+    "forgotten": "All content of a revoked stream was deleted.",
     "sweep": "The sweep ran: due, handoffs, enqueued, looked.",
     "dispatch": "A task of a local queue was not answered 2xx, or its file cannot be used: queue, failures, what, again_s.",
     "request": "A request to the worker was answered: method, path, status, ms.",
@@ -94,7 +95,7 @@ _about: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("abou
 
 
 def forms(secrets: Iterable[str]) -> list[str]:
-    """Each secret in the forms in which it may come along, longest first: bare of its prefix, and as it stands in a URL."""
+    """Each secret in the forms in which it may appear, longest first: without its prefix, and as it is in a URL."""
     plain = {text for secret in secrets for text in (secret, secret.removeprefix("whsec_"))}
     quoted = {quote(text, safe=safe) for text in plain for safe in ("", "/", "/+=")}
     texts = plain | quoted | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text) for text in quoted}
@@ -178,7 +179,7 @@ def with_hashes(line: Mapping[str, Any]) -> Any:
     def without(value: Any) -> Any:
         if isinstance(value, str):
             for raw, digest in ids.items():
-                # A short one stands in texts by chance.
+                # A short id may be in a text by chance.
                 value = digest if value == raw else value.replace(raw, digest) if len(raw) >= _MIN_ID else value
             return value
         if isinstance(value, Mapping):

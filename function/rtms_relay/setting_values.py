@@ -90,7 +90,7 @@ def secret(value: str) -> str:
 
 
 def api_key(value: str) -> str:
-    """A key, without the scheme that stands before it in the header."""
+    """A key, without the scheme that is before it in the header."""
     if match := _SCHEME.match(value.strip(_QUOTES + " ")):
         raise ValueError(f'it begins with "{match[1]}", which belongs to the header: give the key alone')
     return secret(value)

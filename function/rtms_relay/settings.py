@@ -133,7 +133,7 @@ VARIABLES: tuple[Variable, ...] = (
         "5700",
         "seconds, 1 to 86400",
         "How old, or how far ahead, the timestamp of a signed request may be. 95 minutes, because Zoom's last retry comes after"
-        " 85 and whether retries are stamped anew is not documented (inferred: they may not be).",
+        " 85, and it is not documented whether a retry has a new timestamp (inferred: it may have the first one).",
         values.number(1, 86400),
     ),
     Variable(
@@ -174,7 +174,7 @@ VARIABLES: tuple[Variable, ...] = (
         ("worker",),
         "us-east-1",
         "one of " + ", ".join(REGIONS),
-        "Where the Recall workspace lives.",
+        "The region of the Recall workspace.",
         values.choice(*REGIONS),
     ),
     Variable(
@@ -208,7 +208,7 @@ VARIABLES: tuple[Variable, ...] = (
         ("worker",),
         "meeting_uuid",
         "meeting_uuid or own",
-        "Inferred: the field of zoom_rtms that carries the id of a webinar, session, engagement or call. Recall documents"
+        "Inferred: the field of zoom_rtms that holds the id of a webinar, session, engagement or call. Recall documents"
         " meeting_uuid only; `own` sends webinar_uuid, session_id, engagement_id, call_id.",
         values.choice("meeting_uuid", "own"),
     ),
@@ -233,7 +233,7 @@ VARIABLES: tuple[Variable, ...] = (
         ("worker",),
         "86400",
         "seconds, 1 to 2592000",
-        "How long after a stream's end its recording is waited for.",
+        "How long after a stream's end its recording is looked for.",
         values.number(1, 2592000),
     ),
     Variable(
@@ -241,7 +241,7 @@ VARIABLES: tuple[Variable, ...] = (
         ("worker",),
         "400",
         "days, 7 to 36500",
-        "How long after the last thing that happened to a stream Firestore keeps its records; SQLite keeps them for ever.",
+        "How long Firestore keeps the records of a stream after the last change; SQLite keeps them without a limit.",
         values.number(7, 36500),
     ),
     Variable(

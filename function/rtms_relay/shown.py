@@ -19,7 +19,7 @@ from rtms_relay.ports import Recording
 
 
 class HandOffRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of a hand-off but the stream's servers, keys and leases. `retrieval`: where its recording, or its erasure, stands."""
+    """Everything of a hand-off but the stream's servers, keys and leases. `retrieval`: the state of its recording, or of its erasure."""
 
     id: str
     product: str

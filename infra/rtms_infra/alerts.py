@@ -2,7 +2,7 @@
 
 Four kinds of condition. A log line (`OnLine`) notifies each time, needs no counter, and works from the first minute; so does an entry of
 Cloud Run's own request log (`OnRequest`), which has the requests that no instance took and no metric counts. A PromQL query (`OnQuery`)
-compares counters, and is told not to ask whether they exist yet. A platform metric (`OnMetric`) is always there.
+compares counters, with the check switched off whether they exist yet. A platform metric (`OnMetric`) is always there.
 
 Severity: CRITICAL and ERROR page somebody. WARNING is a ticket: whatever an anonymous caller can set off is at most that.
 """
@@ -22,7 +22,7 @@ COUNTERS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "starts": (("start_acked", "start_seen"), "Starts that the webhook acknowledged, and that the worker saw"),
     "handoffs": (
         ("handoff_created", "handoff_accepted", "handoff_failed", "handoff_expired", "handoff_changed", "handoff_doubled", "not_joined"),
-        "Hand-offs by what became of them",
+        "Hand-offs, by how they ended",
     ),
     "deliveries": (("delivery",), "Requests that the webhook verified"),
     "refusals": (("delivery_refused", "challenge_refused"), "Requests that the webhook refused"),
@@ -44,7 +44,7 @@ RATE_LIMIT_S = 300
 
 SLACK_S = 120
 """How much longer a query looks back than its condition must hold: an evaluation that comes a minute late, and the minute that a log line
-needs to be counted [inf]. Without it a single start leaves the window just before the last evaluation that would have told of it."""
+needs to be counted [inf]. Without it a single start leaves the window just before the last evaluation that would have noticed it."""
 
 
 def window(duration_s: int) -> str:
@@ -178,7 +178,7 @@ def _lost(place: Place) -> Iterable[Policy]:
         "recall-refuses",
         "Recall refuses the key or the account",
         "CRITICAL",
-        "401, 402 or 403 from Recall: every hand-off or look meets the same.",
+        "Recall answers 401, 402 or 403: every hand-off or look gets the same answer.",
         OnLine("worker", ("attempt", "retrieval"), "ALERT", labels=("status",)),
     )
 
@@ -188,7 +188,7 @@ def _not_usable(place: Place) -> Iterable[Policy]:
         "event-unusable",
         "A signed event could not be used",
         "ERROR",
-        "Zoom or Recall sent something authentic that this version does not understand. A copy is kept for 30 days.",
+        "Zoom or Recall sent an authentic event that this version does not understand. A copy is kept for 30 days.",
         OnLine("webhook", ("event_unusable",), labels=("name",)),
     )
     yield Policy(
@@ -212,7 +212,7 @@ def _recordings(place: Place) -> Iterable[Policy]:
         "foreign-recordings",
         "Recall shows recordings that are not ours",
         "ERROR",
-        "Recall's answer held recordings of somebody else. They are left alone.",
+        "Recall's answer held recordings of another hand-off. They are not touched.",
         OnLine("worker", ("foreign_recordings",), labels=("handoff",)),
     )
     yield Policy(
@@ -239,7 +239,7 @@ def _witnesses(place: Place) -> Iterable[Policy]:
         "queue-stalled",
         "A queue does not dispatch",
         "CRITICAL",
-        "The copy of a start in the second region came first, or a probe did not come through.",
+        "The copy of a start in the second region arrived first, or a daily probe did not arrive.",
         OnLine("worker", ("home_stalled", "probe_missing"), "ALERT", labels=("event",)),
     )
 
@@ -264,7 +264,7 @@ def _queues(place: Place) -> Iterable[Policy]:
         "tasks-failing",
         "The worker refuses tasks",
         "ERROR",
-        "Attempts of tasks end with something else than 200; Cloud Tasks slows a queue whose tasks fail.",
+        "Attempts of tasks do not end with 200; Cloud Tasks slows a queue whose tasks fail.",
         OnMetric(
             queue_metric(place, ("handoffs", "facts", "retrievals"), "task_attempt_count", failing), "ALIGN_DELTA", "REDUCE_SUM", 0, 120
         ),
@@ -277,12 +277,12 @@ def _worker_parts(place: Place) -> Iterable[Policy]:
         "sweep-stopped",
         "The sweep does not run",
         "ERROR",
-        "No sweep for 15 minutes, or none since the deployment: the worker, its grant or the schedule is broken.",
+        "There was no sweep for 15 minutes, or none since the deployment: the worker, its grant or the schedule is broken.",
         OnQuery(f"((sum(increase({sweeps}[5m])) or vector(0)) == bool 0) > 0", 900),
     )
     yield Policy(
         "store-away",
-        "The records are away",
+        "The records cannot be reached",
         "ERROR",
         "Firestore did not answer within 2 s. Starts are handed on without it.",
         OnLine("worker", ("store_away",), "ERROR", labels=("what",)),
@@ -307,7 +307,7 @@ def _functions(place: Place, config: AlertsConfig) -> Iterable[Policy]:
             f"{role}-full",
             f"The {role} has no instance left",
             "ERROR",
-            "Cloud Run answers 429 for want of an instance.",
+            "Cloud Run answers 429, because no instance is free.",
             OnRequest(role, 429),
         )
     forbidden = ' AND metric.labels.response_code_class = "4xx"'
@@ -315,7 +315,7 @@ def _functions(place: Place, config: AlertsConfig) -> Iterable[Policy]:
         "worker-refuses",
         "The worker refuses its callers",
         "WARNING",  # with `workerCallers` anybody can reach it and be refused; a queue that is refused is `tasks-failing`
-        "4xx from the worker: a queue or the schedule lacks its grant, or calls with another identity.",
+        "The worker answers 4xx: a queue or the schedule lacks its grant, or calls with another identity.",
         OnMetric(run_metric(place, "worker", "request_count", forbidden), "ALIGN_DELTA", "REDUCE_SUM", 0, 120),
     )
     yield Policy(
@@ -326,7 +326,9 @@ def _functions(place: Place, config: AlertsConfig) -> Iterable[Policy]:
         OnMetric(run_metric(place, "webhook", "request_latencies"), "ALIGN_PERCENTILE_99", "REDUCE_MAX", config.ack_latency_ms, 300, 300),
     )
     errors = " + ".join(f"(sum(increase({series(place, 'errors', event)}[10m])) or vector(0))" for event in ("error", "library"))
-    yield Policy("errors", "Unexpected errors", "WARNING", "More than ten lines `error` in ten minutes.", OnQuery(f"({errors}) > 10", 0))
+    yield Policy(
+        "errors", "Unexpected errors", "WARNING", "More than ten lines `error` were logged in ten minutes.", OnQuery(f"({errors}) > 10", 0)
+    )
 
 
 def _vendors(place: Place) -> Iterable[Policy]:
@@ -336,7 +338,7 @@ def _vendors(place: Place) -> Iterable[Policy]:
         "signed-refused",
         "Signed events are refused, and none is accepted",
         "WARNING",
-        "Requests with Zoom's signature header are refused, and for 5 minutes none was accepted, though some were before.",
+        "Requests with Zoom's signature header are refused, and for 5 minutes none was accepted, although some were before.",
         OnQuery(
             f"((sum(increase({refused}{window(none_s)})) > 0) unless (sum(increase({verified}[{none_s // 60}m])) > 0)) "
             f"and (sum(increase({verified}[1d])) > 0)",
@@ -361,7 +363,7 @@ def _vendors(place: Place) -> Iterable[Policy]:
         "deauthorized",
         "An account removed the app",
         "ERROR",
-        "Its meetings are no longer recorded. Only with `zoomOnDeauthorized` alert.",
+        "The meetings of this account are no longer recorded. This alert comes only with `zoomOnDeauthorized` set to `alert`.",
         OnLine("webhook", ("app_deauthorized",), "ALERT", labels=("account_id",)),
     )
 

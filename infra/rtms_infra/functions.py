@@ -188,7 +188,7 @@ def _not_active(role: str, name: str, state: str, build: str) -> str:
         f"The function {name} is {state}: its last build failed, and Pulumi does not repeat a build by itself.\n"
         f"  look at: {build}\n"
         '  fix:     pulumi config set rtmskit:redeploy "$(date +%s)"; pulumi up\n'
-        f"  if it stays so [inferred]: pulumi up --replace the URN of {role} (the function is deleted and built anew)\n"
+        f"  if it stays so [inferred]: pulumi up --replace the URN of {role} (the function is deleted and built again)\n"
     )
 
 

@@ -108,7 +108,7 @@ KEYS: tuple[Key, ...] = (
         "4-21 lower-case letters, digits and hyphens, beginning with a letter, not `gcp-` or `goog`, without `google` (buckets refuse it); "
         "empty = `rtmskit-<stack>`",
         "Prefix of every resource's name. Changing it replaces everything, the records included; while `protect` is true it is refused. "
-        "Counters are renamed, not replaced: those of the old name stay at Google.",
+        "Counters are renamed, not replaced: those with the old name stay at Google.",
         "rtmskit-prod",
         lambda value: not value or NAME.fullmatch(value) is not None,
     ),
@@ -117,7 +117,8 @@ KEYS: tuple[Key, ...] = (
         "string",
         REQUIRED,
         f"one of: {', '.join(REGIONS)}; next to your Recall region: {_NEXT_TO_RECALL}",
-        "Google region of functions, queues, schedule, images and buckets. It is stated, not derived, so that no other setting moves it. "
+        "Google region of functions, queues, schedule, images and buckets. It is not derived from another setting, so that no "
+        "other setting changes it. "
         "Changing it replaces functions, queues and buckets, and the database if `databaseLocation` is empty: while `protect` is true it "
         "is refused.",
         "us-east4",
@@ -138,7 +139,8 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         f"empty = the same as `region`, a region, or a multi-region: {', '.join(MULTI_REGIONS)}",
-        "Where the records live. A multi-region costs twice as much and survives the loss of a region. Changing it replaces the database: "
+        "Where the records are stored. A multi-region costs twice as much and survives the loss of a region. Changing it "
+        "replaces the database: "
         "while `protect` is true it is refused.",
         "nam5",
         lambda value: not value or value in REGIONS or value in MULTI_REGIONS,
@@ -148,8 +150,9 @@ KEYS: tuple[Key, ...] = (
         "boolean",
         True,
         "true or false",
-        "Refuse to delete or replace what holds state: database, queues, archive. Set to false before a tear-down only, in a `pulumi up` "
-        "of its own: a run that lifts it and moves something at once stops at the first of them.",
+        "Refuse to delete or replace the resources that hold state: database, queues, archive. Set it to false only before a "
+        "tear-down, and "
+        "in a `pulumi up` of its own: a run that also moves something stops at the first of them.",
         "true",
     ),
     # Zoom
@@ -158,7 +161,8 @@ KEYS: tuple[Key, ...] = (
     _setting(
         "zoomSecretTokenPrevious",
         "ZOOM_SECRET_TOKEN_PREVIOUS",
-        "The former Secret Token, accepted as well while Zoom changes over. Removed, secret and versions are gone at once.",
+        "The former Secret Token; accepted as well while Zoom changes to the new one. If it is removed, secret and versions "
+        "are deleted at once.",
         more="; not the current one",
     ),
     _setting(
@@ -170,7 +174,7 @@ KEYS: tuple[Key, ...] = (
     _setting(
         "zoomServerHosts",
         "ZOOM_SERVER_HOSTS",
-        "RTMS servers that a stream may be on. A start that names another host is refused, since the stream's signature would go there. "
+        "RTMS servers that a stream may be on. A start that names another host is refused, because the stream's signature would go there. "
         "Zoom for Government: `*.zoomgov.com`.",
         "*.zoom.us",
     ),
@@ -185,7 +189,7 @@ KEYS: tuple[Key, ...] = (
     _setting(
         "zoomConnectWindowSeconds",
         "ZOOM_CONNECT_WINDOW_S",
-        "How long after `rtms_started` a stream can still be joined. Zoom: 60 seconds. Sets the webhook's time-out, too.",
+        "How long after `rtms_started` a stream can still be joined. Zoom: 60 seconds. The webhook's time-out depends on it, too.",
         "60",
         integer=True,
     ),
@@ -213,7 +217,7 @@ KEYS: tuple[Key, ...] = (
     _setting(
         "recallTimeoutSeconds",
         "RECALL_TIMEOUT_S",
-        "How long one call to Recall may take. A start that meets a slow Recall has fewer tries with a longer one.",
+        "How long one call to Recall may take. The longer it is, the fewer tries a start has while Recall is slow.",
         "15",
         integer=True,
     ),
@@ -221,7 +225,8 @@ KEYS: tuple[Key, ...] = (
         "recallWebhookSecrets",
         "RECALL_WEBHOOK_SECRETS",
         "Secrets that sign Recall's webhooks (Recall dashboard); two during a rotation. "
-        "Empty: Recall's webhooks are refused, and recordings are found by polling only. Removed, secret and versions are gone at once.",
+        "Empty: Recall's webhooks are refused, and recordings are found by polling only. If it is removed, secret and "
+        "versions are deleted at once.",
     ),
     _setting(
         "recallRecordingConfig",
@@ -233,7 +238,7 @@ KEYS: tuple[Key, ...] = (
     _setting(
         "recallEntityField",
         "RECALL_ENTITY_FIELD",
-        "[inf] The field of `zoom_rtms` that carries the id of a webinar, session, engagement or call. Recall documents meeting_uuid only; "
+        "[inf] The field of `zoom_rtms` that holds the id of a webinar, session, engagement or call. Recall documents meeting_uuid only; "
         "`own` sends webinar_uuid, session_id, engagement_id, call_id.",
         "meeting_uuid",
     ),
@@ -270,7 +275,7 @@ KEYS: tuple[Key, ...] = (
         "integer",
         WEBHOOK_MIN_INSTANCES,
         "0-100, not above `webhookMaxInstances`",
-        "Webhook instances kept warm. 0 costs nothing while idle, and lets the first event after a pause meet a cold start.",
+        "Webhook instances kept warm. 0 costs nothing while idle, but the first event after a pause then waits for a cold start.",
         "1",
         _between(0, 100),
     ),
@@ -279,7 +284,7 @@ KEYS: tuple[Key, ...] = (
         "integer",
         WEBHOOK_MAX_INSTANCES,
         "1-1000",
-        "Webhook instances at most.",
+        "The largest number of webhook instances.",
         "20",
         _between(1, 1000),
     ),
@@ -288,7 +293,7 @@ KEYS: tuple[Key, ...] = (
         "integer",
         WEBHOOK_CONCURRENCY,
         "1-1000",
-        "Requests that one webhook instance handles at once. While Cloud Tasks refuses in both regions, each start occupies one.",
+        "Requests that one webhook instance handles at once. While Cloud Tasks refuses in both regions, each start occupies one of them.",
         "80",
         _between(1, 1000),
     ),
@@ -306,7 +311,7 @@ KEYS: tuple[Key, ...] = (
         "integer",
         WORKER_MAX_INSTANCES,
         "1-1000; with `workerConcurrency` at least 10 requests at once",
-        "Worker instances at most. Sets the queues' concurrent tasks, too.",
+        "The largest number of worker instances. The queues' number of concurrent tasks depends on it, too.",
         "10",
         _between(1, 1000),
     ),
@@ -315,7 +320,8 @@ KEYS: tuple[Key, ...] = (
         "integer",
         WORKER_CONCURRENCY,
         "1-1000; with `workerMaxInstances` at least 10 requests at once",
-        "Tasks that one worker instance handles at once; it mostly waits for Recall. Sets the queues' concurrent tasks, too.",
+        "Tasks that one worker instance handles at once; it mostly waits for Recall. The queues' number of concurrent tasks "
+        "depends on it, too.",
         "40",
         _between(1, 1000),
     ),
@@ -324,7 +330,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         "empty, or any text of at most 64 letters, digits, `.`, `:`, `_`, `-`",
-        "A new text builds both functions again: the way out after a failed build, which Pulumi by itself never repeats. "
+        "A new text builds both functions again. This is needed after a failed build, which Pulumi by itself never repeats. "
         "[inf] That Google rebuilds a function whose first build failed is not documented.",
         "2026-11-29",
         _matches(r"[A-Za-z0-9.:_-]{0,64}"),
@@ -349,7 +355,7 @@ KEYS: tuple[Key, ...] = (
     _setting(
         "retrievalGiveUpSeconds",
         "RETRIEVAL_GIVE_UP_S",
-        "How long after a stream's end its recording is waited for.",
+        "How long after a stream's end its recording is looked for.",
         "86400",
         integer=True,
     ),
@@ -381,8 +387,8 @@ KEYS: tuple[Key, ...] = (
         "boolean",
         False,
         "true or false",
-        "Copy each finished recording into a bucket of yours. Switched off, nothing more is copied, the bucket and its recordings stay, "
-        "and recordings that are revoked from then on are no longer deleted from it.",
+        "Copy each finished recording into a bucket of yours. If it is switched off later, nothing more is copied, the bucket and its "
+        "recordings stay, and recordings that are revoked from then on are not deleted from it.",
         "true",
     ),
     Key(
@@ -408,8 +414,8 @@ KEYS: tuple[Key, ...] = (
         "publicWebhook",
         "boolean",
         True,
-        "true or false; false leaves it to you to let Zoom and Recall in (see org-policies.md)",
-        "Grant `allUsers` the right to call the webhook. Zoom and Recall cannot authenticate to Google; the signature is the lock.",
+        "true or false; with false you must let Zoom and Recall in yourself (see org-policies.md)",
+        "Grant `allUsers` the right to call the webhook. Zoom and Recall cannot authenticate to Google; the signature protects it.",
         "true",
     ),
     Key(
@@ -417,7 +423,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "ALLOW_ALL",
         "ALLOW_ALL or ALLOW_INTERNAL_AND_GCLB",
-        "From where the webhook can be reached. The second is for a load balancer of yours in front (see custom-domain.md).",
+        "From where the webhook can be reached. The second value is for a load balancer of yours in front (see custom-domain.md).",
         "ALLOW_ALL",
         _one_of("ALLOW_ALL", "ALLOW_INTERNAL_AND_GCLB"),
     ),
@@ -426,7 +432,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         "empty, or `https://host` without a path",
-        "Your own address of the webhook, if a custom domain stands before it. It is what is shown for Zoom and Recall.",
+        "Your own address of the webhook, if it has a custom domain. This address is shown for Zoom and Recall.",
         "https://rtms.example.com",
         lambda value: not value or re.fullmatch(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+", value) is not None,
     ),
@@ -436,7 +442,7 @@ KEYS: tuple[Key, ...] = (
         (),
         "IAM members: `user:`, `group:` or `serviceAccount:` with an address, or `principal(Set)://...`; never allUsers",
         "Who else may call the worker: to list recordings and get fresh links. "
-        "Without any, the network lets only Cloud Tasks and Cloud Scheduler of this project reach it.",
+        "If it is empty, only Cloud Tasks and Cloud Scheduler of this project can reach it.",
         "group:recordings@example.com",
         lambda value: all(re.fullmatch(_MEMBER, member) for member in value),
     ),
@@ -446,7 +452,8 @@ KEYS: tuple[Key, ...] = (
         "array",
         (),
         "e-mail addresses",
-        "Who is told when a recording is lost, a queue stalls, a function fails (docs/runbook.md). Without any channel nobody is.",
+        "Who is notified when a recording is lost, a queue stalls or a function fails (runbook.md). Without any channel "
+        "nobody is notified.",
         "oncall@example.com",
         lambda value: all(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) for address in value),
     ),
@@ -464,7 +471,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         "empty, or a Slack channel with its `#`; needs `alertSlackToken`",
-        "Slack channel that is told.",
+        "Slack channel that is notified.",
         "'#oncall'",
         lambda value: not value or re.fullmatch(r"#[^\s#]{1,79}", value) is not None,
     ),
@@ -483,7 +490,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         "empty, or the integration key of a PagerDuty service: 32 letters and digits",
-        "PagerDuty service that is told.",
+        "PagerDuty service that is notified.",
         "",
         lambda value: not value or re.fullmatch(r"[A-Za-z0-9]{32}", value) is not None,
         secret=True,
@@ -493,7 +500,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         "empty, or an https address",
-        "Address that each alert is posted to; a token belongs into it, so it is a secret.",
+        "Address that each alert is posted to. It usually contains a token, so it is a secret.",
         "",
         lambda value: not value or re.fullmatch(r"https://[^\s/]+\.[^\s/]+(/\S*)?", value) is not None,
         secret=True,
@@ -503,7 +510,7 @@ KEYS: tuple[Key, ...] = (
         "array",
         (),
         "names of channels that exist: `projects/P/notificationChannels/N`",
-        "Notification channels of yours that are told as well, of any type.",
+        "Other notification channels of yours, of any type, that are notified as well.",
         "projects/acme/notificationChannels/1234567890",
         lambda value: all(re.fullmatch(r"projects/[a-z0-9-]+/notificationChannels/[A-Za-z0-9_-]+", name) for name in value),
     ),
@@ -530,7 +537,7 @@ KEYS: tuple[Key, ...] = (
         "integer",
         0,
         "0-1000000, whole units of `budgetCurrency`; 0 = no budget alert; needs `billingAccount`",
-        "Mail at 50, 90 and 100 % of this amount.",
+        "Google sends a mail at 50, 90 and 100 % of this amount.",
         "50",
         _between(0, 1000000),
     ),
@@ -567,8 +574,8 @@ KEYS: tuple[Key, ...] = (
         "boolean",
         True,
         "true or false",
-        "Whether that repository may deploy. False takes its rights away and keeps the identity pool, whose id Google blocks for 30 days "
-        "once it is deleted.",
+        "Whether that repository may deploy. False takes its rights away but keeps the identity pool, because Google blocks the id of a "
+        "deleted pool for 30 days.",
         "true",
     ),
     Key(
@@ -576,7 +583,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "github",
         "3-10 lower-case letters, digits and hyphens",
-        "Last part of the identity pool's id. Another one is the way out while Google blocks a deleted id. Changing it replaces pool and "
+        "Last part of the identity pool's id. Choose another one while Google blocks a deleted id. Changing it replaces pool and "
         "provider: the workflow needs the new output.",
         "github-2",
         _matches(r"[a-z][a-z0-9-]{1,8}[a-z0-9]"),
@@ -586,7 +593,7 @@ KEYS: tuple[Key, ...] = (
         "string",
         "",
         "empty, or the owner's number (`gh api users/OWNER --jq .id`); needs `githubRepository`",
-        "A name can be given up and taken by somebody else; the number cannot.",
+        "The owner's number. Somebody else can take an owner's name that is given up, but not the number.",
         "1234567",
         lambda value: not value or re.fullmatch(r"[0-9]{1,20}", value) is not None,
     ),

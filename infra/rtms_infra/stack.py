@@ -36,7 +36,7 @@ OUTPUTS = {
 
 
 NOBODY = (
-    "Nobody is told when a recording is lost: pulumi config set --path 'rtmskit:alertEmails[0]' you@example.com, then pulumi up "
+    "Nobody is notified when a recording is lost: pulumi config set --path 'rtmskit:alertEmails[0]' you@example.com, then pulumi up "
     f"(other channels: {RUNBOOK})"
 )
 """The first of the next steps, and a warning of every run, while there is no channel."""

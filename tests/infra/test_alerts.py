@@ -152,8 +152,8 @@ def test_every_kind_of_channel_is_made_and_used(runner: Runner) -> None:
 
 
 def test_without_a_channel_the_first_step_says_that_nobody_is_told(runner: Runner) -> None:
-    assert "Nobody is told" in runner.run(configured()).outputs["nextSteps"][0]
-    assert "Nobody is told" not in str(runner.run(configured(alertEmails=["a@example.com"])).outputs["nextSteps"])
+    assert "Nobody is notified" in runner.run(configured()).outputs["nextSteps"][0]
+    assert "Nobody is notified" not in str(runner.run(configured(alertEmails=["a@example.com"])).outputs["nextSteps"])
 
 
 def test_what_anybody_can_set_off_is_a_ticket_at_most() -> None:

@@ -304,7 +304,7 @@ def test_11_another_name_renames_the_counters_and_leaves_the_old_ones(runner: Ru
     assert after.errors == ()
     left = {name for name in after.resources if "/metrics/rtmskit-prod-" in name}
     assert left, "the provider renames counters: the old ones stay at Google"
-    assert "those of the old name stay" in BY_NAME["name"].meaning
+    assert "those with the old name stay" in BY_NAME["name"].meaning
 
 
 @pytest.mark.parametrize("name", ["google-rtms", "goog-rtms", "my-google1", "g00gle-rtms"])
@@ -318,7 +318,7 @@ def test_12_a_key_that_holds_a_secret_says_what_its_removal_does(runner: Runner)
     gone = {name.removeprefix("secret-") for name in after.of("delete") if name.startswith("secret-")}
     assert gone == {"zoom-secret-token-previous", "recall-webhook-secrets"}
     for name in ("zoomSecretTokenPrevious", "recallWebhookSecrets"):
-        assert "secret and versions are gone at once" in BY_NAME[name].meaning
+        assert "secret and versions are deleted at once" in BY_NAME[name].meaning
 
 
 def test_12_the_page_says_how_to_lift_a_protection_whose_etag_has_moved_on() -> None:

@@ -2,7 +2,7 @@
 
 Any number of processes put tasks into the file, and one dispatcher (`rtms_relay.dispatching`) takes them out. A task is in the file,
 synchronously on disk, before `enqueue` returns, and leaves it only when the worker has answered 2xx: whatever is killed, when it is
-started again the task is delivered, perhaps twice. Which task is under way stands in no file: after a restart every task waits.
+started again the task is delivered, perhaps twice. No file says which task is under way: after a restart every task waits.
 """
 
 from __future__ import annotations

@@ -159,11 +159,11 @@ class SqliteFile:
         return outcomes
 
     def _forget(self) -> None:
-        """Empty the write-ahead log: what was overwritten still stands in it. While another connection reads, it is tried again later."""
+        """Empty the write-ahead log, which still has what was overwritten. While another connection reads, it is tried again later."""
         if not self._to_forget or self._connection is None:
             return
         try:
-            # Nobody waits for a reader here: the calls of this batch are committed, and their callers are still to be told.
+            # Nobody waits for a reader here: the calls of this batch are committed, and their callers still wait for the answer.
             self._connection.execute("PRAGMA busy_timeout = 0")
             (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._connection.execute(f"PRAGMA busy_timeout = {int(self._timeout_s * 1000)}")
@@ -237,7 +237,7 @@ class SqliteFile:
 
 
 def _outcome(call: _Call, connection: sqlite3.Connection) -> Any:
-    if call.answer.done():  # given up while the file was locked: its caller was told that it failed, so it must not happen any more
+    if call.answer.done():  # given up while the file was locked: its caller got an error, so it must not happen any more
         return None
     try:
         return call.run(connection)

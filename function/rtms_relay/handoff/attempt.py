@@ -55,7 +55,7 @@ HISTORY_LIMIT = 20
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a hand-off stands at Recall's create.
+    """The state of a hand-off at Recall's create.
 
     `start_ts`: event_ts of the newest start it answers. `late`: first seen after its window, so tried once. `next_at`: when the next try
     is planned. `lease_until`: a worker is at it.

@@ -180,7 +180,7 @@ def _same_servers(facts: Facts, run: Run, server_urls: str) -> bool:
 
 
 def with_stop(facts: Facts, event_ts: int, reason: int | None) -> Facts:
-    """The newest stop gives time and reason; one that revokes holds for ever, also if others come before or after it."""
+    """The newest stop gives time and reason. A stop that revokes counts for ever, even if others come before or after it."""
     stopped_ts, stop_reason = max((event_ts, -1 if reason is None else reason), (facts.stopped_ts, facts.stop_reason))
     facts = replace(facts, stopped_ts=stopped_ts, stop_reason=stop_reason)
     if reason == REVOKED:

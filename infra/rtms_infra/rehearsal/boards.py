@@ -82,7 +82,7 @@ class Board:
         return board
 
     def problems(self, monitoring: Monitoring) -> list[str]:
-        """What Google refuses or shows as an empty chart for ever: a tile beyond the columns, a metric that nobody writes."""
+        """What Google refuses, or always shows as an empty chart: a tile beyond the columns, a metric that nobody writes."""
         mosaic = self.page.mosaic_layout
         problems = [
             f"the tile {tile.widget.title!r} reaches column {tile.x_pos + tile.width} of {mosaic.columns}"

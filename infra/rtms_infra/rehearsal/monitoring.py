@@ -61,7 +61,7 @@ class Series:
 
 @dataclass(slots=True)
 class _Watched:
-    """One policy and what is remembered of it: since when its condition holds, and when which labels were told of."""
+    """One policy and what is remembered of it: since when its condition holds, and when a notification was sent for which labels."""
 
     policy: AlertPolicy
     since: float | None = None
@@ -118,7 +118,7 @@ class Monitoring:
         self._on_entry(at, log_entry)
 
     def refused(self, at: float, service: str, status: int) -> None:
-        """An answer that Cloud Run gave for want of an instance: it is in the request log, and in no metric."""
+        """An answer that Cloud Run gave because no instance was free: it is in the request log, and in no metric."""
         self._on_entry(at, request_entry(self._project, service, status))
 
     def _on_entry(self, at: float, log_entry: Mapping[str, Any]) -> None:

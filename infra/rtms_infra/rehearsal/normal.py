@@ -1,7 +1,7 @@
 """What Google gives back in other words than it was given, and which differences the provider overlooks: one table, with sources.
 
 After each creation and update the provider reads the resource, so the state holds Google's words. The next `pulumi up` compares them
-with the program's: a difference that nobody overlooks is shown for ever.
+with the program's: a difference that is not ignored is shown again and again.
 """
 
 from __future__ import annotations

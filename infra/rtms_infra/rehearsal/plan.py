@@ -37,6 +37,6 @@ class Plan(Update):
         self.provider = Planning(world.cloud, project)
 
     def _refuse(self, registration: Registration, sentence: str) -> None:
-        """A preview goes on after what protection forbids, so that it shows all of it."""
+        """A preview continues after a change that the protection forbids, so that it shows all such changes."""
         self.steps.append(Step("refuse", registration.name, registration.type, sentence))
         self.errors.append(f"{registration.name}: {sentence}")

@@ -117,7 +117,7 @@ class Provider:
         renamed = self._name(facts, bare(inputs), kind) if short(kind) == "Metric" else state.at
         failure = self.cloud.fails("build", state.at) if facts.operation else None
         if failure is not None:
-            # Google goes on with what it had [inf]; the provider has the new arguments in its state all the same.
+            # Google continues with what it had [inf], but the provider has the new arguments in its state.
             fresh.outputs["state"] = self.cloud.resources[state.at][1].get("state", "ACTIVE")
             raise Failed(f"{state.at}: the build failed: {failure.sentence}", fresh)
         try:

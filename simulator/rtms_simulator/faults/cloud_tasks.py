@@ -65,8 +65,8 @@ QUEUE = Family(
             "it takes tasks and dispatches none; its state is PAUSED", {"seconds": _lasting(0, "how long")}, value="seconds"
         ),
         "sleep": FaultWord(
-            "creations fail with NOT_FOUND and nothing is dispatched until so long after the first creation",
-            {"wake": duration(120, "how long it takes to wake"), "seconds": _lasting(0, "how long the fault lasts")},
+            "creations fail with NOT_FOUND and nothing is dispatched, until some time after the first creation",
+            {"wake": duration(120, "that time"), "seconds": _lasting(0, "how long the fault lasts")},
             value="wake",
         ),
         "ramp": FaultWord(
@@ -78,7 +78,7 @@ QUEUE = Family(
             value="seconds",
         ),
         "slow": FaultWord(
-            "its rate is this share of its own, as after many errors",
+            "its rate falls to this share of its own, as after many errors",
             {"share": _SHARE, "seconds": _lasting(0, "how long")},
             value="share",
         ),

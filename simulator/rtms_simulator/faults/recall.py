@@ -14,11 +14,11 @@ ALWAYS_STORED = frozenset({402, 507})
 _STATUS = {
     "status": HTTP_STATUS,
     "html": Setting(SettingType.FLAG, None, "a page as a load balancer sends it instead of JSON"),
-    "stored": Setting(SettingType.FLAG, None, "an Idempotency-Key replays it (402 and 507 always are)"),
-    "done": Setting(SettingType.FLAG, None, "it was done all the same: the answer alone is another"),
+    "stored": Setting(SettingType.FLAG, None, "an Idempotency-Key replays this answer (402 and 507 always are replayed)"),
+    "done": Setting(SettingType.FLAG, None, "the request is done; only the answer is another"),
     "retry-after": Setting(SettingType.WHOLE, None, "the header, in seconds"),
     "header": Setting(SettingType.TEXT, None, 'one more header: header="Location: /elsewhere"'),
-    "body": Setting(SettingType.TEXT, None, "the body, as it is"),
+    "body": Setting(SettingType.TEXT, None, "the body of the answer, unchanged"),
 }
 _LATER = duration(5, "how much later")
 _DOWNLOAD = "recall.download"
@@ -36,7 +36,7 @@ REQUEST = Family(
         "cut": FaultWord("it is done, then the connection is closed without an answer"),
         "expired": FaultWord("the link's 6 hours are over", only=_DOWNLOAD),
         "truncate": FaultWord(
-            "the connection is closed after so many bytes of the body",
+            "the connection is closed after this many bytes of the body",
             {"size": Setting(SettingType.WHOLE, 1000, "how many bytes")},
             value="size",
             only=_DOWNLOAD,

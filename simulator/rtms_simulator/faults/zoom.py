@@ -11,9 +11,11 @@ STYLES = ("spaced", "payload-first", "payload-between", "escaped-unicode", "esca
 _SIGNED = {
     "wrong-signature": FaultWord("one digit of the signature is wrong"),
     "unsigned": FaultWord("the signature headers are missing"),
-    "stale": FaultWord("correctly signed, long ago", {"seconds": duration(7200, "how old the timestamp is")}, value="seconds"),
+    "stale": FaultWord(
+        "it is correctly signed, with an old timestamp", {"seconds": duration(7200, "how old the timestamp is")}, value="seconds"
+    ),
     "style": FaultWord(
-        "another way to write the body, correctly signed: shows receivers that re-serialise",
+        "the body is written in another way, correctly signed: finds receivers that re-serialise",
         {"style": Setting(SettingType.TEXT, "spaced", "which", STYLES)},
         value="style",
     ),
@@ -21,7 +23,7 @@ _SIGNED = {
 
 
 def _at(**settings: Setting) -> dict[str, Setting]:
-    return settings | {"at": duration(0, "when, after the meeting's start; before there is such a socket, as soon as there is one")}
+    return settings | {"at": duration(0, "when, after the meeting's start; if no such socket is open then, as soon as one is")}
 
 
 _RTMS_STATUS = Setting(SettingType.WHOLE, 3, "0 to 47", most=47)

@@ -1,6 +1,6 @@
 """Run a program that does not outlive the process that started it: `python lifeline.py PARENT_PID PROGRAM ARG...`
 
-Linux tells a process of its parent's death if it has asked to be told, so a child that runs behind this file gets SIGTERM even
+Linux notifies a process of its parent's death if the process has asked for it, so a child that runs behind this file gets SIGTERM even
 when its parent was killed with SIGKILL and could clean up nothing. Elsewhere it only runs the program. A script of its own
 rather than a `preexec_fn`, because running Python between fork and exec is not safe in a process that has threads (gRPC's).
 """

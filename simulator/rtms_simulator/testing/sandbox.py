@@ -113,7 +113,7 @@ class WebhookSandbox:
     ) -> MeetingReport:
         """Play one meeting to its end, and wait until Recall has finished with it.
 
-        `scenario`: a built-in name or a TOML file; by default `stand-up`, or with a file of one's own nothing but that. `asked`: faults
+        `scenario`: a built-in name or a TOML file; by default `stand-up`, or only the media file if one is given. `asked`: faults
         (a list), seed, media, transcript, as in `rtmskit meeting play`. `patience_s`: when nobody has joined and nothing has happened for
         so long (real seconds), the fakes' clock runs ahead to the end. A receiver that works on for longer after its answer needs more.
         Raises PlayRequestError.

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for tests of whatever receives Zoom's RTMS webhooks: this kit's function, or a receiver of one's own.
+"""Hypothesis strategies for tests of a program that receives Zoom's RTMS webhooks: this kit's function, or your own receiver.
 
     from hypothesis import given
     from rtms_simulator.testing import strategies

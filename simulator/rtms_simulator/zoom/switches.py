@@ -66,7 +66,7 @@ class ZoomSwitches(MediaSwitches):
     )
     never_joined_reason: StopReason = _switch(StopReason.STOP_BC_CONNECTION_TIMEOUT, "inferred", "stop reason when nobody came")
     not_back_reason: StopReason = _switch(StopReason.STOP_BC_AWAIT_RECONNECTION_TIMEOUT, "inferred", "stop reason when nobody came back")
-    roster_on_subscription: bool = _switch(True, "inferred", "an app that subscribes late is told who is there, who speaks and who shares")
+    roster_on_subscription: bool = _switch(True, "inferred", "an app that subscribes late gets who is there, who speaks and who shares")
     session_events_in_calls: bool = _switch(
         True, "unknown", "events 2 to 4 (speaker, join, leave) exist for Contact Center and Phone as well"
     )

@@ -64,7 +64,7 @@ class Front:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=1.0)
         self._client = httpx.AsyncClient(trust_env=False, limits=limits, timeout=None)  # noqa: S113  # the service's own time-out holds
         self.on_refused: Callable[[int], None] = lambda _status: None
-        """Told of each request for which no instance is left, with the status that it is answered."""
+        """Called for each request for which no instance is left, with the status of the answer."""
         self.broken: Answer | None = None
         """Set, every request that is let in is answered so, as by a service whose code fails."""
 

@@ -12,7 +12,7 @@ Rules, from which the two tables below follow:
 * One signaling socket; after it was accepted one media socket per wanted kind that `server_urls` offers, or one for all of
   them where only `all` is offered. CLIENT_READY_ACK and the event subscription once every media socket is up or given up.
 * A lost media socket has 65 s to come back and a lost signaling socket 60 s, both from the moment of the loss; with signaling
-  all media start anew. There is no fail-over to other servers: Zoom announces those by webhook, and that is a new create.
+  all media start again. There is no fail-over to other servers: Zoom announces those by webhook, and that is a new create.
 * A refused handshake is final for its socket, except where the refusal says that an older connection still lives.
 * The stream ends by its TERMINATED state, by an orderly close of signaling, or when nothing is left to wait for. What the media
   sockets still carry at that moment is taken in first: they are read until Zoom closes them or they fall silent.

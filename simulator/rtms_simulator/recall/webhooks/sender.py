@@ -271,7 +271,7 @@ class Webhooks:
         self._enqueue(message, NO_FAULT)
 
     async def _release_later(self, message: Message, seconds: float) -> None:
-        """A message that was held back and for which no later one comes goes out after `seconds` all the same."""
+        """If no later message comes, a message that was held back is sent after `seconds`."""
         await self._clock.sleep(seconds)
         if message in message.endpoint.held:
             message.endpoint.held.remove(message)

@@ -259,7 +259,7 @@ class Meeting:
         return idle_faults([*self.plan.faults, *scripted], self.faults.listed(), self._waiting, streams, self._actions[self._acted :])
 
     def arm(self, fault: Fault) -> None:
-        """One of Zoom's acts on this meeting alone, one of another vendor on what comes by first."""
+        """A fault of Zoom acts on this meeting only, a fault of another vendor on the first request that matches."""
         (self.faults if fault.family.vendor == "zoom" else self.services.faults).add(fault)
 
     async def _take_place(self, *, may_start_later: bool) -> None:

@@ -121,7 +121,7 @@ async def hosted(
     on_line: Callable[[str, str], None] | None = None,
     **options: Any,
 ) -> AsyncGenerator[Hosted]:
-    """What was registered, running. What cannot be shown here is told. Raises `Failed` if the deployment does not start, and
+    """What was registered, running. What cannot be shown here is listed. Raises `Failed` if the deployment does not start, and
     ChildEndedError if a function refuses its settings. `options` are those of `Hosted`."""
     for sentence in not_shown(loaded):
         tell(f"Not shown here: {sentence}")
