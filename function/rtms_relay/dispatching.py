@@ -106,7 +106,9 @@ async def _deliver(plan: DispatchPlan, files: Mapping[str, TaskFile], run_secret
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_KEEP_ALIVE_S)
     async with httpx.AsyncClient(trust_env=False, limits=limits) as client:
         posts = WorkerPosts(client, plan.worker_url, run_secret)
-        queues = [Dispatcher(name, files[name], rules, posts, clock, jobs, log) for name, rules in plan.queues.items()]
+        queues = [
+            Dispatcher(name, files[name], rules=rules, send=posts, clock=clock, jobs=jobs, log=log) for name, rules in plan.queues.items()
+        ]
         await asyncio.gather(Sweeps(posts, plan, clock, log).run(), *(queue.run() for queue in queues))
 
 

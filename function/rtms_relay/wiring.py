@@ -105,5 +105,14 @@ def worker(settings: Settings, log: JsonLog, stopping: Callable[[], bool] = lamb
     clock = SystemClock()
     api = HttpRecall(settings.recall_base_url, settings.recall_api_key, clock, timeout_s=settings.recall_timeout_s)
     return Worker(
-        settings, store(settings), queues(settings), clock, AsyncioJobs(), SystemRandomness(), log, api, archive(settings), stopping
+        settings,
+        store(settings),
+        queues=queues(settings),
+        clock=clock,
+        jobs=AsyncioJobs(),
+        randomness=SystemRandomness(),
+        log=log,
+        api=api,
+        archive=archive(settings),
+        stopping=stopping,
     )

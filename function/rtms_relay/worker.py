@@ -68,11 +68,22 @@ class Worker:
         self._notices = Notices(clock, log)
         self._records = Records(store, clock, randomness, log, int(settings.records_keep_days * budgets.DAY_MS))
         self._new_handing = lambda: Handing(
-            settings, self._rules, self._records, queues, api, SteadyClock(clock), jobs, randomness, log, stopping
+            settings,
+            self._rules,
+            records=self._records,
+            queues=queues,
+            api=api,
+            clock=SteadyClock(clock),
+            jobs=jobs,
+            randomness=randomness,
+            log=log,
+            stopping=stopping,
         )
         self._recordings = Recordings(self._records, api, archive, clock, log, self._rules)
         self._probes = Probes(self._records, queues, clock, log)
-        self._sweep = Sweep(self._records, self._new_handing, self._recordings, self._probes, queues, clock, jobs, log)
+        self._sweep = Sweep(
+            self._records, self._new_handing, self._recordings, probes=self._probes, queues=queues, clock=clock, jobs=jobs, log=log
+        )
         self.checkup = CheckUp(self._records, queues, api, clock, log)
         self.inquiries = Inquiries(self._records, self._recordings, clock, self._rules)
         self.retrying = Retrying(self._records, self._new_handing, self._recordings, clock, log, self._rules)

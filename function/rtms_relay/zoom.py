@@ -265,14 +265,33 @@ def _rtms(name: str, fields: _Fields, given_ts: Any, signed_at_ms: int | None) -
     if event_ts is None:
         raise ValueError("event_ts is missing, and no signed timestamp stands in for it")
     if happening == "stopped":
-        return Stopped(product, fields.entity(product), stream_id, event_ts, fields.stop_reason(), name, undated)
+        return Stopped(
+            product,
+            fields.entity(product),
+            stream_id=stream_id,
+            event_ts=event_ts,
+            stop_reason=fields.stop_reason(),
+            name=name,
+            undated=undated,
+        )
     urls = fields.server_urls()
     if happening == "interrupted":
-        return Interrupted(product, fields.entity(product), stream_id, event_ts, urls, name, undated)
+        return Interrupted(
+            product, fields.entity(product), stream_id=stream_id, event_ts=event_ts, server_urls=urls, name=name, undated=undated
+        )
     entity_id = fields.entity(product) or fields.identifier(ENTITY_FIELDS[product])
     if urls is None:
         raise ValueError("payload.server_urls holds no URL")
-    return Started(product, entity_id, stream_id, urls, event_ts, fields.account_id(), name, undated)
+    return Started(
+        product,
+        entity_id,
+        stream_id=stream_id,
+        server_urls=urls,
+        event_ts=event_ts,
+        account_id=fields.account_id(),
+        name=name,
+        undated=undated,
+    )
 
 
 class _Fields:

@@ -381,13 +381,13 @@ def _alerts(settings: Mapping[str, Any]) -> Alerts:
     return Alerts(
         settings["alertEmails"],
         settings["alertPubsubTopics"],
-        settings["alertChannels"],
-        settings["alertSlackChannel"],
-        _secret(settings["alertSlackToken"]),
-        _secret(settings["alertPagerdutyKey"]),
-        _secret(settings["alertWebhookUrl"]),
-        settings["ackLatencyAlertMs"],
-        settings["uptimeCheck"],
+        existing=settings["alertChannels"],
+        slack_channel=settings["alertSlackChannel"],
+        slack_token=_secret(settings["alertSlackToken"]),
+        pagerduty_key=_secret(settings["alertPagerdutyKey"]),
+        webhook_url=_secret(settings["alertWebhookUrl"]),
+        ack_latency_ms=settings["ackLatencyAlertMs"],
+        uptime_check=settings["uptimeCheck"],
     )
 
 
@@ -438,7 +438,16 @@ def parse(values: Mapping[str, str], secret_names: Collection[str], stack: str) 
         raise ConfigError(problems)
     region = settings["region"]
     return _config(
-        settings, Place(project, stack, name, region, _second(settings), settings["databaseLocation"] or region, settings["protect"])
+        settings,
+        Place(
+            project,
+            stack,
+            name=name,
+            region=region,
+            second_region=_second(settings),
+            database_location=settings["databaseLocation"] or region,
+            protect=settings["protect"],
+        ),
     )
 
 
@@ -455,12 +464,12 @@ def _zoom_app(settings: Mapping[str, Any]) -> ZoomApp:
     return ZoomApp(
         settings["zoomClientId"],
         Secret(settings["zoomSecretToken"]),
-        _secret(settings["zoomSecretTokenPrevious"]),
-        Secret(settings["zoomClientSecret"]),
-        settings["zoomServerHosts"],
-        settings["zoomSignatureWindowSeconds"],
-        settings["zoomConnectWindowSeconds"],
-        settings["zoomOnDeauthorized"],
+        secret_token_previous=_secret(settings["zoomSecretTokenPrevious"]),
+        client_secret=Secret(settings["zoomClientSecret"]),
+        server_hosts=settings["zoomServerHosts"],
+        signature_window_s=settings["zoomSignatureWindowSeconds"],
+        connect_window_s=settings["zoomConnectWindowSeconds"],
+        on_deauthorized=settings["zoomOnDeauthorized"],
     )
 
 
@@ -468,13 +477,13 @@ def _recall_account(settings: Mapping[str, Any]) -> RecallAccount:
     return RecallAccount(
         settings["recallRegion"],
         Secret(settings["recallApiKey"]),
-        _secret(settings["recallWebhookSecrets"]),
-        settings["recallRecordingConfig"],
-        settings["recallEntityField"],
-        settings["recallBaseUrl"],
-        settings["recallTimeoutSeconds"],
-        settings["retrievalPollSeconds"],
-        settings["retrievalGiveUpSeconds"],
+        webhook_secrets=_secret(settings["recallWebhookSecrets"]),
+        recording_config=settings["recallRecordingConfig"],
+        entity_field=settings["recallEntityField"],
+        base_url=settings["recallBaseUrl"],
+        timeout_s=settings["recallTimeoutSeconds"],
+        poll_s=settings["retrievalPollSeconds"],
+        give_up_s=settings["retrievalGiveUpSeconds"],
     )
 
 

@@ -44,11 +44,11 @@ class QueueNumbers:
 QUEUES: dict[QueueKind, QueueNumbers] = {
     # A start can be joined for 60 seconds: nothing here may wait. Recall's limit of creates is kept by its own 429 and Retry-After,
     # inside the request; a rate of 1 a second here would hold 50 simultaneous starts for 50 seconds.
-    "handoffs": QueueNumbers("handoffs", 2, 100, 0.2, 1, 10, 4),
+    "handoffs": QueueNumbers("handoffs", 2, per_second=100, share=0.2, min_backoff_s=1, max_backoff_s=10, doublings=4),
     # Ends, interruptions and outcomes of hand-offs: short requests that write one or two documents.
-    "facts": QueueNumbers("facts", 1, 100, 0.15, 1, 300, 8),
+    "facts": QueueNumbers("facts", 1, per_second=100, share=0.15, min_backoff_s=1, max_backoff_s=300, doublings=8),
     # Looks at Recall: below its documented 300 retrievals a minute.
-    "retrievals": QueueNumbers("retrievals", 1, 0, 0.3, 1, 300, 8),
+    "retrievals": QueueNumbers("retrievals", 1, per_second=0, share=0.3, min_backoff_s=1, max_backoff_s=300, doublings=8),
 }
 """Kind -> its numbers. What is left of 1.0 after every share and region is for the sweep and for people."""
 

@@ -57,9 +57,10 @@ def deploy(config: Config, source_folder: Path, build_folder: Path) -> dict[str,
     source = Source(place, source_folder, build_folder, identity, apis)
     # No build may begin right after the grants it needs: the operations on the database's fields stand between them.
     state = State(place, config.backup_days, [*identity.build_grants, source.push, *secrets.all_grants], archive.bucket, apis)
-    environment = _environment(config, state, queues, archive, identity, address(place, "worker", source.bucket), source.hash)
+    worker_url = address(place, "worker", source.bucket)
+    environment = _environment(config, state, queues, archive, identity, worker_url=worker_url, code_hash=source.hash)
     needs: list[pulumi.Resource] = [state.ready, *queues.grants, *identity.record_grants, *identity.acting, *archive.grants]
-    functions = Functions(config, source, secrets, identity, environment, needs, apis)
+    functions = Functions(config, source, secrets=secrets, identity=identity, environment=environment, needs=needs, apis=apis)
     Sweep(place, functions.urls["worker"], identity, [functions.called["sweep"]], apis)
     webhook_url = pulumi.Output.from_input(config.access.webhook_url or functions.urls["webhook"])
     webhook_host = webhook_url.apply(lambda url: url.removeprefix("https://"))

@@ -4,7 +4,7 @@ import ast
 import textwrap
 
 import pytest
-from tests.lint import class_names, cycles, dead_names, deployed_numbers, folders, hollow_tests, participles, sizes
+from tests.lint import class_names, cycles, dead_names, deployed_numbers, folders, hollow_tests, long_calls, participles, sizes
 from tests.lint.source import ROOT, Module
 
 
@@ -49,6 +49,14 @@ def test_a_method_over_the_limit_is_named_with_its_class():
     text = "class A:\n    def f(self):\n        return " + " or ".join("abcdefghijklm") + "\n"
     assert [problem.key for problem in sizes.problems([module(text)])] == ["package/module.py::A.f"]
     assert list(sizes.problems([module(text.replace(" or m", ""))])) == []
+
+
+# Calls
+
+
+def test_of_a_calls_values_six_go_by_position():
+    text = "a.f(1, 2, 3, 4, 5, 6, *more, x=7)\nb(1, 2, 3, 4, 5, 6, 7)\n"
+    assert [(problem.key, problem.where) for problem in long_calls.problems([module(text, "p/a.py")])] == [("p/a.py::b", "p/a.py:2")]
 
 
 # Names

@@ -91,16 +91,16 @@ def registration(entry: Mapping[str, Any]) -> Registration:
     return Registration(
         entry["urn"],
         entry["type"],
-        entry["name"],
-        entry["custom"],
-        entry["inputs"],
-        tuple(entry["dependencies"]),
-        {name: tuple(urns) for name, urns in entry["depends_by"].items()},
-        entry["protect"],
-        entry["retain"],
-        entry["deleted_with"],
-        entry["old_first"],
-        tuple(entry["aliases"]),
+        name=entry["name"],
+        custom=entry["custom"],
+        inputs=entry["inputs"],
+        dependencies=tuple(entry["dependencies"]),
+        depends_by={name: tuple(urns) for name, urns in entry["depends_by"].items()},
+        protect=entry["protect"],
+        retain=entry["retain"],
+        deleted_with=entry["deleted_with"],
+        old_first=entry["old_first"],
+        aliases=tuple(entry["aliases"]),
     )
 
 

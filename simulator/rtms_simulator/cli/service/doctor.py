@@ -114,7 +114,7 @@ class ReceiverUnderCheck:
             stream = response.extensions.get("network_stream")
             tls = stream.get_extra_info("ssl_object") if stream is not None else None
         received = self._clock.now()
-        return Reply(response.status_code, content, response.headers, received - sent, sent, received, tls)
+        return Reply(response.status_code, content, response.headers, seconds=received - sent, sent=sent, received=received, tls=tls)
 
 
 async def check_receiver(receiver: ReceiverUnderCheck, count: int) -> list[Finding]:

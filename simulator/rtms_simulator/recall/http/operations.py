@@ -134,7 +134,16 @@ def _mdc_operations(create_body: Type, *, mdc_cursor: bool) -> tuple[Operation, 
     name, many, title = "meeting_direct_connect", "/meeting_direct_connect/", "Meeting Direct Connect"
     page, filters = ("MeetingDirectConnectPage", (CURSOR,)) if mdc_cursor else ("MeetingDirectConnectArray", ())
     return (
-        Operation(f"{name}_create", "POST", many, f"Create a {title}", "create", 201, "MeetingDirectConnect", create_body),
+        Operation(
+            f"{name}_create",
+            "POST",
+            path=many,
+            summary=f"Create a {title}",
+            limit="create",
+            success=201,
+            answer="MeetingDirectConnect",
+            body=create_body,
+        ),
         Operation(f"{name}_list", "GET", many, f"List {title}s", "listing", answer=page, filters=filters),
         Operation(f"{name}_retrieve", "GET", f"{many}{{id}}/", f"Retrieve a {title}", "single", answer="MeetingDirectConnect"),
     )

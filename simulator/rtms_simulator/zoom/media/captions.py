@@ -31,11 +31,11 @@ def transcript(
             yield MediaPacket(
                 utterance.end_ms,
                 MediaType.TRANSCRIPT,
-                utterance.who.user_id,
-                utterance.who.name,
-                utterance.text.encode(),
-                utterance.end_ms - utterance.start_ms,
-                extra,
+                user_id=utterance.who.user_id,
+                user_name=utterance.who.name,
+                data=utterance.text.encode(),
+                duration_ms=utterance.end_ms - utterance.start_ms,
+                extra=extra,
             )
 
 

@@ -141,7 +141,11 @@ class _Reader:
         length_s = max(sound.end_s if sound else 0.0, pictures_s)
         for stream in streams:
             plays = stream.index in (sound.index if sound else None, pictures)
-            self.tracks.append(MediaTrack(number, stream.index, stream.shown, stream.codec, stream.details, plays, stream.name))
+            self.tracks.append(
+                MediaTrack(
+                    number, stream.index, kind=stream.shown, codec=stream.codec, details=stream.details, plays=plays, name=stream.name
+                )
+            )
         self.parts.append(FilePart(extent, round(self.at_s * 1000), round(length_s * 1000), sound.index if sound else None, pictures))
         self.at_s += length_s
 
@@ -208,7 +212,15 @@ class _Reader:
         self.remarks.sort(key=lambda remark: remark.at_s or 0.0)
         tracks, remarks = tuple(self.tracks), tuple(self.remarks)
         duration_ms = max(1, round(length_s * 1000))  # a meeting has no less, a file may hold one sample
-        return MediaFile(self.path, duration_ms, tuple(self.parts), tracks, tuple(self.formats), min(self.sound_s, length_s), remarks)
+        return MediaFile(
+            self.path,
+            duration_ms,
+            parts=tuple(self.parts),
+            tracks=tracks,
+            formats=tuple(self.formats),
+            sound_s=min(self.sound_s, length_s),
+            remarks=remarks,
+        )
 
 
 _SHOWN = 20
@@ -241,7 +253,16 @@ class _Stream:
         named = " ".join(part for part in (name, "" if language == "und" else language) if part)
         codec = codec_name(stream)
         kind = "cover" if cover else stream.type if context is not None else "unknown"
-        return cls(stream.index, kind, codec, details, bool(stream.disposition & Disposition.default), named, cover, _seconds(stream))
+        return cls(
+            stream.index,
+            kind,
+            codec=codec,
+            details=details,
+            default=bool(stream.disposition & Disposition.default),
+            name=named,
+            cover=cover,
+            seconds=_seconds(stream),
+        )
 
     @property
     def shown(self) -> str:

@@ -147,7 +147,13 @@ def multi(
             extra = NO_EXTRA if person.channel_id is None else {"channel_id": person.channel_id}
             chosen = _rows(own[user_id], audio_params)[[(at - block_start) // step for at in intervals]]
             for at, data in zip(intervals, encoders[user_id](chosen), strict=True):
-                packets.append((at, place, MediaPacket(at, MediaType.AUDIO, user_id, person.name, data, step, extra)))
+                packets.append(
+                    (
+                        at,
+                        place,
+                        MediaPacket(at, MediaType.AUDIO, user_id=user_id, user_name=person.name, data=data, duration_ms=step, extra=extra),
+                    )
+                )
         packets.sort(key=lambda entry: entry[:2])
         for _at, _place, packet in packets:
             yield packet
