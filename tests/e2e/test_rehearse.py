@@ -92,6 +92,19 @@ def test_a_grant_that_is_missing_is_named_and_the_other_drill_still_counts(proje
     assert "bug in rtmskit" not in errors
 
 
+NEW_CODE = """("Other code" in open(__file__.replace("infra/rtms_infra/queues.py", "function/main.py")).read())"""
+"""In `queues.py`: whether this is the run of the program with the code that a drill deploys over the first."""
+
+
+def test_a_role_that_the_second_version_takes_away_is_named(project: Callable[[str, str, str], Path]) -> None:
+    where = project("queues.py", "for role in PRODUCERS\n", f"for role in PRODUCERS[{NEW_CODE}:]\n")
+    code, report, errors = rehearsed("--drill", "redeploy", "--patience", "10", cwd=where)
+    assert code == 1, (report, errors)
+    [result] = report["drills"]
+    assert failed(report)["no event was refused"]
+    assert any("rtmskit-minimal-webhook@" in what and "lacks cloudtasks.tasks.create" in what for what in result["refused"])
+
+
 def test_an_output_that_is_missing_is_named(project: Callable[[str, str, str], Path]) -> None:
     where = project(
         "../__main__.py", "for name, value in outputs.items():\n", "outputs.pop('recallWebhookUrl')\nfor name, value in outputs.items():\n"

@@ -31,4 +31,6 @@ def altered(whole: Registered, name: str, **inputs: Any) -> Registered:
         for one in whole.entries
         if one.name != name or inputs
     ]
+    there = {one.urn for one in entries}
+    entries = [msgspec.structs.replace(one, dependencies=[urn for urn in one.dependencies if urn in there]) for one in entries]
     return Registered(entries, whole.outputs, whole.project)

@@ -9,7 +9,7 @@ import pytest
 from rtms_infra.rehearsal.logfilter import FilterError
 from rtms_infra.rehearsal.monitoring import Monitoring
 from rtms_infra.rehearsal.promql import QueryError
-from rtms_infra.rehearsal.registered import AlertPolicy
+from rtms_infra.rehearsal.registered import AlertPolicy, Metric
 from tests.infra.deployment import Runner
 from tests.infra.logged import printed
 from tests.infra.rehearsed import altered, registered
@@ -167,3 +167,28 @@ def test_what_cannot_be_read_is_an_error_before_anything_happens(
 def test_every_registered_alert_is_watched(runner: Runner) -> None:
     whole = registered(runner)
     assert len(Monitoring(whole).policies) == len(whole.of(AlertPolicy)) > 20
+
+
+def test_another_up_keeps_what_was_counted_and_what_is_remembered_of_a_policy_that_is_the_same(
+    monitoring: Monitoring, runner: Runner
+) -> None:
+    whole = registered(runner, alertEmails=["oncall@example.com"])
+    lost = printed("ALERT", "handoff_expired", handoff="h1")
+    monitoring.line(0.0, WORKER, lost)
+    monitoring.update(whole)
+    monitoring.line(10.0, WORKER, lost)
+    assert fired(monitoring) == [("lost", 0.0)], "the registered period goes on"
+    monitoring.update(altered(whole, "alert-lost", displayName="Another name"))
+    monitoring.line(20.0, WORKER, lost)
+    assert [page.title for page in monitoring.pages][1:] == ["Another name"]
+    monitoring.update(altered(whole, "alert-lost"))
+    monitoring.line(1000.0, WORKER, lost)
+    assert len(monitoring.pages) == 2
+    assert monitoring.began() == 0.0
+
+
+def test_a_filter_that_another_up_brings_and_nobody_can_read_is_an_error(monitoring: Monitoring, runner: Runner) -> None:
+    whole = registered(runner)
+    [name, *_] = whole.of(Metric)
+    with pytest.raises(FilterError):
+        monitoring.update(altered(whole, name, filter="severity >= ~ERROR"))

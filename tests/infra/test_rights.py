@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtms_infra.rehearsal.registered import NotRegistered
+from rtms_infra.rehearsal.registered import CustomRole, NotRegistered, Registered
 from rtms_infra.rehearsal.rights import ConditionError, Rights, holds
 from tests.infra.conftest import Plant
 from tests.infra.deployment import Runner, configured
@@ -111,3 +111,72 @@ def test_conditions_are_read_or_refused() -> None:
     for text in ('resource.type == "x"', 'resource.name != "a"', "true", 'resource.name == "a" && resource.name == "b" || true'):
         with pytest.raises(ConditionError):
             holds(text, "a")
+
+
+GRANT = "worker-called-events"
+CALL = ("events", "run.routes.invoke", f"{HOME}/services/rtmskit-prod-worker")
+
+
+def moved(clock: list[float], whole: Registered, after: Registered) -> Rights:
+    """An hour after `whole` is in force, another `up` has made `after` of it."""
+    rights = Rights(whole, lambda: clock[0], propagation_s=60.0)
+    clock[0] += 3600.0
+    same = {name for name, given in after.given().items() if whole.given().get(name) == given}
+    rights.update(after.before_deletions(whole), same)
+    return rights
+
+
+def test_a_grant_that_an_up_leaves_as_it_was_stays_in_force(runner: Runner) -> None:
+    whole = registered(runner)
+    assert moved([0.0], whole, whole).allows(account("events"), *CALL[1:])
+
+
+def test_a_grant_that_is_no_longer_registered_ends_with_the_deletions(runner: Runner) -> None:
+    whole = registered(runner)
+    rights = moved([0.0], whole, altered(whole, GRANT))
+    assert rights.allows(account("events"), *CALL[1:]), "deletions come last"
+    rights.update(altered(whole, GRANT))
+    assert not rights.allows(account("events"), *CALL[1:])
+
+
+def test_what_another_up_grants_needs_its_time_and_nothing_else_waits_for_it(runner: Runner) -> None:
+    whole, clock = registered(runner), [0.0]
+    rights = moved(clock, altered(whole, GRANT), whole)
+    assert not rights.allows(account("events"), *CALL[1:])
+    assert rights.allows(account("sweep"), *CALL[1:])
+    clock[0] += 60.0
+    assert rights.allows(account("events"), *CALL[1:])
+
+
+def test_a_role_with_one_permission_more_needs_time_for_that_one_only(runner: Runner) -> None:
+    whole, clock = registered(runner), [0.0]
+    [(name, role)] = [(name, role) for name, role in whole.of(CustomRole).items() if "datastore.entities.get" in role.permissions]
+    fewer = altered(whole, name, permissions=[one for one in role.permissions if one != "datastore.entities.get"])
+    rights, database = moved(clock, fewer, whole), f"{PROJECT}/databases/rtmskit-prod"
+    assert rights.allows(account("worker"), "datastore.entities.update", database)
+    assert not rights.allows(account("worker"), "datastore.entities.get", database)
+    clock[0] += 60.0
+    assert rights.allows(account("worker"), "datastore.entities.get", database)
+    rights.update(fewer)
+    assert not rights.allows(account("worker"), "datastore.entities.get", database)
+    assert rights.allows(account("worker"), "datastore.entities.update", database)
+
+
+def test_an_up_does_not_see_that_somebody_took_a_grant_away(runner: Runner) -> None:
+    whole = registered(runner)
+    rights = Rights(whole, lambda: 0.0)
+    rights.take(GRANT)
+    rights.update(whole)
+    assert not rights.allows(account("events"), *CALL[1:])
+    rights.give(GRANT)
+    assert rights.allows(account("events"), *CALL[1:])
+
+
+def test_a_secret_of_the_second_version_is_not_readable_at_once_when_its_function_does_not_wait(runner: Runner) -> None:
+    """The operations on the fields, which the first `up` waits for, are not done again."""
+    whole = registered(runner)
+    [name] = [
+        name for name, (_, member) in whole.members().items() if SECRET.endswith(member.secret_id.rpartition("/")[2]) and member.secret_id
+    ]
+    then = moved([0.0], altered(whole, name), whole).when_created("worker")
+    assert not then.allows(account("worker"), "secretmanager.versions.access", SECRET)

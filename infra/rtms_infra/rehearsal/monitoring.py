@@ -73,17 +73,22 @@ class Monitoring:
     """Raises `FilterError` or `promql.QueryError` at once for a filter or query that it cannot read."""
 
     def __init__(self, registered: Registered) -> None:
-        self._watched = {
-            name.removeprefix("alert-"): _Watched(policy) for name, policy in registered.of(AlertPolicy).items() if policy.enabled
-        }
+        self._watched: dict[str, _Watched] = {}
+        self._series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
+        self.pages: list[Page] = []
+        self.update(registered)
+
+    def update(self, registered: Registered) -> None:
+        """Be what is registered now. What was counted stays, and so does what is remembered of a policy that is the same."""
+        policies = {name.removeprefix("alert-"): policy for name, policy in registered.of(AlertPolicy).items() if policy.enabled}
+        former = {name: watched for name, watched in self._watched.items() if policies.get(name) == watched.policy}
+        self._watched = {name: former.get(name) or _Watched(policy) for name, policy in policies.items()}
         self._project = registered.project
         channels = registered.of(Channel)
         self._channels = {registered.computed(name)["name"]: channel.shown for name, channel in channels.items()}
         self._counters = registered.of(Metric)
         self._counted = {_in_queries(counter): counter for counter in map(counter_type, self._counters.values())}
-        self._series: dict[tuple[str, tuple[tuple[str, str], ...]], Series] = {}
         self._queries: dict[str, Query] = {}
-        self.pages: list[Page] = []
         self._check()
 
     def _check(self) -> None:

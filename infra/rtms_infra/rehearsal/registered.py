@@ -6,7 +6,7 @@ is here; `WITHOUT` says why others are nothing here. A type in neither of them i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -374,7 +374,7 @@ class Registered:
     """Everything that one run of the program registered. `outputs`: the stack's."""
 
     def __init__(self, entries: Iterable[Entry], outputs: Mapping[str, Any], project: str) -> None:
-        entries = tuple(entries)
+        self._all = entries = tuple(entries)
         self.entries = tuple(entry for entry in entries if entry.custom)
         self.outputs = outputs
         self.project = project
@@ -394,16 +394,17 @@ class Registered:
         entry = self._by_name[name]
         return COMPUTED.get(entry.type, lambda p, i, n: {})(self.project, bare(entry.inputs), "1")
 
-    def created(self) -> dict[str, tuple[float, float]]:
-        """Pulumi name -> (when its creation begins, when it has ended), in seconds since the first `up` began, at the earliest: each begins
-        when all that it depends on is there."""
+    def created(self, same: Collection[str] = ()) -> dict[str, tuple[float, float]]:
+        """Pulumi name -> (when its creation begins, when it has ended), in seconds since an `up` began, at the earliest: each begins when
+        all that it depends on is there. `same`: names of those that were there before, and take no time."""
         times: dict[str, tuple[float, float]] = {}
 
         def ended(urn: str) -> float:
             if urn not in times:
                 entry = self._by_urn[urn]
                 begins = max((ended(needed) for needed in entry.dependencies), default=0.0)
-                times[urn] = begins, begins + OPERATION_S.get(entry.type, 0.0)
+                took = 0.0 if entry.name in same else OPERATION_S.get(entry.type, 0.0)
+                times[urn] = begins, begins + took
             return times[urn][1]
 
         for entry in self.entries:
@@ -413,6 +414,11 @@ class Registered:
     def given(self) -> dict[str, tuple[str, Any]]:
         """Pulumi name -> (type, inputs without the marks of secrets) of every resource."""
         return {entry.name: (entry.type, bare(entry.inputs)) for entry in self.entries}
+
+    def before_deletions(self, former: Registered) -> Registered:
+        """With what was registered formerly and is no longer: an `up` deletes last. What has another name is replaced, and not among it."""
+        gone = [entry for entry in former._all if entry.urn not in self._by_urn]
+        return Registered([*gone, *self._all], self.outputs, self.project)
 
     def nothing_here(self) -> dict[str, tuple[str, ...]]:
         """Why -> the Pulumi names of resources that have no meaning on this machine."""

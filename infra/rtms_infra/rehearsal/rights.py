@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from rtms_infra.rehearsal.registered import CustomRole, Member, NotRegistered, Registered
 
@@ -61,6 +61,10 @@ class Right:
     permissions: frozenset[str]
     condition: str
 
+    def same_grant(self, other: Right) -> bool:
+        """Whatever the role holds, and whatever Pulumi calls it."""
+        return (self.on, self.role, self.member, self.condition) == (other.on, other.role, other.member, other.condition)
+
 
 class Rights:
     """The registered grants. `now`: seconds, at first the end of the `up` that made them; a grant is in force `propagation_s` after it was
@@ -68,18 +72,39 @@ class Rights:
 
     def __init__(self, registered: Registered, now: Callable[[], float], propagation_s: float = 0.0) -> None:
         self.now, self._propagation_s = now, propagation_s
+        self._since: dict[Right, float] = {}
+        self._taken: dict[str, set[Right]] = {}
+        self.update(registered)
+
+    def update(self, registered: Registered, same: Collection[str] = ()) -> None:
+        """Be the grants of another `up`, which has just ended. `same`: Pulumi names of what it left as it was. What is granted further on
+        stays in force; a role that is given more permissions needs time for these. A grant that was taken away behind Pulumi's back stays
+        away."""
+        created = registered.created(same)
+        self._began = self.now() - max((end for _, end in created.values()), default=0.0)
+        self._created = created
         roles = dict(ROLES)
         for custom in registered.of(CustomRole).values():
             roles[f"projects/{custom.project}/roles/{custom.role_id}"] = frozenset(custom.permissions)
-        self.all = tuple(_rights(registered, roles))
-        created = registered.created()
-        self._began = now() - max((end for _, end in created.values()), default=0.0)
-        self._since = {right.name: self._began + created[right.name][1] for right in self.all}
-        self._created = created
+        since: dict[Right, float] = {}
+        for right in _rights(registered, roles):
+            if not any(right.same_grant(one) for one in self._taken.get(right.name, ())):
+                since |= self._in_force(right, self._began + created[right.name][1])
+        self._since = since
+
+    def _in_force(self, right: Right, given_at: float) -> dict[Right, float]:
+        """Since when which of its permissions are given."""
+        before = {
+            replace(right, permissions=one.permissions & right.permissions): since
+            for one, since in self._since.items()
+            if one.same_grant(right)
+        }
+        added = right.permissions.difference(*(one.permissions for one in before))
+        return before | {replace(right, permissions=added): given_at} if added or not before else before
 
     def allows(self, member: str, permission: str, resource: str) -> bool:
         """`member`: `serviceAccount:...`, or `allUsers`. `resource`: its full name, `projects/...`. Raises `ConditionError`."""
-        return any(self._gives(right, member, permission, resource) for right in self.all)
+        return any(self._gives(right, since, member, permission, resource) for right, since in self._since.items())
 
     def when_created(self, name: str) -> Rights:
         """The grants as they were in force when `up` began to create the resource of this Pulumi name."""
@@ -90,16 +115,18 @@ class Rights:
 
     def take(self, name: str) -> None:
         """Take a grant away at once. Raises `NotRegistered` if no grant has this Pulumi name."""
-        if self._since.pop(name, None) is None:
+        rights = {right for right in self._since if right.name == name}
+        if not rights:
             raise NotRegistered(f"no grant `{name}` is registered")
+        self._taken[name] = rights
+        self._since = {right: since for right, since in self._since.items() if right not in rights}
 
     def give(self, name: str) -> None:
         """Give it again."""
-        self._since[name] = self.now()
+        self._since |= dict.fromkeys(self._taken.pop(name, ()), self.now())
 
-    def _gives(self, right: Right, member: str, permission: str, resource: str) -> bool:
-        since = self._since.get(right.name)
-        if since is None or self.now() < since + self._propagation_s or permission not in right.permissions:
+    def _gives(self, right: Right, since: float, member: str, permission: str, resource: str) -> bool:
+        if self.now() < since + self._propagation_s or permission not in right.permissions:
             return False
         if right.member not in (member, ALL_USERS):
             return False

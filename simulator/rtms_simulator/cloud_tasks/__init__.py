@@ -185,6 +185,15 @@ class CloudTasks:
         if retry is not None or limits is not None:
             broker.configure(record, retry=retry, limits=limits)
 
+    def change_queue(self, name: str, *, retry: Retry, limits: Limits) -> None:
+        """Give a queue other numbers; its tasks and a pause stay. Raises TaskRefusedError for one that is not there."""
+        broker = self._running()
+        broker.configure(broker.queue(name), retry=retry, limits=limits)
+
+    def delete_queue(self, name: str) -> None:
+        """Delete a queue with its tasks, as the API: its name is refused for days. Raises TaskRefusedError for one that is not there."""
+        self._running().delete_queue(name)
+
     def tasks(self, *, live: bool | None = None) -> list[TaskView]:
         """Every task as it stands, finished ones first, each with the history of its attempts. `live` keeps one half."""
         return [_shown(record) for record in self._running().tasks() if live is None or (record.state == "waiting") == live]

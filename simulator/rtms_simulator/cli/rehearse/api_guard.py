@@ -31,10 +31,11 @@ Judge = Callable[[str, bytes], Refusal | None]
 
 
 class ApiGuard:
-    """Passes calls on to `target` (`host:port`, plain). `outage`: set, every call fails with it; `hanging`: no call is answered."""
+    """Passes calls on to `target` (`host:port`, plain). `outage`: set, every call fails with it; `hanging`: no call is answered. `judge`
+    can be replaced."""
 
     def __init__(self, target: str, judge: Judge) -> None:
-        self._target, self._judge = target, judge
+        self._target, self.judge = target, judge
         self.outage: Refusal | None = None
         self.hanging = False
         self._port = 0
@@ -68,7 +69,7 @@ class ApiGuard:
         first = await anext(requests, b"")
         if self.hanging:
             await asyncio.get_running_loop().create_future()
-        refusal = self.outage or self._judge(method, first)
+        refusal = self.outage or self.judge(method, first)
         if refusal is not None:
             await context.abort(refusal.status, refusal.sentence)
         metadata = [(name, value) for name, value in context.invocation_metadata() if not name.startswith(_OWN)]

@@ -183,6 +183,11 @@ class Scene:
         await self.cloud.update(done.deployed)
         return done
 
+    async def update(self, **changes: object) -> None:
+        """`up`, with the promise that it ends without an error."""
+        done = await self.up(failures=None, **changes)
+        self.holds("`up` ends without an error", not done.errors, "; ".join(done.errors))
+
     async def running_code(self) -> set[str]:
         """The hashes of the code that the functions themselves name."""
         async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:

@@ -68,9 +68,9 @@ class Front:
         self.broken: Answer | None = None
         """Set, every request that is let in is answered so, as by a service whose code fails."""
 
-    def serve(self, function: Function, address: Callable[[], str | None]) -> None:
+    def serve(self, function: Function, hosts: Sequence[str], address: Callable[[], str | None]) -> None:
         """Send what comes from now on to another revision."""
-        self.function, self._address = function, address
+        self.function, self.hosts, self._address = function, tuple(hosts), address
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,21 @@ from urllib.parse import urlsplit
 import httpx
 
 from rtms_infra.rehearsal.provider import bare
-from rtms_infra.rehearsal.registered import Field, Function, Index, Job, NotRegistered, OidcToken, Queue, Registered, UptimeCheck, seconds
+from rtms_infra.rehearsal.registered import (
+    Bucket,
+    Field,
+    Function,
+    Index,
+    Job,
+    NotRegistered,
+    OidcToken,
+    Queue,
+    Registered,
+    UptimeCheck,
+    seconds,
+)
 from rtms_infra.rehearsal.rights import Rights
-from rtms_simulator.cli.rehearse.api_guard import ApiGuard
+from rtms_simulator.cli.rehearse.api_guard import ApiGuard, Judge
 from rtms_simulator.cli.rehearse.deployed import schedule
 from rtms_simulator.cli.rehearse.deployed.services import FunctionProcess
 from rtms_simulator.cli.rehearse.firestore.indexes import Indexes
@@ -89,6 +101,8 @@ class LocalCloud:
         self.doors: dict[str, HttpServer] = {}
         self.guards: dict[tuple[str, str], ApiGuard] = {}
         self.schedulers: dict[str, Scheduler] = {}
+        self._queues: dict[str, Queue] = {}
+        self._jobs: dict[str, Job] = {}
         self.recorders = Recorders()
         self.records = EmulatedRecords(self.registered, around.emulator)
         self._on_line = on_line
@@ -142,26 +156,68 @@ class LocalCloud:
             await records.aclose()
 
     async def update(self, loaded: Loaded) -> None:
-        """Be what Google has after an `up`. A function whose arguments are the same runs on; of the others the worker is first."""
+        """Be what Google has after an `up`, in its order: what is new or changed, the functions, what needs them, and the deletions.
+
+        A function whose arguments are the same runs on; of the others the worker is first. Raises as `start`.
+        """
         # An archive that was registered before may still be what a function is made from.
         loaded = replace(loaded, files={**self.loaded.files, **loaded.files})
-        functions, before, now = loaded.registered.of(Function), self.registered.given(), loaded.registered.given()
+        now, before = loaded.registered.given(), self.registered.given()
+        same = {name for name in now if now[name] == before.get(name)}
+        functions = loaded.registered.of(Function)
+        self._be(loaded.registered.before_deletions(self.registered), functions, same)
         for role in ("worker", "webhook"):
             function = _function(functions, role)
-            if now[role] != before.get(role):
+            if role not in same:
                 await self._update_function(role, function, loaded)
         self.loaded, self.registered, self.functions = loaded, loaded.registered, functions
+        await self._update_schedules()
+        self.watch.update(self.registered)
+        self._be(self.registered, functions, same)
+        await self.records.update(self.registered)
+
+    def _be(self, registered: Registered, functions: Mapping[str, Function], same: Collection[str]) -> None:
+        """What the functions meet: grants, queues, indexes."""
+        self.rights.update(registered, same)
+        self._update_queues(registered)
+        # A function that changes its account is asked as the new one while its old instance still ends.
+        for (api, role), judge in self._judges(registered, functions).items():
+            self.guards[api, role].judge = judge
 
     async def _update_function(self, role: str, function: Function, loaded: Loaded) -> None:
         """The new instance answers before traffic moves to it, and the old one is asked to end afterwards."""
-        fresh = FunctionProcess(loaded, function, self.decisions, self.around.folder / "sources", self._line_of(function))
+        then = Decisions(self.rights.when_created(role), self.decisions.refused)
+        fresh = FunctionProcess(loaded, function, then, self.around.folder / "sources", self._line_of(function))
         self._running.push_async_callback(fresh.aclose)
         await fresh.start(self._local_variables(role))
         if role == "worker":
             await self._look_into_records(fresh.url)
         former, self.services[role] = self.services[role], fresh
-        self.fronts[role].serve(function, fresh.address)
+        self.fronts[role].serve(function, _hosts(role, function, loaded.registered), fresh.address)
         await former.stop()
+
+    def _update_queues(self, registered: Registered) -> None:
+        queues, former = _queues(registered), self._queues
+        for path in former.keys() - queues.keys():
+            self.tasks.delete_queue(path)
+        for path, queue in queues.items():
+            if path not in former:
+                self.tasks.create_queue(path, retry=_retry(queue), limits=_limits(queue))
+            elif queue != former[path]:
+                self.tasks.change_queue(path, retry=_retry(queue), limits=_limits(queue))
+        self._queues = queues
+
+    async def _update_schedules(self) -> None:
+        """A job that is changed stays paused if it was."""
+        jobs = self.registered.of(Job)
+        for name, job in list(self._jobs.items()):
+            if jobs.get(name) != job:
+                await self.schedulers[name].aclose()
+        paused = {name for name, scheduler in self.schedulers.items() if scheduler.paused}
+        self.schedulers = {name: one for name, one in self.schedulers.items() if jobs.get(name) == self._jobs[name]}
+        await self._begin_schedules()
+        for name in paused & self.schedulers.keys():
+            self.schedulers[name].paused = True
 
     async def _stop_services(self) -> None:
         await asyncio.gather(*(service.stop() for service in self.services.values()))
@@ -239,7 +295,9 @@ class LocalCloud:
             service = FunctionProcess(self.loaded, function, then, unpacked, self._line_of(function))
             self._running.push_async_callback(service.aclose)
             self.services[role] = service
-            front = Front(function, self._hosts(role), self.decisions, self.clock, service.address, self._answered(function))
+            front = Front(
+                function, _hosts(role, function, self.registered), self.decisions, self.clock, service.address, self._answered(function)
+            )
             front.on_refused = self._refused(function)
             self._running.push_async_callback(front.aclose)
             self.fronts[role] = front
@@ -288,22 +346,33 @@ class LocalCloud:
 
     def create_queues(self) -> None:
         """Those that are registered, at the start and after Cloud Tasks has forgotten everything."""
+        self._queues = _queues(self.registered)
         for queue in self.registered.of(Queue).values():
             self.tasks.create_queue(queue.path, retry=_retry(queue), limits=_limits(queue))
 
     async def _begin_guards(self) -> None:
-        indexes = Indexes(tuple(self.registered.of(Field).values()), tuple(self.registered.of(Index).values()))
-        for role, function in self.functions.items():
-            account = function.service_config.service_account_email
-            self.guards["tasks", role] = ApiGuard(self.tasks.endpoint, TasksJudge(account, self.decisions))
-            if self.around.emulator:
-                self.guards["firestore", role] = ApiGuard(self.around.emulator, FirestoreJudge(account, self.decisions, indexes))
-        for guard in self.guards.values():
+        targets = {"tasks": self.tasks.endpoint, "firestore": self.around.emulator}
+        for (api, role), judge in self._judges(self.registered, self.functions).items():
+            self.guards[api, role] = guard = ApiGuard(targets[api], judge)
             await self._begin(guard)
 
+    def _judges(self, registered: Registered, functions: Mapping[str, Function]) -> dict[tuple[str, str], Judge]:
+        """(API, role of the function that calls it) -> who decides."""
+        indexes, judges = Indexes(tuple(registered.of(Field).values()), tuple(registered.of(Index).values())), {}
+        for role, function in functions.items():
+            account = function.service_config.service_account_email
+            judges["tasks", role] = TasksJudge(account, self.decisions)
+            if self.around.emulator:
+                judges["firestore", role] = FirestoreJudge(account, self.decisions, indexes)
+        return judges
+
     async def _begin_schedules(self) -> None:
+        """Of the jobs that do not run yet."""
         network = InternalNetwork(lambda: tuple(self.fronts.values()))
-        for name, job in self.registered.of(Job).items():
+        self._jobs = self.registered.of(Job)
+        for name, job in self._jobs.items():
+            if name in self.schedulers:
+                continue
             target = job.http_target
             token = target.oidc_token or OidcToken(service_account_email="")
             period, first = schedule.every(job.schedule, job.time_zone, self.clock.now())
@@ -335,17 +404,6 @@ class LocalCloud:
             else:
                 local["STATE_URL"] = f"sqlite://{(self.around.folder / 'state.sqlite').resolve()}"
         return local
-
-    def _hosts(self, role: str) -> tuple[str, ...]:
-        """The names of a service: Cloud Run's two forms of address."""
-        function = self.functions[role]
-        number = next(iter(self._project_numbers()), "123456789012")
-        uri = self.registered.computed(role)["serviceConfig"]["uri"]
-        return f"{function.name}-{number}.{function.location}.run.app", uri.removeprefix("https://")
-
-    def _project_numbers(self) -> list[str]:
-        buckets = [entry.name for entry in self.registered.entries if entry.type == "gcp:storage/bucket:Bucket"]
-        return [str(self.registered.computed(name)["projectNumber"]) for name in buckets]
 
     async def clear_records(self) -> None:
         """Empty the registered databases of the emulator, so that one drill does not see the records of another."""
@@ -397,6 +455,19 @@ def _function(functions: Mapping[str, Function], role: str) -> Function:
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _hosts(role: str, function: Function, registered: Registered) -> tuple[str, ...]:
+    """The names of a service: Cloud Run's two forms of address."""
+    numbers = [str(registered.computed(name)["projectNumber"]) for name in registered.of(Bucket)]
+    number = next(iter(numbers), "123456789012")
+    uri = registered.computed(role)["serviceConfig"]["uri"]
+    return f"{function.name}-{number}.{function.location}.run.app", uri.removeprefix("https://")
+
+
+def _queues(registered: Registered) -> dict[str, Queue]:
+    """Full name -> queue."""
+    return {queue.path: queue for queue in registered.of(Queue).values()}
 
 
 def _retry(queue: Queue) -> Retry:

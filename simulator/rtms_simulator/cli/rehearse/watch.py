@@ -21,14 +21,22 @@ class Watch:
 
     def __init__(self, registered: Registered, clock: Clock, checked: Callable[[UptimeCheck], Awaitable[bool]]) -> None:
         self.monitoring = Monitoring(registered)
-        self._boards = [Board.of(one) for one in registered.of(Dashboard).values()]
-        self._checks = registered.of(UptimeCheck)
-        self._ids = {name: str(registered.computed(name)["uptimeCheckId"]) for name in self._checks}
+        self._show_and_check(registered)
         self._clock, self._checked = clock, checked
         self.lines: list[tuple[str, dict[str, Any]]] = []
         self.other_lines: list[tuple[str, str]] = []
         self._evaluated_at = clock.now()
         self._checked_at: dict[str, float] = {}
+
+    def update(self, registered: Registered) -> None:
+        """Be what is registered now; what was seen stays."""
+        self.monitoring.update(registered)
+        self._show_and_check(registered)
+
+    def _show_and_check(self, registered: Registered) -> None:
+        self._boards = [Board.of(one) for one in registered.of(Dashboard).values()]
+        self._checks = registered.of(UptimeCheck)
+        self._ids = {name: str(registered.computed(name)["uptimeCheckId"]) for name in self._checks}
 
     def dashboards(self) -> list[str]:
         """The registered dashboards as text, as they look now."""

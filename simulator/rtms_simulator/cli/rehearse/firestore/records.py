@@ -6,6 +6,7 @@ typically within 24 hours; a field that holds no timestamp expires nothing. Here
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,13 +23,15 @@ class EmulatedRecords:
     """`emulator`: its `host:port`; empty where there is none: then nothing is done."""
 
     def __init__(self, registered: Registered, emulator: str) -> None:
-        self._databases = [database.path for database in registered.of(Database).values()]
-        self._policies = [
-            (f"projects/{registered.project}/databases/{field.database.rpartition('/')[2]}", field) for field in _expiring(registered)
-        ]
+        self._databases, self._policies = _databases(registered), _policies(registered)
         self._emulator = emulator
         self._looked_at: float | None = None
         self.removed = 0
+
+    async def update(self, registered: Registered) -> None:
+        """Be what is registered now. The records of a database that is deleted go with it."""
+        former, self._databases, self._policies = self._databases, _databases(registered), _policies(registered)
+        await self._empty([path for path in former if path not in self._databases])
 
     async def look(self, now: float) -> None:
         """Remove what has expired, once an hour of Google's clock."""
@@ -41,8 +44,11 @@ class EmulatedRecords:
 
     async def clear(self) -> None:
         """Empty the registered databases, so that one drill does not see the records of another."""
+        await self._empty(self._databases)
+
+    async def _empty(self, databases: Iterable[str]) -> None:
         if self._emulator:
-            for database in self._databases:
+            for database in databases:
                 await self._ask("DELETE", f"emulator/v1/{database}/documents")
 
     async def count(self, collection: str) -> int:
@@ -71,5 +77,11 @@ class EmulatedRecords:
             return answer.json()
 
 
-def _expiring(registered: Registered) -> list[Field]:
-    return [field for field in registered.of(Field).values() if field.ttl_config is not None]
+def _databases(registered: Registered) -> list[str]:
+    return [database.path for database in registered.of(Database).values()]
+
+
+def _policies(registered: Registered) -> list[tuple[str, Field]]:
+    """(database, field) of each time-to-live policy."""
+    expiring = [field for field in registered.of(Field).values() if field.ttl_config is not None]
+    return [(f"projects/{registered.project}/databases/{field.database.rpartition('/')[2]}", field) for field in expiring]

@@ -139,7 +139,7 @@ async def test_a_service_that_takes_too_long_is_cut_off() -> None:
 async def test_without_a_running_process_the_answer_is_503() -> None:
     nobody: Callable[[], str | None] = lambda: None  # noqa: E731  # its type is what the door takes
     async with door(service(), invoker("allUsers")) as (front, *_):
-        front.serve(front.function, nobody)
+        front.serve(front.function, front.hosts, nobody)
         assert (await front.answer("GET", "/", [], b"", internal=True)).status == 503
 
 

@@ -67,3 +67,15 @@ async def test_it_looks_once_an_hour(emulator: str) -> None:
     assert records.removed == 0
     await records.look(NOW + 3600.0)
     assert records.removed == 1
+
+
+async def test_the_policies_are_those_of_the_last_up_and_the_records_of_a_deleted_database_go(emulator: str) -> None:
+    records = EmulatedRecords(entries(field="expires_at"), emulator)
+    await put(emulator, "handoffs", "old", at(-60))
+    await records.look(NOW)
+    await records.update(entries(field="expires_at", ttlConfig={}))
+    await records.look(NOW + 3601)
+    assert await records.count("handoffs") == 0
+    await put(emulator, "handoffs", "young", at(7200))
+    await records.update(registered())
+    assert await EmulatedRecords(entries(field="expires_at"), emulator).count("handoffs") == 0

@@ -4,12 +4,13 @@ from rtms_simulator.cli.rehearse.drill import Drill, Scene
 
 
 async def run(scene: Scene) -> None:
-    old = scene.cloud.loaded
+    await scene.update()
+    old = scene.code_hash()
     with scene.new_code():
-        await scene.cloud.update(await scene.program.load())
+        await scene.update()
     await scene.accepted_and_recorded(await scene.meeting())
-    await scene.cloud.update(old)
-    scene.holds("the old code runs again", scene.code_hash() in str(old.registered.outputs), scene.code_hash())
+    await scene.update()
+    await scene.holds_code("the old code runs again", {old})
     records = await scene.records()
     scene.holds("and reads the record of the new one", [row.state for row in records] == ["accepted"], [row.state for row in records])
     await scene.meeting()

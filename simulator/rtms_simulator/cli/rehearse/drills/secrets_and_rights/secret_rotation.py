@@ -10,9 +10,10 @@ WEBHOOK_SECRET = "whsec_cmVoZWFyc2FsLXNlY3JldC0yMjIyMjIyMg=="  # noqa: S105  # m
 
 
 async def run(scene: Scene) -> None:
+    await scene.update()
     await scene.accepted_and_recorded(await scene.meeting())
     both = f"{MADE_UP['recallWebhookSecrets']},{WEBHOOK_SECRET}"
-    await scene.cloud.update(await scene.program.load(zoomClientSecret=CLIENT_SECRET, recallWebhookSecrets=both))
+    await scene.update(zoomClientSecret=CLIENT_SECRET, recallWebhookSecrets=both)
     scene.cloud.recall.rotate_workspace_secret(WEBHOOK_SECRET)
     scene.cloud.zoom.apps = tuple(replace(app, client_secret=CLIENT_SECRET) for app in scene.cloud.zoom.apps)
     await scene.accepted_and_recorded(await scene.meeting(), count=2)
