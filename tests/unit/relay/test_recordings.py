@@ -173,6 +173,8 @@ async def test_it_is_found_by_its_metadata() -> None:
     await bench.live(600)
     handoff = bench.handoff()
     assert (handoff.attempt.state, handoff.retrieval.state) == ("accepted", "done")
+    [line] = bench.log.of("handoff_accepted", "NOTICE")
+    assert line["reason"] == "a recording of it was seen"
 
 
 async def test_recordings_of_others_are_never_adopted_whatever_the_filter_returns() -> None:
