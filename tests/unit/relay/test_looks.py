@@ -303,13 +303,32 @@ async def test_a_look_that_a_revocation_overtakes_erases() -> None:
 
 
 async def test_a_look_without_an_answer_that_a_revocation_overtakes_changes_nothing() -> None:
-    bench = Bench()
+    bench, revoked = Bench(), []
     await ended(bench)
-    meanwhile(bench, revoking(bench), Answer(503))
+
+    async def revoke() -> None:
+        await revoking(bench)()
+        revoked.append(bench.handoff())
+
+    meanwhile(bench, revoke, Answer(503))
     _, after = await look(bench)
-    stored = bench.handoff()
-    assert (after.erasure.on, after.retrieval) == (True, stored.retrieval)
-    assert after.key == KEY
+    assert [after, bench.handoff()] == revoked * 2
+    assert (after.key, after.erasure.on) == (KEY, True)
+
+
+async def test_a_look_without_an_answer_that_another_look_ended_changes_nothing() -> None:
+    bench, final = Bench(), []
+    await ended(bench)
+    bench.recall.record("mdc-1")
+
+    async def finish() -> None:
+        looked = await bench.new_worker()._recordings.look(KEY)
+        final.append(looked[1] if looked else None)
+
+    meanwhile(bench, finish, Answer(503))
+    _, after = await look(bench)
+    assert (after.retrieval.state, after.look_at) == ("done", None)
+    assert [after, bench.handoff()] == final * 2
 
 
 async def test_a_record_that_is_gone_is_not_made_again() -> None:
