@@ -67,6 +67,12 @@ class Function(Inputs, frozen=True, kw_only=True):
     def path(self) -> str:
         return f"projects/{self.project}/locations/{self.location}/services/{self.name}"
 
+    @property
+    def archive_bucket(self) -> str:
+        """The bucket that it copies recordings into; empty if it copies none."""
+        place = self.service_config.environment_variables.get("ARCHIVE_URL", "")
+        return place.removeprefix("gs://").rstrip("/") if place.startswith("gs://") else ""
+
 
 class RateLimits(Inputs, frozen=True, kw_only=True):
     max_dispatches_per_second: float = 500.0
@@ -321,8 +327,8 @@ MEANINGS: Mapping[str, tuple[type[Inputs], str]] = {
     "gcp:secretmanager/secretVersion:SecretVersion": (SecretVersion, "the value that a function is given"),
     "gcp:serviceaccount/account:Account": (Account, "who a function, a queue or the schedule is"),
     "gcp:serviceaccount/iAMMember:IAMMember": (Member, "checked before a task may carry an identity"),
-    "gcp:storage/bucket:Bucket": (Bucket, "the source archive is found in it; there is no archive of recordings here"),
-    "gcp:storage/bucketIAMMember:BucketIAMMember": (Member, "listed among the rights"),
+    "gcp:storage/bucket:Bucket": (Bucket, "the source archive is found in it; that of recordings is a folder"),
+    "gcp:storage/bucketIAMMember:BucketIAMMember": (Member, "read, and not checked: nothing asks for the rights on a folder"),
     "gcp:storage/bucketObject:BucketObject": (Object, "the archive that is unpacked and run"),
 }
 """Resource type -> (its inputs, what it is on this machine)."""

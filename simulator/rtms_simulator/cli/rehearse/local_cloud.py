@@ -130,7 +130,7 @@ class LocalCloud:
         await self._running.aclose()
 
     async def start_service(self, role: str) -> None:
-        await self.services[role].start(self._local_variables(role))
+        await self.services[role].start(self._local_variables(role, self.services[role].function, self.registered))
 
     async def _look_into_records(self, url: str) -> None:
         """The worker opens its store at the first request. An emulator's first answer takes longer than Firestore's ever does; on a busy
@@ -189,7 +189,7 @@ class LocalCloud:
         then = Decisions(self.rights.when_created(role), self.decisions.refused)
         fresh = FunctionProcess(loaded, function, then, self.around.folder / "sources", self._line_of(function))
         self._running.push_async_callback(fresh.aclose)
-        await fresh.start(self._local_variables(role))
+        await fresh.start(self._local_variables(role, function, loaded.registered))
         if role == "worker":
             await self._look_into_records(fresh.url)
         former, self.services[role] = self.services[role], fresh
@@ -252,8 +252,9 @@ class LocalCloud:
     @property
     def state_url(self) -> str:
         """Where the worker keeps its records."""
-        registered = self.role("worker").service_config.environment_variables
-        return self._local_variables("worker").get("STATE_URL") or registered.get("STATE_URL", "")
+        worker = self.role("worker")
+        local = self._local_variables("worker", worker, self.registered)
+        return local.get("STATE_URL") or worker.service_config.environment_variables.get("STATE_URL", "")
 
     async def pass_time(self, duration_s: float) -> None:
         """Let Google's clock run ahead, a minute at a time, with everything that is due on the way, and look at the alerts each minute."""
@@ -394,8 +395,9 @@ class LocalCloud:
             )
             await self._begin(scheduler)
 
-    def _local_variables(self, role: str) -> dict[str, str]:
-        """What must be another than registered, because it is on this machine: the only differences from the deployment."""
+    def _local_variables(self, role: str, function: Function, registered: Registered) -> dict[str, str]:
+        """What must be another than registered, because it is on this machine: the only differences from the deployment. Raises
+        `NotRegistered`."""
         local = {"TASKS_ENDPOINT": self.guards["tasks", role].endpoint, "ZOOM_SERVER_HOSTS": "localhost,127.0.0.1"}
         if role == "worker":
             local["RECALL_BASE_URL"] = self.recall.base_url
@@ -403,7 +405,17 @@ class LocalCloud:
                 local["FIRESTORE_EMULATOR_HOST"] = self.guards["firestore", role].endpoint
             else:
                 local["STATE_URL"] = f"sqlite://{(self.around.folder / 'state.sqlite').resolve()}"
+            if bucket := function.archive_bucket:
+                local["ARCHIVE_URL"] = f"file://{self._bucket(bucket, registered)}"
         return local
+
+    def _bucket(self, name: str, registered: Registered) -> Path:
+        """A folder in place of a registered bucket: Google's own must never be reached from here. Raises `NotRegistered`."""
+        if name not in {bucket.name for bucket in registered.of(Bucket).values()}:
+            raise NotRegistered(f"no bucket `{name}` is registered")
+        folder = self.around.folder.resolve() / "buckets" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     async def clear_records(self) -> None:
         """Empty the registered databases of the emulator, so that one drill does not see the records of another."""

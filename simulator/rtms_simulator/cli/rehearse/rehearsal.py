@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rtms_infra.rehearsal.logfilter import FilterError
 from rtms_infra.rehearsal.promql import QueryError
-from rtms_infra.rehearsal.registered import NotRegistered, UnreadableResource
+from rtms_infra.rehearsal.registered import Function, NotRegistered, UnreadableResource
 from rtms_infra.rehearsal.rights import ConditionError
 from rtms_simulator.cli.play.outcome import Ended
 from rtms_simulator.cli.rehearse.deployed.schedule import ScheduleError
@@ -216,4 +216,8 @@ def without_emulator(drills: Mapping[str, Drill], missing: str | None) -> list[s
 
 def not_shown(loaded: Loaded) -> list[str]:
     """What is registered and means nothing on this machine."""
-    return [f"{len(names)} x {reason}: {', '.join(names)}" for reason, names in loaded.registered.nothing_here().items()]
+    archives = set()
+    with contextlib.suppress(UnreadableResource):  # the drills name it
+        archives = {function.archive_bucket for function in loaded.registered.of(Function).values()} - {""}
+    in_folders = [f"Recordings are copied into a folder, and no right on the bucket is checked: {name}." for name in sorted(archives)]
+    return [*(f"{len(names)} x {reason}: {', '.join(names)}" for reason, names in loaded.registered.nothing_here().items()), *in_folders]

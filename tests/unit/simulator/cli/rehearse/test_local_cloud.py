@@ -23,10 +23,11 @@ from tests.unit.simulator.cli.rehearse.registrations import (
     service,
 )
 
-from rtms_infra.rehearsal.registered import Entry, Function
+from rtms_infra.rehearsal.registered import Entry, Function, NotRegistered
 from rtms_simulator.cli.rehearse import local_cloud
 from rtms_simulator.cli.rehearse.local_cloud import LocalCloud, Surroundings
 from rtms_simulator.cli.rehearse.program import Loaded
+from rtms_simulator.cli.rehearse.rehearsal import not_shown
 from rtms_simulator.errors import TaskRefusedError
 
 
@@ -40,7 +41,8 @@ class Process:
     def address(self) -> str | None:
         return self.url if self.running else None
 
-    async def start(self, _local: Mapping[str, str]) -> None:
+    async def start(self, local: Mapping[str, str]) -> None:
+        self.local = local
         self.running = True
         self.on_start()
 
@@ -224,3 +226,23 @@ async def test_a_function_of_another_account_calls_as_that_account(clouds: Any) 
         with pytest.raises(PermissionDenied, match=r"cloudtasks\.tasks\.create"):
             await client.create_task(parent=QUEUE, task=Task(http_request=HttpRequest(url=f"https://{HOST}/events")))
     assert any(what.startswith(email("other")) for what in cloud.decisions.refused)
+
+
+ARCHIVING = function("worker", environmentVariables={"ARCHIVE_URL": "gs://p-archive"})
+ARCHIVE = resource("archive", "gcp:storage/bucket:Bucket", name="p-archive")
+
+
+async def test_the_registered_bucket_of_the_archive_is_a_folder_and_that_is_said(clouds: Any, tmp_path: Path) -> None:
+    cloud = await clouds(loaded())
+    assert "ARCHIVE_URL" not in cloud.services["worker"].local
+    assert not any("archive" in sentence for sentence in not_shown(loaded()))
+    await cloud.update(loaded(ARCHIVING, ARCHIVE))
+    folder = tmp_path / "buckets" / "p-archive"
+    assert folder.is_dir()
+    assert cloud.services["worker"].local["ARCHIVE_URL"] == f"file://{folder}"
+    assert any(sentence.endswith("is checked: p-archive.") for sentence in not_shown(loaded(ARCHIVING, ARCHIVE)))
+
+
+async def test_an_archive_in_a_bucket_that_is_not_registered_is_named(clouds: Any) -> None:
+    with pytest.raises(NotRegistered, match="no bucket `p-archive` is registered"):
+        await clouds(loaded(ARCHIVING))
