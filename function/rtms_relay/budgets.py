@@ -1,6 +1,6 @@
 """Every rate, limit, lease and time budget of the service, in one table. `tests/unit/relay/test_budgets.py` adds them up.
 
-Times are milliseconds unless a name says otherwise. What a setting decides stands in `Rules`; what Google's and Recall's documents
+Times are milliseconds unless a name says otherwise. What a setting decides is in `Rules`; what Google's and Recall's documents
 decide is named with its source. Infrastructure takes its numbers from its own program; a test compares the two.
 """
 

@@ -64,7 +64,7 @@ def locked(path: str) -> IO[str]:
 
 
 class Sweeps:
-    """Asks the worker to sweep at an interval, the first time at once: what a restart left open is not left waiting."""
+    """Asks the worker to sweep at an interval, the first time at once, so that nothing that a restart left open has to wait."""
 
     def __init__(self, posts: WorkerPosts, plan: DispatchPlan, clock: Clock, log: Log) -> None:
         self._posts = posts

@@ -1,4 +1,4 @@
-"""Putting tasks on queues: trying on for a while, and looks that merge."""
+"""Putting tasks on queues: with repeated tries, and looks that merge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rtms_relay.ports import Clock, Path, Queue
 
 
 async def insist(queue: Queue, clock: Clock, path: Path, body: bytes, patience_ms: float, *, not_before_ms: int | None = None) -> None:
-    """Put a task on a queue, trying on for `patience_ms`. Raises `QueueUnavailable`."""
+    """Put a task on a queue; try for `patience_ms`. Raises `QueueUnavailable`."""
     began = clock.monotonic_ms()
     pause_ms = budgets.ENQUEUE_PAUSE_MS
     while True:

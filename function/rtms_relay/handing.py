@@ -1,6 +1,6 @@
 """Handing one start on to Recall: note it, POST it, try again until it is accepted or its window is over, record the outcome.
 
-All of that happens in one request. The record is written before each POST and after it; a store that is away is done without.
+All of that happens in one request. The record is written before each POST and after it; if the store is away, it works without it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Step = Literal["post", "again", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What noting a start came to. `post`: the lease is ours. `again`: the same servers as an accepted hand-off's. `created`: it is new."""
+    """What noting a start led to. `post`: the lease is ours. `again`: the same servers as an accepted hand-off's. `created`: it is new."""
 
     handoff: HandOff
     step: Step
@@ -225,7 +225,7 @@ class Handing:
         return changed.result
 
     async def _written(self, handoff: HandOff, outcome: Outcome, now: int) -> HandOff:
-        """Write down what a try came to, merged with what happened meanwhile."""
+        """Record the result of a try, merged with what happened in the meantime."""
         key, number, jitter = handoff.key, handoff.attempt.tries, self._randomness.uniform(0, 1)
 
         def decide(facts: Facts, handoffs: Mapping[str, HandOff]) -> Change[bool]:
@@ -264,7 +264,7 @@ class Handing:
         return outcome, self._clock.now_ms()
 
     async def _sleep(self, seconds: float) -> None:
-        """Let time pass; raises `Stopping` soon after the process was asked to stop."""
+        """Wait; raises `Stopping` soon after the process was asked to stop."""
         end = self._clock.monotonic_ms() + seconds * 1000
         while (left := end - self._clock.monotonic_ms()) > 0:
             if self._stopping():
@@ -302,8 +302,8 @@ class Handing:
         return handoff.attempt.state
 
     async def _announce(self, start: tasks.Start) -> None:
-        """Before a POST that no record knows of, leave word in `facts`: if this worker crashes at it, what it made must still be found, or
-        a revocation would not delete it. Best effort: the start is worth more than the word."""
+        """Before a POST that no record knows of, put a note on `facts`: if this worker crashes during it, what it made must still be found,
+        or a revocation would not delete it. Best effort: the start is worth more than the note."""
         message = tasks.OutcomeNote(received_ms=start.received_ms, start=start, posts=())
         try:
             await self._to_facts(message, budgets.ENQUEUE_MS)

@@ -1,6 +1,6 @@
 """The webhook's use cases: verify, read the facts, put a task on a queue, acknowledge. The public side, which knows no database.
 
-A start goes onto both hand-off queues at once, and is acknowledged once one has it. If neither takes it, the request goes on trying until
+A start goes onto both hand-off queues at once, and is acknowledged once one has it. If neither takes it, the request keeps trying until
 the stream can no longer be joined: an error answer never saves a start, since Zoom repeats it only after five minutes.
 """
 

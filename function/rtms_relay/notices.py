@@ -12,14 +12,14 @@ from rtms_relay.ports import Clock, Log, Severity
 
 
 class Notices:
-    """Compares a record before and after, and logs what became of it."""
+    """Compares a record before and after a change, and logs the change."""
 
     def __init__(self, clock: Clock, log: Log) -> None:
         self._clock = clock
         self._log = log
 
     def changed(self, pairs: Iterable[tuple[HandOff | None, HandOff]], *, alert: bool = False) -> None:
-        """`alert`: what failed these will fail every other hand-off, too."""
+        """`alert`: the cause will also make every other hand-off fail."""
         for before, after in pairs:
             self.state(before, after, alert=alert)
             self.not_joined(before, after)

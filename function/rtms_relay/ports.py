@@ -48,7 +48,7 @@ class Clock(Protocol):
 
 
 class Job(Protocol[R]):
-    """Work under way beside the caller's."""
+    """Work that runs at the same time as the caller's."""
 
     def done(self) -> bool: ...
 
@@ -63,7 +63,7 @@ class Jobs(Protocol):
     """The only source of concurrency."""
 
     def start(self, work: Coroutine[Any, Any, R], name: str) -> Job[R]:
-        """Have it go on beside the caller, also after the caller has ended. `name` is for people."""
+        """Run it at the same time as the caller, also after the caller has ended. `name` is for people."""
         ...
 
     async def any_done(self, jobs: Sequence[Job[Any]]) -> None:

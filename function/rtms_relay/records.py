@@ -27,7 +27,7 @@ _MARK = "write"
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[R]):
-    """What becomes of a stream: its facts, the hand-offs that change with it, and what the caller wants to know of it."""
+    """The new state of a stream: its facts, the hand-offs that change with it, and what the caller wants to know of it."""
 
     facts: Facts
     handoffs: Mapping[str, HandOff]

@@ -24,7 +24,7 @@ _DID = {"post": "tried", "look": "looked", "nothing": "nothing"}
 
 
 class Retrying:
-    """Whatever is done goes through the same code as the tasks: a try takes the lease and the key that is next, a look reads at Recall."""
+    """Whatever is done goes through the same code as the tasks: a try takes the lease and the next key, a look reads at Recall."""
 
     def __init__(
         self, records: Records, handing: Callable[[], Handing], recordings: Recordings, clock: Clock, log: Log, rules: Rules
@@ -38,7 +38,7 @@ class Retrying:
         self._notices = Notices(clock, log)
 
     async def retry(self, key: str) -> Retry:
-        """What was done, and its outcome within `RETRY_MS`; after that the sweep goes on.
+        """What was done, and its outcome within `RETRY_MS`; after that the sweep continues with it.
 
         Raises `BadRequest`, `NotFound`, `StoreError`.
         """

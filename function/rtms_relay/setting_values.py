@@ -1,7 +1,7 @@
 """What the text of a setting means: one pure function a kind of value, which returns the value or raises `ValueError`.
 
 The error says what is wrong with this text (``it begins with "Token ", which is the header's``), never the text itself: it may be
-a secret. Which setting is of which kind stands in `rtms_relay.settings.VARIABLES`. The deployment has the same rules, and a test
+a secret. `rtms_relay.settings.VARIABLES` says which setting is of which kind. The deployment has the same rules, and a test
 holds the two against each other.
 """
 

@@ -406,7 +406,7 @@ def _shared_files(read: Mapping[str, Any]) -> list[str]:
 
 
 def _open_to_others(read: Mapping[str, Any]) -> list[str]:
-    """A secret of the run is for one machine: on a network it would stand in each request."""
+    """A secret of the run is for one machine: on a network it would be in each request."""
     if read["run_secret"] and not values.on_loopback(read["worker_url"]):
         return ["RUN_SECRET is set while WORKER_URL is not on loopback; expected none: callers of such a worker need Google's tokens"]
     return []

@@ -115,7 +115,7 @@ class Story(HandOffRow, frozen=True, kw_only=True):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """`POST /handoffs/{id}/retry`. `did`: what was done; `why` no more than that; `remains`: what a person can do."""
+    """`POST /handoffs/{id}/retry`. `did`: what was done; `why` not more; `remains`: what a person can do."""
 
     id: str
     did: str

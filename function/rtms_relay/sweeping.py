@@ -1,6 +1,6 @@
-"""The sweep: once a minute, everything whose moment has passed. The third line for starts, the first for looks that are hours away.
+"""The sweep: once a minute, everything that is due. The third line for starts, the first for looks that are hours away.
 
-Once a day it sends one harmless task through every queue, since a queue that nothing goes through may sleep unnoticed.
+Once a day it sends one harmless task through every queue, because a queue without tasks may fall asleep unnoticed.
 """
 
 from __future__ import annotations

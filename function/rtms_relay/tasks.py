@@ -62,7 +62,7 @@ class Interruption(Message, frozen=True, kw_only=True, tag="interruption"):
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
-    """What one POST came to while the store was away. `at`: when, ms."""
+    """The result of one POST while the store was away. `at`: when, ms."""
 
     kind: Literal["accepted", "made_nothing", "in_doubt", "refused"]
     reason: str
@@ -97,7 +97,7 @@ class Look(Message, frozen=True, kw_only=True, tag="look"):
 
 
 class Resume(Message, frozen=True, kw_only=True, tag="resume"):
-    """Go on with a hand-off that is on record. The first edition's tasks to `/handoff` read as this."""
+    """Continue with a hand-off that is on record. The first edition's tasks to `/handoff` read as this."""
 
     handoff: str
 

@@ -1,6 +1,6 @@
 """Reading a vendor's JSON although parts of it are broken, pure.
 
-A signed event is never thrown away because of something that nobody reads. JSON libraries refuse the
+A signed event is never dropped because of a field that nobody reads. JSON libraries refuse the
 whole text for half a surrogate pair, a byte that is not UTF-8, `NaN` or a number out of range. `decode` keeps what is sound:
 
 * a broken character becomes a lone surrogate, so that `is_sound` can recognise an id that holds one;

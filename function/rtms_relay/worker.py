@@ -205,7 +205,7 @@ class Worker:
         return Reply({"status": state}, {"outcome": state, "handoff": task.handoff, "stream": after.stream_key})
 
     async def _enqueue_look(self, before: HandOff | None, after: HandOff) -> None:
-        """Best effort: the record's `due_at` holds the same promise."""
+        """Best effort: the record's `due_at` is a second way to the same look."""
         at = after.look_at
         if at is None or at - self._clock.now_ms() > SOON_MS or (before is not None and before.look_at == at):
             return

@@ -162,7 +162,7 @@ class GcsArchive:
 
 
 class _SourceFailed(Exception):
-    """The upload must end because its source did. Unlike the source's own error, the client can mistake it for none of its own."""
+    """The upload must end because its source ended. A type of its own, which the client cannot take for one of its own errors."""
 
 
 class _Source:

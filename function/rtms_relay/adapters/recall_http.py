@@ -106,7 +106,7 @@ class HttpRecall:
             raise RecallUnavailable(f"the download broke off: {type(error).__name__}") from error
 
     async def _opened(self, opened: contextlib.AsyncExitStack, url: str) -> httpx.Response:
-        """The answer, its headers read, which closes with `opened`. Headers that drip have stalled as a body has."""
+        """The answer, its headers read, which closes with `opened`. Headers that arrive too slowly count as stalled, like a body."""
         timeout = httpx.Timeout(self._stall_s, connect=_CONNECT_S)
         try:
             async with asyncio.timeout(self._stall_s):

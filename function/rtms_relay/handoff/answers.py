@@ -14,14 +14,14 @@ from rtms_relay import budgets
 
 Kind = Literal["accepted", "made_nothing", "in_doubt", "refused"]
 """accepted: an MDC exists. made_nothing: certainly no MDC was made, try again. in_doubt: one may have been made, try again.
-refused: final, since every repetition meets the same."""
+refused: final, since every repetition gets the same answer."""
 
 Pause = Literal["none", "backoff", "refused", "busy", "in_flight"]
 
 
 class Row(msgspec.Struct, frozen=True):
     """One line of the table. `from_create`: only Recall's create itself gives this answer, no gateway before it.
-    `alert`: every other hand-off will meet the same."""
+    `alert`: every other hand-off will get the same answer."""
 
     kind: Kind
     pause: Pause

@@ -58,8 +58,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a hand-off at Recall's create.
 
     `start_ts`: event_ts of the newest start it answers. `late`: first seen after its window, so tried once. `next_at`: when the next try
-    is planned. `lease_until`: a worker is at it.
-    `unsure`: besides what is known, one more MDC may have been made. `history`: one line for each of the last tries. `history_at`: when
+    is planned. `lease_until`: until then a worker holds it.
+    `unsure`: one more MDC than is known may have been made. `history`: one line for each of the last tries. `history_at`: when
     they ended; a record of an earlier release lacks the first ones.
     """
 

@@ -1,4 +1,4 @@
-"""Deleting what is left of a revoked stream, pure: rounds of deletion, and when somebody must be alarmed.
+"""Deleting what is left of a revoked stream, pure: rounds of deletion, and when a person must be alarmed.
 
 A hand-off is `forgotten` only when what Recall made for it was deleted, or when nothing can have been made.
 """
@@ -65,9 +65,9 @@ def resume(erasure: Erasure, trigger: Trigger, now: int) -> Erasure:
 
 
 def after_round(erasure: Erasure, deleted: tuple[str, ...], clean: bool, accepted: bool, now: int) -> Erasure:
-    """One round of deletion ended. `clean`: whatever is ours is gone. `accepted`: Recall named an MDC, so something must have been seen.
+    """One round of deletion ended. `clean`: all of ours is deleted. `accepted`: Recall named an MDC, so something must have been seen.
 
-    After a clean round it looks a few times more, ever more rarely.
+    After a clean round it looks a few times more, at growing intervals.
     """
     erasure = replace(erasure, deleted=tuple(sorted({*erasure.deleted, *deleted})))
     if not clean:

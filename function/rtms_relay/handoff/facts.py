@@ -28,7 +28,7 @@ EVENTS: Mapping[tuple[str, bool], Effect] = {
 
 
 class StopReason(msgspec.Struct, frozen=True):
-    """`loss`: what it says about a stream that Recall had accepted: nobody joined, or the signature was refused. "" for an ordinary end."""
+    """`loss`: what it says of a stream that Recall had accepted: nobody joined, or the signature was refused. "" for an ordinary end."""
 
     name: str
     loss: str = ""
@@ -73,7 +73,7 @@ REVOKED = 8
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Starts that one hand-off answers. `key`: of the hand-off. `epoch`: event_ts of the start that created it. `newest_ts`: of the latest.
 
-    `dated` False: Zoom gave no event_ts, so nobody knows what it is newer than, and it supersedes nothing.
+    `dated` False: Zoom gave no event_ts, so its order is unknown, and it supersedes nothing.
     """
 
     key: str
@@ -97,7 +97,7 @@ RUNS_LIMIT = 200
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream. `stopped_ts` 0: no stop was heard of. After a revocation the ids are gone, and so are the servers' names."""
+    """One stream. `stopped_ts` 0: no stop is known. After a revocation the ids are gone, and so are the servers' names."""
 
     key: str
     stream_id: str
@@ -145,7 +145,7 @@ def with_start(facts: Facts, start: Begun, deployment: str, *, begins: bool = Fa
 
 
 def with_run(facts: Facts, start: Begun, deployment: str) -> tuple[Facts, Run]:
-    """The facts with a run of this very start, beside what else is known."""
+    """The facts with a run of its own for this start."""
     key = handoff_key(deployment, start.stream_id, start.server_urls, start.event_ts)
     if (known := facts.run(key)) is not None:
         return facts, known

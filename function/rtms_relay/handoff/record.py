@@ -46,7 +46,7 @@ class HandOff(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def due_at(self) -> int | None:
-        """The next moment at which something must be done, so that nothing recorded is ever forgotten."""
+        """The next moment at which something must be done, so that no record is ever forgotten."""
         return min((at for at in (self.attempt.due_at, self.look_at) if at is not None), default=None)
 
 
@@ -122,7 +122,7 @@ def after_answer(handoff: HandOff, number: int, outcome: Outcome, now: int, jitt
 
 
 def _erased_again(before: Attempt, handoff: HandOff, now: int) -> HandOff:
-    """Whatever was thought to be erased: if a POST that the record did not know of made something, or may have, it is looked for."""
+    """If a POST that the record did not know of made something, or may have, it is looked for, even if the stream counts as erased."""
     attempt = handoff.attempt
     news = (attempt.posted and not before.posted) or (attempt.perhaps_posted and not before.perhaps_posted)
     return replace(handoff, erasure=erasures.resume(handoff.erasure, "posted", now)) if news else handoff

@@ -1,6 +1,6 @@
 """Finding the recording of one hand-off, pure: what is known of it, when to look next, and when it is over.
 
-Decided on `recordings[].status.code` alone; the MDC's own status is kept as text, since its codes are not published.
+Only `recordings[].status.code` decides; the MDC's own status is kept as text, since its codes are not published.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def end(retrieval: Retrieval, ended_at: int, now: int) -> Retrieval:
 
 
 def announced(retrieval: Retrieval, message: str, recording_id: str | None, now: int) -> Retrieval:
-    """A webhook of Recall's about this hand-off. The same message again changes nothing. What it says is read at Recall, not believed."""
+    """A webhook of Recall's about this hand-off. The same message again changes nothing. Its content is not trusted: Recall is asked."""
     mark = hashlib.sha256(message.encode()).hexdigest()[:16]
     if message and mark in retrieval.seen:
         return retrieval
@@ -120,7 +120,7 @@ def after_look(retrieval: Retrieval, views: Iterable[Recording], mdc_status: str
 
 
 def look_later(retrieval: Retrieval, now: int, retry_after_s: float | None, rules: Rules) -> Retrieval:
-    """The next look: rarely while the stream runs (webhooks announce its end), soon and then ever more rarely once it ended."""
+    """The next look: rarely while the stream runs (webhooks announce its end), soon and then at growing intervals once it ended."""
     steps = budgets.FIRST_LOOK_MS * 2 ** min(retrieval.looks, 16)
     pause = rules.poll_ms if retrieval.ended_at is None else min(rules.poll_ms, steps)
     return replace(retrieval, looks=retrieval.looks + 1, look_at=now + max(pause, int((retry_after_s or 0) * 1000)))
@@ -198,9 +198,11 @@ def _with(retrieval: Retrieval, archived: Iterable[ArchivedArtifact]) -> Retriev
 
 
 def not_copied(retrieval: Retrieval, mine: int, name: str, archived: Iterable[ArchivedArtifact], *, slow: bool) -> Retrieval:
-    """An artifact could not be copied by whoever had the lease `mine`; `archived` before it were. `slow`: it alone took all the time that a
-    task's copies have; that is not tried for ever."""
-    # Another worker may have taken over since, and goes on.
+    """The worker with the lease `mine` could not copy an artifact; it copied those in `archived` before.
+
+    `slow`: this copy took all the time that a task's copies have; that is not repeated for ever.
+    """
+    # Another worker may have taken over since, and continues.
     lease_end = None if retrieval.archive_until == mine else retrieval.archive_until
     retrieval = replace(_with(retrieval, archived), archive_until=lease_end, slow_copies=retrieval.slow_copies + slow)
     if retrieval.slow_copies < budgets.COPY_TRIES:

@@ -28,7 +28,7 @@ RESTART = "while the meeting runs, the host can stop the app and start it again:
 
 
 class Possible(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be done, why no more than that, and what remains for a person to do."""
+    """What can be done, why not more, and what a person can do."""
 
     kind: Kind
     why: str
