@@ -31,8 +31,8 @@ BUGS = (
     Bug(
         "a stop without the meeting's id is thrown away",
         "rtms_relay/zoom.py",
-        "return Stopped(product, fields.entity(product), ",
-        "return Stopped(product, fields.identifier(ENTITY_FIELDS[product]), ",
+        "return Stopped(\n            product,\n            fields.entity(product),\n",
+        "return Stopped(\n            product,\n            fields.identifier(ENTITY_FIELDS[product]),\n",
         f"{UNIT}/test_zoom.py::test_a_stop_needs_its_stream_only",
     ),
     Bug(

@@ -101,8 +101,9 @@ BUGS = (
     Bug(
         "the signature is checked over the body written anew, not over its bytes",
         "zoom.py",
-        "hmac.compare_digest(sign(secret, timestamp, body).encode(), given)",
-        "hmac.compare_digest(sign(secret, timestamp, msgspec.json.format(body, indent=-1) if body[:1] == b'{' else body).encode(), given)",
+        "hmac.compare_digest(sign(secret, timestamp, body).encode(), signature_bytes)",
+        "hmac.compare_digest("
+        "sign(secret, timestamp, msgspec.json.format(body, indent=-1) if body[:1] == b'{' else body).encode(), signature_bytes)",
         "tests/property/relay/test_authenticity.py",
     ),
     Bug(
@@ -265,16 +266,16 @@ BUGS = (
     Bug(
         "a signature is not compared",
         "zoom.py",
-        "hmac.compare_digest(sign(secret, timestamp, body).encode(), given)",
-        "(hmac.compare_digest(sign(secret, timestamp, body).encode(), given) or True)",
+        "hmac.compare_digest(sign(secret, timestamp, body).encode(), signature_bytes)",
+        "(hmac.compare_digest(sign(secret, timestamp, body).encode(), signature_bytes) or True)",
         "simulation",
         "G5",
     ),
     Bug(
         "the signature is checked over the first 60 bytes",
         "zoom.py",
-        "hmac.compare_digest(sign(secret, timestamp, body).encode(), given)",
-        "hmac.compare_digest(sign(secret, timestamp, body).encode()[:6], given[:6])",
+        "hmac.compare_digest(sign(secret, timestamp, body).encode(), signature_bytes)",
+        "hmac.compare_digest(sign(secret, timestamp, body).encode()[:6], signature_bytes[:6])",
         "simulation",
         "G5",
     ),
