@@ -50,6 +50,8 @@ OPEN_CODE = {
     "cli/rehearse/command.py::_settings": "a stack's settings file, as Pulumi reads it",
     "cli/rehearse/deployed/with_pulumi.py::rehearse_with_pulumi": "as above",
     "cli/rehearse/deployed/with_pulumi.py::_carried": "as above",
+    "cli/rehearse/drill.py::Scene.__init__": "settings of a stack by key, as Pulumi reads them",
+    "cli/rehearse/drill.py::Scene.up": "failures of the local provider, as its own file has them",
     "cli/rehearse/drill.py::Scene.events": "lines of the functions' logs",
     "cli/rehearse/firestore/records.py::EmulatedRecords._query": "a body of Firestore's REST API, as Google has it",
     "cli/rehearse/firestore/records.py::EmulatedRecords._ask": "as above",
