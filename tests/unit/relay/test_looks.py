@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 
@@ -481,6 +482,80 @@ async def test_a_copy_that_a_revocation_overtakes_gives_its_lease_back_and_erase
     assert (after.erasure.on, after.retrieval.state, after.retrieval.archive_until) == (True, "awaiting", None)
     assert bench.archive is not None
     assert (bench.archive.objects, bench.recall.deleted) == ({}, ["rec-1"])
+    assert after.erasure.state == "forgotten"  # nobody copies any more, so the round was a clean one
+
+
+async def test_a_revocation_between_two_copies_ends_them_and_erases() -> None:
+    bench, copies = Bench(archive=True), []
+    await ended(bench)
+    bench.recall.record("mdc-1", "rec-1")
+    bench.recall.record("mdc-1", "rec-2")
+
+    async def revoke_once() -> None:
+        copies.append(bench.clock.now)
+        if len(copies) == 1:
+            await revoking(bench)()
+
+    bench.recall.during_download = revoke_once
+    _, after = await look(bench)
+    assert (after.key, after.erasure.state, len(copies)) == (KEY, "forgotten", 1)
+    assert bench.archive is not None
+    assert (bench.archive.objects, sorted(bench.recall.deleted)) == ({}, ["rec-1", "rec-2"])
+
+
+async def test_an_erasure_looks_everywhere_though_the_mdc_is_known() -> None:
+    """A POST that was lost may have made another one, which only the metadata names."""
+    bench = Bench()
+    await ended(bench)
+    await bench.zoom(stopped(bench.clock.now, 8))
+    await bench.run(1)
+    bench.recall.reads.clear()
+    await look(bench)
+    assert bench.recall.reads == ["mdc-1", f"rtmskit_handoff={KEY}"]
+
+
+@pytest.mark.parametrize(("left_ms", "copies"), [(0, 1), (1, 0)])
+async def test_a_lease_ends_at_its_moment(left_ms: int, copies: int) -> None:
+    bench = Bench(archive=True)
+    at = (await ended(bench)).look_at
+    assert at is not None
+    bench.recall.record("mdc-1", "rec-1")
+    version, fields = bench.store.documents["handoffs", KEY]
+    lease = {**fields["retrieval"], "archive_until": at + left_ms}
+    bench.store.documents["handoffs", KEY] = (version, {**fields, "retrieval": lease})
+    await look(bench)
+    assert bench.clock.now == at
+    assert bench.archive is not None
+    assert len(bench.archive.objects) == copies
+
+
+async def test_what_a_crash_left_in_the_archive_is_taken_as_it_is() -> None:
+    bench = Bench(archive=True)
+    await ended(bench)
+    bench.recall.record("mdc-1", "rec-1")
+    assert bench.archive is not None
+    name = f"{KEY}/rec-1/video_mixed.mp4"
+    bench.archive.objects[name] = b"12 bytes too"
+    _, after = await look(bench)
+    [copied] = after.retrieval.archived
+    assert (copied.name, copied.size, copied.sha256) == (name, 12, hashlib.sha256(b"12 bytes too").hexdigest())
+    assert (after.retrieval.state, bench.log.of("archive_failed")) == ("done", [])
+
+
+async def test_what_is_there_and_cannot_be_found_is_a_failure() -> None:
+    bench = Bench(archive=True)
+    await ended(bench)
+    bench.recall.record("mdc-1", "rec-1")
+    assert bench.archive is not None
+    name = f"{KEY}/rec-1/video_mixed.mp4"
+    bench.archive.objects[name] = b"12 bytes too"
+
+    async def nothing(_: str) -> None: ...
+
+    bench.archive.find = nothing  # ty: ignore[invalid-assignment]
+    _, after = await look(bench)
+    assert (after.retrieval.state, after.retrieval.archived) == ("awaiting", ())
+    assert [line["what"] for line in bench.log.of("archive_failed", "ERROR")] == [name]
 
 
 async def test_while_another_worker_copies_nothing_is_copied_here() -> None:
