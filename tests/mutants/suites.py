@@ -64,7 +64,6 @@ def _adapters(*names: str, contract: tuple[str, ...] = (), emulator: bool = Fals
 _SQLITE = _adapters("sqlite", "local_queue", "durable", contract=("store", "store_model"))
 _FILES = _adapters("archive_files", contract=("archive",), gcs=True)
 _SETTINGS = _units("settings", "setting_values", "cases")
-_TASKS = _units("tasks", "worker", "whatever_fails", "handing_on", "recordings", "intake", "routes")
 
 SUITES: Mapping[str, Suite] = {
     "adapters/archive_files": _FILES,
@@ -97,10 +96,10 @@ SUITES: Mapping[str, Suite] = {
     "listing": _units("listing"),
     "logs": Suite((f"{UNIT}/test_logs.py", f"{SECURITY}/test_leaks.py")),
     "notices": _units("notices", "severities"),
-    "ports": _TASKS,
+    "ports": _units("ports"),
     "recordings": _units("looks", "recordings", "inquiries"),
     "records": _units("records"),
-    "retrying": _units("handoff/test_retry", "handoffs"),
+    "retrying": _units("retrying", "handoff/test_retry", "handoffs"),
     "routes/http": _units("surface"),
     "routes/webhook": _units("routes_whole", "routes"),
     "routes/worker": _units("routes_whole", "routes"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.ports.events import NOW
 from tests.ports.time import Time
 
+from rtms_relay.adapters import recall_http
 from rtms_relay.adapters.recall_http import HttpRecall
 from rtms_relay.errors import RecallUnavailable
 
@@ -200,3 +201,37 @@ async def test_a_download_takes_no_key_along() -> None:
         [chunk async for chunk in api.download("https://bucket.example/gone")]
     await api.close()
     assert all("authorization" not in request.headers for request in seen)
+
+
+def test_the_limits_of_a_download_and_of_a_connection() -> None:
+    """50 GB are 30 hours at 3.7 Mbit/s; a minute that brings less than 64 KiB is a stall."""
+    assert (recall_http.MAX_BODY, recall_http.MAX_DOWNLOAD) == (10_000_000, 50_000_000_000)
+    assert (recall_http.STALL_S, recall_http.STALL_BYTES, recall_http._CONNECT_S) == (60.0, 65_536, 5.0)
+    assert (recall_http.SMALL_BODY, recall_http.LARGE_AT_ONCE) == (250_000, 4)
+    assert HttpRecall(BASE, "the-key", Time(NOW))._timeout_s == 15.0
+
+
+async def test_each_call_has_its_method_and_its_path_below_the_root() -> None:
+    requests: list[tuple[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append((request.method, str(request.url)))
+        return httpx.Response(200, content=b"{}")
+
+    api = HttpRecall("https://proxy.example/X/", "the-key", Time(NOW), transport=Answering(answer))
+    await api.create(b"{}", "k")
+    await api.retrieve("m")
+    await api.recording("r")
+    await api.recordings_with_metadata("k", "v", "c")
+    await api.delete_recording("r")
+    assert [chunk async for chunk in api.download("https://bucket.example/a")] == [b"{}"]
+    await api.close()
+    root = "https://proxy.example/X"
+    assert requests == [
+        ("POST", f"{root}/meeting_direct_connect/"),
+        ("GET", f"{root}/meeting_direct_connect/m/"),
+        ("GET", f"{root}/recording/r/"),
+        ("GET", f"{root}/recording/?metadata__k=v&cursor=c"),
+        ("DELETE", f"{root}/recording/r/"),
+        ("GET", "https://bucket.example/a"),
+    ]

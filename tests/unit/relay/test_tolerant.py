@@ -50,6 +50,8 @@ def test_the_own_reader_reads_sound_json_as_the_standard_library_does(value: Any
         (b'"\\x41\\u12"', "\udcff41\udcff12"),
         (b'"\\"\\\\\\/\\n"', '"\\/\n'),
         (b'"a\nb\x00"', "a\nb\x00"),
+        (b"X", None),
+        (b'"\\x\n"', "\udcff\n"),
         (b"[1,2,]", [1, 2]),
         (b'{"a":1,}', {"a": 1}),
     ],
@@ -133,3 +135,28 @@ def test_an_unusable_body_is_described_by_keys_and_ids_even_if_it_is_not_json() 
 )
 def test_which_names_are_ids(name: str, like: int) -> None:
     assert len(tolerant.unusable(b'"%b":"x"' % name.encode(), "", "").ids) == like
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"a":}', "it is not JSON: a value is missing"),
+        (b'{"a" 1}', "it is not JSON: an object has something else than members"),
+        (b"{a:1}", "it is not JSON: an object has something else than members"),
+        (b'{"a":1', "it is not JSON: it ends too early"),
+        (b'{"a":"x', "it is not JSON"),
+    ],
+)
+def test_what_is_wrong_is_said(body: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        tolerant.decode(body)
+
+
+def test_64_levels_are_read_and_what_is_skipped_ends_where_it_ends() -> None:
+    assert tolerant.MAX_DEPTH == 64
+    deep = b"[" * 64 + b'X,{"X":[7]},X' + b"]" * 64
+    assert tolerant.decode(b'{"nan":NaN,"deep":' + deep + b',"after":1}')["after"] == 1
+
+
+def test_whether_a_text_is_sound_is_yes_or_no() -> None:
+    assert (tolerant.is_sound("\U0001f600"), tolerant.is_sound("a\udcff")) == (True, False)
