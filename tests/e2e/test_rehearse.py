@@ -157,7 +157,7 @@ def test_the_demo_plays_in_what_the_program_deploys(tmp_path: Path) -> None:
     ("file", "old", "new", "says"),
     [
         ("secrets.py", "identity.member(READER[variable])", 'identity.member("build")', "does not start: Permission denied on secret"),
-        ("alerts.py", "(sum(increase({acked}{window(unseen_s)}))", "(sum(rate({acked}{window(unseen_s)}))", "cannot read"),
+        ("alerts.py", "(sum(increase({acked_series}{window(unseen_s)}))", "(sum(rate({acked_series}{window(unseen_s)}))", "cannot read"),
         ("stack.py", '"WORKER_URL": worker_url', '"WORKER_URL": worker_ur', "name 'worker_ur' is not defined"),
     ],
     ids=["a grant", "a query", "the program itself"],
