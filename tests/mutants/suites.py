@@ -70,7 +70,7 @@ SUITES: Mapping[str, Suite] = {
     "adapters/archive_gcs": _adapters("archive_gcs", gcs=True),
     "adapters/cloud_tasks": _adapters("cloud_tasks"),
     "adapters/disk": _adapters("disk"),
-    "adapters/documents": _adapters("documents"),
+    "adapters/documents": _adapters("documents", "sqlite", contract=("store",)),
     "adapters/firestore": _adapters("firestore", contract=("store",), emulator=True),
     "adapters/identity": _adapters("identity"),
     "adapters/local_dispatch": _adapters("local_dispatch"),
