@@ -35,7 +35,7 @@ EVENTS: Mapping[str, str] = {
     "store_away": "The store did not answer in time; the start is handed on without it. ALERT if waiting does not help.",
     "outcome_noted": "The outcome of a start that was handed on without the store is now on record.",
     "not_joined": "Recall accepted a stream and Zoom says that nobody joined: reason, the likely cause. ALERT: that recording is lost.",
-    "foreign_recordings": "Recall showed recordings of another hand-off. They are not touched. ALERT.",
+    "foreign_recordings": "Recall showed recordings that do not belong to this hand-off. They are not touched. ALERT.",
     "not_forgotten": "A revoked recording could not be deleted, or was never seen: reason. ALERT, daily.",
     "task_unusable": "A task has an unknown version or cannot be read. It is kept. ALERT.",
     "probe_missing": "The daily probe did not come through a queue within a minute: queues. ALERT.",

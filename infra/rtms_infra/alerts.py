@@ -212,7 +212,7 @@ def _recordings(place: Place) -> Iterable[Policy]:
         "foreign-recordings",
         "Recall shows recordings that are not ours",
         "ERROR",
-        "Recall's answer held recordings of another hand-off. They are not touched.",
+        "Recall's answer held recordings that do not belong to the hand-off. They are not touched.",
         OnLine("worker", ("foreign_recordings",), labels=("handoff",)),
     )
     yield Policy(

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, STREAM, started, stopped
+from tests.ports.recall import MemoryArchive
 
 from rtms_relay.errors import NotFound, RecallUnavailable
 from rtms_relay.handoff.keys import stream_key
@@ -529,33 +530,36 @@ async def test_a_lease_ends_at_its_moment(left_ms: int, copies: int) -> None:
     assert len(bench.archive.objects) == copies
 
 
-async def test_what_a_crash_left_in_the_archive_is_taken_as_it_is() -> None:
+VIDEO = f"{KEY}/rec-1/video_mixed.mp4"
+
+
+async def archived_before_a_crash() -> tuple[Bench, MemoryArchive]:
+    """Recorded; its video is in the archive, and the record does not say so."""
     bench = Bench(archive=True)
     await ended(bench)
     bench.recall.record("mdc-1", "rec-1")
     assert bench.archive is not None
-    name = f"{KEY}/rec-1/video_mixed.mp4"
-    bench.archive.objects[name] = b"12 bytes too"
+    bench.archive.objects[VIDEO] = b"12 bytes too"
+    return bench, bench.archive
+
+
+async def test_what_a_crash_left_in_the_archive_is_taken_as_it_is() -> None:
+    bench, _ = await archived_before_a_crash()
     _, after = await look(bench)
     [copied] = after.retrieval.archived
-    assert (copied.name, copied.size, copied.sha256) == (name, 12, hashlib.sha256(b"12 bytes too").hexdigest())
+    assert (copied.name, copied.size, copied.sha256) == (VIDEO, 12, hashlib.sha256(b"12 bytes too").hexdigest())
     assert (after.retrieval.state, bench.log.of("archive_failed")) == ("done", [])
 
 
 async def test_what_is_there_and_cannot_be_found_is_a_failure() -> None:
-    bench = Bench(archive=True)
-    await ended(bench)
-    bench.recall.record("mdc-1", "rec-1")
-    assert bench.archive is not None
-    name = f"{KEY}/rec-1/video_mixed.mp4"
-    bench.archive.objects[name] = b"12 bytes too"
+    bench, archive = await archived_before_a_crash()
 
     async def nothing(_: str) -> None: ...
 
-    bench.archive.find = nothing  # ty: ignore[invalid-assignment]
+    archive.find = nothing  # ty: ignore[invalid-assignment]
     _, after = await look(bench)
     assert (after.retrieval.state, after.retrieval.archived) == ("awaiting", ())
-    assert [line["what"] for line in bench.log.of("archive_failed", "ERROR")] == [name]
+    assert [line["what"] for line in bench.log.of("archive_failed", "ERROR")] == [VIDEO]
 
 
 async def test_while_another_worker_copies_nothing_is_copied_here() -> None:
