@@ -67,7 +67,7 @@ _SETTINGS = _units("settings", "setting_values", "cases")
 
 SUITES: Mapping[str, Suite] = {
     "adapters/archive_files": _FILES,
-    "adapters/archive_gcs": _adapters("archive_gcs", gcs=True),
+    "adapters/archive_gcs": _adapters("archive_gcs", contract=("archive",), gcs=True),
     "adapters/cloud_tasks": _adapters("cloud_tasks"),
     "adapters/disk": _adapters("disk"),
     "adapters/documents": _adapters("documents", "sqlite", contract=("store",)),

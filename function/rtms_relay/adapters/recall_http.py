@@ -155,7 +155,7 @@ class HttpRecall:
                 contextlib.AsyncExitStack() as large,
                 self._http().stream(method, f"{self._base_url}/{path}", content=content, headers=sent, params=params) as response,
             ):
-                answer = Answer(response.status_code, b"", self._retry_after(response.headers.get("retry-after")))
+                answer = Answer(response.status_code, retry_after_s=self._retry_after(response.headers.get("retry-after")))
                 if not _encoded(response):
                     async for chunk in response.aiter_raw():
                         if len(body) <= SMALL_BODY < len(body) + len(chunk):
@@ -177,7 +177,7 @@ class HttpRecall:
         """Seconds, or an HTTP date (RFC 9110, 10.2.3); at most an hour. What cannot be read counts as absent."""
         if value is None:
             return None
-        if value.isascii() and value.isdigit() and len(value) < 10:
+        if value.isascii() and value.isdigit():
             return min(3600.0, float(value))
         try:
             when = parsedate_to_datetime(value)
@@ -200,7 +200,7 @@ class HttpRecall:
 
 def _part(name: str) -> str:
     """One part of a path: a name of dots only would mean a folder above."""
-    return quote(name, safe="").replace(".", "%2E") if set(name) <= {"."} else quote(name, safe="")
+    return "%2E" * len(name) if set(name) == {"."} else quote(name, safe="")
 
 
 def _link(url: str) -> httpx.URL:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from email.utils import formatdate
+from typing import Any
 
 import httpx
 import pytest
@@ -27,6 +29,10 @@ class Answering(httpx.AsyncBaseTransport):
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
+        self.closed = 0
+
+    async def aclose(self) -> None:
+        self.closed += 1
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = self._handler(request)
@@ -53,6 +59,7 @@ async def test_a_create_carries_the_key_and_the_idempotency_key() -> None:
     assert str(request.url) == f"{BASE}/meeting_direct_connect/"
     assert request.content == b'{"a":1}'
     assert request.headers["authorization"] == "Token the-key"
+    assert request.headers["accept"] == "application/json"
     assert request.headers["idempotency-key"] == "idem"
     assert request.headers["content-type"] == "application/json"
 
@@ -110,9 +117,16 @@ async def test_a_failure_is_an_answer(error: Exception, failure: str) -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
+        ("0", 0.0),
         ("7", 7.0),
-        ("999999", 3600.0),
+        ("3600", 3600.0),
+        ("3601", 3600.0),
+        ("9" * 400, 3600.0),
         (formatdate(NOW / 1000 + 30, usegmt=True), 30.0),
+        (formatdate(NOW / 1000 + 30), 30.0),
+        (datetime.fromtimestamp(NOW / 1000 + 30, UTC).strftime("%a %b %d %H:%M:%S %Y"), 30.0),
+        (datetime.fromtimestamp(NOW / 1000 + 30 + 7200, UTC).strftime("%a, %d %b %Y %H:%M:%S +0200"), 30.0),
+        (formatdate(NOW / 1000 + 3601, usegmt=True), 3600.0),
         (formatdate(NOW / 1000 - 30, usegmt=True), 0.0),
         ("soon", None),
         ("-1", None),
@@ -235,3 +249,112 @@ async def test_each_call_has_its_method_and_its_path_below_the_root() -> None:
         ("DELETE", f"{root}/recording/r/"),
         ("GET", "https://bucket.example/a"),
     ]
+
+
+# Limits of the client
+
+
+async def test_every_wait_of_a_call_has_its_limit() -> None:
+    """Five seconds to connect, and less where the whole call has less: the rest is for the answer."""
+    waits: list[dict[str, float | None]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        waits.append(request.extensions["timeout"])
+        return httpx.Response(200, content=b"{}")
+
+    for limit in (15.0, 2.0):
+        api = HttpRecall(BASE, "the-key", Time(NOW), timeout_s=limit, transport=Answering(answer))
+        await api.retrieve("m")
+        assert [chunk async for chunk in api.download("https://bucket.example/a")] == [b"{}"]
+        await api.close()
+    fifteen, minute, two, again = waits
+    assert fifteen == {"connect": 5.0, "read": 15.0, "write": 15.0, "pool": 15.0}
+    assert two == {"connect": 1.6, "read": 2.0, "write": 2.0, "pool": 2.0}
+    assert minute == again == {"connect": 5.0, "read": 60.0, "write": 60.0, "pool": 60.0}
+
+
+def test_the_client_follows_nothing_and_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients: list[dict[str, Any]] = []
+    monkeypatch.setattr(recall_http.httpx, "AsyncClient", lambda **given: clients.append(given) or given)
+    api = HttpRecall(BASE, "the-key", Time(NOW))
+    assert api._http() is api._http()
+    [given] = clients
+    assert (given["follow_redirects"], given["trust_env"]) == (False, False)
+    assert given["limits"] == httpx.Limits(max_connections=100, max_keepalive_connections=20)
+
+
+async def test_a_close_closes_the_connections_and_further_use_connects_again() -> None:
+    transport = Answering(lambda _: httpx.Response(200, content=b"{}"))
+    api = HttpRecall(BASE, "the-key", Time(NOW), transport=transport)
+    await api.close()
+    assert transport.closed == 0
+    for closed in (1, 2):
+        assert (await api.retrieve("m")).status == 200
+        await api.close()
+        assert transport.closed == closed
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [(".", "%2E"), ("..", "%2E%2E"), ("...", "%2E%2E%2E"), (".a", ".a"), ("a/b c", "a%2Fb%20c"), ("", "")]
+)
+async def test_a_name_of_dots_is_no_folder_above(name: str, part: str) -> None:
+    paths: list[bytes] = []
+    api = recall(lambda request: paths.append(request.url.raw_path) or httpx.Response(200, content=b"{}"))
+    await api.recording(name)
+    await api.close()
+    assert paths == [f"/api/v1/recording/{part}/".encode()]
+
+
+@pytest.mark.parametrize(("port", "why"), [(0, "InvalidURL"), (1, None), (65_535, None), (65_536, "InvalidURL"), (99_999, "InvalidURL")])
+async def test_a_link_has_a_port_that_a_socket_can_have(port: int, why: str | None) -> None:
+    api = recall(lambda _: httpx.Response(200, content=b"bytes"))
+    download = api.download(f"https://bucket.example:{port}/x")
+    if why is None:
+        assert [chunk async for chunk in download] == [b"bytes"]
+    else:
+        with pytest.raises(RecallUnavailable, match=f"^the download broke off: {why}$"):
+            await anext(download)
+    await api.close()
+
+
+# A download that is slow
+
+PIECES: list[tuple[list[tuple[float, int]], bool]] = [
+    ([(59.9, 65_536), (59.9, 65_536)], True),
+    ([(1.0, 65_536), (59.9, 65_536)], True),
+    ([(30.0, 65_535), (29.9, 1), (59.9, 65_536)], True),
+    ([(30.0, 65_536), (30.1, 1)], True),
+    ([(10.0, 1)] * 5, True),
+    ([(60.1, 65_536)], False),
+    ([(30.0, 65_535), (30.1, 1)], False),
+    ([(30.0, 65_536), (30.0, 65_535), (30.1, 1)], False),
+    ([(10.0, 1)] * 7, False),
+]
+"""Seconds before each piece and its bytes; whether the download is whole."""
+
+
+@pytest.mark.parametrize(("pieces", "whole"), PIECES)
+async def test_a_minute_that_brings_less_than_64_kib_is_a_stall(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[float, int]], whole: bool
+) -> None:
+    loop, passed = asyncio.get_running_loop(), 1000.0
+    monkeypatch.setattr(loop, "time", lambda: passed)
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal passed
+        for seconds, size in pieces:
+            passed += seconds
+            for _ in range(3):  # a time limit that is over now is told first
+                await asyncio.sleep(0)
+            yield b"x" * size
+
+    api = recall(lambda _: httpx.Response(200, content=body()))
+    sizes: list[int] = []
+    download = api.download("https://bucket.example/a")
+    if whole:
+        sizes.extend([len(chunk) async for chunk in download])
+        assert sizes == [size for _, size in pieces]
+    else:
+        with pytest.raises(RecallUnavailable, match=r"^the download stalled$"):
+            sizes.extend([len(chunk) async for chunk in download])
+    await api.close()

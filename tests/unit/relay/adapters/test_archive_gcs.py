@@ -183,8 +183,53 @@ async def test_it_works_in_threads_of_its_own_which_end_with_it(monkeypatch: pyt
         for thread in mine:
             thread.join(10)
             assert not thread.is_alive()
-    assert len(names) == 2
-    assert all(name.startswith("gcs-archive") for name in names)
+    assert names == ["gcs-archive_0", "gcs-archive_0"]
+
+
+async def test_a_close_waits_for_no_copy_and_leaves_no_thread_to_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, busy, gate = GcsArchive("b-1"), threading.Event(), threading.Event()
+    monkeypatch.setattr(archive, "_find", lambda _: busy.set() or (gate.wait(5) and None))
+    looking = asyncio.ensure_future(archive.find("h1/a"))
+    assert await asyncio.to_thread(busy.wait, 5)
+    threads = archive._threads
+    assert threads is not None
+    began = time.monotonic()
+    await archive.close()
+    assert time.monotonic() - began < 2
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        threads.submit(print)
+    gate.set()
+    assert await looking is None
+
+
+async def test_what_is_abandoned_pulls_no_chunk_in_whatever_order_it_happens() -> None:
+    """The thread may have asked for a chunk before `abandon`, or may ask after the loop has ended."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        raise AssertionError("was pulled")
+        yield b""
+
+    source = _Source(chunks(), asyncio.get_running_loop())
+    source.abandon()
+    with pytest.raises(asyncio.CancelledError):
+        await source._next()
+    ended = asyncio.new_event_loop()
+    ended.close()
+    source = _Source(chunks(), ended)
+    source.abandon()
+    with pytest.raises(_SourceFailed):
+        source.read(4)
+
+
+async def test_a_source_that_breaks_is_read_no_further() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"ab"
+        raise OSError("reset")
+
+    source = _Source(chunks(), asyncio.get_running_loop())
+    with pytest.raises(_SourceFailed):
+        await asyncio.to_thread(source.read, 4)
+    assert isinstance(source.failure, OSError)
 
 
 async def test_an_error_says_its_kind_and_not_its_text(archive: GcsArchive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,6 +364,19 @@ async def over() -> AsyncGenerator[Over]:
 
 PLACE = [("bucket", {"name": "b-1"}), ("blob", {"name": "h1/a", "chunk_size": 4 << 20})]
 DATA = hashlib.sha256(b"data").hexdigest()
+
+
+@pytest.mark.parametrize("name", ["../a", "/h1/a", "h1//a", ""])
+async def test_a_name_that_is_none_reaches_no_bucket(over: Over, name: str) -> None:
+    blob = Blob()
+    archive = over(blob)
+    with pytest.raises(ArchiveError, match="name is made of"):
+        await archive.put(name, one(b"data"), content_type="video/mp4")
+    with pytest.raises(ArchiveError, match="name is made of"):
+        await archive.find(name)
+    with pytest.raises(ArchiveError, match="a prefix ends in /"):
+        await archive.delete(name)
+    assert blob.calls == []
 
 
 async def test_every_request_of_an_upload_has_a_minute(over: Over) -> None:
