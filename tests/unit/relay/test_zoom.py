@@ -357,6 +357,34 @@ def test_a_webinar_may_be_named_by_the_field_of_another_product() -> None:
     assert parse(own).entity_id == "own"
 
 
+FAMILIES = [
+    ("meeting", "meeting.rtms", "meeting_uuid"),
+    ("webinar", "webinar.rtms", "webinar_uuid"),
+    ("session", "session.rtms", "session_id"),
+    ("contact_center", "contact_center.voice_rtms", "engagement_id"),
+    ("phone", "phone.rtms", "call_id"),
+    ("phone", "phone.call_rtms", "call_id"),
+]
+"""Zoom RTMS docs, "Events": a product, its events, and the field that holds its id."""
+
+
+@pytest.mark.parametrize(("product", "prefix", "field"), FAMILIES)
+@pytest.mark.parametrize(("happening", "kind"), [("started", zoom.Started), ("stopped", zoom.Stopped), ("interrupted", zoom.Interrupted)])
+def test_an_event_of_each_product_is_read_with_its_own_id(product: str, prefix: str, field: str, happening: str, kind: type) -> None:
+    event = started(**{name: f"of {name}" for _, _, name in FAMILIES}, stop_reason=6)
+    event["event"] = f"{prefix}_{happening}"
+    read = parse(event)
+    assert type(read) is kind
+    assert (read.product, read.entity_id, read.name) == (product, f"of {field}", f"{prefix}_{happening}")
+
+
+@pytest.mark.parametrize(("product", "prefix", "field"), FAMILIES)
+def test_recall_gets_the_id_in_meeting_uuid_unless_its_own_field_is_chosen(product: str, prefix: str, field: str) -> None:
+    assert zoom.entity_field(product, "meeting_uuid") == "meeting_uuid"
+    assert zoom.entity_field(product, "own") == field
+    assert zoom.entity_field("a new product", "own") == "meeting_uuid"
+
+
 @pytest.mark.parametrize("reason", [2**31, -(2**31)])
 def test_a_stop_reason_has_32_bits(reason: int) -> None:
     assert parse(stopped(NOW, reason)).stop_reason == reason
