@@ -74,7 +74,7 @@ _SCHEME = re.compile(r"(?i)(?:https?|wss?)://")
 _MARK = re.compile(r"[=,?\s]")
 """Each of the three above needs one of these. Most of what is logged (names, ids, hashes) has none, and is logged before every ack."""
 
-_IDS = ("stream_id", "rtms_stream_id", "meeting_id", "entity_id")
+_IDS = ("rtms_stream_id", "entity_id")
 """The fields that hold an id of a meeting (webinar, session, ...) or of a stream, as Zoom gave it; so do the values of `ids`."""
 
 _MIN_ID = 8
@@ -91,7 +91,6 @@ _CUT = 90
 _MIN_PIECE = 6
 
 _trace: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("trace")
-_about: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("about")
 
 
 def forms(secrets: Iterable[str]) -> list[str]:
@@ -156,13 +155,6 @@ def labels(headers: Mapping[str, str]) -> dict[str, Any]:
 def begin(headers: Mapping[str, str], project: str) -> None:
     """What is logged from here on, in this request's context, belongs to its trace."""
     _trace.set({**trace_fields(headers, project), **labels(headers)})
-    _about.set({})
-
-
-def concerning(*, stream_id: str = "", entity_id: str = "") -> None:
-    """What is logged from here on, in this request's context, concerns this stream and this meeting (webinar, session, ...)."""
-    ids = {"stream_id": stream_id, "meeting_id": entity_id}
-    _about.set({**_about.get({}), **{name: value for name, value in ids.items() if value}})
 
 
 def hashed(value: str) -> str:
@@ -205,10 +197,8 @@ class JsonLog:
         self._hash_ids = hash_ids
 
     def __call__(self, severity: Severity, event: str, /, **fields: Any) -> None:
-        entry = {**_about.get({}), **fields}
-        if self._hash_ids:
-            # Before anything is redacted: of an id that was changed by that, a part would be left.
-            entry = with_hashes(entry)
+        # Before anything is redacted: of an id that was changed by that, a part would be left.
+        entry = with_hashes(fields) if self._hash_ids else fields
         # Each on its own: one that was cut may end within a secret.
         texts = [self._clean(str(entry[name])) for name in _IN_MESSAGE if entry.get(name)]
         line = {**entry, "severity": severity, "event": event, "message": ": ".join([event, *texts]), **_trace.get({})}

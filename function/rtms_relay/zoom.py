@@ -56,8 +56,6 @@ RTMS_EVENTS: dict[str, tuple[Product, Happening]] = {
 NOTICES = ("rtms.concurrency_near_limit", "rtms.concurrency_limited", "rtms.start_failed")
 """Events about the account rather than a stream."""
 
-STREAM_REVOKED = 8
-"""The stop_reason that asks to delete stored assets at once (Zoom docs, "Event reference", stop reasons)."""
 
 MAX_ID_BYTES = 1500
 MAX_TIME_MS = 2**53 - 1

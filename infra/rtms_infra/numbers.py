@@ -62,7 +62,6 @@ DISPATCH_GRACE_S = 30
 """A hand-off's task may be answered until the connect window and this much more have passed."""
 
 SWEEP_CRON = "* * * * *"
-SWEEP_EVERY_S = 60
 PROBE_CRON = "17 3 * * *"
 """Once a day one harmless task goes through every queue; an idle queue of Cloud Tasks sleeps."""
 

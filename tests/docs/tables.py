@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tests.docs.diagrams import diagram
+
 from rtms_infra.alerts import OnLine, OnQuery, policies
 from rtms_infra.config import Alerts, Place
-from rtms_relay import handoff, zoom
+from rtms_relay import zoom
 from rtms_relay.handoff import answers, attempt, erasure, facts, retrieval
 from rtms_relay.logs import EVENTS
 from rtms_relay.settings import VARIABLES
@@ -308,5 +310,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _states(transitions: Mapping[Any, Any], initial: str, triggers: Mapping[Any, str]) -> None:
-    print("```mermaid", handoff.diagram(transitions, initial), "```", "", sep="\n")
+    print("```mermaid", diagram(transitions, initial), "```", "", sep="\n")
     _table(("trigger", "means"), [(f"`{trigger}`", meaning) for trigger, meaning in triggers.items()])

@@ -104,13 +104,17 @@ def test_nouns_fields_and_names_that_are_only_read_are_let_pass(text):
 def test_dead_names_are_those_that_neither_code_nor_tests_use(tmp_path):
     for path, text in {
         "p/__init__.py": "",
-        "p/a.py": "def dead(): ...\ndef called(): ...\ndef tested(): ...\nclass Dead: ...\nTABLE = 1\n",
-        "p/b.py": "from p.a import called\ncalled()\n",
+        "p/a.py": "def dead(): ...\ndef called(): ...\ndef tested(): ...\nclass Dead: ...\nTABLE = 1\nUSED = 2\nclass Code:\n    ROW = 3\n",
+        "p/b.py": "from p.a import USED, Code, called\ncalled(USED, Code)\n",
         "tests/test_a.py": "from p.a import tested\ntested()\n",
     }.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    assert {problem.key for problem in dead_names.problems(["p"], ["tests"], tmp_path)} == {"p/a.py::dead", "p/a.py::Dead"}
+    assert {problem.key for problem in dead_names.problems(["p"], ["tests"], tmp_path)} == {
+        "p/a.py::dead",
+        "p/a.py::Dead",
+        "p/a.py::TABLE",
+    }
 
 
 def test_methods_that_a_library_calls_are_used():

@@ -28,6 +28,8 @@ def checks() -> Iterator[tuple[str, list[Problem]]]:
     yield "cycles", [problem for package in PACKAGES for problem in cycles.problems(package.rpartition("/")[2])]
     yield "folders", list(folders.problems("simulator/rtms_simulator"))
     yield "dead_names", list(dead_names.problems(PACKAGES, ("tests", "infra/__main__.py", "function/main.py")))
+    # What is deployed is used by what runs: a test alone is no reason to keep it.
+    yield "dead_names_of_the_function", list(dead_names.problems(["function"], ("infra", "simulator")))
     yield "deployed_numbers", [problem for folder in deployed_numbers.FOLDERS for problem in deployed_numbers.problems(modules(folder))]
     yield "hollow_tests", list(hollow_tests.problems(modules("tests")))
 

@@ -14,7 +14,9 @@ from vulture import Vulture
 from tests.lint.source import ROOT, Problem
 
 KINDS = {"function", "method", "class", "property", "import", "attribute", "unreachable_code"}
-"""Variables are left out: members of an enumeration and fields of a struct are a vendor's table, used or not."""
+"""Of variables only a module's constants are judged: members of an enumeration and fields of a struct are a vendor's table, used or not."""
+
+CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*\b")
 
 CALLED_BY_OTHERS = ["*.command", "*.command(*", "*.group", "*.group(*", "*.result_callback*", "*fixture*", "*hookimpl*", "*overload"]
 """Decorators whose function is called by click, pytest or a type checker."""
@@ -32,9 +34,14 @@ def problems(folders: Iterable[str], used_in: Iterable[str], root: Path = ROOT) 
         path = Path(item.filename).resolve()
         if path.suffix != ".py" or not any(path.is_relative_to(folder) for folder in judged):
             continue
-        if item.typ in KINDS and not _called_by_others(item, path):
+        if (item.typ in KINDS or _is_constant(item, path)) and not _called_by_others(item, path):
             name = path.relative_to(root)
             yield Problem(f"{name}::{item.name}", f"{name}:{item.first_lineno}", f"{item.typ} {item.name} is used nowhere")
+
+
+def _is_constant(item: Any, path: Path) -> bool:
+    """Whether it is set at the beginning of a line in capitals."""
+    return item.typ == "variable" and CONSTANT.match(path.read_text().splitlines()[item.first_lineno - 1]) is not None
 
 
 def _called_by_others(item: Any, path: Path) -> bool:

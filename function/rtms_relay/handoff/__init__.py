@@ -13,15 +13,3 @@ Read it in this order:
 
 Nothing here knows a store, a queue or a clock. All times are milliseconds since the epoch.
 """
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-
-def diagram(table: Mapping[Any, str], start: str) -> str:
-    """A Mermaid state diagram of a table of transitions, for the docs."""
-    lines = ["stateDiagram-v2", f"    [*] --> {start}"]
-    lines += [f"    {before} --> {after}: {trigger}" for (before, trigger), after in table.items()]
-    return "\n".join(lines)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from rtms_simulator.recall.evidence import Label
 
-DAY = 86_400.0
 LocalUrls = Literal["none", "server_urls", "all"]
 """Which localhost and IP-address URLs pass the firewall: none, those of `zoom_rtms.server_urls` only, all."""
 

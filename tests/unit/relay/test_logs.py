@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import json
@@ -196,55 +195,26 @@ def test_redaction_takes_time_in_proportion_to_the_text(kind: str) -> None:
     assert time.process_time() - began < 0.3
 
 
-async def test_lines_that_concern_a_stream_and_a_meeting_say_so_also_in_what_runs_beside_the_request() -> None:
-    stream = io.StringIO()
-    log = logs.JsonLog(stream=stream)
-
-    async def beside() -> None:
-        log("INFO", "attempt")
-
-    async def request() -> None:
-        logs.begin({}, "p")
-        log("INFO", "request")
-        logs.concerning(stream_id="609340fb")
-        log("INFO", "start_acked")
-        logs.concerning(entity_id="4444AAA==")
-        await asyncio.create_task(beside())
-
-    await asyncio.create_task(request())
-    log("INFO", "sweep")
-    assert [(line.get("stream_id"), line.get("meeting_id")) for line in lines(stream)] == [
-        (None, None),
-        ("609340fb", None),
-        ("609340fb", "4444AAA=="),
-        (None, None),
-    ]
-
-
-async def test_the_next_request_concerns_nothing_of_the_last() -> None:
-    stream = io.StringIO()
-    logs.concerning(stream_id="one", entity_id="m")
-    logs.begin({}, "p")
-    logs.JsonLog(stream=stream)("INFO", "request")
-    assert "stream_id" not in lines(stream)[0]
-
-
 async def test_ids_are_hashed_wherever_they_stand_in_a_line() -> None:
     raw_stream, raw_meeting = "609340fb2a7946909659956c8aa9250c", "4444AAAiAAAAAiAiAiiAii=="
     stream = io.StringIO()
     log = logs.JsonLog(stream=stream, hash_ids=True)
     logs.begin({}, "p")
     log("NOTICE", "start_seen", entity_id=raw_meeting, rtms_stream_id=raw_stream)
-    logs.concerning(stream_id=raw_stream, entity_id=raw_meeting)
-    log("INFO", "delivery")
-    log("ALERT", "event_unusable", reason=f"no servers for {raw_stream}", keys=["rtms_stream_id"], ids={"uuid": raw_meeting, "id": "12345"})
-    logs.begin({}, "p")
+    log(
+        "ALERT",
+        "event_unusable",
+        rtms_stream_id=raw_stream,
+        reason=f"no servers for {raw_stream}",
+        keys=["rtms_stream_id"],
+        ids={"uuid": raw_meeting, "id": "12345"},
+    )
     shown_stream, shown_meeting = (hashlib.sha256(raw.encode()).hexdigest()[:32] for raw in (raw_stream, raw_meeting))
-    first, second, third = lines(stream)
+    first, second = lines(stream)
     assert (first["rtms_stream_id"], first["entity_id"]) == (shown_stream, shown_meeting)
-    assert (second["stream_id"], second["meeting_id"]) == (shown_stream, shown_meeting)
-    assert third["reason"] == f"no servers for {shown_stream}"
-    assert third["ids"] == {"uuid": shown_meeting, "id": hashlib.sha256(b"12345").hexdigest()[:32]}
+    assert (second["rtms_stream_id"], second["keys"]) == (shown_stream, ["rtms_stream_id"])
+    assert second["reason"] == f"no servers for {shown_stream}"
+    assert second["ids"] == {"uuid": shown_meeting, "id": hashlib.sha256(b"12345").hexdigest()[:32]}
     assert raw_stream not in stream.getvalue()
     assert raw_meeting not in stream.getvalue()
 
@@ -252,11 +222,8 @@ async def test_ids_are_hashed_wherever_they_stand_in_a_line() -> None:
 async def test_no_way_of_writing_a_value_keeps_a_raw_id() -> None:
     raw = "4444AAAiAAAAAiAiAiiAii=="
     stream = io.StringIO()
-    logs.begin({}, "p")
-    logs.concerning(entity_id=raw)
     log = logs.JsonLog(stream=stream, hash_ids=True)
-    log("ERROR", "library", what=LookupError(raw), reason=f"GET /x?uuid={raw}", some={raw}, more=({"of": [raw]}, {raw: 1}))
-    logs.begin({}, "p")
+    log("ERROR", "library", entity_id=raw, what=LookupError(raw), reason=f"GET /x?uuid={raw}", some={raw}, more=({"of": [raw]}, {raw: 1}))
     [line] = lines(stream)
     assert raw.rstrip("=") not in stream.getvalue()
     assert line["some"] == [hashlib.sha256(raw.encode()).hexdigest()[:32]]
@@ -401,13 +368,13 @@ def test_of_a_link_the_query_is_taken_out_and_nothing_else() -> None:
 def test_an_id_of_seven_characters_is_hashed_in_its_field_and_left_in_texts() -> None:
     short, long = "1234567", "12345678"
     for raw, text in ((short, f"of {short}"), (long, f"of {logs.hashed(long)}")):
-        line = logs.with_hashes({"meeting_id": raw, "reason": f"of {raw}", "n": 1, "on": True, "none": None, "f": 1.5})
-        assert line == {"meeting_id": logs.hashed(raw), "reason": text, "n": 1, "on": True, "none": None, "f": 1.5}
+        line = logs.with_hashes({"entity_id": raw, "reason": f"of {raw}", "n": 1, "on": True, "none": None, "f": 1.5})
+        assert line == {"entity_id": logs.hashed(raw), "reason": text, "n": 1, "on": True, "none": None, "f": 1.5}
     assert logs.hashed("abc") == hashlib.sha256(b"abc").hexdigest()[:32]
 
 
 def test_the_longer_of_two_ids_is_hashed_first() -> None:
-    raw = {"stream_id": "12345678", "meeting_id": "12345678-more"}
+    raw = {"rtms_stream_id": "12345678", "entity_id": "12345678-more"}
     line = logs.with_hashes({**raw, "what": "12345678-more 12345678"})
     assert line["what"] == f"{logs.hashed('12345678-more')} {logs.hashed('12345678')}"
 

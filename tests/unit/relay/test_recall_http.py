@@ -19,6 +19,7 @@ from tests.ports.time import Time
 from rtms_relay.adapters import recall_http
 from rtms_relay.adapters.recall_http import HttpRecall
 from rtms_relay.errors import RecallUnavailable
+from rtms_relay.ports import Answer
 
 BASE = "https://us-east-1.recall.ai/api/v1"
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -249,6 +250,21 @@ async def test_each_call_has_its_method_and_its_path_below_the_root() -> None:
         ("DELETE", f"{root}/recording/r/"),
         ("GET", "https://bucket.example/a"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "read"),
+    [("", True), ("identity", True), ("Identity, ,identity", True), ("gzip, identity", False), ("identity,gzip", False), ("br", False)],
+)
+async def test_only_a_body_that_is_not_packed_is_read(encoding: str, read: bool) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        packed = httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+        packed.headers["content-encoding"] = encoding
+        return packed
+
+    api = HttpRecall(BASE, "the-key", Time(NOW), transport=httpx.MockTransport(answer))
+    assert await api.retrieve("m") == Answer(200, b"{}" if read else b"")
+    await api.close()
 
 
 # Limits of the client

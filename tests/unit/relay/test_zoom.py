@@ -346,6 +346,21 @@ def test_a_start_is_read_whole() -> None:
     assert zoom.Started("meeting", MEETING, STREAM, URLS_A, NOW, name="meeting.rtms_started") == parse(started())
 
 
+def test_an_event_that_somebody_made_has_no_name_of_zooms() -> None:
+    made = [
+        zoom.Started("meeting", MEETING, STREAM, URLS_A, NOW),
+        zoom.Stopped("meeting", MEETING, STREAM, NOW),
+        zoom.Interrupted("meeting", MEETING, STREAM, NOW),
+        zoom.Deauthorized("acc", "user", "cid"),
+    ]
+    assert [event.name for event in made] == [""] * 4
+
+
+def test_of_an_unknown_name_a_hundred_characters_are_shown() -> None:
+    assert parse({"event": "a" * 100}) == zoom.Unknown("a" * 100)
+    assert parse({"event": "a" * 101}) == zoom.Unknown("a" * 100)
+
+
 def test_the_latest_time_is_the_last_that_a_float_holds() -> None:
     assert parse(started(ts=2**53 - 1)).event_ts == 2**53 - 1
     assert isinstance(parse(started(ts=2**53)), zoom.Unusable)
@@ -371,8 +386,9 @@ FAMILIES = [
 @pytest.mark.parametrize(("product", "prefix", "field"), FAMILIES)
 @pytest.mark.parametrize(("happening", "kind"), [("started", zoom.Started), ("stopped", zoom.Stopped), ("interrupted", zoom.Interrupted)])
 def test_an_event_of_each_product_is_read_with_its_own_id(product: str, prefix: str, field: str, happening: str, kind: type) -> None:
-    event = started(**{name: f"of {name}" for _, _, name in FAMILIES}, stop_reason=6)
+    event = started(stop_reason=6)
     event["event"] = f"{prefix}_{happening}"
+    event["payload"] |= {name: f"of {name}" for _, _, name in FAMILIES}
     read = parse(event)
     assert type(read) is kind
     assert (read.product, read.entity_id, read.name) == (product, f"of {field}", f"{prefix}_{happening}")

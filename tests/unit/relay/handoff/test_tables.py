@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.docs.diagrams import diagram
 
-from rtms_relay import handoff
 from rtms_relay.handoff import answers, attempt, erasure, facts, retrieval
 
 TEXT = (Path(__file__).parents[4] / "docs" / "handoff.md").read_text(encoding="utf-8")
@@ -15,9 +15,9 @@ TEXT = (Path(__file__).parents[4] / "docs" / "handoff.md").read_text(encoding="u
 @pytest.mark.parametrize(("module", "start"), [(attempt, "pending"), (retrieval, "none"), (erasure, "none")])
 def test_the_docs_show_each_diagram_and_each_trigger(module: object, start: str) -> None:
     table, triggers = module.TRANSITIONS, module.TRIGGERS  # ty: ignore[missing-attribute]
-    diagram = handoff.diagram(table, start)
-    assert diagram in TEXT
-    assert len(diagram.splitlines()) == 2 + len(table)
+    drawn = diagram(table, start)
+    assert drawn in TEXT
+    assert len(drawn.splitlines()) == 2 + len(table)
     for trigger, meaning in triggers.items():
         assert f"| `{trigger}` | {meaning} |" in TEXT
 
