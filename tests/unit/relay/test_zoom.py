@@ -352,8 +352,9 @@ def test_an_event_that_somebody_made_has_no_name_of_zooms() -> None:
         zoom.Stopped("meeting", MEETING, STREAM, NOW),
         zoom.Interrupted("meeting", MEETING, STREAM, NOW),
         zoom.Deauthorized("acc", "user", "cid"),
+        zoom.Challenge("token"),
     ]
-    assert [event.name for event in made] == [""] * 4
+    assert [event.name for event in made] == [""] * 5
 
 
 def test_of_an_unknown_name_a_hundred_characters_are_shown() -> None:
@@ -455,6 +456,30 @@ def test_a_signature_that_is_no_unicode_is_refused_like_any_other() -> None:
     [stamp, _] = signed(b"{}")
     with pytest.raises(NotAuthentic):
         zoom.verify([TOKEN], [stamp, ("x-zm-signature", "v0=\ud800")], b"{}", now_ms=NOW, window_s=5700)
+
+
+@pytest.mark.parametrize(
+    ("host", "pattern", "fine"),
+    [
+        ("proxy.example", "proxy.example", True),
+        ("a.proxy.example", "proxy.example", False),
+        ("proxy.example.evil", "proxy.example", False),
+        ("xproxy.example", "proxy.example", False),
+        ("proxy.exampl", "proxy.example", False),
+        ("[::1]", "[::1]", True),
+        ("[::2]", "[::1]", False),
+        ("a.zoom.us", "*.zoom.us", True),
+        ("xzoom.us", "*.zoom.us", False),
+    ],
+)
+def test_a_pattern_without_a_star_is_that_host_alone(host: str, pattern: str, fine: bool) -> None:
+    assert (zoom.refused_host(f"wss://{host}", (pattern,)) is None) is fine
+
+
+@pytest.mark.parametrize(("length", "understood"), [(40, 1_795_338_000_000), (41, None)])
+def test_a_number_as_text_has_forty_characters_at_most(length: int, understood: int | None) -> None:
+    read = parse({**started(), "event_ts": "1795338000000".zfill(length)})
+    assert (read.event_ts if understood else type(read)) == (understood or zoom.Unusable)
 
 
 def test_a_pattern_asks_for_a_name_below_it() -> None:
