@@ -12,7 +12,7 @@ UNIT = "tests/unit/relay"
 HOSTILE = "tests/security/test_hostile_recall.py"
 PROCESS = "tests/security/test_real_process.py"
 TOLERANCE = "tests/property/relay/test_tolerance.py"
-ROUTES = f"{UNIT}/test_routes.py"
+ROUTES = f"{UNIT}/routes/test_webhook.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +197,14 @@ BUGS = (
         "rtms_relay/adapters/recall_http.py",
         "follow_redirects=False",
         "follow_redirects=True",
-        f"{UNIT}/test_recall_http.py::test_a_redirect_is_not_followed",
+        f"{UNIT}/adapters/test_recall_http.py::test_a_redirect_is_not_followed",
     ),
     Bug(
         "the key goes to the bucket",
         "rtms_relay/adapters/recall_http.py",
         "timeout=timeout, headers=_IDENTITY)",
         'timeout=timeout, headers={**_IDENTITY, "Authorization": f"Token {self._api_key}"})',
-        f"{UNIT}/test_recall_http.py::test_a_download_takes_no_key_along",
+        f"{UNIT}/adapters/test_recall_http.py::test_a_download_takes_no_key_along",
     ),
     Bug(
         "a download has no cap",
@@ -239,7 +239,7 @@ BUGS = (
         "rtms_relay/adapters/recall_http.py",
         "        except (ValueError, TypeError, OverflowError):\n",
         "        except TypeError:\n",
-        f"{UNIT}/test_recall_http.py::test_retry_after",
+        f"{UNIT}/adapters/test_recall_http.py::test_retry_after",
     ),
     # settings
     Bug(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.ports.bench import Bench
 from tests.ports.events import ENVIRON, NOW
+from tests.unit.relay.routes.serving import client
 from tests.unit.relay.test_handoffs import got
-from tests.unit.relay.test_routes import client
 
 from rtms_relay import budgets, tasks
 from rtms_relay.errors import StoreUnavailable

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_B, started, stopped
-from tests.unit.relay.test_routes import client
+from tests.unit.relay.routes.serving import client
 
 from rtms_relay.handoff.keys import idempotency_key, stream_key
 from rtms_relay.ports import Answer

@@ -75,6 +75,7 @@ def test_an_mdc_is_read_whatever_else_it_holds() -> None:
     }
     first, second = recall.read_mdc(json.dumps(whole).encode())
     assert (first.recording.status, first.links) == ("processing", {})
+    assert (second.recording.status, second.recording.updated_at) == ("done", "2026-11-22T09:00:00Z")
     assert second.recording.artifacts["participant_events"].status == "processing"
     assert {name: (link.extension, link.content_type) for name, link in second.links.items()} == {
         "video_mixed": ("mp4", "video/mp4"),
@@ -122,9 +123,12 @@ def test_a_list_that_ends_too_early_is_an_error(page: bytes) -> None:
         recall.read_page(page)
 
 
-def test_a_long_next_is_followed() -> None:
-    page = {"next": "https://x/?cursor=" + "a" * 8000, "results": []}
-    assert recall.read_page(json.dumps(page).encode()) == ([], "a" * 8000)
+def test_a_next_of_16000_characters_is_followed() -> None:
+    start = "https://x/?cursor="
+    page = {"next": start.ljust(16_000, "a"), "results": []}
+    assert recall.read_page(json.dumps(page).encode()) == ([], "a" * (16_000 - len(start)))
+    with pytest.raises(RecallUnavailable):
+        recall.read_page(json.dumps({**page, "next": start.ljust(16_001, "a")}).encode())
 
 
 @pytest.mark.parametrize(("metadata", "key"), [({"rtmskit_handoff": "k"}, "k"), ({"rtmskit_handoff": 7}, None), ({}, None), (None, None)])
@@ -206,7 +210,9 @@ def test_a_webhook_is_read_with_and_without_a_bot(bot: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b'{"event":7}', b'{"event":""}', b"\xff", b"[" * 100_000])
 def test_what_is_no_event_is_unusable(body: bytes) -> None:
-    assert isinstance(recall.parse_webhook(body), recall.Unusable)
+    event = recall.parse_webhook(body)
+    assert isinstance(event, recall.Unusable)
+    assert event.name == ""
 
 
 @pytest.mark.parametrize("data", [None, [], {"recording": 7}, {"recording": {"id": "a/b", "metadata": []}}])

@@ -39,6 +39,24 @@ def under(directory: Path) -> list[str]:
     return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
 
 
+async def test_what_is_written_at_once_is_a_mebibyte_or_the_rest() -> None:
+    """A hop to another thread for each network read would cost more than the write."""
+    mib = 1_048_576
+
+    async def blocks(*sizes: int) -> list[int]:
+        async def chunks() -> AsyncIterator[bytes]:
+            for size in sizes:
+                yield bytes(size)
+
+        return [len(block) async for block in archive_files._blocks(chunks())]
+
+    assert await blocks(mib - 1, 1, 5) == [mib, 5]
+    assert await blocks(mib, mib) == [mib, mib]
+    assert await blocks(mib - 1, 2) == [mib + 1]
+    assert await blocks(mib - 1) == [mib - 1]
+    assert await blocks(0, 0) == []
+
+
 async def test_a_recording_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     done = await FileArchive(tmp_path / "archive").put("h1/a", one(b"data"), content_type="video/mp4")
     path = tmp_path / "archive" / "h1" / "a"

@@ -59,6 +59,18 @@ def test_what_may_have_made_something_is_followed_by_the_same_key_until_it_is_th
     assert keys.number == 1
 
 
+def test_a_hand_off_begins_with_its_first_key_and_no_doubt() -> None:
+    assert Keys() == Keys(number=0, first_at=None, doubtful=False, answer="", same=0, same_since=0, skipped=False)
+
+
+def test_how_often_an_answer_came_in_a_row_and_since_when_is_counted() -> None:
+    keys, counted = Keys(number=1, skipped=True), []
+    for second, given in enumerate((LOST, LOST, LOST, BROKEN)):
+        keys = keyring.after(keys, given, NOW + second)
+        counted.append((keys.same, keys.same_since))
+    assert counted == [(1, NOW), (2, NOW), (3, NOW), (1, NOW + 3)]
+
+
 def test_different_answers_are_not_the_same_twice() -> None:
     keys = Keys()
     for given in (LOST, BROKEN, LOST, outcome(500, None, None), LOST):

@@ -12,12 +12,16 @@ import msgspec
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from tests.ports.bench import Bench
 from tests.ports.plain import Lines
 from tests.ports.time import Time, settled
+from tests.unit.relay.routes import serving
 
-from rtms_relay import logs
+from rtms_relay import __version__, logs
 from rtms_relay.errors import BadRequest, RecallUnavailable, TooLarge, TooSlow, UnsupportedContentType
 from rtms_relay.routes.http import Done, Handler, Surface, as_json, header_pairs, one, read_json_body, within
+from rtms_relay.routes.webhook import WebhookRoutes
+from rtms_relay.routes.worker import WorkerRoutes
 
 MIB = 1_048_576
 KEPT_BY_NOBODY = ("cache-control", "no-store")
@@ -159,7 +163,7 @@ async def test_a_bug_is_a_500_whose_line_names_the_innermost_frames() -> None:
     [line] = served.log.lines
     what = line.pop("what")
     assert line == {"severity": "ERROR", "event": "error", "where": "/" + "l" * 199, "status": 500, "ms": 250}
-    frame = r"test_surface\.py:(\d+) deeper"
+    frame = r"test_http\.py:(\d+) deeper"
     found = re.fullmatch(rf"ZeroDivisionError: inside at {' < '.join([frame] * 6)}", what)
     assert found is not None, what
     innermost, *others = found.groups()
@@ -282,3 +286,22 @@ def test_an_answer_may_be_a_struct_and_what_is_noted_of_it_is_a_copy() -> None:
     done = Done(as_json({}), notes=notes)
     notes["n"] = 2
     assert (done.event, done.notes, Done(as_json({})).notes) == ("request", {"n": 1}, {})
+
+
+# Health, which both have
+
+
+@pytest.mark.parametrize("role", ["webhook", "worker"])
+async def test_health_says_what_runs_and_leaves_no_line(role: str) -> None:
+    bench = Bench()
+    status, headers, text = await serving.told(bench, role, "GET", "/health")
+    assert (status, headers) == (200, serving.NO_STORE)
+    assert json.loads(text) == {"status": "ok", "role": role, "version": __version__, "code": serving.CODE}
+    assert bench.log.lines == []
+
+
+async def test_without_a_hash_of_the_code_health_says_none() -> None:
+    bench = Bench()
+    for routes in (WebhookRoutes(bench.intake, bench.clock, bench.log), WorkerRoutes(bench.worker, bench.clock, bench.log)):
+        assert routes._code == ""
+        assert routes.surface._project == ""
