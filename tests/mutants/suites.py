@@ -97,7 +97,7 @@ SUITES: Mapping[str, Suite] = {
     "logs": Suite((f"{UNIT}/test_logs.py", f"{SECURITY}/test_leaks.py")),
     "notices": _units("notices", "severities"),
     "ports": _units("ports"),
-    "recordings": _units("looks", "recordings", "inquiries"),
+    "recordings": _units("recordings/test_looks", "recordings/test_recordings", "inquiries"),
     "records": _units("records"),
     "retrying": _units("retrying", "handoff/test_retry", "handoffs"),
     "routes/http": _units("routes/test_http"),

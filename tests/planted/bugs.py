@@ -140,7 +140,7 @@ BUGS = (
         "rtms_relay/recall.py",
         "MAX_NEXT = 16_000",
         "MAX_NEXT = 500",
-        f"{UNIT}/test_recall.py::test_a_long_next_is_followed",
+        f"{UNIT}/test_recall.py::test_a_next_of_16000_characters_is_followed",
     ),
     Bug(
         "whose a recording is is not read",
