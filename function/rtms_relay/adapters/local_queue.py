@@ -125,8 +125,11 @@ class TaskFile:
     async def failed(self, task: Waiting, why: str, again_at: int) -> None:
         """It was not answered 2xx, and is due again at `again_at` (ms)."""
         row = (why[:500], again_at, task.id)
-        sql = "UPDATE tasks SET failures = failures + 1, last_failure = ?, due_at = ? WHERE id = ?"
-        await self._file.call(lambda connection: connection.execute(sql, row) and None, writes=True)
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE tasks SET failures = failures + 1, last_failure = ?, due_at = ? WHERE id = ?", row)
+
+        await self._file.call(note, writes=True)
 
     async def close(self) -> None:
         await self._file.close()

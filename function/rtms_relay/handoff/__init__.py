@@ -2,7 +2,7 @@
 
 Read it in this order:
 
-`facts`       what webhooks said of a stream, which only grows; runs of starts; the tables of events and of stop reasons
+`facts`       what webhooks said of a stream, which only grows; runs of starts; the table of stop reasons
 `keys`        every derived key, and the one rule for the next Idempotency-Key
 `answers`     what Recall's answers mean: one row for each status
 `attempt`     getting one hand-off accepted

@@ -8,23 +8,11 @@ gets a run of its own that was superseded before it began.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from rtms_relay.handoff.keys import first_edition_key, handoff_key
-
-Effect = Literal["start", "note", "stop"]
-
-EVENTS: Mapping[tuple[str, bool], Effect] = {
-    ("started", True): "start",
-    ("interrupted", True): "start",
-    ("interrupted", False): "note",
-    ("stopped", False): "stop",
-    ("stopped", True): "stop",
-}
-"""(what happened, whether it names servers) -> what it does to the facts."""
 
 
 class StopReason(msgspec.Struct, frozen=True):

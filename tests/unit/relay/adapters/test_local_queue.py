@@ -7,10 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.ports.time import Time
+from tests.unit.relay.adapters.statements import begins
 
 from rtms_relay.adapters.local_queue import LocalQueue, TaskFile
 from rtms_relay.adapters.sqlite import SqliteStore
@@ -94,6 +96,17 @@ async def test_a_task_that_failed_keeps_why_and_its_count_over_a_restart(tmp_pat
     await asyncio.gather(queue.close(), file.close())
 
 
+async def test_of_a_reason_five_hundred_characters_are_kept(tmp_path: Path) -> None:
+    queue, file = queue_at(tmp_path / "q"), TaskFile(str(tmp_path / "q"), SystemClock())
+    await queue.enqueue("/events", b"x")
+    [task] = await file.waiting("handoffs", 1, frozenset())
+    await file.failed(task, "a" * 499 + "bc", 0)
+    await file.close()
+    await queue.close()
+    with closing(sqlite3.connect(tmp_path / "q")) as connection:
+        assert connection.execute("SELECT last_failure FROM tasks").fetchall() == [("a" * 499 + "b",)]
+
+
 async def test_finished_names_do_not_pile_up(tmp_path: Path) -> None:
     path, clock = str(tmp_path / "queue.sqlite"), Time(0)
     queue, file = LocalQueue(path, "retrievals", clock), TaskFile(path, clock)
@@ -173,3 +186,25 @@ async def test_after_close_no_thread_and_no_file_is_left(tmp_path: Path) -> None
     assert open_files() != set()
     await file.close()
     assert open_files() == set()
+
+
+async def test_what_changes_the_file_has_it_to_itself_from_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who only reads first would be refused at its first change if another process wrote meanwhile, and not wait."""
+    said = begins(monkeypatch)
+    queue, file = queue_at(tmp_path / "q"), TaskFile(str(tmp_path / "q"), SystemClock())
+    await queue.enqueue("/events", b"1", name="n")
+    await queue.enqueue("/events", b"2")
+    first, second = await file.waiting("handoffs", 9, frozenset())
+    said.clear()
+    await queue.enqueue("/events", b"3")
+    await file.failed(first, "503", 7)
+    await file.done(first)
+    await file.done(second)
+    assert said == ["BEGIN IMMEDIATE"] * 4
+    said.clear()
+    assert [task.body for task in await file.waiting("handoffs", 9, frozenset())] == [b"3"]
+    await file.changes()
+    await file.count()
+    assert said == ["BEGIN"] * 3
+    await queue.close()
+    await file.close()

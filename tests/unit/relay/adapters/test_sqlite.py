@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unit.relay.adapters.statements import begins
 
 from rtms_relay.adapters.documents import INDEXED
 from rtms_relay.adapters.sqlite import SqliteStore
 from rtms_relay.errors import AlreadyExists, StoreUnavailable
-from rtms_relay.ports import IndexedField
+from rtms_relay.ports import IndexedField, Write
 
 RACER = """
 import asyncio, sys
@@ -297,4 +298,23 @@ async def test_a_file_of_an_earlier_release_gets_the_indexes(tmp_path: Path) -> 
     old.close()
     store = SqliteStore(str(path))
     assert [found.key for found in await store.newest("handoffs", 10, where={"state": "failed"})] == ["k1"]
+    await store.close()
+
+
+async def test_what_changes_the_file_has_it_to_itself_from_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who only reads first would be refused at its first change if another process wrote meanwhile, and not wait."""
+    said = begins(monkeypatch)
+    store = SqliteStore(str(tmp_path / "s"))
+    assert await store.get("handoffs", "k") is None
+    said.clear()
+    version = await store.create("handoffs", "k", {"created_at": 1, "due_at": 1})
+    version = await store.replace("handoffs", "k", {"created_at": 1, "due_at": 1}, version)
+    await store.commit([Write("handoffs", "k", {"created_at": 1}, version)])
+    assert said == ["BEGIN IMMEDIATE"] * 3
+    said.clear()
+    await store.get("handoffs", "k")
+    await store.due("handoffs", 9, 9)
+    await store.newest("handoffs", 9)
+    await store.with_prefix("handoffs", "k", 9)
+    assert said == ["BEGIN"] * 4
     await store.close()

@@ -7,9 +7,8 @@ import itertools
 import pytest
 
 from rtms_relay.handoff import facts as known
-from rtms_relay.handoff.facts import EVENTS, STOP_REASONS, Begun, Facts
+from rtms_relay.handoff.facts import STOP_REASONS, Begun, Facts
 from rtms_relay.handoff.keys import first_edition_key, handoff_key
-from rtms_relay.zoom import RTMS_EVENTS
 
 EMPTY = Facts(key="k", stream_id="s", product="meeting", entity_id="e", created_at=1)
 
@@ -27,10 +26,6 @@ def after(*starts: tuple[str, int]) -> Facts:
 
 def runs(facts: Facts) -> list[tuple[str, int, int]]:
     return [(run.server_urls, run.epoch, run.newest_ts) for run in facts.runs]
-
-
-def test_every_event_has_an_effect() -> None:
-    assert {happening for _, happening in RTMS_EVENTS.values()} == {happening for happening, _ in EVENTS}
 
 
 def test_a_start_on_other_servers_begins_a_run_also_back_to_earlier_ones() -> None:

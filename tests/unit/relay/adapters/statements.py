@@ -1,0 +1,22 @@
+"""What a SQLite adapter says to SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+
+def begins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How each transaction begins from now on, of every connection that is opened from now on."""
+    said: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*given: Any, **named: Any) -> sqlite3.Connection:
+        connection = connect(*given, **named)
+        connection.set_trace_callback(lambda text: said.append(text) if text.startswith("BEGIN") else None)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    return said
