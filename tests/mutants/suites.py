@@ -61,7 +61,6 @@ def _adapters(*names: str, contract: tuple[str, ...] = (), emulator: bool = Fals
     return Suite(files, emulator=emulator, gcs=gcs)
 
 
-_SQLITE = _adapters("sqlite", "local_queue", "durable", contract=("store", "store_model"))
 _FILES = _adapters("archive_files", contract=("archive",), gcs=True)
 _SETTINGS = _units("settings", "setting_values", "cases")
 
@@ -78,8 +77,8 @@ SUITES: Mapping[str, Suite] = {
     "adapters/needs": _adapters("needs"),
     "adapters/objects": _adapters("objects"),
     "adapters/recall_http": Suite((f"{ADAPTERS}/test_recall_http.py", f"{SECURITY}/test_hostile_recall.py", f"{UNIT}/test_wiring.py")),
-    "adapters/sqlite": _SQLITE,
-    "adapters/sqlite_file": _SQLITE,
+    "adapters/sqlite": _adapters("sqlite", "durable", contract=("store",)),
+    "adapters/sqlite_file": _adapters("sqlite_file", "sqlite", "durable"),
     "adapters/system": _adapters("system"),
     "budgets": _units("magnitudes", "budgets"),
     "callers": _units("callers"),

@@ -113,6 +113,10 @@ async def test_writes_reach_the_disk_before_they_are_acknowledged(tmp_path: Path
     await store.close()
 
 
+async def test_a_call_has_two_seconds() -> None:
+    assert SqliteStore(":memory:")._file._timeout_s == 2.0
+
+
 async def test_calls_that_wait_together_share_one_commit(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "state.db"))
     statements: list[str] = []
