@@ -121,7 +121,7 @@ class Intake:
 
     async def _copy(self, queue: QueueName, start: tasks.Start, copy: tasks.Copy, at: int | None, patience_ms: float) -> bool:
         """Whether a queue took its copy in the end."""
-        message = tasks.encode(start if copy == "home" else replace(start, copy=copy))
+        message = tasks.encode(replace(start, copy=copy))
         try:
             await insist(self._queues[queue], self._clock, "/events", message, patience_ms, not_before_ms=at)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other queue may still take the start

@@ -102,7 +102,7 @@ class Worker:
             case tasks.Interruption():
                 return await self._interrupted(task)
             case tasks.OutcomeNote():
-                return _reply(await self._new_handing().note_outcome(task), task.start.event, task.start.stream_id)
+                return _reply(task.start, await self._new_handing().note_outcome(task))
             case tasks.UnusableEvent():
                 return await self._unusable_event(task)
             case tasks.Look():
@@ -121,8 +121,7 @@ class Worker:
     # Zoom's events
 
     async def _started(self, start: tasks.Start) -> Reply:
-        state = await self._new_handing().hand_on(start, self._recordings.runs)
-        return _reply(state, start.event, start.stream_id) if state != "noted" else Reply({"status": "noted"}, _notes(start, "noted"))
+        return _reply(start, await self._new_handing().hand_on(start, self._recordings.runs))
 
     async def _resume(self, task: tasks.Resume) -> Reply:
         handoff = await self._records.handoff(task.handoff) if _KEY.fullmatch(task.handoff) else None
@@ -135,11 +134,11 @@ class Worker:
         name = "stream_revoked" if revokes else "stream_stopped"
         line = {**fact_ids(changed.facts), "rtms_stream_id": stop.stream_id}
         self._log("NOTICE", name, name=stop.event, stop_reason=stop.stop_reason, handoffs=len(changed.facts.runs), **line)
-        return Reply({"status": "noted"}, _notes(stop, "noted"))
+        return _reply(stop, "noted")
 
     async def _interrupted(self, event: tasks.Interruption) -> Reply:
         await self._change(event, lambda facts: known.with_interruption(facts, event.event_ts))
-        return Reply({"status": "noted"}, _notes(event, "noted"))
+        return _reply(event, "noted")
 
     async def _change(self, event: tasks.Stop | tasks.Interruption, note: Callable[[Facts], Facts]) -> Changed[None]:
         """Add to a stream's facts and settle all its hand-offs in the same commit."""
@@ -215,9 +214,6 @@ class Worker:
             self._log("WARNING", "error", where="enqueue", what=str(error), handoff=after.key)
 
 
-def _notes(task: tasks.Start | tasks.Stop | tasks.Interruption, outcome: str) -> dict[str, Any]:
-    return {"name": task.event, "outcome": outcome, "stream": stream_key(task.stream_id), "rtms_stream_id": task.stream_id}
-
-
-def _reply(state: str, event: str, stream_id: str) -> Reply:
-    return Reply({"status": state}, {"name": event, "outcome": state, "stream": stream_key(stream_id), "rtms_stream_id": stream_id})
+def _reply(task: tasks.Start | tasks.Stop | tasks.Interruption, state: str) -> Reply:
+    notes = {"name": task.event, "outcome": state, "stream": stream_key(task.stream_id), "rtms_stream_id": task.stream_id}
+    return Reply({"status": state}, notes)

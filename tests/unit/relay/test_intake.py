@@ -12,7 +12,7 @@ import pytest
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import ENVIRON, MEETING, NOW, STREAM, URLS_A, interrupted, signed, started, stopped, webhook_headers
 
-from rtms_relay import budgets, tasks
+from rtms_relay import budgets, intake, tasks
 from rtms_relay.errors import NotAuthentic, QueueUnavailable
 from rtms_relay.handoff.keys import stream_key
 from rtms_relay.ports import QueueName
@@ -52,7 +52,7 @@ async def test_a_start_goes_onto_both_hand_off_queues_and_nowhere_else(bench: Be
     assert [task.due for task in bench.second.tasks] == [NOW + budgets.SECOND_REGION_DELAY_MS]
     assert not bench.facts_queue.tasks
     assert not bench.retrievals.tasks
-    assert all(not task.name for task in (*bench.home.tasks, *bench.second.tasks))
+    assert {(task.path, task.name) for task in (*bench.home.tasks, *bench.second.tasks)} == {("/events", "")}
 
 
 async def test_everything_else_goes_onto_facts(bench: Bench) -> None:
@@ -60,6 +60,8 @@ async def test_everything_else_goes_onto_facts(bench: Bench) -> None:
     await bench.zoom(interrupted(NOW + 4))
     kinds = [(type(task), task.event) for task in messages(bench, "facts") if isinstance(task, (tasks.Stop, tasks.Interruption))]
     assert kinds == [(tasks.Stop, "meeting.rtms_stopped"), (tasks.Interruption, "meeting.rtms_interrupted")]
+    await bench.zoom({"event": "meeting.rtms_started", "event_ts": NOW, "payload": {}})
+    assert [task.path for task in bench.facts_queue.tasks] == ["/events"] * 3
     assert not bench.home.tasks
 
 
@@ -119,6 +121,20 @@ async def test_a_start_long_past_is_not_tried_for_long(bench: Bench) -> None:
     with pytest.raises(QueueUnavailable):
         await bench.zoom(started(ts=NOW - 3_600_000))
     assert bench.clock.monotonic_ms() < 5000
+
+
+@pytest.mark.parametrize(("ago_ms", "patience_ms"), [(0, 60_000), (12_345, 47_655), (3_600_000, 2_500), (-3_600_000, 1_800_000)])
+async def test_a_start_is_insisted_on_for_as_long_as_its_stream_can_be_joined(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ago_ms: int, patience_ms: int
+) -> None:
+    given: list[float] = []
+
+    async def insist(*arguments: Any, **_: Any) -> None:
+        given.append(arguments[4])
+
+    monkeypatch.setattr(intake, "insist", insist)
+    await bench.zoom(started(ts=NOW - ago_ms))
+    assert given == [patience_ms] * 2
 
 
 async def test_one_region_is_enough_for_a_start() -> None:

@@ -184,7 +184,7 @@ async def test_one_odd_call_is_run_once_and_told_its_own_error(opened: SqliteFil
     with pytest.raises(ZeroDivisionError):
         await opened.call(lambda connection: (runs.append("odd"), insert("half")(connection), odd(connection)), writes=True)
     assert runs == ["odd"]
-    with pytest.raises(StoreUnavailable, match="cannot be used: NOT NULL|cannot be used: .*bindings") as raised:
+    with pytest.raises(StoreUnavailable, match=r"cannot be used: .*bindings") as raised:
         await opened.call(lambda connection: connection.execute("SELECT 1", (1, 2)))
     assert isinstance(raised.value.__cause__, sqlite3.ProgrammingError)
     assert await opened.call(texts) == []

@@ -76,9 +76,31 @@ def test_an_undated_start_supersedes_nothing_and_is_not_superseded_by_what_is_ol
     assert not later.is_newest(run.key)
 
 
+def test_an_undated_start_is_superseded_by_what_came_at_its_own_moment() -> None:
+    facts, undated = known.with_start(after(("a", 9)), start("b", 9, dated=False), "d")
+    assert not facts.is_newest(undated.key)
+    assert known.with_start(facts, start("b", 9), "d")[0] == facts  # a repetition, though it says when
+
+
+def test_a_new_stream_is_known_by_its_ids_alone() -> None:
+    assert Facts(key="k", stream_id="s", product="meeting", entity_id="e", created_at=1) == Facts(
+        key="k",
+        stream_id="s",
+        product="meeting",
+        entity_id="e",
+        account_id="",
+        created_at=1,
+        runs=(),
+        stopped_ts=0,
+        stop_reason=-1,
+        interrupted_ts=0,
+        revoked_ts=0,
+    )
+
+
 def test_runs_are_bounded() -> None:
     facts = after(*((f"wss://{number}", number) for number in range(300)))
-    assert len(facts.runs) == known.RUNS_LIMIT
+    assert len(facts.runs) == known.RUNS_LIMIT == 200
     assert facts.newest is not None
     assert facts.newest.epoch == 299
 
