@@ -220,10 +220,27 @@ async def test_a_look_is_answered_with_the_state_and_says_once_what_recall_annou
     await accepted(bench)
     bench.recall.record("mdc-1", code="processing")
     task = {"kind": "look", "handoff": KEY, "message": "msg_1", "recording_id": "rec-1"}
-    for _ in range(2):
+    line = {"severity": "INFO", "event": "recall_event", "handoff": KEY, "recording": "rec-1"}
+    for lines in ([line], []):
         reply = await receive(bench, task, "/retrieve")
         assert reply == Reply({"status": "awaiting"}, {"outcome": "awaiting", "handoff": KEY, "stream": STREAM_KEY})
-    assert bench.log.of("recall_event") == [{"severity": "INFO", "event": "recall_event", "handoff": KEY, "recording": "rec-1"}]
+        assert bench.log.of("recall_event") == lines
+        bench.log.lines.clear()
+
+
+async def test_a_look_that_finds_nothing_yet_puts_the_next_one_on_its_queue() -> None:
+    bench = Bench()
+    await accepted(bench)
+    bench.retrievals.stalled = True
+    await receive(bench, stop())
+    bench.retrievals.tasks.clear()
+    await bench.run(20)
+    reply = await receive(bench, {"kind": "look", "handoff": KEY}, "/retrieve")
+    assert reply.body == {"status": "awaiting"}
+    at = bench.handoff().look_at
+    assert at is not None
+    assert at > bench.clock.now
+    assert [(task.path, task.due) for task in bench.retrievals.tasks] == [("/retrieve", at)]
 
 
 async def test_a_look_at_a_revoked_one_is_answered_with_where_its_erasure_stands() -> None:

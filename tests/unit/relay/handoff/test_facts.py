@@ -76,6 +76,12 @@ def test_an_undated_start_supersedes_nothing_and_is_not_superseded_by_what_is_ol
     assert not later.is_newest(run.key)
 
 
+@pytest.mark.parametrize(("ts", "epoch"), [(1, 5), (5, 5), (8, 5), (9, 9), (10, 9)])
+def test_of_several_runs_on_the_same_servers_a_start_joins_the_one_that_had_begun_by_then(ts: int, epoch: int) -> None:
+    facts = after(("a", 5), ("b", 6), ("a", 9))
+    assert known.with_start(facts, start("a", ts), "d")[1].epoch == epoch
+
+
 def test_an_undated_start_is_superseded_by_what_came_at_its_own_moment() -> None:
     facts, undated = known.with_start(after(("a", 9)), start("b", 9, dated=False), "d")
     assert not facts.is_newest(undated.key)
