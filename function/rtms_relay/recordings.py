@@ -309,7 +309,7 @@ class Recordings:
         except (Unanswered, RecallUnavailable, ArchiveError) as failure:
             self._log("ERROR", "error", where="forget", what=str(failure), handoff=handoff.key)
             clean = False
-        after = await self._change(handoff.key, lambda current: record.after_erasure(current, deleted, clean, now))
+        after = await self._change(handoff.key, lambda current: record.after_erasure(current, deleted, clean=clean, now=now))
         self._notices.erased(handoff, after)
         return await self._alarmed(after, now)
 
@@ -323,7 +323,7 @@ class Recordings:
     async def _alarmed(self, handoff: HandOff, now: int) -> HandOff:
         """A revocation that cannot be carried out wakes somebody, once a day."""
         accepted = handoff.attempt.mdc_id is not None
-        why = erasures.alarm(handoff.erasure, accepted, now)
+        why = erasures.alarm(handoff.erasure, accepted=accepted, now=now)
         if not why:
             return handoff
         self._log("ALERT", "not_forgotten", handoff=handoff.key, stream=handoff.stream_key, mdc_id=handoff.attempt.mdc_id, reason=why)

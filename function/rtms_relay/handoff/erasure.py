@@ -64,7 +64,7 @@ def resume(erasure: Erasure, trigger: Trigger, now: int) -> Erasure:
     return replace(_move(erasure, trigger), at=now, rounds=0)
 
 
-def after_round(erasure: Erasure, deleted: tuple[str, ...], clean: bool, accepted: bool, now: int) -> Erasure:
+def after_round(erasure: Erasure, deleted: tuple[str, ...], *, clean: bool, accepted: bool, now: int) -> Erasure:
     """One round of deletion ended. `clean`: all of ours is deleted. `accepted`: Recall named an MDC, so something must have been seen.
 
     After a clean round it looks a few times more, at growing intervals.
@@ -87,7 +87,7 @@ def after_round(erasure: Erasure, deleted: tuple[str, ...], clean: bool, accepte
     return replace(erasure, rounds=erasure.rounds + 1, at=now + budgets.RECHECKS_MS[erasure.rounds])
 
 
-def alarm(erasure: Erasure, accepted: bool, now: int) -> str:
+def alarm(erasure: Erasure, *, accepted: bool, now: int) -> str:
     """Why somebody must be alarmed now; "" if there is no reason, or it was done within a day."""
     if erasure.state != "forgetting" or (erasure.alerted_at is not None and now - erasure.alerted_at < budgets.DAY_MS):
         return ""

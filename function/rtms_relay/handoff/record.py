@@ -161,7 +161,7 @@ def verdict(handoff: HandOff, facts: Facts | None, now: int, rules: Rules) -> tu
     """Whether the retrieval is over, and why."""
     cause = known.loss_of(facts) if facts is not None else ""
     late = retrievals.too_late(handoff.retrieval, handoff.created_at, handoff.attempt.accepted_at, now, rules)
-    return retrievals.judge(handoff.retrieval, late, cause)
+    return retrievals.judge(handoff.retrieval, late=late, cause=cause)
 
 
 def _forget(handoff: HandOff, now: int) -> HandOff:
@@ -197,7 +197,7 @@ def _without_words(handoff: HandOff) -> HandOff:
     return replace(handoff, attempt=replace(handoff.attempt, reason=reason, history=(), history_at=()))
 
 
-def after_erasure(handoff: HandOff, deleted: Iterable[str], clean: bool, now: int) -> HandOff:
+def after_erasure(handoff: HandOff, deleted: Iterable[str], *, clean: bool, now: int) -> HandOff:
     """The tombstone after one round of deletion."""
     gone = tuple(deleted)
     marked = tuple(Recording(id=recording_id, status="deleted", read=True) for recording_id in gone)
@@ -206,7 +206,7 @@ def after_erasure(handoff: HandOff, deleted: Iterable[str], clean: bool, now: in
         replace(
             handoff,
             retrieval=replace(handoff.retrieval, recordings=retrievals.merged(handoff.retrieval.recordings, marked)),
-            erasure=erasures.after_round(handoff.erasure, gone, clean, accepted, now),
+            erasure=erasures.after_round(handoff.erasure, gone, clean=clean, accepted=accepted, now=now),
         )
     )
 

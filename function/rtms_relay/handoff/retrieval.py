@@ -132,7 +132,7 @@ def too_late(retrieval: Retrieval, created_at: int, accepted_at: int | None, now
     return now >= ended + rules.give_up_ms
 
 
-def judge(retrieval: Retrieval, late: bool, cause: str) -> tuple[Trigger, str] | None:
+def judge(retrieval: Retrieval, *, late: bool, cause: str) -> tuple[Trigger, str] | None:
     """Whether the retrieval is over, and why; None: look again later. `cause`: what the facts say about a loss."""
     if retrieval.state != "awaiting":
         return None

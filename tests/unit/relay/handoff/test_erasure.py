@@ -37,7 +37,7 @@ def test_a_round_that_failed_is_tried_again_in_a_minute_and_alarms_after_an_hour
     erasure, now, alarms = REVOKED, NOW, []
     while now < NOW + 3 * budgets.DAY_MS:
         erasure = erasures.after_round(erasure, (), clean=False, accepted=True, now=now)
-        if why := erasures.alarm(erasure, True, now):
+        if why := erasures.alarm(erasure, accepted=True, now=now):
             assert "refused" in why
             alarms.append(now - NOW)
             erasure = erasures.alarmed(erasure, now)
@@ -54,7 +54,7 @@ def test_what_recall_accepted_and_nobody_saw_is_never_forgotten_and_alarms_after
         now = erasure.at
         erasure = erasures.after_round(erasure, (), clean=True, accepted=True, now=now)
         assert erasure.state == "forgetting"
-        if why := erasures.alarm(erasure, True, now):
+        if why := erasures.alarm(erasure, accepted=True, now=now):
             assert "no recording of it was seen" in why
             alarms.append(now - NOW)
             erasure = erasures.alarmed(erasure, now)

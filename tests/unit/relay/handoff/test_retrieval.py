@@ -54,19 +54,19 @@ def test_every_transition_takes_place(before: State, trigger: Trigger) -> None:
 )
 def test_it_is_over_when_everything_is_final_or_was_waited_for(recordings: list[Recording], early: str | None, late: str) -> None:
     retrieval = replace(AWAITING, recordings=tuple(recordings))
-    verdicts = [retrievals.judge(retrieval, is_late, "") for is_late in (False, True)]
+    verdicts = [retrievals.judge(retrieval, late=is_late, cause="") for is_late in (False, True)]
     assert [verdict and verdict[0] for verdict in verdicts] == [early, late]
 
 
 def test_only_what_is_awaited_is_judged() -> None:
     others = set(get_args(State)) - {"awaiting"}
-    assert {state: retrievals.judge(Retrieval(state=state), True, "") for state in others} == dict.fromkeys(others)
+    assert {state: retrievals.judge(Retrieval(state=state), late=True, cause="") for state in others} == dict.fromkeys(others)
     assert len(others) == len(get_args(State)) - 1 > 0
 
 
 def test_a_loss_names_its_cause() -> None:
     def reason(retrieval: Retrieval, cause: str = "") -> str:
-        verdict = retrievals.judge(retrieval, True, cause)
+        verdict = retrievals.judge(retrieval, late=True, cause=cause)
         assert verdict is not None
         return verdict[1]
 
