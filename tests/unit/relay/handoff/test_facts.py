@@ -104,6 +104,11 @@ def test_a_new_stream_is_known_by_its_ids_alone() -> None:
     )
 
 
+def test_a_start_and_a_run_are_dated_unless_somebody_says_otherwise() -> None:
+    assert Begun(stream_id="s", server_urls="a", event_ts=1).dated
+    assert known.Run(key="k", server_urls="a", epoch=1, newest_ts=1).dated
+
+
 def test_runs_are_bounded() -> None:
     facts = after(*((f"wss://{number}", number) for number in range(300)))
     assert len(facts.runs) == known.RUNS_LIMIT == 200
@@ -114,8 +119,9 @@ def test_runs_are_bounded() -> None:
 def test_the_newest_stop_gives_the_reason_and_a_revocation_holds() -> None:
     facts = known.with_stop(known.with_stop(EMPTY, 5, 6), 3, 18)
     assert (facts.stopped_ts, facts.stop_reason) == (5, 6)
-    revoked = known.with_stop(after(("a", 1)), 4, 8)
+    revoked = known.with_stop(known.replace(after(("a", 1)), account_id="acc"), 4, 8)
     assert (revoked.revoked_ts, revoked.stream_id, revoked.entity_id, revoked.runs[0].server_urls) == (4, "", "", "")
+    assert revoked.account_id == ""
     again = known.with_stop(revoked, 9, 6)
     assert (again.revoked_ts, again.stopped_ts) == (4, 9)
     facts, run = known.with_start(again, start("a", 1), "d")
@@ -144,7 +150,10 @@ def test_stop_reasons_are_whole_and_name_losses() -> None:
     assert {number for number, reason in STOP_REASONS.items() if reason.loss} == {11, 18, 19, 24, 26}
     assert known.stop_words(known.with_stop(EMPTY, 1, 18)) == "stop_reason 18, authentication failure"
     assert known.stop_words(known.with_stop(EMPTY, 1, 99)) == "stop_reason 99"
+    assert known.stop_words(known.with_stop(EMPTY, 1, 0)) == "stop_reason 0, undefined"
     assert known.stop_words(EMPTY) == ""
+    assert known.loss_of(known.with_stop(EMPTY, 1, 24)) == "the receiver stopped answering Zoom's keep-alive"
+    assert [known.loss_of(facts) for facts in (EMPTY, known.with_stop(EMPTY, 1, 99))] == ["", ""]
 
 
 def test_a_run_of_the_first_edition_knows_its_servers_by_its_key() -> None:
