@@ -72,7 +72,7 @@ class Jobs(Protocol):
 
 
 class Randomness(Protocol):
-    """The only source of chance: jitter."""
+    """The only source of randomness: jitter."""
 
     def uniform(self, low: float, high: float) -> float: ...
 

@@ -107,7 +107,7 @@ def registration(entry: Mapping[str, Any]) -> Registration:
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     """Takes registrations. `resources` maps URN -> what was registered. `update`: carries them out; None: only answers."""
 
-    def __init__(self, project: str, stack: str, cloud_project: str, preview: bool, update: Update | None = None) -> None:
+    def __init__(self, project: str, stack: str, cloud_project: str, *, preview: bool, update: Update | None = None) -> None:
         self.project, self.stack, self.cloud_project, self.preview, self.update = project, stack, cloud_project, preview, update
         self.resources: dict[str, dict[str, Any]] = {}
         self.outputs: dict[str, Any] = {}
@@ -310,7 +310,7 @@ class Servers:
         return {**nothing, **self._kept(world, Update(world, project)), "errors": names}
 
     def _served(self, request: dict[str, Any], project: str, update: Update | None) -> dict[str, Any]:
-        monitor = Monitor("rtmskit", request["stack"], project, request["preview"], update)
+        monitor = Monitor("rtmskit", request["stack"], project, preview=request["preview"], update=update)
         engine = Engine()
         with contextlib.redirect_stdout(io.StringIO()):
             error = contextvars.Context().run(self._program, request, Direct(monitor), Direct(engine))

@@ -76,7 +76,7 @@ class CloudProvider(provider_pb2_grpc.ResourceProviderServicer):
             diffs=sorted({path.partition(".")[0] for path in difference.changed}),
             replaces=sorted(difference.replaces),
             deleteBeforeReplace=difference.old_first,
-            detailedDiff={path: _property(path in difference.replaces) for path in sorted(difference.changed)},
+            detailedDiff={path: _property(replaces=path in difference.replaces) for path in sorted(difference.changed)},
             hasDetailedDiff=True,
         )
 
@@ -160,7 +160,7 @@ def _state(id_: str, outputs: Any) -> ResourceState:
     return ResourceState(**json.loads(text))
 
 
-def _property(replaces: bool) -> Any:
+def _property(*, replaces: bool) -> Any:
     kinds = provider_pb2.PropertyDiff
     return provider_pb2.PropertyDiff(kind=kinds.UPDATE_REPLACE if replaces else kinds.UPDATE, inputDiff=True)
 

@@ -111,7 +111,7 @@ class Update:
         paths = tuple(sorted(difference.changed))
         if difference.replaces:
             old_first = difference.old_first if new.old_first is None else new.old_first
-            return self._replace(new, old, paths, old_first)
+            return self._replace(new, old, paths, old_first=old_first)
         if difference.changed or old.error:
             return self._update(new, old, difference.changed)
         self.world.held[new.urn] = Held(new, old.state)
@@ -151,7 +151,7 @@ class Update:
         self.steps.append(Step("update", new.name, new.type, old.error, tuple(sorted(changed))))
         return state
 
-    def _replace(self, new: Registration, old: Held, paths: tuple[str, ...], old_first: bool) -> ResourceState:
+    def _replace(self, new: Registration, old: Held, paths: tuple[str, ...], *, old_first: bool) -> ResourceState:
         if old.registration.protect and new.protect:
             self._refuse(new, f"{new.name} is protected: it cannot be replaced because of {', '.join(paths)}")
         if not old_first:

@@ -127,7 +127,7 @@ class CloudTasks:
         self._broker = Broker(
             self._clock,
             HttpSender(self._clock, self._client, self._run_secrets),
-            rng=random.Random(self._seed),  # a simulator's chance is to be repeatable
+            randomness=random.Random(self._seed),  # repeatable, for a simulator
             switches=lambda: self.switches,
             faults=self.faults,
             history=self._history,

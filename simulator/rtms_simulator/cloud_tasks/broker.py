@@ -105,7 +105,7 @@ class Broker:
         clock: Clock,
         sender: Sender,
         *,
-        rng: random.Random,
+        randomness: random.Random,
         switches: Callable[[], CloudTasksSwitches],
         faults: FaultBook,
         history: int,
@@ -115,7 +115,7 @@ class Broker:
         self._clock = clock
         self._on_attempt = on_attempt
         self._sender = sender
-        self._rng = rng
+        self._randomness = randomness
         self._switches = switches
         self.faults = faults
         for family in (CREATE, DISPATCH, QUEUE):
@@ -222,7 +222,7 @@ class Broker:
         self._purge(record, "purged")
         return record
 
-    def set_paused(self, name: str, paused: bool) -> QueueRecord:
+    def set_paused(self, name: str, *, paused: bool) -> QueueRecord:
         record = self.queue(name)
         record.message.state = tasks_v2.Queue.State.PAUSED if paused else tasks_v2.Queue.State.RUNNING
         self._changed.set()
@@ -235,7 +235,7 @@ class Broker:
         queue = self.queue(queue_name)
         now = self._clock.now()
         if not task.name:
-            task.name = f"{queue_name}/tasks/{self._rng.getrandbits(64):020d}"
+            task.name = f"{queue_name}/tasks/{self._randomness.getrandbits(64):020d}"
         if task.name in queue.tasks or self._taken_names.get(task.name, now) > now:
             raise TaskRefusedError(
                 grpc.StatusCode.ALREADY_EXISTS,

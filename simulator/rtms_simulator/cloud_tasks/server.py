@@ -79,11 +79,11 @@ class Service:
 
     def pause_queue(self, request: tasks_v2.PauseQueueRequest) -> tasks_v2.Queue:
         self._queue(request.name)
-        return self._broker.set_paused(request.name, True).message
+        return self._broker.set_paused(request.name, paused=True).message
 
     def resume_queue(self, request: tasks_v2.ResumeQueueRequest) -> tasks_v2.Queue:
         self._queue(request.name)
-        return self._broker.set_paused(request.name, False).message
+        return self._broker.set_paused(request.name, paused=False).message
 
     def list_tasks(self, request: tasks_v2.ListTasksRequest) -> tasks_v2.ListTasksResponse:
         tasks = sorted(self._queue(request.parent).tasks.values(), key=_task_name)

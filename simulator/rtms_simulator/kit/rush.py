@@ -127,12 +127,12 @@ class Crowd:
 
         `go_by` is called about once a second while the former are handed on: what in real life is over before the minute may end there.
         """
-        chance = random.Random(f"rush {seed}")
-        old, new = _streams(chance, ending), _streams(chance, beginning)
+        randomness = random.Random(f"rush {seed}")
+        old, new = _streams(randomness, ending), _streams(randomness, beginning)
         await self._begin_before(old, before_per_s, go_by)
         before = len(self.recall.workspace.mdcs)
-        ends = [(chance.random() * MINUTE_S, lambda ids=ids: self.end(ids)) for ids in old]
-        starts = [(chance.random() * MINUTE_S, lambda ids=ids: self.begin(ids)) for ids in new]
+        ends = [(randomness.random() * MINUTE_S, lambda ids=ids: self.end(ids)) for ids in old]
+        starts = [(randomness.random() * MINUTE_S, lambda ids=ids: self.begin(ids)) for ids in new]
         await self._on_time(ends + starts)
         await self._all_accepted(before + beginning, 2 * MINUTE_S)
         accepted = self.accepted()
@@ -181,5 +181,5 @@ def signed(event: WebhookEvent, secret_token: str, at: float) -> tuple[bytes, di
     return body, {"content-type": "application/json", "x-zm-request-timestamp": stamp, "x-zm-signature": signature}
 
 
-def _streams(chance: random.Random, count: int) -> list[StreamIds]:
-    return [StreamIds(f"{chance.getrandbits(96):x}", f"{chance.getrandbits(128):032x}") for _ in range(count)]
+def _streams(randomness: random.Random, count: int) -> list[StreamIds]:
+    return [StreamIds(f"{randomness.getrandbits(96):x}", f"{randomness.getrandbits(128):032x}") for _ in range(count)]

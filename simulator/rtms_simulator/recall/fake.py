@@ -123,23 +123,23 @@ class Recall:
         self.faults.known(REQUEST.prefix, lambda: OPERATIONS)
         self.faults.known(WEBHOOK.prefix, lambda: EVENTS)
         self.data_dir = options.data_dir or Path(tempfile.mkdtemp(prefix="rtmskit-recall-"))
-        self._ids = random.Random(f"recall ids {options.seed}")
-        self.workspace = Workspace(self._ids)
-        secrets = random.Random(f"recall secrets {options.seed}")
-        self._workspace_secret = SigningSecret(options.workspace_secret or make_secret(secrets.randbytes(24)))
+        self._randomness = random.Random(f"recall ids {options.seed}")
+        self.workspace = Workspace(self._randomness)
+        randomness = random.Random(f"recall secrets {options.seed}")
+        self._workspace_secret = SigningSecret(options.workspace_secret or make_secret(randomness.randbytes(24)))
         self.webhooks = self._make_webhooks()
         self.lifecycle = self._make_lifecycle()
         self._connections = Connections()
-        self.api = self._make_api(LinkSigner(secrets.randbytes(20)))
+        self.api = self._make_api(LinkSigner(randomness.randbytes(20)))
         self._server = ApiServer(self.app, self._connections, host=options.host, port=options.port, authority=options.authority)
         for fault in () if isinstance(options.faults, FaultBook) else options.faults:
             self.faults.add(fault)
 
     def _make_webhooks(self) -> Webhooks:
-        rng = random.Random(f"recall messages {self.options.seed}")
+        randomness = random.Random(f"recall messages {self.options.seed}")
         webhooks = Webhooks(
             self.clock,
-            rng,
+            randomness,
             self.faults,
             self._workspace_secret,
             signed=lambda: self.switches.workspace_secret_exists,
@@ -161,8 +161,8 @@ class Recall:
         )
 
     def _make_api(self, signer: LinkSigner) -> Api:
-        rng = random.Random(f"recall links {self.options.seed}")
-        downloads = DownloadHost(self.clock, self.workspace, lambda: self.switches, signer, rng)
+        randomness = random.Random(f"recall links {self.options.seed}")
+        downloads = DownloadHost(self.clock, self.workspace, lambda: self.switches, signer, randomness)
         return Api(
             self.clock,
             self.lifecycle.timers,
@@ -240,7 +240,7 @@ class Recall:
         for mdc in self.workspace.mdcs.values():
             shutil.rmtree(self.lifecycle.directory(mdc), ignore_errors=True)
         self.seed = self.seed if seed is None else seed
-        self._ids.seed(f"recall ids {self.seed}")
+        self._randomness.seed(f"recall ids {self.seed}")
         self.workspace.restart()
         self.api.clear()
         self.faults.clear()

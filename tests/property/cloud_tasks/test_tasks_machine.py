@@ -83,7 +83,7 @@ class TasksAgainstTheReference(RuleBasedStateMachine):
 
     async def open(self) -> Broker:
         switches = CloudTasksSwitches(system_throttling=False)
-        broker = Broker(self.clock, self, rng=random.Random(0), switches=lambda: switches, faults=FaultBook(FAMILIES), history=1000)
+        broker = Broker(self.clock, self, randomness=random.Random(0), switches=lambda: switches, faults=FaultBook(FAMILIES), history=1000)
         retry = Retry(self.max_attempts, self.duration_s, min_backoff_s=10, max_backoff_s=300, max_doublings=3)
         broker.configure(broker.create_queue(tasks_v2.Queue(name=QUEUE)), retry=retry, limits=Limits())
         broker.start()
@@ -160,7 +160,7 @@ class TasksAgainstTheReference(RuleBasedStateMachine):
     @rule(paused=st.booleans())
     def the_queue_is_paused_or_resumed(self, paused):
         self.paused = paused
-        self.do(lambda: self.broker.set_paused(QUEUE, paused))
+        self.do(lambda: self.broker.set_paused(QUEUE, paused=paused))
 
     @rule(seconds=st.sampled_from([1.0, 9.0, 10.0, 45.0, 61.0, 3600.0, 31 * DAY]))
     def time_passes(self, seconds):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import types
 import warnings
 from pathlib import Path
@@ -373,6 +374,17 @@ def test_an_id_of_seven_characters_is_hashed_in_its_field_and_left_in_texts() ->
     assert logs.hashed("abc") == hashlib.sha256(b"abc").hexdigest()[:32]
 
 
+def test_what_is_no_text_or_empty_is_no_id() -> None:
+    line = {"entity_id": "", "rtms_stream_id": None, "reason": "", "ids": {"n": 5}, "n": 5}
+    assert logs.with_hashes(line) == line
+
+
+def test_ids_are_shown_as_they_are_unless_they_are_to_be_hashed() -> None:
+    stream = io.StringIO()
+    logs.JsonLog(stream=stream)("INFO", "request", entity_id="4444AAAiAAAAAiAiAiiAii==")
+    assert lines(stream)[0]["entity_id"] == "4444AAAiAAAAAiAiAiiAii=="
+
+
 def test_the_longer_of_two_ids_is_hashed_first() -> None:
     raw = {"rtms_stream_id": "12345678", "entity_id": "12345678-more"}
     line = logs.with_hashes({**raw, "what": "12345678-more 12345678"})
@@ -418,6 +430,16 @@ def test_once_installed_it_is_the_only_way_out(monkeypatch: pytest.MonkeyPatch) 
     assert [str(line["what"]).strip() for line in lines(stream)][2:] == ["ValueError: three [redacted]"] * 2 + [""]
     assert elsewhere.getvalue() == ""
     assert "topsecret" not in stream.getvalue()
+
+
+def test_an_error_is_described_as_python_prints_it() -> None:
+    try:
+        raise ValueError("one\ntwo")
+    except ValueError as error:
+        printed, described = traceback.format_exc(), logs._described(error)
+    assert described == printed
+    assert printed.count("\n") > 3
+    assert logs._described(None) == ""
 
 
 def _loggers() -> list[logging.Logger]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.ports.bench import Bench, key_of
-from tests.ports.events import started
+from tests.ports.events import NOW, started, stopped
 
 from rtms_relay.errors import NotFound
 from rtms_relay.ports import Answer
@@ -42,3 +42,18 @@ async def test_a_retry_is_tried_on_for_twenty_seconds() -> None:
     before = busy.clock.now
     assert (await retry(busy)).state != "accepted"
     assert 10_000 < busy.clock.now - before <= 20_000
+
+
+async def test_a_retry_that_looks_copies_nothing_itself() -> None:
+    """Whoever asked waits for the answer: a copy takes minutes, and is a task's."""
+    bench = Bench(archive=True)
+    await bench.zoom(started())
+    await bench.run(1)
+    bench.recall.record("mdc-1")
+    bench.retrievals.down = True
+    await bench.zoom(stopped(NOW + 12_000))
+    await bench.run(30)
+    answer = await retry(bench)
+    assert (answer.did, answer.retrieval) == ("looked", "awaiting")
+    assert bench.archive is not None
+    assert bench.archive.objects == {}

@@ -260,6 +260,7 @@ async def test_a_probe_is_missing_after_a_minute_and_said_once(after_ms: int, al
     alert = {"severity": "ALERT", "event": "probe_missing", "queues": ["handoffs-second"], "what": what}
     assert bench.log.of("probe_missing") == [alert] * alerts
     assert mark(bench)["alarmed"] is bool(alerts)
+    assert (mark(bench)["number"], mark(bench)["waiting"]) == (str(NOW), ["handoffs-second"])
 
 
 @pytest.mark.parametrize(("after_ms", "severity"), [(60_000, "INFO"), (60_001, "WARNING")])

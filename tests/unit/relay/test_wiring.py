@@ -406,7 +406,7 @@ ROWS = (
     Row("FACTS_QUEUE", "webhook", f"{P}/f", lambda made: queues_of(made, STOP), {f"{P}/f"}, {f"{Q}/l/queues/facts"}),
     Row("RETRIEVAL_QUEUE", "webhook", f"{P}/r", queue_of_a_look, {f"{P}/r"}, {f"{Q}/l/queues/retrievals"}),
     Row("TASKS_ENDPOINT", "webhook", "127.0.0.1:4711", dialed_by_the_webhook, {"127.0.0.1:4711"}, set()),
-    Row("WORKER_URL", "webhook", "https://odd.example/base/", target, "https://odd.example/base/events", "https://worker.example/events"),
+    Row("WORKER_URL", "webhook", "https://odd.example/X/", target, "https://odd.example/X/events", "https://worker.example/events"),
     Row(
         "TASKS_INVOKERS",
         "webhook",
@@ -622,3 +622,13 @@ async def test_the_clients_of_google_are_made_for_the_database_and_the_bucket_th
         await archive.find("a/b")
     await archive.close()
     assert (made["firestore"]["project"], made["firestore"]["database"], made["bucket"]) == ("odd-project", "odd-base", "odd-bucket")
+
+
+async def test_a_worker_that_nobody_can_ask_to_stop_goes_on(tmp_path: Path) -> None:
+    from rtms_relay import logs, wiring
+
+    known = settings.load(ENVIRON | WORKER | {"STATE_URL": f"sqlite://{tmp_path}/s"}, "worker")
+    made = wiring.worker(known, logs.JsonLog())
+    assert made._new_handing()._stopping() is False
+    asked = wiring.worker(known, logs.JsonLog(), lambda: True)
+    assert asked._new_handing()._stopping() is True

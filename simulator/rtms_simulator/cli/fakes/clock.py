@@ -38,24 +38,24 @@ def clock() -> None:
 @clock.command()
 @of_up
 @as_json_option
-def show(up_file: Path, as_json: bool) -> None:
+def show(up_file: Path, *, as_json: bool) -> None:
     """Show the fakes' time and its rate."""
     from rtms_simulator.control.answers import ClockReading
 
-    _say(ask(find(up_file), "/clock", ClockReading), as_json)
+    _say(ask(find(up_file), "/clock", ClockReading), as_json=as_json)
 
 
 @clock.command()
 @click.argument("by")
 @of_up
 @as_json_option
-def advance(by: str, up_file: Path, as_json: bool) -> None:
+def advance(by: str, up_file: Path, *, as_json: bool) -> None:
     """Go forward BY seconds, or as 90s, 5m, 6h, 2d, with a stop at each deadline on the way: what is due there happens."""
     from rtms_simulator.clock import TOLERATED_S, Clock
     from rtms_simulator.control.answers import ClockReading
 
     reading = ask(find(up_file), "/clock", ClockReading, "POST", {"advance": seconds(by)}, timeout_s=None)
-    _say(reading, as_json)
+    _say(reading, as_json=as_json)
     ahead = reading.now - Clock().now()
     if ahead > TOLERATED_S:
         click.echo(
@@ -69,14 +69,14 @@ def advance(by: str, up_file: Path, as_json: bool) -> None:
 @click.option("--rate", type=float, default=0.0, show_default=True, help="Seconds per real second; 0 is frozen.")
 @of_up
 @as_json_option
-def freeze(rate: float, up_file: Path, as_json: bool) -> None:
+def freeze(rate: float, up_file: Path, *, as_json: bool) -> None:
     """Stop the clock, or run it at another rate (--rate 1 lets it go on)."""
     from rtms_simulator.clock import FASTEST
     from rtms_simulator.control.answers import ClockReading
 
     if not 0 <= rate <= FASTEST:
         raise BadInput(f"--rate {rate} is not a rate", f"give a number from 0 to {FASTEST:,}.")
-    _say(ask(find(up_file), "/clock", ClockReading, "POST", {"rate": rate}), as_json)
+    _say(ask(find(up_file), "/clock", ClockReading, "POST", {"rate": rate}), as_json=as_json)
 
 
 def seconds(text: str) -> float:
@@ -93,7 +93,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def _say(reading: ClockReading, as_json: bool) -> None:
+def _say(reading: ClockReading, *, as_json: bool) -> None:
     if as_json:
         say_json(reading)
         return

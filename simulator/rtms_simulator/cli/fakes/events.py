@@ -40,7 +40,7 @@ def events() -> None:
 @of_up
 @as_json_option
 def list_(
-    vendor: str | None, event: str | None, status: str | None, meeting: str | None, since: str | None, up_file: Path, as_json: bool
+    vendor: str | None, event: str | None, status: str | None, meeting: str | None, since: str | None, up_file: Path, *, as_json: bool
 ) -> None:
     """List every delivery with its answers, oldest first."""
     from rtms_simulator.control.answers import DeliveryList
@@ -62,7 +62,7 @@ def list_(
 @click.argument("id")
 @of_up
 @as_json_option
-def show(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+def show(id: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one delivery: headers, body and answers."""
     import msgspec
 
@@ -79,7 +79,7 @@ def show(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click 
 @click.argument("what", metavar="ID|FILE")
 @of_receiver
 @as_json_option
-def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file: Path, as_json: bool) -> None:
+def replay(what: str, webhook_url: str | None, secret_token: str | None, up_file: Path, *, as_json: bool) -> None:
     """Send a delivery again: the same body with a fresh signature.
 
     ID is one of the running `up`; Recall's keep their id, as in a retry. FILE is what `events show ID --json` printed of one of Zoom's, on

@@ -31,7 +31,7 @@ def faults() -> None:
 @faults.command("list")
 @of_up
 @as_json_option
-def list_(up_file: Path, as_json: bool) -> None:
+def list_(up_file: Path, *, as_json: bool) -> None:
     """List the faults there are, and those armed in the running `up` (if one runs)."""
     from rtms_simulator.faults.reference import rows
 
@@ -51,7 +51,7 @@ def list_(up_file: Path, as_json: bool) -> None:
 @click.argument("fault", shell_complete=completion.faults)
 @of_up
 @as_json_option
-def add(fault: str, up_file: Path, as_json: bool) -> None:
+def add(fault: str, up_file: Path, *, as_json: bool) -> None:
     """Arm FAULT in the running `up`."""
     from rtms_simulator.control.answers import ArmedFaultRow
     from rtms_simulator.faults import FaultError, parse_fault
@@ -71,7 +71,7 @@ def add(fault: str, up_file: Path, as_json: bool) -> None:
 @click.argument("id", type=click.IntRange(1), required=False)
 @of_up
 @as_json_option
-def clear(id: int | None, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+def clear(id: int | None, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Disarm the fault with this ID, or every fault."""
     from rtms_simulator.control.answers import Cleared
 

@@ -30,7 +30,7 @@ def requests() -> None:
 @click.option("--since", metavar="AGO", help="Not older than this: 90s, 5m or 2h.")
 @of_up
 @as_json_option
-def list_(operation: str | None, status: str | None, meeting: str | None, since: str | None, up_file: Path, as_json: bool) -> None:
+def list_(operation: str | None, status: str | None, meeting: str | None, since: str | None, up_file: Path, *, as_json: bool) -> None:
     """List the requests with their answers, oldest first."""
     from rtms_simulator.control.answers import RequestList
 
@@ -47,7 +47,7 @@ def list_(operation: str | None, status: str | None, meeting: str | None, since:
 @click.argument("id")
 @of_up
 @as_json_option
-def show(id: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+def show(id: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one request with its body and the answer's text."""
     from rtms_simulator.control.answers import RequestDetail
 

@@ -14,7 +14,7 @@ from rtms_simulator.cli.output import say_json
 @click.command()
 @of_up
 @as_json_option
-def reset(up_file: Path, as_json: bool) -> None:
+def reset(up_file: Path, *, as_json: bool) -> None:
     """Forget all meetings, recordings, tasks and faults of a running `up`.
 
     The clock shows real time again. Its own SQLite records are deleted, too; both functions are restarted for that.

@@ -35,7 +35,7 @@ def switches() -> None:
 @click.argument("vendor", type=click.Choice(["zoom", "recall", "tasks"]), required=False)
 @of_up
 @as_json_option
-def list_(vendor: str | None, up_file: Path, as_json: bool) -> None:
+def list_(vendor: str | None, up_file: Path, *, as_json: bool) -> None:
     """List the switches with default, evidence and source, and their values in the running `up` (if one runs)."""
     from rtms_simulator.kit.control.defaults import default_switches
 
@@ -66,7 +66,7 @@ def _lines(row: SwitchRow, width: int) -> list[str]:
 @click.argument("settings", nargs=-1, required=True, metavar="SWITCH=VALUE...", shell_complete=completion.switches)
 @of_up
 @as_json_option
-def set_(settings: Sequence[str], up_file: Path, as_json: bool) -> None:
+def set_(settings: Sequence[str], up_file: Path, *, as_json: bool) -> None:
     """Set switches of the running `up`; VALUE is JSON or else text. All are set, or none."""
     from rtms_simulator.control.answers import SwitchList
 

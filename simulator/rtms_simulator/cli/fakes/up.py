@@ -68,7 +68,7 @@ def _ports(command: Any) -> Any:
 @of_fakes
 @running.of_up
 @as_json_option
-def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int | None, settings: Sequence[str], **options: Any) -> None:
+def up(up_file: Path, *, as_json: bool, quiet: bool, no_function: bool, seed: int | None, settings: Sequence[str], **options: Any) -> None:
     """Start every fake and both functions, and keep them running.
 
     Zoom's RTMS servers, Recall's API, Cloud Tasks with a scheduler, and the functions under the real functions-framework, all on
@@ -104,7 +104,7 @@ def up(up_file: Path, as_json: bool, quiet: bool, no_function: bool, seed: int |
     drawn = drawn_seed(Clock()) if seed is None else seed
     plan = Plan(function=not no_function, ports=ports, seed=drawn, control_token=token, switches=parsed(settings), **options)
     with explained(of_options(plan.state_url)):
-        run(_serve(plan, up_file, as_json, quiet))
+        run(_serve(plan, up_file, as_json=as_json, quiet=quiet))
 
 
 def _differ(ports: Ports) -> None:
@@ -118,7 +118,7 @@ def _differ(ports: Ports) -> None:
         by_number[number] = name
 
 
-async def _serve(plan: Plan, up_file: Path, as_json: bool, quiet: bool) -> None:
+async def _serve(plan: Plan, up_file: Path, *, as_json: bool, quiet: bool) -> None:
     from rtms_simulator.kit.stack import Stack
 
     lines = StartLines(log_line)

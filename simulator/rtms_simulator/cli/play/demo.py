@@ -68,6 +68,7 @@ def demo(
     expect: Outcome | None,
     speed: str,
     seed: int | None,
+    *,
     keep: bool,
     logs: bool,
     rehearsed: bool,
@@ -91,10 +92,10 @@ def demo(
     checked_state(state_url)
     if rehearsed:
         _can_be_rehearsed(state_url)
-    with _directory(keep) as directory, explained(of_options(state_url)):
+    with _directory(keep=keep) as directory, explained(of_options(state_url)):
         place = partial(_deployed if rehearsed else _stack, state_url)
-        summary = run(_play(place, play, seed, directory, logs, expect, quiet=as_json))
-    _answer(summary, keep, as_json)
+        summary = run(_play(place, play, seed, directory, logs=logs, expect=expect, quiet=as_json))
+    _answer(summary, keep=keep, as_json=as_json)
 
 
 def _asked(request: PlayRequest, settings: Sequence[str]) -> ResolvedPlay:
@@ -117,7 +118,7 @@ def _asked(request: PlayRequest, settings: Sequence[str]) -> ResolvedPlay:
     return replace(play, scenario=replace(play.scenario, switches={**play.scenario.switches, **switches}))
 
 
-def _answer(summary: RunSummary | UnrecordedRun, keep: bool, as_json: bool) -> None:
+def _answer(summary: RunSummary | UnrecordedRun, *, keep: bool, as_json: bool) -> None:
     from rtms_simulator.control.run_summary import RunSummary, UnrecordedRun
 
     if isinstance(summary, RunSummary) and not keep:
@@ -144,7 +145,7 @@ def _without_paths(summary: RunSummary) -> RunSummary:
 
 
 @contextlib.contextmanager
-def _directory(keep: bool) -> Generator[Path]:
+def _directory(*, keep: bool) -> Generator[Path]:
     if keep:
         shutil.rmtree(KEPT, ignore_errors=True)
         writable("--keep", KEPT, KEPT)
@@ -162,7 +163,7 @@ def _can_be_rehearsed(state_url: str) -> None:
 
 
 async def _play(
-    opened: Opened, play: ResolvedPlay, seed: int | None, directory: Path, logs: bool, expect: Outcome | None, *, quiet: bool
+    opened: Opened, play: ResolvedPlay, seed: int | None, directory: Path, *, logs: bool, expect: Outcome | None, quiet: bool
 ) -> RunSummary | UnrecordedRun:
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import RecordingLostError, WorkerError

@@ -25,7 +25,7 @@ def media() -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Refuse a file if anything in it is lost or must be repaired.")
 @as_json_option
-def check_(files: Sequence[Path], strict: bool, as_json: bool) -> None:
+def check_(files: Sequence[Path], *, strict: bool, as_json: bool) -> None:
     """Say what `meeting play` would play of each FILE: tracks, changes, speakers, captions, and everything unusual with its place.
 
     A recording is .mp4, .m4a, .wav or .mp3 and is read to its end; a transcript is .vtt, .srt or .txt. Exit code 0 means that every file
@@ -52,7 +52,7 @@ def check_(files: Sequence[Path], strict: bool, as_json: bool) -> None:
         raise BadInput("\n       ".join(str(error) for error in refused), " ".join(dict.fromkeys(error.do for error in refused)))
 
 
-def say_what_plays(recording: Path | None, transcript: Path | None, known: Sequence[str], strict: bool) -> None:
+def say_what_plays(recording: Path | None, transcript: Path | None, known: Sequence[str], *, strict: bool) -> None:
     """The same report on stderr, before a meeting. Raises BadInput for a file that cannot be played."""
     from rtms_simulator.errors import MediaFileError
     from rtms_simulator.zoom.media.check import check_recording, check_transcript

@@ -74,6 +74,7 @@ def play(
     up_file: Path,
     client_id: str | None,
     client_secret: str | None,
+    *,
     strict: bool,
     expect: str | None,
     tls: bool,
@@ -93,7 +94,7 @@ def play(
     url, secret, described = receiver(webhook_url, secret_token, up_file)
     request = _request(scenario, options)
     loaded = _loaded(request)
-    say_what_plays(options["media"], options["transcript"], [person.name for person in loaded.people], strict)
+    say_what_plays(options["media"], options["transcript"], [person.name for person in loaded.people], strict=strict)
     expected = expect or loaded.outcome
     if described is not None:
         meetings = _play_in_up(described, request, options["settings"])

@@ -20,7 +20,7 @@ def scenarios() -> None:
 
 @scenarios.command("list")
 @as_json
-def list_(as_json: bool) -> None:
+def list_(*, as_json: bool) -> None:
     """List the built-in meetings."""
     from rtms_simulator import scenario
 
@@ -36,7 +36,7 @@ def list_(as_json: bool) -> None:
 @scenarios.command()
 @click.argument("name", shell_complete=completion.scenario_or_file)
 @as_json
-def show(name: str, as_json: bool) -> None:
+def show(name: str, *, as_json: bool) -> None:
     """Show one meeting: a built-in NAME, or the path of a TOML file."""
     from rtms_simulator.errors import ScenarioError
     from rtms_simulator.kit.scenarios import load_playable

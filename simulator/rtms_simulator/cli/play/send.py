@@ -56,6 +56,7 @@ def send(
     unsets: Sequence[str],
     raw: Path | None,
     faults: Sequence[str],
+    *,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -72,11 +73,11 @@ def send(
     url, secret, _ = receiver(SHOWN_URL if shown_only else webhook_url, secret_token, up_file)
     body = _bytes(raw) if raw is not None else None
     chosen = composed(event, sets, unsets, free=body is not None)
-    delivery = run(deliver(chosen, url, secret, body, faults, dry_run))
+    delivery = run(deliver(chosen, url, secret, body, faults, dry_run=dry_run))
     if dry_run:
-        _show_request(delivery, as_json)
+        _show_request(delivery, as_json=as_json)
     else:
-        _report(delivery, secret, as_json)
+        _report(delivery, secret, as_json=as_json)
 
 
 def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: bool = False) -> WebhookEvent:
@@ -123,7 +124,7 @@ def _instead(name: str, known: tuple[str, ...]) -> str:
 
 
 async def deliver(
-    event: WebhookEvent, url: str, secret: str, body: bytes | None = None, faults: Sequence[str] = (), dry_run: bool = False
+    event: WebhookEvent, url: str, secret: str, body: bytes | None = None, faults: Sequence[str] = (), *, dry_run: bool = False
 ) -> Delivery:
     """One attempt at an event, or at `body` in its place, without the retries. Raises BadInput for a fault that does not exist."""
     from random import Random
@@ -180,7 +181,7 @@ def _fits(fault: Fault, event: WebhookEvent, body: bytes | None) -> None:
         raise BadInput(f"--fault {fault} changes nothing of {event.name}", do)
 
 
-def _show_request(delivery: Delivery, as_json: bool) -> None:
+def _show_request(delivery: Delivery, *, as_json: bool) -> None:
     headers, body = dict(delivery.attempts[0].headers), delivery.body.decode(errors="replace")
     if as_json:
         click.echo(json.dumps({"url": delivery.url, "headers": headers, "body": body}, ensure_ascii=False))
@@ -191,7 +192,7 @@ def _show_request(delivery: Delivery, as_json: bool) -> None:
     click.echo(f"\n{body}")
 
 
-def _report(delivery: Delivery, secret: str, as_json: bool) -> None:
+def _report(delivery: Delivery, secret: str, *, as_json: bool) -> None:
     """What was answered, and whether that is right. Raises Nobody or Failed."""
     attempt = delivery.attempts[0]  # none of OF_ONE_REQUEST keeps it back
     status, answer = attempt.status or 0, attempt.answer.decode(errors="replace")

@@ -34,7 +34,7 @@ def handoffs() -> None:
 @filtered
 @of_worker
 @as_json
-def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **options: Any) -> None:
+def list_(worker: str | None, token: str, up_file: Path, *, as_json: bool, **options: Any) -> None:
     """List hand-offs, newest first: time, product, state, recording, reason.
 
     On a terminal ids are shortened as far as they stay unique, and every command takes them so. In a pipe they are complete, with
@@ -54,7 +54,7 @@ def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **option
 @click.argument("id")
 @of_worker
 @as_json
-def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+def show(id: str, worker: str | None, token: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one hand-off as a story: what came when, each try, what Recall said, what it means, what to do next.
 
     ID is the beginning of its id, or the id of a meeting, stream or MDC that has one hand-off. --json shows the record.
@@ -77,7 +77,7 @@ def _shown(one: HandOffStory, *, as_json: bool) -> None:
 @click.argument("id")
 @of_worker
 @as_json
-def find(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+def find(id: str, worker: str | None, token: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Find out what happened to a meeting, a stream, an MDC or a hand-off.
 
     One hand-off is shown as a story, several as a list. If there is none, it says what may have become of it (exit code 1): acked and
@@ -110,7 +110,7 @@ def find(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) 
 @click.argument("id")
 @of_worker
 @as_json
-def retry(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+def retry(id: str, worker: str | None, token: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Try one hand-off once more now, or look for its recording again.
 
     While its stream can be joined it is POSTed at once, with the next Idempotency-Key. After that it says why not, and what

@@ -34,7 +34,7 @@ def recordings() -> None:
 @filtered
 @of_worker
 @as_json
-def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **options: Any) -> None:
+def list_(worker: str | None, token: str, up_file: Path, *, as_json: bool, **options: Any) -> None:
     """List the hand-offs and their recordings, newest first."""
     wished = filters(**options)
     rows = _asked(target(worker, token, up_file), lambda client: wished.first(client.every(wished.query)))
@@ -48,7 +48,7 @@ def list_(worker: str | None, token: str, up_file: Path, as_json: bool, **option
 @click.argument("id")
 @of_worker
 @as_json
-def show(id: str, worker: str | None, token: str, up_file: Path, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
+def show(id: str, worker: str | None, token: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one hand-off: its states, reasons, artifacts and fresh links."""
     import msgspec
 
@@ -78,6 +78,7 @@ def download(
     worker: str | None,
     token: str,
     up_file: Path,
+    *,
     as_json: bool,
 ) -> None:
     """Download one artifact. An interrupted download is continued; the file appears when it is complete."""

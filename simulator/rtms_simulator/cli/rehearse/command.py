@@ -61,6 +61,7 @@ def rehearse(
     stack_name: str | None,
     verb: Verb | None,
     names: tuple[str, ...],
+    *,
     only_list: bool,
     propagation_s: float,
     patience_s: float,
@@ -80,7 +81,7 @@ def rehearse(
         raise BadInput(f"not installed: {', '.join(lacking)}", extras.advice("infra"))
     stack = _of_name(stack, stack_name)
     if verb is not None:
-        _with_pulumi(verb, stack, propagation_s, logs, as_json, (names, only_list, html))
+        _with_pulumi(verb, stack, propagation_s, logs=logs, as_json=as_json, of_drills=(names, only_list, html))
         return
     from rtms_simulator.cli.rehearse import report
     from rtms_simulator.cli.rehearse.rehearsal import Manner
@@ -90,15 +91,14 @@ def rehearse(
         report.listed(chosen)
         return
     with tempfile.TemporaryDirectory(prefix="rtmskit-rehearsal-") as folder:
-        manner = Manner(
-            propagation_s,
-            patience_s,
-            (lambda _what: None) if as_json else lambda what: click.echo(what, err=True),
-            log_line if logs else None,
-            jobs,
-        )
+        tell = (lambda _what: None) if as_json else lambda what: click.echo(what, err=True)
+        manner = Manner(propagation_s, patience_s, tell, log_line if logs else None, jobs)
         results, without = run(_rehearse(stack, chosen, Path(folder), manner))
-    _answer(report.Report(stack=str(stack or ""), drills=results, without=without, flags=_flags(propagation_s, patience_s)), html, as_json)
+    _answer(
+        report.Report(stack=str(stack or ""), drills=results, without=without, flags=_flags(propagation_s, patience_s)),
+        html,
+        as_json=as_json,
+    )
 
 
 def _flags(propagation_s: float, patience_s: float) -> list[str]:
@@ -107,7 +107,7 @@ def _flags(propagation_s: float, patience_s: float) -> list[str]:
     return [f"{flag}={seconds:g}" for flag, (seconds, usual) in options.items() if seconds != usual]
 
 
-def _answer(outcome: Report, html: Path | None, as_json: bool) -> None:
+def _answer(outcome: Report, html: Path | None, *, as_json: bool) -> None:
     """Show it, and end with the exit code that says whether a drill failed."""
     from rtms_simulator.cli.rehearse import report
 
@@ -133,7 +133,7 @@ def _of_name(stack: Path | None, name: str | None) -> Path | None:
     return root / f"Pulumi.{name}.yaml"
 
 
-def _with_pulumi(verb: Verb, stack: Path | None, propagation_s: float, logs: bool, as_json: bool, of_drills: tuple[object, ...]) -> None:
+def _with_pulumi(verb: Verb, stack: Path | None, propagation_s: float, *, logs: bool, as_json: bool, of_drills: tuple[object, ...]) -> None:
     """`of_drills`: what was given of the options that go with drills."""
     if any(of_drills):
         raise BadInput("--pulumi runs no drill", "leave --drill, --list and --html out.")

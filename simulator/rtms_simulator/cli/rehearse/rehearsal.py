@@ -68,7 +68,7 @@ async def rehearse(program: Program, drills: Mapping[str, Drill], folder: Path, 
     runnable_drills = {name: drill for name, drill in drills.items() if missing is None or not drill.emulator}
     beside = {name: drill for name, drill in runnable_drills.items() if not drill.alone}
     with contextlib.ExitStack() as places:
-        lanes = await _lanes(places, program, folder, min(manner.jobs, max(1, len(beside))), missing is None)
+        lanes = await _lanes(places, program, folder, min(manner.jobs, max(1, len(beside))), emulated=missing is None)
         stage = _Stage(loaded, folder, manner)
         await stage.side_by_side(lanes, beside)
         await stage.side_by_side(lanes[:1], {name: drill for name, drill in runnable_drills.items() if name not in beside})
@@ -85,7 +85,7 @@ class _Lane:
     emulator: str
 
 
-async def _lanes(places: contextlib.ExitStack, program: Program, folder: Path, count: int, emulated: bool) -> list[_Lane]:
+async def _lanes(places: contextlib.ExitStack, program: Program, folder: Path, count: int, *, emulated: bool) -> list[_Lane]:
     """So many lanes, which end with `places`; the first has `program` itself."""
     programs = [program]
     for number in range(1, count):

@@ -62,7 +62,7 @@ def ca() -> None:
 @ca.command()
 @_DIRECTORY
 @as_json_option
-def path(directory: Path, as_json: bool) -> None:
+def path(directory: Path, *, as_json: bool) -> None:
     """Print the file of the authority; it is made if there is none yet."""
     from rtms_simulator.serving.authority import CertificateAuthority
 
@@ -76,7 +76,7 @@ def path(directory: Path, as_json: bool) -> None:
 @ca.command("help")
 @_DIRECTORY
 @as_json_option
-def help_(directory: Path, as_json: bool) -> None:
+def help_(directory: Path, *, as_json: bool) -> None:
     """Show how to make each client trust it: the variable, or the command."""
     from rtms_simulator.serving.authority import CertificateAuthority
 

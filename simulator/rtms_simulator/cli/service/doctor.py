@@ -424,6 +424,7 @@ def doctor(
     worker: str,
     token: str,
     up_file: Path,
+    *,
     as_json: bool,
 ) -> None:
     """Check an endpoint, deployed or local, and say what to fix.

@@ -37,7 +37,7 @@ def infra() -> None:
 @infra.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @as_json_option
-def init(folder: Path, as_json: bool) -> None:
+def init(folder: Path, *, as_json: bool) -> None:
     """Write Pulumi.yaml, infra/ and function/ into DIR, which is created. Nothing is overwritten."""
     sources = dict(files())
     existing = sorted(name for name in sources if (folder / name).exists())

@@ -60,6 +60,7 @@ DOCTOR_CHALLENGES = 3
 @running.of_up
 @as_json_option
 def serve(
+    *,
     init: bool,
     env_file: Path | None,
     tunnel: str,
@@ -95,7 +96,7 @@ def serve(
         other = running.find_serve(file)
         raise BadInput(f"an `rtmskit serve` already runs here (process {other.pid}, {file})", "end it first.")
     plan = ServicePlan(directory, environment, port, _authority(up_file.parent) if tls else None)
-    output = ServeOutput(as_json, verbose)
+    output = ServeOutput(as_json=as_json, verbose=verbose)
     service = LocalService(plan, on_line=output.line)
     try:
         with explained():
@@ -137,7 +138,7 @@ def _is_routine(line: str) -> bool:
 class ServeOutput:
     """What the person, or the program with --json, gets to see."""
 
-    def __init__(self, as_json: bool, verbose: bool) -> None:
+    def __init__(self, *, as_json: bool, verbose: bool) -> None:
         self.as_json = as_json
         self._verbose = verbose
         self.unfinished: dict[str, str] | None = None

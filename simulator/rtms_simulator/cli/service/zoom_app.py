@@ -150,7 +150,7 @@ def show(app: ZoomAppFields) -> None:
     "--product", "products", type=click.Choice(list(FAMILIES)), multiple=True, help="Only events of these products. Default: all."
 )
 @as_json_option
-def zoom_app(webhook_url: str | None, products: Sequence[str], as_json: bool) -> None:
+def zoom_app(webhook_url: str | None, products: Sequence[str], *, as_json: bool) -> None:
     """Show what to enter at Zoom, step by step."""
     app = described(base_url(webhook_url) if webhook_url else PLACEHOLDER, list(dict.fromkeys(products)) or list(FAMILIES))
     if as_json:

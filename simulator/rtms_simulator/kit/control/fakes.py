@@ -97,12 +97,12 @@ class Secrets:
 
     @classmethod
     def of_seed(cls, seed: int) -> Secrets:
-        chance = random.Random(f"rtmskit secrets {seed}")
+        randomness = random.Random(f"rtmskit secrets {seed}")
 
         def word(length: int) -> str:
-            return "".join(chance.choices(string.ascii_letters + string.digits, k=length))
+            return "".join(randomness.choices(string.ascii_letters + string.digits, k=length))
 
-        key = base64.b64encode(chance.randbytes(24)).decode()
+        key = base64.b64encode(randomness.randbytes(24)).decode()
         return cls(word(22), word(32), word(22), word(40), f"whsec_{key}")
 
 

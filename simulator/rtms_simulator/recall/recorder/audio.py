@@ -89,9 +89,9 @@ class Mixer:
 
         Its first sample is at `position`.
         """
-        return _MixInput(self, position, mixed)
+        return _MixInput(self, position, mixed=mixed)
 
-    def add(self, position: int, data: bytes, mixed: bool) -> None:
+    def add(self, position: int, data: bytes, *, mixed: bool) -> None:
         """Add samples at `position` (samples since the start)."""
         if mixed and not self._held and position >= self._base:
             self._leap(position)
@@ -151,13 +151,13 @@ class Mixer:
 class _MixInput:
     """One participant's way into the mix: knows where their run of samples has got to."""
 
-    def __init__(self, mixer: Mixer, position: int, mixed: bool) -> None:
+    def __init__(self, mixer: Mixer, position: int, *, mixed: bool) -> None:
         self._mixer = mixer
         self._position = position
         self._mixed = mixed
 
     def audio(self, data: bytes) -> None:
-        self._mixer.add(self._position, data, self._mixed)
+        self._mixer.add(self._position, data, mixed=self._mixed)
         self._position += len(data) // SAMPLE
 
     def silence(self, samples: int) -> None:

@@ -126,10 +126,10 @@ T = TypeVar("T", bound=Numbered)
 class Workspace:
     """Every MDC, and every recording that is visible, by id and in order of creation. Artifacts and real-time endpoints belong to them.
 
-    Ids come from `rng`, so one seed gives the same ids.
+    Ids come from `randomness`, so one seed gives the same ids.
     """
 
-    rng: random.Random
+    randomness: random.Random
     id: str = ""
     mdcs: dict[str, Mdc] = field(default_factory=dict)
     recordings: dict[str, Recording] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class Workspace:
         self.id = self.new_id()
 
     def new_id(self) -> str:
-        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self.randomness.getrandbits(128), version=4))
 
     def next_seq(self) -> int:
         self._seq += 1
@@ -158,7 +158,7 @@ class Workspace:
         return None if mdc.recording is None else self.recordings.get(mdc.recording.id)
 
     def restart(self) -> None:
-        """Forget every object. With `rng` seeded as before, the same ids come again."""
+        """Forget every object. With `randomness` seeded as before, the same ids come again."""
         self.mdcs.clear()
         self.recordings.clear()
         self._seq = 0

@@ -403,18 +403,18 @@ class RtmsClient:
             self._stop_reason = self._stop_reason if reason is None else reason
             self._over(now)
         elif state in (WireStreamState.PAUSED, WireStreamState.RESUMED):
-            self._pause(state == WireStreamState.PAUSED)
+            self._pause(paused=state == WireStreamState.PAUSED)
 
     def _session_state(self, message: Mapping[str, Any]) -> None:
         """A session may stop and another begin inside one stream, so STOPPED alone is not the end."""
         state = integer(message.get("state"))
         if state in (WireSessionState.PAUSED, WireSessionState.RESUMED):
-            self._pause(state == WireSessionState.PAUSED)
+            self._pause(paused=state == WireSessionState.PAUSED)
         elif state == WireSessionState.STOPPED:
             reason = integer(message.get("stop_reason", message.get("reason")))
             self._stop_reason = self._stop_reason if reason is None else reason
 
-    def _pause(self, paused: bool) -> None:
+    def _pause(self, *, paused: bool) -> None:
         if paused is not self._paused:
             self._paused = paused
             self._put(PauseChanged(paused))

@@ -141,7 +141,7 @@ class Webhooks:
     def __init__(
         self,
         clock: Clock,
-        rng: random.Random,
+        randomness: random.Random,
         faults: FaultBook,
         workspace_secret: SigningSecret,
         *,
@@ -151,7 +151,7 @@ class Webhooks:
         """`signed`: whether a workspace secret exists at this moment; before it does, only `svix-*` endpoints are signed."""
         self._clock = clock
         self._signed = signed
-        self._rng = rng
+        self._randomness = randomness
         self._faults = faults
         self._workspace_secret = workspace_secret
         self._transport = transport
@@ -176,7 +176,7 @@ class Webhooks:
 
     def new_secret(self) -> str:
         """A fresh secret of 24 bytes, as the dashboard makes."""
-        return make_secret(self._rng.randbytes(24))
+        return make_secret(self._randomness.randbytes(24))
 
     def emit(self, event: str, body: dict[str, Any]) -> None:
         """Send an event to every enabled endpoint that has it ticked."""
@@ -353,7 +353,7 @@ class Webhooks:
         return signature_headers("webhook", self._workspace_secret.valid(now), message_id, now, body)
 
     def _token(self) -> str:
-        return "".join(self._rng.choice(_BASE62) for _ in range(27))
+        return "".join(self._randomness.choice(_BASE62) for _ in range(27))
 
     def _drop_queued(self, endpoint: EndpointState) -> None:
         for message, _ in endpoint.queue:

@@ -304,7 +304,7 @@ class StreamProtocol:
         requested = hello.fields.get("media_params")
         try:
             kinds, everything = self._kinds(hello.fields.get("media_type"))
-            self._check_duplicates(kinds, everything, requested)
+            self._check_duplicates(kinds, everything=everything, requested=requested)
             params = media_params.confirm_all(kinds, requested)
         except MediaParameterError as refused:
             return self._refuse(conn, SocketRole.MEDIA, refused.status)
@@ -333,7 +333,7 @@ class StreamProtocol:
                 raise MediaParameterError(UNSUPPORTED[kind])
         return kinds, False
 
-    def _check_duplicates(self, kinds: MediaType, everything: bool, requested: object) -> None:
+    def _check_duplicates(self, kinds: MediaType, *, everything: bool, requested: object) -> None:
         """Raises MediaParameterError for a kind that has its connection; individual video may have several."""
         media = [socket for socket in self._sockets.values() if socket.role is SocketRole.MEDIA]
         if any(socket.everything for socket in media):

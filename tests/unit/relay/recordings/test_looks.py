@@ -486,6 +486,21 @@ async def test_a_copy_that_a_revocation_overtakes_gives_its_lease_back_and_erase
     assert after.erasure.state == "forgotten"  # nobody copies any more, so the round was a clean one
 
 
+async def test_a_copy_that_fails_while_a_revocation_comes_gives_its_lease_back() -> None:
+    bench = Bench(archive=True)
+    await ended(bench)
+    bench.recall.record("mdc-1", "rec-1")
+
+    async def revoked_and_broken() -> None:
+        await revoking(bench)()
+        raise RecallUnavailable("the download broke off")
+
+    bench.recall.during_download = revoked_and_broken
+    _, after = await look(bench)
+    assert (after.erasure.on, after.retrieval.archive_until) == (True, None)
+    assert [line["what"] for line in bench.log.of("archive_failed")] == ["the download broke off"]
+
+
 async def test_a_revocation_between_two_copies_ends_them_and_erases() -> None:
     bench, copies = Bench(archive=True), []
     await ended(bench)

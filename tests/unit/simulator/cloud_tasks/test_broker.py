@@ -55,7 +55,7 @@ FAULTS_IN_FORCE = st.lists(
 
 
 def broker_with(clock: Clock, sender: Scripted, limits: Limits, retry: Retry) -> Broker:
-    broker = Broker(clock, sender, rng=random.Random(0), switches=CloudTasksSwitches, faults=FaultBook(), history=1000)
+    broker = Broker(clock, sender, randomness=random.Random(0), switches=CloudTasksSwitches, faults=FaultBook(), history=1000)
     broker.configure(broker.create_queue(tasks_v2.Queue(name=QUEUE)), retry=retry, limits=limits)
     return broker
 

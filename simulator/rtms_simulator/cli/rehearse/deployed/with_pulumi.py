@@ -92,7 +92,7 @@ async def _carried(wish: Wish, name: str, engine: Path | None, work: Path, confi
             await _to_its_end(lambda: stack.set(config, secret))
             report, loaded = await _to_its_end(lambda: _command(wish, name, stack, cloud))
         if loaded is None:
-            _show(report, wish.as_json)
+            _show(report, as_json=wish.as_json)
             return
     await _kept_running(wish, report, loaded, work.parents[1])
 
@@ -155,11 +155,11 @@ async def _kept_running(wish: Wish, report: PulumiReport, loaded: Loaded, folder
         loaded, folder / "cloud", _tell, propagation_s=wish.propagation_s, seed=seed, on_line=on_line, control_token=token
     ) as place:
         running.write(up_file, described(place))
-        _show(msgspec.structs.replace(report, webhook_url=place.webhook_url, up_file=str(up_file)), wish.as_json)
+        _show(msgspec.structs.replace(report, webhook_url=place.webhook_url, up_file=str(up_file)), as_json=wish.as_json)
         raise await place.broken(_tell)
 
 
-def _show(report: PulumiReport, as_json: bool) -> None:
+def _show(report: PulumiReport, *, as_json: bool) -> None:
     if as_json:
         say_json(report)
         return

@@ -18,16 +18,16 @@ API_DOWNLOADS = f"{ROOT}/download/"
 
 
 class DownloadHost:
-    """Makes links with `signer` and serves what they open. Random tokens come from `rng`."""
+    """Makes links with `signer` and serves what they open. Random tokens come from `randomness`."""
 
     def __init__(
-        self, clock: Clock, workspace: Workspace, switches: Callable[[], RecallSwitches], signer: LinkSigner, rng: random.Random
+        self, clock: Clock, workspace: Workspace, switches: Callable[[], RecallSwitches], signer: LinkSigner, randomness: random.Random
     ) -> None:
         self._clock = clock
         self._workspace = workspace
         self._switches = switches
         self._signer = signer
-        self._rng = rng
+        self._randomness = randomness
 
     def linker(self, origin: str) -> Link:
         """Makes a fresh link on `origin` to one of an artifact's files."""
@@ -36,7 +36,7 @@ class DownloadHost:
 
         def link(artifact: Artifact, name: str) -> str:
             path = f"{BUCKET}{self._workspace.id}/recordings/{artifact.recording_id}/{artifact.kind}/{artifact.id}/{name}"
-            token = self._rng.randbytes(12).hex()
+            token = self._randomness.randbytes(12).hex()
             if switches.json_links == "api" and name.endswith(".json"):
                 stem = name.removesuffix(".json")
                 return f"{origin}{API_DOWNLOADS}{stem}?token={self._signer.api_token(path, expires=expires, token=token)}"

@@ -40,7 +40,7 @@ class Type(Protocol):
     def schema(self) -> dict[str, Any]: ...
 
 
-def _or_null(schema: dict[str, Any], nullable: bool) -> dict[str, Any]:
+def _or_null(schema: dict[str, Any], *, nullable: bool) -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "null"}]} if nullable else schema
 
 
@@ -73,7 +73,7 @@ class Text:
             schema["maxLength"] = self.max_length
         if self.pattern is not None:
             schema["pattern"] = f"^(?:{self.pattern})$"
-        return _or_null(schema, self.nullable)
+        return _or_null(schema, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Choice:
         return None if isinstance(value, str) and value in self.values else [f'"{value}" is not a valid choice.']
 
     def schema(self) -> dict[str, Any]:
-        return _or_null({"type": "string", "enum": list(self.values)}, self.nullable)
+        return _or_null({"type": "string", "enum": list(self.values)}, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Number:
         return None if value >= self.least else [f"Ensure this value is greater than or equal to {self.least}."]
 
     def schema(self) -> dict[str, Any]:
-        return _or_null({"type": "integer", "minimum": self.least}, self.nullable)
+        return _or_null({"type": "integer", "minimum": self.least}, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Flag:
         return None if isinstance(value, bool) else ["Must be a valid boolean."]
 
     def schema(self) -> dict[str, Any]:
-        return _or_null({"type": "boolean"}, self.nullable)
+        return _or_null({"type": "boolean"}, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class ListOf:
         schema: dict[str, Any] = {"type": "array", "items": self.item.schema()}
         if self.least:
             schema["minItems"] = self.least
-        return _or_null(schema, self.nullable)
+        return _or_null(schema, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class MapOf:
         return errors or None
 
     def schema(self) -> dict[str, Any]:
-        return _or_null({"type": "object", "additionalProperties": self.value.schema()}, self.nullable)
+        return _or_null({"type": "object", "additionalProperties": self.value.schema()}, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Anything:
         return None if isinstance(value, dict) else _not_an_object(value)
 
     def schema(self) -> dict[str, Any]:
-        return _or_null({"type": "object"}, self.nullable)
+        return _or_null({"type": "object"}, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +282,7 @@ class Record:
             ]
         if self.needs:
             schema["allOf"] = [need.schema() for need in self.needs]
-        return _or_null(schema, self.nullable)
+        return _or_null(schema, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +304,7 @@ class Variant:
         return self.options[tag].problems(value, where)
 
     def schema(self) -> dict[str, Any]:
-        return _or_null({"oneOf": [option.schema() for option in self.options.values()]}, self.nullable)
+        return _or_null({"oneOf": [option.schema() for option in self.options.values()]}, nullable=self.nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ class OneKey:
                 "minProperties": 1,
                 "maxProperties": 1,
             },
-            self.nullable,
+            nullable=self.nullable,
         )
 
 

@@ -36,25 +36,25 @@ _VOWELS = (
 def voice(seed: int, user_id: int, sample_rate: int) -> Samples:
     """One person's syllables at a sample rate: shape (17, samples per syllable); the last row is silence. Read-only."""
     # Two sources, as how much noise is drawn depends on the rate, and a voice must be the same at every rate.
-    rng, hiss = (random.Random(f"{what} {seed} {user_id}") for what in ("voice", "hiss"))
-    pitch = rng.uniform(85.0, 230.0)
-    tract = 0.88 + 0.3 * (pitch - 85.0) / 145.0 + rng.uniform(-0.03, 0.03)
+    randomness, hiss = (random.Random(f"{what} {seed} {user_id}") for what in ("voice", "hiss"))
+    pitch = randomness.uniform(85.0, 230.0)
+    tract = 0.88 + 0.3 * (pitch - 85.0) / 145.0 + randomness.uniform(-0.03, 0.03)
     count = SYLLABLE_MS * sample_rate // 1000
     seconds = np.arange(count) / sample_rate
     rows = np.zeros((_SYLLABLES + 1, count))
     for row in range(_SYLLABLES):
         formants = np.array(_VOWELS[row % len(_VOWELS)]) * tract
-        glide = pitch * (1.0 + rng.uniform(-0.12, 0.12) + rng.uniform(-0.9, 0.9) * seconds)
+        glide = pitch * (1.0 + randomness.uniform(-0.12, 0.12) + randomness.uniform(-0.9, 0.9) * seconds)
         phase = 2 * np.pi * np.cumsum(glide) / sample_rate
         tones = np.arange(1, int(3_400.0 / pitch))  # within what the lowest rate can carry
         gains = sum(1.0 / (1.0 + ((tones * pitch - formant) / (60.0 + 20.0 * n)) ** 2) / (n + 1) for n, formant in enumerate(formants))
         # Every tone is the one before it turned on by the pitch: far cheaper than a sine for each.
         turns = np.cumprod(np.broadcast_to(np.exp(1j * phase), (len(tones), count)), axis=0)
-        starts = np.exp(1j * np.array([rng.uniform(0.0, 6.28) for _ in tones]))
+        starts = np.exp(1j * np.array([randomness.uniform(0.0, 6.28) for _ in tones]))
         # einsum and not @, which may add in another order on another machine.
         vowel = np.einsum("t,tn->n", gains / np.sqrt(tones) * starts, turns).imag
         noise = np.diff(np.frombuffer(hiss.randbytes(2 * count + 2), dtype="<i2").astype(np.float64))
-        onset = np.exp(-((seconds * 1000 - _CONSONANT_MS / 2) ** 2) / 120.0) * rng.uniform(0.02, 0.25)
+        onset = np.exp(-((seconds * 1000 - _CONSONANT_MS / 2) ** 2) / 120.0) * randomness.uniform(0.02, 0.25)
         swell = np.sin(np.pi * np.clip((seconds * 1000 - _CONSONANT_MS / 2) / (SYLLABLE_MS - _CONSONANT_MS / 2), 0.0, 1.0)) ** 0.8
         rows[row] = vowel / np.abs(vowel).max() * swell + noise / 65_536 * onset
     edge = np.minimum(1.0, np.minimum(np.arange(count), np.arange(count)[::-1]) / (sample_rate / 200))
