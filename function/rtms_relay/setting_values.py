@@ -105,10 +105,10 @@ def client_id(value: str) -> str:
 
 def webhook_secrets(value: str) -> tuple[str, ...]:
     """One or more ``whsec_<base64>``, separated by commas (Standard Webhooks)."""
-    _not_pasted_wrongly(value.replace(" ", ""))
     secrets = tuple(part.strip() for part in value.split(",") if part.strip())
     if not secrets:
         raise ValueError("it holds no secret")
+    _not_pasted_wrongly(value.replace(" ", ""))
     for number, text in enumerate(secrets, start=1):
         which = f"secret number {number}" if len(secrets) > 1 else "it"
         if not text.startswith("whsec_"):

@@ -216,6 +216,8 @@ REASONS: list[tuple[str, str, str]] = [
     ("ZOOM_CLIENT_ID", '"AbCd"', "it is in quotes: give it without them"),
     ("ZOOM_CLIENT_ID", "<client-id>", "it is a placeholder: put the real value in its place"),
     ("RECALL_WEBHOOK_SECRETS", '"whsec_QUFBQUFBQUE="', "it is in quotes: give it without them"),
+    ("RECALL_WEBHOOK_SECRETS", ' "whsec_QUFBQUFBQUE=" ', "it is in quotes: give it without them"),
+    ("RECALL_WEBHOOK_SECRETS", "   ", "it holds no secret"),
     ("RECALL_WEBHOOK_SECRETS", "< your secret >", "it is a placeholder: put the real value in its place"),
     ("RECALL_WEBHOOK_SECRETS", ",", "it holds no secret"),
     ("RECALL_WEBHOOK_SECRETS", "whsec_a b", "it has other characters than base64 after whsec_"),
@@ -336,6 +338,14 @@ def test_a_recording_config_that_is_taken_can_be_sent(value: str) -> None:
     )
     sent = msgspec.json.decode(body)["recording_config"]
     assert sent == {**config, "metadata": {**(config.get("metadata") or {}), "rtmskit_handoff": "h"}}
+
+
+@pytest.mark.parametrize("address", ["nobody", "e@", "@p", "e@p@q", "e @p", "e@p "])
+def test_an_identity_is_an_address(address: str) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        values.email(address)
+    assert values.email("e@p.test") == "e@p.test"
+    assert settings.problem(BY_NAME["TASKS_INVOKERS"], "events=nobody,retrieve=r@p,sweep=s@p") is not None
 
 
 @given(value=cases.near("RECALL_WEBHOOK_SECRETS"))

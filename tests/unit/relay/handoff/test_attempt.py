@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import get_args
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -145,3 +146,23 @@ def test_history_is_bounded() -> None:
     attempt = tried(*([(401, None)] * 30))
     assert len(attempt.history) == attempts.HISTORY_LIMIT == 20
     assert attempt.history[-1].startswith("30: ")
+
+
+def test_a_new_attempt_is_pending_and_nothing_was_tried() -> None:
+    assert msgspec.to_builtins(Attempt(start_ts=5, state_at=9)) == {
+        "start_ts": 5,
+        "state": "pending",
+        "state_at": 9,
+        "reason": "",
+        "late": False,
+        "tries": 0,
+        "next_at": None,
+        "lease_until": None,
+        "keys": {"number": 0, "first_at": None, "doubtful": False, "answer": "", "same": 0, "same_since": 0, "skipped": False},
+        "unsure": False,
+        "history": (),
+        "history_at": (),
+        "mdc_id": None,
+        "accepted_at": None,
+    }
+    assert attempts.Situation(True, 5) == attempts.Situation(newest=True, start_ts=5, stopped_ts=0, stop="", revoked=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+import msgspec
 import pytest
 
 from rtms_relay import budgets
@@ -70,3 +71,15 @@ def test_what_appears_later_begins_it_again(trigger: Trigger) -> None:
     again = erasures.resume(done, trigger, NOW + 5)
     assert (again.state, again.at, again.rounds) == ("forgetting", NOW + 5, 0)
     assert erasures.resume(Erasure(), trigger, NOW) == Erasure()
+
+
+def test_a_new_erasure_is_none() -> None:
+    assert msgspec.to_builtins(Erasure()) == {
+        "state": "none",
+        "since": 0,
+        "at": None,
+        "rounds": 0,
+        "deleted": (),
+        "refused_since": None,
+        "alerted_at": None,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -145,3 +146,20 @@ def test_the_archive_is_named_once() -> None:
     item = retrievals.ArchivedArtifact(name="n", size=1, sha256="s")
     over = retrievals.finish(replace(AWAITING, archived=(item,), archive_until=5), "complete", "", [item])
     assert (over.archived, over.archive_until, over.look_at, over.state) == ((item,), None, None, "done")
+
+
+def test_a_new_retrieval_waits_for_nothing() -> None:
+    assert msgspec.to_builtins(Retrieval()) == {
+        "state": "none",
+        "reason": "",
+        "ended_at": None,
+        "looks": 0,
+        "look_at": None,
+        "archive_until": None,
+        "slow_copies": 0,
+        "recordings": (),
+        "archived": (),
+        "seen": (),
+        "mdc_status": "",
+        "not_joined": "",
+    }
