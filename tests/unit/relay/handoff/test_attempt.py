@@ -148,6 +148,17 @@ def test_history_is_bounded() -> None:
     assert attempt.history[-1].startswith("30: ")
 
 
+@pytest.mark.parametrize(("after_ms", "state"), [(budgets.LATE_MS - 1, "pending"), (budgets.LATE_MS, "expired")])
+def test_one_that_was_seen_late_and_never_tried_is_over_at_its_end(after_ms: int, state: State) -> None:
+    late = replace(FRESH, late=True)
+    assert attempts.settle(late, ALONE, NOW + after_ms, RULES).state == state
+
+
+def test_without_a_plan_one_that_was_never_tried_is_not_tried_out() -> None:
+    assert attempts.settle(replace(FRESH, next_at=None), ALONE, NOW + 1, RULES).state == "pending"
+    assert attempts.settle(replace(FRESH, next_at=None, tries=1), ALONE, NOW + 1, RULES).state == "expired"
+
+
 def test_a_new_attempt_is_pending_and_nothing_was_tried() -> None:
     assert msgspec.to_builtins(Attempt(start_ts=5, state_at=9)) == {
         "start_ts": 5,
