@@ -177,3 +177,23 @@ def test_a_new_attempt_is_pending_and_nothing_was_tried() -> None:
         "accepted_at": None,
     }
     assert attempts.Situation(True, 5) == attempts.Situation(newest=True, start_ts=5, stopped_ts=0, stop="", revoked=False)
+
+
+def test_a_try_that_the_record_could_not_hold_leaves_a_doubt_of_its_key_or_of_all() -> None:
+    accepted = attempts.accept(FRESH, NOW, "mdc")
+    assert attempts.tried_unseen(accepted) == accepted  # with key 0 Recall gave the same MDC again
+    assert attempts.tried_unseen(FRESH) == replace(FRESH, keys=Keys(doubtful=True))
+    later = replace(FRESH, keys=Keys(number=1))
+    assert attempts.tried_unseen(later) == replace(later, unsure=True)
+    assert attempts.tried_unseen(replace(accepted, keys=Keys(number=1))).unsure
+    ended = replace(FRESH, state="cancelled")
+    assert attempts.tried_unseen(ended) == replace(ended, unsure=True)
+
+
+def test_what_recall_accepted_is_settled_and_keeps_its_first_id_and_moment() -> None:
+    held = replace(FRESH, lease_until=NOW + 9, keys=Keys(doubtful=True))
+    once = attempts.accept(held, NOW + 1, "mdc-1")
+    assert (once.state, once.state_at, once.reason, once.mdc_id, once.accepted_at) == ("accepted", NOW + 1, "", "mdc-1", NOW + 1)
+    assert (once.next_at, once.lease_until, once.keys) == (None, None, Keys())
+    again = attempts.accept(once, NOW + 2, "mdc-2", "a recording of it was seen")
+    assert again == once
