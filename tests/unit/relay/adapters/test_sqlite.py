@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -223,7 +224,16 @@ async def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Pat
     newer.execute("PRAGMA user_version = 99")
     newer.close()
     store = SqliteStore(str(path))
-    with pytest.raises(StoreUnavailable, match="newer release: format 99"):
+    with pytest.raises(StoreUnavailable, match="newer release: format 99, read here is 1"):
+        await store.get("handoffs", "k1")
+    await store.close()
+
+
+async def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+        other.execute("PRAGMA application_id = 5")
+    store = SqliteStore(str(tmp_path / "state.db"))
+    with pytest.raises(StoreUnavailable, match="is not a store of this service"):
         await store.get("handoffs", "k1")
     await store.close()
 

@@ -197,3 +197,22 @@ def test_what_recall_accepted_is_settled_and_keeps_its_first_id_and_moment() -> 
     assert (once.next_at, once.lease_until, once.keys) == (None, None, Keys())
     again = attempts.accept(once, NOW + 2, "mdc-2", "a recording of it was seen")
     assert again == once
+
+
+@pytest.mark.parametrize(("now", "state"), [(NOW + 59_999, "pending"), (NOW + 60_000, "expired")])
+def test_one_that_was_tried_is_over_with_its_window(now: int, state: State) -> None:
+    tried = replace(FRESH, tries=1, next_at=NOW + 60_000)
+    assert attempts.settle(tried, ALONE, now, RULES).state == state
+
+
+@pytest.mark.parametrize(("tries", "words"), [(0, "; first seen late"), (1, "; first seen late and tried once")])
+def test_an_expiry_says_that_it_was_first_seen_late(tries: int, words: str) -> None:
+    over = attempts.settle(replace(FRESH, late=True, tries=tries), ALONE, NOW + budgets.LATE_MS, RULES)
+    assert over.reason == f"not handed on within 60 s of its start{words}"
+
+
+def test_what_goes_on_or_was_accepted_is_not_unsure() -> None:
+    asked = attempts.move(replace(FRESH, state="failed", keys=Keys(doubtful=True)), "asked_again", NOW, "")
+    seen = attempts.move(replace(FRESH, lease_until=NOW + 9), "accepted", NOW, "")
+    refused = attempts.move(replace(FRESH, lease_until=NOW + 9), "refused", NOW, "")
+    assert [(one.state, one.unsure) for one in (asked, seen, refused)] == [("pending", False), ("accepted", False), ("failed", True)]
