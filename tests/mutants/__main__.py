@@ -1,6 +1,7 @@
 """`python -m tests.mutants [zoom adapters/sqlite ...] [--jobs 2]`: exit code 1 below 95 %, or if a survivor has no reason on the page.
 
-`--changed COMMIT`: only the lines that are new or different since that commit.
+`--changed COMMIT`: only the lines that are new or different since that commit. `--again FILE`: only those that lived in an earlier run, by
+the figures that it wrote.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`lines`: of each module, those that are broken; None: all. `every`: only every n-th mutant."""
+    """`lines`: of each module, those that are broken; None: all. `again`: of each module, (code, change) of those that are judged once more;
+    None: all. `every`: only every n-th mutant."""
 
     modules: tuple[str, ...]
     lines: Mapping[str, set[int]] | None
+    again: Mapping[str, set[tuple[str, str]]] | None
     every: int
     jobs: int
     out: Path
@@ -97,6 +100,7 @@ def _options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("modules", nargs="*", help=f"which of {', '.join(known)} (default: all)")
     parser.add_argument("--changed", metavar="COMMIT", help="only the lines that are new or different since this commit")
+    parser.add_argument("--again", metavar="FILE", type=Path, help="only those that lived in an earlier run: the FILE of its --out")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--every", type=int, default=1, help="only every n-th mutant, for a quick look")
     parser.add_argument("--most", type=int, help="at most so many mutants in all, spread evenly")
@@ -105,10 +109,17 @@ def _options() -> Options:
     if unknown := [name for name in given.modules if name not in known]:
         parser.error(f"no module {', '.join(unknown)}; there are {', '.join(known)}")
     lines = changed_lines(given.changed) if given.changed else None
-    chosen = tuple(name for name in given.modules or known if lines is None or name in lines)
+    again = survivors(given.again) if given.again else None
+    chosen = tuple(name for name in given.modules or known if (lines is None or name in lines) and (again is None or again.get(name)))
     count = sum(len(_places(name, lines)) for name in chosen)
     every = max(given.every, -(-count // given.most) if given.most else 1)
-    return Options(tuple(name for name in chosen if _places(name, lines)), lines, every, given.jobs, given.out.absolute())
+    return Options(tuple(name for name in chosen if _places(name, lines)), lines, again, every, given.jobs, given.out.absolute())
+
+
+def survivors(file: Path) -> dict[str, set[tuple[str, str]]]:
+    """(code, change) of what lived in an earlier run, by module. A line that was written anew since is in none of them."""
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return {module: {(one["code"], one["what"]) for one in row["alive"]} for module, row in rows.items()}
 
 
 def _places(module: str, lines: Mapping[str, set[int]] | None) -> list[int]:
@@ -139,6 +150,8 @@ def _in_environment(name: str, value: str) -> Generator[None]:
 def _tried(context: SpawnContext, module: str, seen: judge.Seen, options: Options, before: Mapping[str, Figures]) -> Figures:
     source = file_of(module).read_text(encoding="utf-8")
     chosen = list(mutants(source, options.every, None if options.lines is None else options.lines[module]))
+    if options.again is not None:
+        chosen = [mutant for mutant in chosen if (mutant.code, mutant.what) in options.again[module]]
     figures, reasons, began = Figures(len(places(source))), explained(module), time.monotonic()
     for mutant, verdict in _verdicts(context, module, chosen, seen, options.jobs):
         figures.tried += 1

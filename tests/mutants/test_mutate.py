@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from tests.mutants import changed, judge
+from tests.mutants.__main__ import Figures, _write, survivors
 from tests.mutants.mutate import functions, mutants, places
 from tests.mutants.page import PAGE, explained
 from tests.mutants.suites import CORES, ROOT, SUITES, file_of, modules, name_of, suite_of
@@ -181,6 +182,12 @@ def test_the_lines_of_a_change_are_read_from_its_diff():
 def test_a_commit_that_is_not_there_is_said():
     with pytest.raises(RuntimeError, match="git cannot compare with 'no-such-commit'"):
         changed.changed_lines("no-such-commit")
+
+
+def test_those_that_lived_are_read_from_the_figures_of_an_earlier_run(tmp_path):
+    figures = Figures(possible=9, tried=9, alive=[{"line": 3, "what": "1 became 2", "code": "x = 1"}])
+    _write(tmp_path / "of" / "run.json", {"zoom": figures, "main": Figures(possible=1, tried=1)})
+    assert survivors(tmp_path / "of" / "run.json") == {"zoom": {("x = 1", "1 became 2")}, "main": set()}
 
 
 def test_every_reason_is_of_a_line_that_is_there():
