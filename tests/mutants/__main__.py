@@ -37,7 +37,7 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`lines`: of each module, those that are broken; None: all. `again`: of each module, (code, change) of those that are judged once more;
+    """`lines`: of each module, those that are broken; None: all. `again`: of each module, (code, change) of those that are judged again;
     None: all. `every`: only every n-th mutant."""
 
     modules: tuple[str, ...]
