@@ -115,7 +115,7 @@ def test_a_webhook_is_a_reason_to_look_and_its_repetition_none() -> None:
     many = once
     for number in range(100):
         many = retrievals.announced(many, f"m{number}", None, NOW)
-    assert len(many.seen) == retrievals.SEEN_LIMIT
+    assert len(many.seen) == retrievals.SEEN_LIMIT == 50
 
 
 def test_recordings_merge_in_any_order_and_never_leave_a_final_status() -> None:
@@ -132,6 +132,10 @@ def test_recordings_merge_in_any_order_and_never_leave_a_final_status() -> None:
     for status, kept in (("processing", "done"), ("failed", "failed"), ("deleted", "deleted")):
         other = Recording(id="r", status=status, updated_at="2026-11-22T10:00:00Z")
         assert retrievals.merged([done], [other])[0].status == kept
+    gone = Recording(id="r", status="deleted", updated_at="2026-11-22T08:00:00Z")
+    for status in ("done", "failed", "processing"):
+        later = Recording(id="r", status=status, updated_at="2026-11-22T10:00:00Z")
+        assert retrievals.merged([gone], [later])[0].status == retrievals.merged([later], [gone])[0].status == "deleted"
 
 
 def test_an_artifact_made_once_more_takes_the_place_of_the_old() -> None:
