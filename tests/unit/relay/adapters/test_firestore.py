@@ -15,8 +15,9 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.firestore import AsyncClient
 
-from rtms_relay.adapters.firestore import FirestoreStore
-from rtms_relay.errors import AlreadyExists, Stale, StoreUnavailable
+from rtms_relay.adapters.firestore import FirestoreStore, _timestamp
+from rtms_relay.errors import AlreadyExists, RelayError, Stale, StoreUnavailable
+from rtms_relay.ports import Write
 
 Call = Callable[[FirestoreStore], Coroutine[Any, Any, object]]
 
@@ -24,6 +25,7 @@ CALLS: dict[str, Call] = {
     "create": lambda store: store.create("handoffs", "k1", {"n": 1}),
     "get": lambda store: store.get("handoffs", "k1"),
     "replace": lambda store: store.replace("handoffs", "k1", {"n": 1}, "1@2026-11-22T09:00:00Z"),
+    "commit": lambda store: store.commit([Write("handoffs", "k1", {"n": 1})]),
     "due": lambda store: store.due("handoffs", 1, 1),
     "newest": lambda store: store.newest("handoffs", 1),
     "with_prefix": lambda store: store.with_prefix("handoffs", "a", 1),
@@ -104,6 +106,100 @@ async def test_both_forms_of_conflict_mean_that_the_document_is_there(monkeypatc
     monkeypatch.setattr(store, "_reference", lambda *_: Refusing(error))
     with pytest.raises(AlreadyExists):
         await store.create("handoffs", "k1", {})
+
+
+COMMITS = [
+    (exceptions.Aborted("contention on secret"), StoreUnavailable, "Firestore could not commit: Aborted within 2 s"),
+    (exceptions.AlreadyExists("gRPC"), AlreadyExists, "one of handoffs/k1, streams/s1 is there already"),
+    (exceptions.Conflict("REST"), AlreadyExists, "one of handoffs/k1, streams/s1 is there already"),
+    (exceptions.FailedPrecondition("secret"), Stale, "one of handoffs/k1, streams/s1 has changed since it was read, or is gone"),
+    (exceptions.NotFound("secret"), Stale, "one of handoffs/k1, streams/s1 has changed since it was read, or is gone"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind", "text"), COMMITS, ids=[type(error).__name__ for error, _, _ in COMMITS])
+async def test_a_commit_that_is_refused_says_of_which_documents(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[RelayError], text: str
+) -> None:
+    class Batch:
+        def create(self, *_: object) -> None: ...
+
+        async def commit(self, **_: object) -> None:
+            raise error
+
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
+    store = FirestoreStore("p", "d")
+    monkeypatch.setattr(store._connected(), "batch", Batch)
+    with pytest.raises(kind) as raised:
+        await store.commit([Write("handoffs", "k1", {}), Write("streams", "s1", {})])
+    assert (type(raised.value), str(raised.value)) == (kind, text)
+    await store.close()
+
+
+async def test_contention_is_tried_again_soon_and_within_the_time_of_the_call() -> None:
+    retry = FirestoreStore("p", "d", timeout_s=3)._retry_aborted()
+    assert (retry._initial, retry._maximum, retry._timeout) == (0.02, 0.2, 3)
+
+
+async def test_a_close_closes_the_channel_once() -> None:
+    closed: list[str] = []
+
+    class Client:
+        @property
+        def _firestore_api(self) -> Client:
+            return self
+
+        transport = _firestore_api
+
+        async def close(self) -> None:
+            closed.append("channel")
+
+    store = FirestoreStore("p", "d")
+    await store.close()
+    assert closed == []
+    store._client = Client()  # ty: ignore[invalid-assignment]
+    await store.close()
+    await store.close()
+    assert (closed, store._client) == (["channel"], None)
+
+
+def test_a_moment_is_one_that_firestore_can_hold() -> None:
+    moments = [_timestamp(ms) for ms in (-5, 0, 1, 253_402_300_799_000, 253_402_300_799_001)]
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+    assert moments == [first, first, datetime(1970, 1, 1, 0, 0, 0, 1000, UTC), last, last]
+
+
+@pytest.mark.emulator
+async def test_a_commit_counts_the_writes_of_each_document(
+    monkeypatch: pytest.MonkeyPatch, firestore_emulator: str, new_firestore_project: Callable[[], str]
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+    project = new_firestore_project()
+    store, reader = FirestoreStore(project, "d"), AsyncClient(project=project, database="d")
+
+    async def revision() -> int:
+        return (await reader.collection("handoffs").document("k1").get()).get("revision")
+
+    [version] = await store.commit([Write("handoffs", "k1", {"n": 1})])
+    assert (version.partition("@")[0], await revision()) == ("1", 1)
+    for number in (2, 3):
+        [version] = await store.commit([Write("handoffs", "k1", {"n": 1}, version)])
+        assert (version.partition("@")[0], await revision()) == (str(number), number)
+    await reader._firestore_api.transport.close()
+    await store.close()
+
+
+@pytest.mark.emulator
+async def test_a_list_without_a_bound_begins_before_1970(
+    monkeypatch: pytest.MonkeyPatch, firestore_emulator: str, new_firestore_project: Callable[[], str]
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+    store = FirestoreStore(new_firestore_project(), "d")
+    await store.create("handoffs", "k1", {"created_at": -(10**12)})
+    await store.create("handoffs", "k2", {"n": 1})
+    assert [found.key for found in await store.newest("handoffs", 10)] == ["k1"]
+    await store.close()
 
 
 @pytest.mark.emulator
