@@ -167,3 +167,92 @@ def test_a_new_retrieval_waits_for_nothing() -> None:
         "mdc_status": "",
         "not_joined": "",
     }
+
+
+def test_what_is_over_expects_nothing_more_and_the_earlier_of_two_looks_holds() -> None:
+    done = Retrieval(state="done")
+    assert retrievals.expect(done, NOW) == done
+    assert retrievals.expect(Retrieval(), NOW) == Retrieval(state="awaiting", look_at=NOW)
+    for look_at, kept in ((NOW - 1, NOW - 1), (NOW + 1, NOW)):
+        assert retrievals.expect(AWAITING, look_at).look_at == kept
+
+
+def test_a_look_keeps_the_last_status_that_was_told_and_plans_only_for_what_is_awaited() -> None:
+    told = retrievals.after_look(AWAITING, [recording("processing")], "recording", NOW, RULES)
+    assert (told.mdc_status, told.looks, told.look_at) == ("recording", 1, NOW + RULES.poll_ms)
+    assert [known.id for known in told.recordings] == ["r"]
+    assert retrievals.after_look(told, [], "", NOW, RULES).mdc_status == "recording"
+    done = Retrieval(state="done")
+    assert retrievals.after_look(done, [], "done", NOW, RULES) == replace(done, mdc_status="done")
+
+
+def test_a_pause_is_never_shorter_than_recall_asks_for_and_does_not_grow_for_ever() -> None:
+    ended = replace(AWAITING, ended_at=NOW, looks=1_000)
+    assert retrievals.look_later(ended, NOW, None, RULES).look_at == NOW + RULES.poll_ms
+    patient = Rules(poll_ms=10**12)
+    assert retrievals.look_later(ended, NOW, None, patient).look_at == NOW + 20_000 * 2**16
+    first = replace(ended, looks=0)
+    for retry_after_s, pause in ((None, 20_000), (0.0, 20_000), (19.999, 20_000), (20.001, 20_001)):
+        assert retrievals.look_later(first, NOW, retry_after_s, RULES).look_at == NOW + pause
+
+
+def test_one_that_was_accepted_after_the_end_is_waited_for_from_then_on() -> None:
+    ended = replace(AWAITING, ended_at=NOW)
+    for accepted_at, since in ((NOW + 5, NOW + 5), (NOW - 5, NOW), (None, NOW)):
+        over = [retrievals.too_late(ended, NOW - 9, accepted_at, since + RULES.give_up_ms + more, RULES) for more in (-1, 0)]
+        assert over == [False, True]
+
+
+def test_every_end_has_its_words() -> None:
+    def words(*recordings: Recording, late: bool = True, cause: str = "") -> tuple[str, str] | None:
+        return retrievals.judge(replace(AWAITING, recordings=recordings), late=late, cause=cause)
+
+    assert words(recording("done", artifacts={"video_mixed": "done"}), late=False) == ("complete", "")
+    assert words(recording("deleted"), late=False) == ("complete", "deleted at Recall")
+    assert words(recording("processing")) == ("all_failed", "the recording never ended")
+    assert words(recording("failed"), late=False) == ("all_failed", "the recording failed")
+    failed = [recording("failed", id="a", sub_code="x"), recording("failed", id="b", sub_code="w"), recording("failed", id="c")]
+    assert words(*failed, cause="nobody joined") == ("all_failed", "the recording failed: w, x; nobody joined")
+    rest = recording("done", artifacts={"a": "failed", "b": "failed", "c": "processing"})
+    assert words(rest, recording("failed", id="q")) == (
+        "incomplete",
+        "a failed (why); b failed (why); given up waiting for the rest; a recording failed",
+    )
+    plain = replace(rest, artifacts={"a": Artifact(id="a", status="failed")})
+    assert words(plain) == ("incomplete", "a failed")
+    # What a recording that is not done holds is nobody's loss.
+    assert words(recording("deleted", artifacts={"a": "failed"}), late=False) == ("complete", "deleted at Recall")
+
+
+def test_a_copy_that_failed_gives_back_its_own_lease_only_and_the_fifth_slow_one_is_the_last() -> None:
+    held = replace(AWAITING, archive_until=7)
+    item = retrievals.ArchivedArtifact(name="b", size=1, sha256="s")
+    mine = retrievals.not_copied(held, 7, "n", [item], slow=True)
+    assert (mine.archive_until, mine.slow_copies, mine.archived, mine.state) == (None, 1, (item,), "awaiting")
+    anothers = retrievals.not_copied(held, 6, "n", [], slow=False)
+    assert (anothers.archive_until, anothers.slow_copies) == (7, 0)
+    fourth, fifth = (retrievals.not_copied(replace(held, slow_copies=before), 7, "n", [], slow=True) for before in (3, 4))
+    assert (fourth.state, fifth.state) == ("awaiting", "partial")
+    assert fifth.reason == "n could not be archived: 5 copies took longer than 25 minutes"
+    assert (fifth.archive_until, fifth.look_at) == (None, None)
+    more = retrievals.finish(
+        replace(AWAITING, archived=(item,)), "complete", "", [retrievals.ArchivedArtifact(name="a", size=2, sha256="t")]
+    )
+    assert [kept.name for kept in more.archived] == ["a", "b"]
+
+
+def test_of_two_readings_of_one_moment_the_same_holds_in_either_order() -> None:
+    for one, other in (
+        (recording("failed", sub_code="x"), recording("failed", sub_code="y")),
+        (recording("failed"), recording("failed", sub_code="y")),
+        (recording("aaa"), recording("zzz")),
+        (recording("processing", updated_at="odd"), recording("processing", updated_at="2026-11-22T09:00:00Z")),
+        (recording("processing", updated_at="0001-01-01T00:00:00"), recording("processing", updated_at="2026-11-22T09:00:00Z")),
+    ):
+        [first], [second] = retrievals.merged([one], [other]), retrievals.merged([other], [one])
+        assert (first.status, first.sub_code, first.updated_at) == (second.status, second.sub_code, second.updated_at)
+        assert (first.status, first.sub_code, first.updated_at) == (other.status, other.sub_code, other.updated_at)
+    assert retrievals.merged([recording("done", read=False)], [recording("done")])[0].read
+    assert retrievals.merged([recording("done")], [recording("done", read=False)])[0].read
+    assert not retrievals.merged([recording("done", read=False)], [recording("done", read=False)])[0].read
+    assert [known.id for known in retrievals.merged([recording("done", id="b")], [recording("done", id="a")])] == ["a", "b"]
