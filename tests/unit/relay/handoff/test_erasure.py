@@ -83,3 +83,45 @@ def test_a_new_erasure_is_none() -> None:
         "refused_since": None,
         "alerted_at": None,
     }
+
+
+def test_a_failing_round_keeps_since_when_and_a_clean_one_ends_it() -> None:
+    once = erasures.after_round(REVOKED, ("b",), clean=False, accepted=True, now=NOW + 1)
+    twice = erasures.after_round(once, ("a", "b"), clean=False, accepted=True, now=NOW + 2)
+    assert (once.refused_since, twice.refused_since, twice.rounds, twice.state) == (NOW + 1, NOW + 1, 0, "forgetting")
+    assert (once.at, twice.at, twice.deleted) == (NOW + 60_001, NOW + 60_002, ("a", "b"))
+    clean = erasures.after_round(twice, (), clean=True, accepted=True, now=NOW + 3)
+    assert (clean.refused_since, clean.state, clean.rounds, clean.at) == (None, "forgotten", 1, NOW + 60_003)
+
+
+def test_what_nobody_saw_is_looked_for_ever_more_rarely_and_at_the_moment_of_its_alarm() -> None:
+    erasure, now, pauses = REVOKED, NOW, []
+    for _ in range(8):
+        erasure = erasures.after_round(erasure, (), clean=True, accepted=True, now=now)
+        assert erasure.at is not None
+        pauses.append(erasure.at - now)
+        now = erasure.at
+    day = 86_400_000
+    to_alarm = day - (60_000 + 600_000 + 3_600_000 + 21_600_000)
+    assert pauses == [60_000, 600_000, 3_600_000, 21_600_000, to_alarm, day, day, day]
+    assert erasure.rounds == 8
+    # The alarm's moment is planned for only if it lies before the next look.
+    for since, at in ((NOW - day, NOW + 60_000), (NOW - day + 60_000, NOW + 60_000), (NOW - day + 59_999, NOW + 59_999)):
+        planned = erasures.after_round(Erasure(state="forgetting", since=since), (), clean=True, accepted=True, now=NOW)
+        assert planned.at == at
+
+
+def test_an_alarm_comes_at_its_moment_and_again_after_a_day() -> None:
+    hour, day = 3_600_000, 86_400_000
+    refused = Erasure(state="forgetting", since=NOW, refused_since=NOW)
+    text = "the deletion of a revoked recording is refused for an hour or more"
+    assert [erasures.alarm(refused, accepted=False, now=NOW + after) for after in (hour - 1, hour)] == ["", text]
+    told = erasures.alarmed(refused, NOW + hour)
+    assert told.alerted_at == NOW + hour
+    assert [erasures.alarm(told, accepted=False, now=NOW + hour + after) for after in (day - 1, day)] == ["", text]
+    unseen = Erasure(state="forgetting", since=NOW)
+    words = "Recall accepted a stream that was revoked, and no recording of it was seen within a day: look there for it"
+    assert [erasures.alarm(unseen, accepted=True, now=NOW + after) for after in (day - 1, day)] == ["", words]
+    assert erasures.alarm(unseen, accepted=False, now=NOW + day) == ""
+    assert erasures.alarm(Erasure(state="forgetting", since=NOW, deleted=("r",)), accepted=True, now=NOW + day) == ""
+    assert erasures.alarm(Erasure(state="forgotten", since=NOW, refused_since=NOW), accepted=True, now=NOW + day) == ""

@@ -13,9 +13,10 @@ from rtms_relay.handoff.answers import Outcome
 from rtms_relay.handoff.attempt import Attempt
 from rtms_relay.handoff.erasure import Erasure
 from rtms_relay.handoff.facts import Facts, Run
-from rtms_relay.handoff.keys import stream_key
+from rtms_relay.handoff.keys import Keys, stream_key
 from rtms_relay.handoff.record import HandOff
-from rtms_relay.handoff.retrieval import Retrieval
+from rtms_relay.handoff.retrieval import ArchivedArtifact, Retrieval
+from rtms_relay.ports import Artifact, Recording
 
 NOW = 1_795_338_000_000
 RULES = Rules(connect_window_ms=60_000, recall_timeout_ms=5_000, poll_ms=600_000, give_up_ms=86_400_000)
@@ -89,3 +90,134 @@ def test_a_new_hand_off_is_that_of_its_run() -> None:
         attempt=Attempt(start_ts=1, state_at=1),
     )
     assert nobodys.account_id == ""
+
+
+ACCEPTED = (Outcome(kind="accepted", answer="201", reason="", status=201, mdc_id="mdc-1"), NOW + 4)
+
+
+def handed() -> HandOff:
+    """Accepted by Recall at NOW + 4."""
+    return record.after_answer(fresh(), 1, ACCEPTED[0], NOW + 4, 0.0, RULES)
+
+
+def test_what_must_be_done_next_is_the_earlier_of_a_try_and_a_look() -> None:
+    assert (fresh().look_at, fresh().due_at) == (None, NOW)
+    both = replace(fresh(), retrieval=Retrieval(state="awaiting", look_at=NOW - 1))
+    assert (both.look_at, both.due_at) == (NOW - 1, NOW - 1)
+    erasing = replace(both, erasure=Erasure(state="forgetting", at=NOW + 5))
+    assert (erasing.look_at, erasing.due_at) == (NOW + 5, NOW)
+    ended = replace(handed(), retrieval=Retrieval(state="done"))
+    assert (ended.look_at, ended.due_at) == (None, None)
+
+
+def test_an_accepted_one_is_looked_for_and_a_repeated_answer_plans_nothing_anew() -> None:
+    one = handed()
+    assert (one.attempt.state, one.retrieval.state, one.retrieval.look_at) == ("accepted", "awaiting", NOW + 4 + RULES.poll_ms)
+    looked = replace(one, retrieval=replace(one.retrieval, look_at=NOW + 5))
+    assert record.after_answer(looked, 1, ACCEPTED[0], NOW + 9, 0.0, RULES).retrieval == looked.retrieval
+
+
+def test_the_end_of_a_stream_or_of_its_time_there_begins_the_looks() -> None:
+    stopped = known.with_stop(FACTS, NOW + 1_000, 6)
+    one = record.settle(handed(), stopped, NOW + 2_000, RULES)
+    assert (one.retrieval.ended_at, one.retrieval.look_at, one.retrieval.not_joined) == (NOW + 1_000, NOW + 22_000, "")
+    assert record.settle(one, stopped, NOW + 9_000, RULES) == one
+    moved = known.replace(FACTS, runs=(RUN, Run(key="b" * 64, server_urls="wss://b", epoch=NOW + 500, newest_ts=NOW + 500)))
+    assert record.settle(handed(), moved, NOW + 2_000, RULES).retrieval.ended_at == NOW + 500
+    # A stop from before its start is that of an earlier run, and what Recall never saw has no recording.
+    early = known.with_stop(FACTS, NOW, 6)
+    assert record.settle(handed(), early, NOW + 2_000, RULES).retrieval.ended_at is None
+    assert record.settle(fresh(), stopped, NOW + 2_000, RULES).retrieval == Retrieval()
+
+
+def test_a_loss_that_zoom_names_is_noted_on_the_run_that_it_is_of() -> None:
+    lost = known.with_stop(FACTS, NOW + 1_000, 18)
+    cause = "the signature was refused: are ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET this app's?"
+    assert record.settle(handed(), lost, NOW + 2_000, RULES).retrieval.not_joined == cause
+    assert record.verdict(handed(), lost, NOW + 10 * 86_400_000, RULES) == ("nothing_made", f"no recordings were made: {cause}")
+    assert record.verdict(handed(), None, NOW, RULES) is None
+    moved = known.replace(lost, runs=(RUN, Run(key="b" * 64, server_urls="wss://b", epoch=NOW + 500, newest_ts=NOW + 500)))
+    assert record.settle(handed(), moved, NOW + 2_000, RULES).retrieval.not_joined == ""
+
+
+def test_a_recording_that_is_seen_is_word_that_recall_accepted_and_what_is_anothers_is_left_out() -> None:
+    seen = record.after_look(fresh(), [Recording(id="r", status="done")], ["q"], "done", NOW + 7, RULES)
+    assert (seen.attempt.state, seen.attempt.reason, seen.attempt.accepted_at) == ("accepted", "a recording of it was seen", NOW + 7)
+    assert ([one.id for one in seen.retrieval.recordings], seen.retrieval.mdc_status) == (["r"], "done")
+    with_both = replace(
+        handed(), retrieval=replace(handed().retrieval, recordings=(Recording(id="q", status="x"), Recording(id="r", status="x")))
+    )
+    assert [one.id for one in record.after_look(with_both, [], ["q"], "", NOW + 7, RULES).retrieval.recordings] == ["r"]
+    nothing = record.after_look(fresh(), [], [], "", NOW + 7, RULES)
+    assert nothing.attempt == fresh().attempt
+
+
+def test_a_webhook_of_recalls_is_a_reason_to_look_or_to_delete_again() -> None:
+    once = record.announced(handed(), "msg", "rec", NOW + 9)
+    assert (once.retrieval.look_at, [one.id for one in once.retrieval.recordings]) == (NOW + 9, ["rec"])
+    assert record.announced(once, "msg", "rec", NOW + 10) == once
+    gone = replace(handed(), erasure=Erasure(state="forgotten", since=NOW), retrieval=Retrieval(state="done"))
+    again = record.announced(gone, "msg", "rec", NOW + 9)
+    assert (again.erasure.state, again.erasure.at, again.retrieval.state, again.retrieval.look_at) == ("forgetting", NOW + 9, "done", None)
+
+
+def test_a_tombstone_has_no_words_and_keeps_what_a_deletion_needs() -> None:
+    full = replace(
+        handed(),
+        account_id="acc",
+        attempt=replace(handed().attempt, reason="words", history=("1: x",), history_at=(NOW,)),
+        retrieval=Retrieval(
+            state="awaiting",
+            look_at=NOW,
+            mdc_status="done",
+            not_joined="x",
+            archived=(ArchivedArtifact(name="n", size=1, sha256="s"),),
+            recordings=(Recording(id="r", status="done", artifacts={"a": Artifact(id="a", status="done")}),),
+        ),
+    )
+    tomb = revoked(full)
+    assert (tomb.entity_id, tomb.stream_id, tomb.server_urls, tomb.account_id) == ("", "", "", "")
+    assert (tomb.attempt.reason, tomb.attempt.history, tomb.attempt.history_at) == ("the stream was revoked", (), ())
+    retrieval = tomb.retrieval
+    assert (retrieval.look_at, retrieval.mdc_status, retrieval.not_joined, retrieval.archived) == (None, "", "", ())
+    assert (tomb.attempt.mdc_id, [(one.id, one.artifacts) for one in retrieval.recordings]) == ("mdc-1", [("r", {})])
+    assert (tomb.erasure.state, tomb.erasure.since, tomb.erasure.at) == ("forgetting", NOW + 2_000, NOW + 2_000)
+    assert record.settle(tomb, REVOKED, NOW + 9_000, RULES) == tomb
+
+
+def test_the_ids_at_recall_go_with_the_last_round() -> None:
+    tomb = revoked(replace(handed(), retrieval=replace(handed().retrieval, seen=("m",))))
+    for number in range(6):
+        assert tomb.attempt.mdc_id == "mdc-1"
+        tomb = record.after_erasure(tomb, ["r"] if number == 0 else [], clean=True, now=NOW + number)
+        assert (tomb.erasure.deleted, [(one.id, one.status, one.read) for one in tomb.retrieval.recordings]) == (
+            (("r",), [("r", "deleted", True)]) if number < 5 else ((), [])
+        )
+    assert (tomb.attempt.mdc_id, tomb.retrieval.seen, tomb.erasure.state, tomb.erasure.at) == (None, (), "forgotten", None)
+
+
+def test_posts_without_the_store_are_over_and_what_they_came_to_is_kept() -> None:
+    refused = (Outcome(kind="refused", answer="400", reason="no", status=400), NOW + 1)
+    accepted = record.after_posts(fresh(), [NOTHING, ACCEPTED], NOW + 5, RULES)
+    assert (accepted.attempt.state, accepted.attempt.mdc_id, accepted.attempt.unsure) == ("accepted", "mdc-1", False)
+    other_key = replace(fresh(), attempt=replace(fresh().attempt, keys=Keys(number=1)))
+    assert record.after_posts(other_key, [ACCEPTED], NOW + 5, RULES).attempt.unsure
+    failed = record.after_posts(fresh(), [NOTHING, refused], NOW + 5, RULES).attempt
+    assert (failed.state, failed.reason, failed.tries, failed.next_at) == ("failed", "no", 2, None)
+    open_ = record.after_posts(fresh(), [refused, DOUBT], NOW + 5, RULES).attempt
+    assert (open_.state, open_.tries, open_.next_at) == ("pending", 2, None)
+    held = replace(fresh(), attempt=replace(fresh().attempt, lease_until=NOW + 9, tries=1))
+    after = record.after_posts(held, [refused], NOW + 5, RULES).attempt
+    assert (after.state, after.tries, after.lease_until) == ("pending", 1, NOW + 9)
+    more = replace(fresh(), attempt=replace(fresh().attempt, tries=5))
+    assert record.after_posts(more, [NOTHING], NOW + 5, RULES).attempt.tries == 5
+
+
+def test_another_mdc_than_the_one_on_record_is_a_double() -> None:
+    assert [record.doubled(handed(), mdc_id) for mdc_id in ("mdc-1", "mdc-2", None)] == [False, True, False]
+    assert not record.doubled(fresh(), "mdc-2")
+
+
+def test_servers_that_are_not_allowed_fail_it_before_any_try() -> None:
+    refused = record.refuse(fresh(), "not allowed", NOW + 1).attempt
+    assert (refused.state, refused.reason, refused.state_at, refused.tries) == ("failed", "not allowed", NOW + 1, 0)

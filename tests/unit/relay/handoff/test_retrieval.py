@@ -111,6 +111,7 @@ def test_a_webhook_is_a_reason_to_look_and_its_repetition_none() -> None:
     once = retrievals.announced(Retrieval(state="done"), "msg_1", "rec", NOW)
     assert (once.state, once.look_at, [known.id for known in once.recordings]) == ("awaiting", NOW, ["rec"])
     assert not once.recordings[0].read
+    assert once.seen == ("116b88f173007be5",)
     assert retrievals.announced(once, "msg_1", "other", NOW + 5) == once
     many = once
     for number in range(100):
