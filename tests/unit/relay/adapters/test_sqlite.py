@@ -332,3 +332,17 @@ async def test_what_changes_the_file_has_it_to_itself_from_the_beginning(tmp_pat
     await store.with_prefix("handoffs", "k", 9)
     assert said == ["BEGIN"] * 4
     await store.close()
+
+
+async def test_only_a_document_that_loses_its_streams_id_empties_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = begins(monkeypatch, "PRAGMA wal_checkpoint")
+    store = SqliteStore(str(tmp_path / "s"))
+    version = await store.create("handoffs", "k", {"stream_id": ""})
+    version = await store.replace("handoffs", "k", {"stream_id": "s"}, version)
+    [version] = await store.commit([Write("handoffs", "k", {"stream_id": "s"}, version)])
+    assert said == []
+    version = await store.replace("handoffs", "k", {"stream_id": ""}, version)
+    assert len(said) == 1
+    await store.commit([Write("streams", "s", {}), Write("handoffs", "k", {"stream_id": ""}, version)])
+    assert len(said) == 2
+    await store.close()

@@ -44,6 +44,7 @@ def test_every_transition_takes_place(before: State, trigger: Trigger) -> None:
         ([recording("processing")], None, "all_failed"),
         ([recording("done")], "complete", "complete"),
         ([recording("done", read=False)], None, "incomplete"),
+        ([recording("done", read=False), recording("done", id="q")], None, "incomplete"),
         ([recording("done", artifacts={"video_mixed": "done"})], "complete", "complete"),
         ([recording("done", artifacts={"video_mixed": "done", "transcript": "processing"})], None, "incomplete"),
         ([recording("done", artifacts={"video_mixed": "done", "transcript": "failed"})], "incomplete", "incomplete"),
@@ -145,6 +146,9 @@ def test_an_artifact_made_once_more_takes_the_place_of_the_old() -> None:
     assert retrievals.merged([old], [new])[0].artifacts["t"].id == "t2"
     less = replace(old, artifacts={"t": Artifact(id="t", status="processing")})
     assert retrievals.merged([old], [less])[0].artifacts["t"].status == "failed"
+    for first, then in (("processing", "zzz"), ("failed", "done")):
+        read = [recording("done", artifacts={"t": status}) for status in (first, then)]
+        assert retrievals.merged(read[:1], read[1:])[0].artifacts["t"].status == then  # what was read last holds
 
 
 def test_the_archive_is_named_once() -> None:
@@ -246,6 +250,7 @@ def test_of_two_readings_of_one_moment_the_same_holds_in_either_order() -> None:
     for one, other in (
         (recording("failed", sub_code="x"), recording("failed", sub_code="y")),
         (recording("failed"), recording("failed", sub_code="y")),
+        (recording("failed"), recording("failed", sub_code="A")),
         (recording("aaa"), recording("zzz")),
         (recording("processing", updated_at="odd"), recording("processing", updated_at="2026-11-22T09:00:00Z")),
         (recording("processing", updated_at="0001-01-01T00:00:00"), recording("processing", updated_at="2026-11-22T09:00:00Z")),
