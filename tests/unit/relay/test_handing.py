@@ -6,7 +6,8 @@ import pytest
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, URLS_C, interrupted, started, stopped
 
-from rtms_relay.errors import QueueUnavailable
+from rtms_relay import handing, tasks
+from rtms_relay.errors import QueueUnavailable, StoreUnavailable
 from rtms_relay.handoff.keys import idempotency_key, stream_key
 from rtms_relay.ports import Answer
 
@@ -349,3 +350,121 @@ async def test_neither_queue_takes_the_start() -> None:
     with pytest.raises(QueueUnavailable):
         await bench.zoom(started())
     assert 55_000 < bench.clock.monotonic_ms() < 65_000
+
+
+# Every line of the log, whole
+
+NAMES = {"stream": stream_key(STREAM), "entity_id": MEETING, "rtms_stream_id": STREAM}
+IDS = {"handoff": KEY_A, **NAMES}
+
+
+def attempt_line(severity: str, number: int, key: int, status: int, outcome: str, reason: str) -> dict[str, object]:
+    line = {"severity": severity, "event": "attempt", "number": number, "key": key, "status": status, "outcome": outcome, "reason": reason}
+    return {**line, **IDS}
+
+
+async def test_what_is_said_of_a_start_and_of_its_try() -> None:
+    bench = Bench()
+    await bench.zoom(started())
+    await bench.run(10)
+    seen = {"severity": "INFO", "event": "start_seen", "name": "meeting.rtms_started", **NAMES}
+    assert bench.log.of("start_seen") == [{**seen, "copy": "home"}, {**seen, "copy": "second"}]
+    assert bench.log.of("attempt") == [attempt_line("INFO", 1, 0, 201, "accepted", "")]
+
+
+async def test_an_alarm_about_a_try_comes_once_for_one_answer_in_a_row() -> None:
+    bench = Bench()
+    bench.recall.script = [Answer(401), Answer(401), Answer(403), Answer(0, failure="unreachable")]
+    await bench.zoom(started())
+    await bench.run(30)
+    lines = [(line["severity"], line["number"], line["key"], line["status"], line["outcome"]) for line in bench.log.of("attempt")]
+    assert lines == [
+        ("ALERT", 1, 0, 401, "made_nothing"),
+        ("WARNING", 2, 1, 401, "made_nothing"),
+        ("ALERT", 3, 2, 403, "made_nothing"),
+        ("WARNING", 4, 3, 0, "made_nothing"),
+        ("INFO", 5, 3, 201, "accepted"),
+    ]
+
+
+async def test_a_stalled_home_queue_is_said_with_the_hand_off_that_it_delayed() -> None:
+    bench = Bench()
+    bench.home.stalled = True
+    await bench.zoom(started())
+    await bench.run(10)
+    what = "the copy in the second region came first"
+    assert bench.log.of("home_stalled") == [{"severity": "ALERT", "event": "home_stalled", "what": what, **IDS}]
+
+
+@pytest.mark.parametrize(("permanent", "severity"), [(False, "ERROR"), (True, "ALERT")])
+async def test_a_store_that_is_away_is_said_with_the_stream(permanent: bool, severity: str) -> None:
+    bench = Bench()
+
+    async def trouble(_: str) -> None:
+        raise StoreUnavailable("the store is away", permanent=permanent)
+
+    bench.store.trouble = trouble
+    await bench.zoom(started())
+    await bench.run(4)
+    line = {"severity": severity, "event": "store_away", "what": "the store is away", "stream": stream_key(STREAM)}
+    assert bench.log.of("store_away")[0] == line
+    assert bench.posted_keys() == [idempotency_key(KEY_A, 0)]
+
+
+@pytest.mark.parametrize(("code", "running"), [("processing", True), ("done", False)])
+async def test_the_same_servers_again_are_said_with_whether_the_recording_runs(code: str, running: bool) -> None:
+    bench = Bench()
+    await bench.zoom(started(URLS_A))
+    await bench.run(120)
+    bench.recall.record("mdc-1", code=code)
+    again = bench.clock.now
+    await bench.zoom(started(URLS_A, again))
+    await bench.run(5)
+    assert bench.log.of("start_again") == [{"severity": "NOTICE", "event": "start_again", "running": running, **IDS}]
+    assert bench.facts().runs[0].newest_ts == (again if running else NOW)
+
+
+async def test_whether_it_runs_is_asked_each_two_seconds_for_half_a_window() -> None:
+    bench = Bench()
+    await bench.zoom(started(URLS_A))
+    await bench.run(120)
+    bench.recall.reads.clear()
+    bench.recall.down = Answer(503)
+    bench.second.stalled = True  # the copy there would ask for itself
+    again = bench.clock.now
+    await bench.zoom(started(URLS_A, again))
+    await bench.run(29.9)
+    assert len(bench.recall.creates) == 1
+    asked = len(bench.recall.reads)
+    await bench.run(1)
+    assert (asked, len(bench.recall.creates)) == (15, 2)
+    assert bench.log.of("start_again")[0]["running"] is None
+    assert bench.state(key_of(URLS_A, again)) == "accepted"
+
+
+async def test_a_second_mdc_is_said_and_changes_nothing() -> None:
+    bench = Bench()
+    bench.recall.script = [lambda: Answer(0, failure="timeout"), lambda: Answer(0, failure="timeout")]
+    await bench.zoom(started())
+    await bench.run(0.1)
+    await bench.run(20)
+    handoff = bench.handoff()
+    doubled = tasks.OutcomeNote(
+        received_ms=NOW,
+        start=tasks.Start(
+            event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=URLS_A, event_ts=NOW
+        ),
+        posts=(tasks.Posted(kind="accepted", reason="", status=201, mdc_id="mdc-9", at=NOW + 9),),
+    )
+    reply = await bench.clock.until_done(bench.worker.receive("/events", tasks.encode(doubled)))
+    assert reply.body == {"status": "accepted"}
+    line = {"severity": "ALERT", "event": "handoff_doubled", "mdc_id": handoff.attempt.mdc_id, "other": "mdc-9", **IDS}
+    assert bench.log.of("handoff_doubled") == [line]
+    noted = {"severity": "NOTICE", "event": "outcome_noted", "state": "accepted", "before": "accepted", **IDS}
+    assert bench.log.of("outcome_noted") == [noted]
+    assert bench.handoff().attempt.mdc_id == handoff.attempt.mdc_id
+
+
+def test_how_long_it_waits() -> None:
+    """A process that is asked to stop is noticed within a second; word of an outcome is insisted on for five."""
+    assert (handing._SLICE_S, handing._OUTCOME_PATIENCE_MS, handing._AGAIN_PAUSE_S) == (1.0, 5_000, 2.0)

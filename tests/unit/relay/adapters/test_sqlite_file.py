@@ -174,6 +174,10 @@ async def test_it_works_in_one_thread_and_leaves_no_timer(opened: SqliteFile, mo
     assert opened._thread is not None
     assert opened._thread._max_workers == 1
     assert [timer.cancelled() for timer in timers] == [True] * 3
+    thread = opened._thread
+    await opened.close()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        thread.submit(print)
 
 
 # Whose fault it is

@@ -78,6 +78,7 @@ def test_a_new_hand_off_is_that_of_its_run() -> None:
     }
     assert record.new(facts, "k", "wss://a", 5, 9).attempt == Attempt(start_ts=5, state_at=9, next_at=9)
     assert (record.new(facts, "k", "wss://a", 5, 9).retrieval, record.new(facts, "k", "wss://a", 5, 9).erasure) == (Retrieval(), Erasure())
+    assert record.new(known.replace(facts, revoked_ts=4), "k", "wss://a", 5, 9).server_urls == ""
     nobodys = HandOff(
         key="k",
         stream_key="s",
