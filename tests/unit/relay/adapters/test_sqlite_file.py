@@ -255,6 +255,27 @@ async def test_a_caller_that_has_gone_keeps_nobody_from_an_answer(opened: Sqlite
     assert gone.cancelled()
 
 
+async def test_a_close_finishes_what_waits_and_one_that_was_never_used_closes_too(opened: SqliteFile) -> None:
+    await SqliteFile("unused", KIND, 20.0).close()
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(_: sqlite3.Connection) -> None:
+        begun.set()
+        gate.wait(10)
+
+    first = asyncio.ensure_future(opened.call(slow))
+    await asyncio.to_thread(begun.wait, 10)
+    second = asyncio.ensure_future(opened.call(texts))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(opened.close())
+    await asyncio.sleep(0.02)
+    assert not closing.done()
+    gate.set()
+    await closing
+    assert (await first, await second, opened._connection) == (None, [], None)
+    assert [connection.closed for connection in Said.all_of_them] == [True]
+
+
 # Forgotten
 
 EMPTIED = ["PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA busy_timeout = 20000"]
