@@ -222,3 +222,14 @@ def test_another_mdc_than_the_one_on_record_is_a_double() -> None:
 def test_servers_that_are_not_allowed_fail_it_before_any_try() -> None:
     refused = record.refuse(fresh(), "not allowed", NOW + 1).attempt
     assert (refused.state, refused.reason, refused.state_at, refused.tries) == ("failed", "not allowed", NOW + 1, 0)
+
+
+def test_one_that_ended_in_doubt_is_looked_for_and_one_that_goes_on_is_not() -> None:
+    def settled(**fields: object) -> Retrieval:
+        return record.settle(replace(fresh(), attempt=replace(fresh().attempt, **fields)), FACTS, NOW + 9, RULES).retrieval
+
+    assert settled(state="failed", unsure=True) == Retrieval(state="awaiting", ended_at=NOW + 9, look_at=NOW + 20_009)
+    assert settled(state="failed") == settled(unsure=True) == Retrieval()
+    assert settled(state="accepted", unsure=True, accepted_at=NOW) == Retrieval()
+    known_end = replace(fresh(), attempt=replace(fresh().attempt, state="failed", unsure=True), retrieval=Retrieval(state="done"))
+    assert record.settle(known_end, FACTS, NOW + 9, RULES).retrieval == Retrieval(state="done")
