@@ -193,8 +193,7 @@ def _forget(handoff: HandOff, now: int) -> HandOff:
 
 
 def _without_words(handoff: HandOff) -> HandOff:
-    reason = "the stream was revoked" if handoff.attempt.state != "pending" else ""
-    return replace(handoff, attempt=replace(handoff.attempt, reason=reason, history=(), history_at=()))
+    return replace(handoff, attempt=replace(handoff.attempt, reason="the stream was revoked", history=(), history_at=()))
 
 
 def after_erasure(handoff: HandOff, deleted: Iterable[str], *, clean: bool, now: int) -> HandOff:

@@ -160,6 +160,14 @@ def test_the_switch_to_a_log_is_tried_each_ten_milliseconds_until_the_time_is_ov
     assert len(told) == 6
 
 
+async def test_a_batch_in_which_one_call_writes_has_the_file_to_itself(opened: SqliteFile) -> None:
+    await opened.call(texts)
+    [connection] = Said.all_of_them
+    connection.told.clear()
+    assert await asyncio.gather(opened.call(texts), opened.call(insert("a"), writes=True)) == [[], 1]
+    assert [text for text in connection.told if text.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+
+
 async def test_it_works_in_one_thread_and_leaves_no_timer(opened: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     loop, timers = asyncio.get_running_loop(), []
     later = loop.call_later

@@ -205,6 +205,7 @@ def test_posts_without_the_store_are_over_and_what_they_came_to_is_kept() -> Non
     assert record.after_posts(other_key, [ACCEPTED], NOW + 5, RULES).attempt.unsure
     failed = record.after_posts(fresh(), [NOTHING, refused], NOW + 5, RULES).attempt
     assert (failed.state, failed.reason, failed.tries, failed.next_at) == ("failed", "no", 2, None)
+    assert failed.history == ("-1: no connection", "-1: no")
     open_ = record.after_posts(fresh(), [refused, DOUBT], NOW + 5, RULES).attempt
     assert (open_.state, open_.tries, open_.next_at) == ("pending", 2, None)
     held = replace(fresh(), attempt=replace(fresh().attempt, lease_until=NOW + 9, tries=1))
