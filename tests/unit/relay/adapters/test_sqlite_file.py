@@ -263,6 +263,16 @@ async def test_a_caller_that_has_gone_keeps_nobody_from_an_answer(opened: Sqlite
     assert gone.cancelled()
 
 
+async def test_a_call_that_takes_longer_than_it_may_is_given_up_while_it_still_runs(tmp_path: Path) -> None:
+    file, gate = SqliteFile(str(tmp_path / "f"), KIND, 20.0), threading.Event()
+    assert await file.call(texts) == []
+    file._timeout_s = 0.05
+    with pytest.raises(StoreUnavailable, match=r"^the SQLite thing did not answer within 0\.05 s$"):
+        await asyncio.wait_for(file.call(lambda _: gate.wait(10)), 5)
+    gate.set()
+    await file.close()
+
+
 async def test_a_close_finishes_what_waits_and_one_that_was_never_used_closes_too(opened: SqliteFile) -> None:
     await SqliteFile("unused", KIND, 20.0).close()
     begun, gate = threading.Event(), threading.Event()
