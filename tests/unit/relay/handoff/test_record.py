@@ -137,6 +137,8 @@ def test_a_loss_that_zoom_names_is_noted_on_the_run_that_it_is_of() -> None:
     assert record.settle(handed(), lost, NOW + 2_000, RULES).retrieval.not_joined == cause
     assert record.verdict(handed(), lost, NOW + 10 * 86_400_000, RULES) == ("nothing_made", f"no recordings were made: {cause}")
     assert record.verdict(handed(), None, NOW, RULES) is None
+    nobody_knows = "no recordings were made; does RECALL_RECORDING_CONFIG ask for one?"
+    assert record.verdict(handed(), None, NOW + 10 * 86_400_000, RULES) == ("nothing_made", nobody_knows)
     moved = known.replace(lost, runs=(RUN, Run(key="b" * 64, server_urls="wss://b", epoch=NOW + 500, newest_ts=NOW + 500)))
     assert record.settle(handed(), moved, NOW + 2_000, RULES).retrieval.not_joined == ""
 
