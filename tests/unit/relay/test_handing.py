@@ -468,3 +468,16 @@ async def test_a_second_mdc_is_said_and_changes_nothing() -> None:
 def test_how_long_it_waits() -> None:
     """A process that is asked to stop is noticed within a second; word of an outcome is insisted on for five."""
     assert (handing._SLICE_S, handing._OUTCOME_PATIENCE_MS, handing._AGAIN_PAUSE_S) == (1.0, 5_000, 2.0)
+
+
+@pytest.mark.parametrize(("copy", "status"), [("home", "accepted"), ("second", "noted")])
+async def test_a_copy_that_comes_after_its_start_was_handed_on_does_nothing_more(copy: tasks.Copy, status: str) -> None:
+    bench = Bench()
+    await bench.zoom(started())
+    await bench.run(10)
+    start = tasks.Start(
+        event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=URLS_A, event_ts=NOW, copy=copy
+    )
+    reply = await bench.clock.until_done(bench.worker.receive("/events", tasks.encode(start)))
+    assert (reply.body, len(bench.recall.creates)) == ({"status": status}, 1)
+    assert bench.log.of("home_stalled") == []
