@@ -481,3 +481,25 @@ async def test_a_copy_that_comes_after_its_start_was_handed_on_does_nothing_more
     reply = await bench.clock.until_done(bench.worker.receive("/events", tasks.encode(start)))
     assert (reply.body, len(bench.recall.creates)) == ({"status": status}, 1)
     assert bench.log.of("home_stalled") == []
+
+
+async def test_the_record_of_a_start_is_waited_for_two_seconds() -> None:
+    bench, moments = Bench(), []
+
+    async def hang(_: str) -> None:
+        await bench.clock.sleep(60)
+
+    log = bench.log
+
+    class Timed:
+        def __call__(self, severity: str, event: str, /, **fields: object) -> None:
+            moments.append((event, bench.clock.monotonic_ms(), fields.get("what")))
+            log(severity, event, **fields)  # ty: ignore[invalid-argument-type]
+
+    bench.store.trouble = hang
+    bench.log = Timed()  # ty: ignore[invalid-assignment]
+    bench.worker = bench.new_worker()
+    await bench.zoom(started())
+    await bench.run(4)
+    away = [(moment, what) for event, moment, what in moments if event == "store_away"]
+    assert away[0] == (2_000, "note the start took longer than 2 s")
