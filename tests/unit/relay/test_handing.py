@@ -494,7 +494,7 @@ async def test_the_record_of_a_start_is_waited_for_two_seconds() -> None:
     class Timed:
         def __call__(self, severity: str, event: str, /, **fields: object) -> None:
             moments.append((event, bench.clock.monotonic_ms(), fields.get("what")))
-            log(severity, event, **fields)  # ty: ignore[invalid-argument-type]
+            log(severity, event, **fields)
 
     bench.store.trouble = hang
     bench.log = Timed()  # ty: ignore[invalid-assignment]
@@ -503,3 +503,29 @@ async def test_the_record_of_a_start_is_waited_for_two_seconds() -> None:
     await bench.run(4)
     away = [(moment, what) for event, moment, what in moments if event == "store_away"]
     assert away[0] == (2_000, "note the start took longer than 2 s")
+
+
+@pytest.mark.parametrize(("answers", "state"), [([Answer(400)], "failed"), ([Answer(503)] * 100, "expired")])
+async def test_the_same_servers_again_after_an_attempt_that_came_to_nothing_are_a_new_hand_off(answers: list[Answer], state: str) -> None:
+    bench = Bench()
+    bench.recall.script = list(answers)
+    await bench.zoom(started(URLS_A))
+    await bench.run(120)
+    assert bench.state(KEY_A) == state
+    bench.recall.script.clear()
+    again = bench.clock.now
+    await bench.zoom(started(URLS_A, again))
+    await bench.run(5)
+    assert bench.state(key_of(URLS_A, again)) == "accepted"
+    assert bench.log.of("start_again") == []
+
+
+async def test_a_stalled_home_queue_is_said_of_new_hand_offs_only() -> None:
+    bench = Bench()
+    bench.home.stalled = True
+    await bench.zoom(started(URLS_A))
+    await bench.run(120)
+    bench.recall.record("mdc-1", code="processing")
+    await bench.zoom(started(URLS_A, bench.clock.now))
+    await bench.run(10)
+    assert (len(bench.log.of("start_again")), len(bench.log.of("home_stalled"))) == (1, 1)
