@@ -122,7 +122,7 @@ class Handing:
             if joined is not None and joined.attempt.posted and not begins and _is_news(start, joined, after):
                 return Change(facts, {}, Noted(joined, "again", created=False))
             changes = {key: record.settle(handoff, after, now, self._rules) for key, handoff in handoffs.items() if after.run(key)}
-            changes[run.key] = self._settled(joined or self._new(after, run, start, now), after, now)
+            changes[run.key] = self._settled(joined or record.new(after, run.key, start.server_urls, run.epoch, now), after, now)
             step: Step = "nothing"
             if attempts.decide(changes[run.key].attempt, now) is True:
                 step, changes[run.key] = "post", _leased(changes[run.key], now, self._rules)
@@ -138,10 +138,6 @@ class Handing:
         _, joined = known.with_start(facts, begun, self._settings.deployment)
         _, own = known.with_run(facts, begun, self._settings.deployment)
         return list(dict.fromkeys([*([newest.key] if newest else []), joined.key, own.key]))
-
-    def _new(self, facts: Facts, run: known.Run, start: tasks.Start, now: int) -> HandOff:
-        handoff = record.new(facts, run.key, start.server_urls, run.epoch, now)
-        return replace(handoff, entity_id=handoff.entity_id or start.entity_id) if not facts.revoked_ts else handoff
 
     def _settled(self, handoff: HandOff, facts: Facts, now: int) -> HandOff:
         refusal = None if facts.revoked_ts else self._refusal(handoff.entity_id, handoff.server_urls)
@@ -284,7 +280,7 @@ class Handing:
         posts = posts or []
         now = self._clock.now_ms()
         facts, run = known.with_run(_first_facts(start, now), _begun(start), self._settings.deployment)
-        handoff = handoff or self._settled(self._new(facts, run, start, now), facts, now)
+        handoff = handoff or self._settled(record.new(facts, run.key, start.server_urls, run.epoch, now), facts, now)
         before = None if not posts else handoff
         while handoff.attempt.state == "pending":
             step = attempts.decide(handoff.attempt, self._clock.now_ms())
@@ -343,7 +339,7 @@ class Handing:
         def decide(facts: Facts, handoffs: Mapping[str, HandOff]) -> Change[str]:
             facts = _completed(facts, start)
             after, run = known.with_run(facts, begun, self._settings.deployment)
-            handoff = handoffs.get(run.key) or self._new(after, run, start, now)
+            handoff = handoffs.get(run.key) or record.new(after, run.key, start.server_urls, run.epoch, now)
             handoff = record.after_posts(handoff, outcomes, now, self._rules)
             changes = {key: record.settle(other, after, now, self._rules) for key, other in handoffs.items() if after.run(key)}
             changes[run.key] = self._settled(handoff, after, now)

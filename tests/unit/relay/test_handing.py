@@ -529,3 +529,45 @@ async def test_a_stalled_home_queue_is_said_of_new_hand_offs_only() -> None:
     await bench.zoom(started(URLS_A, bench.clock.now))
     await bench.run(10)
     assert (len(bench.log.of("start_again")), len(bench.log.of("home_stalled"))) == (1, 1)
+
+
+@pytest.mark.parametrize(("copy", "status"), [("home", "accepted"), ("second", "noted")])
+async def test_the_same_servers_again_while_it_records_are_answered(copy: tasks.Copy, status: str) -> None:
+    bench = Bench()
+    await bench.zoom(started(URLS_A))
+    await bench.run(120)
+    bench.recall.record("mdc-1", code="processing")
+    start = tasks.Start(
+        event="meeting.rtms_started",
+        product="meeting",
+        stream_id=STREAM,
+        entity_id=MEETING,
+        server_urls=URLS_A,
+        event_ts=bench.clock.now,
+        copy=copy,
+    )
+    reply = await bench.clock.until_done(bench.worker.receive("/events", tasks.encode(start)))
+    assert (reply.body, len(bench.log.of("start_again"))) == ({"status": status}, 1)
+
+
+async def test_servers_without_any_id_of_a_meeting_fail_in_words() -> None:
+    bench = Bench()
+    event = interrupted(NOW, URLS_B)
+    del event["payload"]["meeting_uuid"]
+    await bench.zoom(event)
+    await bench.run(5)
+    reason = "Zoom named servers and no id of the meeting, and no start of this stream is known"
+    assert (bench.state(), bench.handoff().attempt.reason, bench.recall.creates) == ("failed", reason, [])
+
+
+async def test_a_stop_that_came_first_without_ids_leaves_them_to_the_start() -> None:
+    bench = Bench()
+    stop = stopped(NOW - 5)
+    del stop["payload"]["meeting_uuid"]
+    await bench.zoom(stop)
+    await bench.run()
+    assert bench.facts().entity_id == ""
+    await bench.zoom(started(account_id="acc"))
+    await bench.run(5)
+    assert (bench.facts().entity_id, bench.facts().account_id) == (MEETING, "acc")
+    assert (bench.handoff().entity_id, bench.state()) == (MEETING, "accepted")

@@ -141,6 +141,12 @@ async def test_contention_is_tried_again_soon_and_within_the_time_of_the_call() 
     assert (retry._initial, retry._maximum, retry._timeout) == (0.02, 0.2, 3)
 
 
+async def test_for_a_list_of_none_nothing_is_asked() -> None:
+    store = FirestoreStore("p", "d")
+    for limit in (0, -1):
+        assert await store._found("due", None, limit) == []  # ty: ignore[invalid-argument-type]
+
+
 async def test_a_close_closes_the_channel_once() -> None:
     closed: list[str] = []
 

@@ -143,6 +143,7 @@ def test_what_an_answer_without_an_id_and_one_that_is_no_status_come_to() -> Non
 @pytest.mark.parametrize(
     ("status", "retry_after_s", "tries", "jitter", "ms"),
     [
+        (429, 7.0, 1, 0.9999, 7_999),
         (402, 60.0, 1, 0.5, 0),
         (401, 60.0, 3, 0.5, 5_000),
         (429, None, 3, 0.5, 30_000),
