@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, URLS_C, interrupted, started, stopped
@@ -571,3 +573,33 @@ async def test_a_stop_that_came_first_without_ids_leaves_them_to_the_start() -> 
     await bench.run(5)
     assert (bench.facts().entity_id, bench.facts().account_id) == (MEETING, "acc")
     assert (bench.handoff().entity_id, bench.state()) == (MEETING, "accepted")
+
+
+@pytest.mark.parametrize("when", ["during the try", "before the next one"])
+async def test_a_store_that_goes_away_on_the_way_is_said_with_the_hand_off_and_the_answer_is_its_state(when: str) -> None:
+    bench = Bench()
+    bench.home.stalled = bench.second.stalled = True
+    await bench.zoom(started())
+    body = bench.home.tasks[0].body
+    bench.recall.script = [Answer(503)]
+
+    async def trouble(_: str) -> None:
+        raise StoreUnavailable("the store is away")
+
+    async def go() -> None:
+        bench.store.trouble = trouble
+
+    if when == "during the try":
+        bench.recall.during_create = go
+    else:
+        bench.jobs.start(go_in(bench, go), "the store goes away")
+    reply = await bench.clock.until_done(bench.worker.receive("/events", body))
+    assert (reply.body, bench.posted_keys()) == ({"status": "accepted"}, [idempotency_key(KEY_A, 0)] * 2)
+    line = {"severity": "ERROR", "event": "store_away", "what": "the store is away", **IDS}
+    assert bench.log.of("store_away") == [line]
+
+
+async def go_in(bench: Bench, go: Callable[[], Awaitable[None]]) -> None:
+    """While it waits for its second try."""
+    await bench.clock.sleep(0.2)
+    await go()
