@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, URLS_C, interrupted, started, stopped
 
 from rtms_relay import handing, tasks
 from rtms_relay.errors import QueueUnavailable, StoreUnavailable
+from rtms_relay.handoff import documents
 from rtms_relay.handoff.keys import idempotency_key, stream_key
+from rtms_relay.handoff.record import HandOff
 from rtms_relay.ports import Answer
 
 KEY_A, KEY_B = key_of(URLS_A), key_of(URLS_B, NOW + 5000)
@@ -589,14 +592,183 @@ async def test_a_store_that_goes_away_on_the_way_is_said_with_the_hand_off_and_t
     async def go() -> None:
         bench.store.trouble = trouble
 
-    if when == "during the try":
-        bench.recall.during_create = go
-    else:
+    moments = timed(bench, go if when == "during the try" else None)
+    if when == "before the next one":
         bench.jobs.start(go_in(bench, go), "the store goes away")
     reply = await bench.clock.until_done(bench.worker.receive("/events", body))
     assert (reply.body, bench.posted_keys()) == ({"status": "accepted"}, [idempotency_key(KEY_A, 0)] * 2)
     line = {"severity": "ERROR", "event": "store_away", "what": "the store is away", **IDS}
     assert bench.log.of("store_away") == [line]
+    assert moments == ([0, 1_000] if when == "during the try" else [0, 1_500])  # the store is asked for a second
+
+
+async def test_pauses_are_the_same_without_the_store() -> None:
+    bench = Bench()
+    bench.second.stalled = True
+    moments = timed(bench)
+
+    async def trouble(_: str) -> None:
+        raise StoreUnavailable("the store is away", permanent=True)
+
+    bench.store.trouble = trouble
+    bench.recall.script = [Answer(503), Answer(500)]
+    await bench.zoom(started())
+    await bench.run(10)
+    assert moments == [0, 500, 1_500]
+
+
+def timed(bench: Bench, during: Callable[[], Awaitable[None]] | None = None) -> list[float]:
+    """When each POST comes, ms; `during` happens in each."""
+    moments: list[float] = []
+
+    async def note() -> None:
+        moments.append(bench.clock.monotonic_ms())
+        if during is not None:
+            await during()
+
+    bench.recall.during_create = note
+    return moments
+
+
+async def test_a_pause_is_slept_through_and_ends_at_its_moment() -> None:
+    bench = Bench()
+    bench.second.stalled = True
+    moments, operations = timed(bench), []
+
+    async def count(operation: str) -> None:
+        operations.append(operation)
+
+    bench.recall.script = [Answer(503), Answer(500)]
+    await bench.zoom(started())
+    bench.store.trouble = count
+    await bench.run(10)
+    assert moments == [0, 500, 1_500]
+    assert operations.count("commit") <= 7
+
+
+@pytest.mark.parametrize(("patience_ms", "state", "at"), [(5_000, "accepted", 5_000), (4_999, "pending", 0)])
+async def test_a_pause_that_ends_too_late_for_who_asked_is_not_waited_for(patience_ms: int, state: str, at: int) -> None:
+    bench = Bench()
+    bench.home.stalled = bench.second.stalled = True
+    await bench.zoom(started())
+    handing_on = bench.worker._new_handing()
+    task = tasks.decode(bench.home.tasks[0].body, "/events")
+    assert isinstance(task, tasks.Start)
+    noted = (await bench.clock.until_done(handing_on.note(task))).result
+    paused = replace(noted.handoff, attempt=replace(noted.handoff.attempt, lease_until=None, next_at=bench.clock.now + 5_000))
+    await stored(bench, paused)
+    assert await bench.clock.until_done(handing_on.finish(paused, until_ms=patience_ms)) == state
+    assert bench.clock.monotonic_ms() == at
+
+
+async def stored(bench: Bench, handoff: HandOff) -> None:
+    """Have this in the record."""
+    found = await bench.store.get("handoffs", handoff.key)
+    assert found is not None
+    await bench.store.replace("handoffs", handoff.key, documents.handoff_fields(handoff, 86_400_000), found.version)
+
+
+async def test_one_that_is_over_when_it_is_taken_up_again_is_said() -> None:
+    bench = Bench()
+    bench.home.stalled = bench.second.stalled = True
+    await bench.zoom(started())
+    handing_on = bench.worker._new_handing()
+    task = tasks.decode(bench.home.tasks[0].body, "/events")
+    assert isinstance(task, tasks.Start)
+    noted = (await bench.clock.until_done(handing_on.note(task))).result
+    await bench.run(400)
+    assert await bench.clock.until_done(handing_on.finish(noted.handoff)) == "expired"
+    assert [line["severity"] for line in bench.log.of("handoff_expired")] == ["ALERT"]
+    assert bench.recall.creates == []
+
+
+async def test_an_answer_that_names_another_mdc_than_the_record_is_said() -> None:
+    bench = Bench()
+
+    async def meanwhile() -> None:
+        bench.recall.during_create = None
+        handoff = bench.handoff()
+        await stored(bench, replace(handoff, attempt=replace(handoff.attempt, mdc_id="mdc-9", accepted_at=NOW, state="accepted")))
+
+    bench.recall.during_create = meanwhile
+    await bench.zoom(started())
+    await bench.run(10)
+    line = {"severity": "ALERT", "event": "handoff_doubled", "mdc_id": "mdc-9", "other": "mdc-1", **IDS}
+    assert bench.log.of("handoff_doubled") == [line]
+    assert bench.handoff().attempt.mdc_id == "mdc-9"
+
+
+@pytest.mark.parametrize(("status", "mdc_id"), [(200, "m"), (299, "m"), (300, "mdc-1"), (199, "mdc-1")])
+async def test_only_of_a_2xx_the_id_is_read(status: int, mdc_id: str) -> None:
+    bench = Bench()
+    bench.recall.script = [Answer(status, b'{"id":"m"}')]
+    await bench.zoom(started())
+    await bench.run(20)
+    assert (bench.state(), bench.handoff().attempt.mdc_id) == ("accepted", mdc_id)
+    first = bench.handoff().attempt.history[0]
+    assert ('"id":"m"' in first) is (mdc_id != "m")
+
+
+async def test_what_a_2xx_without_an_id_says_is_not_repeated() -> None:
+    bench = Bench()
+    bench.recall.script = [Answer(201, b"<html>words"), Answer(0, b"words", failure="timeout")]
+    await bench.zoom(started())
+    await bench.run(20)
+    first, second, _ = bench.handoff().attempt.history
+    assert (first, second) == ("1: Recall answered 201: an answer without an id", "2: no answer in time")
+
+
+def without_store(bench: Bench) -> None:
+    async def trouble(_: str) -> None:
+        raise StoreUnavailable("the store is away", permanent=True)
+
+    bench.store.trouble = trouble
+
+
+async def test_word_of_a_post_without_the_store_that_nobody_takes_is_said_and_the_start_is_worth_more() -> None:
+    bench = Bench()
+    without_store(bench)
+    await bench.zoom(started())
+    bench.facts_queue.down = bench.second.down = True
+    bench.second.tasks.clear()
+    moments = timed(bench)
+    await bench.run(30)
+    stream = stream_key(STREAM)
+    errors = [line for line in bench.log.of("error") if line["where"] in ("announce", "outcome")]
+    said = {"what": "handoffs-second is down", "stream": stream}
+    assert errors[0] == {"severity": "WARNING", "event": "error", "where": "announce", **said}
+    assert errors[1] == {"severity": "ERROR", "event": "error", "where": "outcome", **said}
+    assert moments[0] == 3_000  # a second and a half for each of the queues
+
+
+async def test_word_of_a_post_without_the_store_is_a_task_of_events_in_either_region() -> None:
+    for down in (False, True):
+        bench = Bench()
+        without_store(bench)
+        await bench.zoom(started())
+        bench.second.tasks.clear()
+        bench.facts_queue.down = down
+        bench.facts_queue.stalled = bench.second.stalled = True
+        await bench.run(10)
+        queue = bench.second if down else bench.facts_queue
+        assert [task.path for task in queue.tasks] == ["/events"] * 2
+        before, after = (tasks.decode(task.body, task.path) for task in queue.tasks)
+        assert isinstance(before, tasks.OutcomeNote)
+        assert isinstance(after, tasks.OutcomeNote)
+        assert (before.posts, [post.mdc_id for post in after.posts]) == ((), ["mdc-1"])
+        assert before.start.received_ms == after.start.received_ms == NOW
+
+
+async def test_with_one_region_a_start_without_store_and_facts_is_posted_all_the_same() -> None:
+    bench = Bench(HANDOFF_QUEUES="projects/p/locations/l/queues/q")
+    del bench.queues["handoffs-second"]
+    bench.worker = bench.new_worker()
+    without_store(bench)
+    await bench.zoom(started())
+    bench.facts_queue.down = True
+    await bench.run(3)
+    assert len(bench.recall.creates) == 1
+    assert [line["what"] for line in bench.log.of("error") if line["where"] == "announce"] == ["facts is down"]
 
 
 async def go_in(bench: Bench, go: Callable[[], Awaitable[None]]) -> None:
