@@ -281,7 +281,6 @@ class Handing:
         now = self._clock.now_ms()
         facts, run = known.with_run(_first_facts(start, now), _begun(start), self._settings.deployment)
         handoff = handoff or self._settled(record.new(facts, run.key, start.server_urls, run.epoch, now), facts, now)
-        before = None if not posts else handoff
         while handoff.attempt.state == "pending":
             step = attempts.decide(handoff.attempt, self._clock.now_ms())
             if isinstance(step, Wait):
@@ -293,7 +292,8 @@ class Handing:
                 jitter = self._randomness.uniform(0, 1)
                 handoff = record.after_answer(handoff, handoff.attempt.tries, outcome, at, jitter, self._rules)
             handoff = record.settle(handoff, facts, self._clock.now_ms(), self._rules)
-        self._notices.changed([(before, handoff)], alert=bool(posts) and posts[-1][0].alert)
+        # Whatever it came to, no record could say it: also if its last try was the one that the store was away at.
+        self._notices.changed([(None, handoff)], alert=bool(posts) and posts[-1][0].alert)
         await self._send_outcome(start, posts)
         return handoff.attempt.state
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, URLS_C, interrupted, started, stopped
+from tests.ports.plain import nothing
 
 from rtms_relay import handing, tasks
 from rtms_relay.errors import QueueUnavailable, StoreUnavailable
@@ -711,11 +712,11 @@ async def test_only_of_a_2xx_the_id_is_read(status: int, mdc_id: str) -> None:
 
 async def test_what_a_2xx_without_an_id_says_is_not_repeated() -> None:
     bench = Bench()
-    bench.recall.script = [Answer(201, b"<html>words"), Answer(0, b"words", failure="timeout")]
+    bench.recall.script = [Answer(200, b"<html>words"), Answer(0, b"words", failure="timeout")]
     await bench.zoom(started())
     await bench.run(20)
     first, second, _ = bench.handoff().attempt.history
-    assert (first, second) == ("1: Recall answered 201: an answer without an id", "2: no answer in time")
+    assert (first, second) == ("1: Recall answered 200: an answer without an id", "2: no answer in time")
 
 
 def without_store(bench: Bench) -> None:
@@ -775,3 +776,130 @@ async def go_in(bench: Bench, go: Callable[[], Awaitable[None]]) -> None:
     """While it waits for its second try."""
     await bench.clock.sleep(0.2)
     await go()
+
+
+async def test_an_answer_that_accepts_nothing_names_no_mdc() -> None:
+    bench = Bench()
+
+    async def meanwhile() -> None:
+        bench.recall.during_create = None
+        handoff = bench.handoff()
+        await stored(bench, replace(handoff, attempt=replace(handoff.attempt, mdc_id="mdc-9", accepted_at=NOW, state="accepted")))
+
+    bench.recall.during_create = meanwhile
+    bench.recall.script = [Answer(300, b'{"id":"m"}')]
+    await bench.zoom(started())
+    await bench.run(10)
+    assert bench.log.of("handoff_doubled") == []
+    assert bench.handoff().attempt.mdc_id == "mdc-9"
+
+
+async def test_of_many_posts_without_the_store_the_last_twenty_are_told() -> None:
+    bench = Bench()
+    without_store(bench)
+    await bench.zoom(started())
+    bench.second.tasks.clear()
+    bench.facts_queue.stalled = True
+    bench.recall.script = [Answer(409)] * 100
+    await bench.run(70)
+    word = tasks.decode(bench.facts_queue.tasks[-1].body, "/events")
+    assert isinstance(word, tasks.OutcomeNote)
+    assert len(bench.recall.creates) > 40
+    assert (len(word.posts), word.posts[-1].at) == (20, max(post.at for post in word.posts))
+
+
+async def test_an_outcome_that_is_written_down_later_is_no_double() -> None:
+    bench = Bench()
+    without_store(bench)
+    await bench.zoom(started())
+    bench.facts_queue.stalled = True
+    await bench.run(5)
+    bench.store.trouble = nothing
+    for task in bench.facts_queue.tasks:
+        await bench.clock.until_done(bench.worker.receive("/events", task.body))
+    assert (bench.state(), bench.log.of("handoff_doubled")) == ("accepted", [])
+
+
+async def test_an_interruption_on_the_same_servers_is_no_news() -> None:
+    bench = Bench()
+    await bench.zoom(started(URLS_A))
+    await bench.run(1)
+    await bench.zoom(interrupted(NOW + 1500, URLS_A))
+    await bench.run(5)
+    assert (bench.log.of("start_again"), bench.posted_urls()) == ([], [URLS_A])
+
+
+async def test_what_is_missing_of_a_stream_is_completed_and_of_a_revoked_one_nothing() -> None:
+    bench = Bench()
+    await bench.zoom(stopped(NOW - 5))
+    await bench.run()
+    assert (bench.facts().entity_id, bench.facts().account_id) == (MEETING, "")
+    await bench.zoom(started(account_id="acc"))
+    await bench.run(1)
+    assert (bench.facts().entity_id, bench.facts().account_id) == (MEETING, "acc")
+    revoked = Bench()
+    await revoked.zoom(stopped(NOW - 5, 8))
+    await revoked.run()
+    await revoked.zoom(started(account_id="acc"))
+    await revoked.run(5)
+    assert (revoked.facts().entity_id, revoked.facts().account_id, revoked.recall.creates) == ("", "", [])
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_word_of_a_try_says_which_start_it_answers(resumed: bool) -> None:
+    bench = Bench()
+    bench.home.stalled = bench.second.stalled = bench.facts_queue.stalled = True
+    await bench.zoom(started())
+    body = bench.home.tasks[0].body
+    await bench.run(2)
+    if resumed:
+        handing_on = bench.worker._new_handing()
+        task = tasks.decode(body, "/events")
+        assert isinstance(task, tasks.Start)
+        noted = (await bench.clock.until_done(handing_on.note(task))).result
+        untried = replace(noted.handoff.attempt, lease_until=None, tries=0, next_at=bench.clock.now)
+        await stored(bench, replace(noted.handoff, attempt=untried))
+        body = tasks.encode(tasks.Resume(handoff=KEY_A))
+
+    async def go() -> None:
+        bench.recall.during_create = None
+        without_store(bench)
+
+    bench.recall.during_create = go
+    await bench.clock.until_done(bench.worker.receive("/events", body))
+    [word] = [tasks.decode(task.body, "/events") for task in bench.facts_queue.tasks]
+    assert isinstance(word, tasks.OutcomeNote)
+    at = NOW + 2_000 if resumed else NOW  # of the one that is resumed only the record is known
+    assert (word.start.event, word.start.received_ms, word.received_ms) == ("" if resumed else "meeting.rtms_started", at, at)
+    assert (word.start.entity_id, word.start.server_urls, word.start.event_ts) == (MEETING, URLS_A, NOW)
+
+
+@pytest.mark.parametrize(
+    ("answers", "event", "severity"),
+    [([], "handoff_accepted", "NOTICE"), ([Answer(400)], "handoff_failed", "ALERT"), ([Answer(422)], "handoff_failed", "ALERT")],
+)
+async def test_what_a_try_came_to_while_the_store_went_away_is_said_once(answers: list[Answer], event: str, severity: str) -> None:
+    """Without a record nothing else would say it; it was said only if the store was away from the beginning."""
+    bench = Bench()
+
+    async def go() -> None:
+        bench.recall.during_create = None
+        without_store(bench)
+
+    bench.recall.during_create = go
+    bench.recall.script = list(answers)
+    bench.second.stalled = True
+    await bench.zoom(started())
+    await bench.run(5)
+    said = [line for line in bench.log.lines if line["event"] in ("handoff_accepted", "handoff_failed", "handoff_expired")]
+    assert [(line["event"], line["severity"], line["handoff"]) for line in said] == [(event, severity, KEY_A)]
+
+
+async def test_another_host_fails_without_a_signature_also_without_the_store() -> None:
+    bench = Bench()
+    without_store(bench)
+    await bench.zoom(started("wss://evil.example"))
+    bench.second.tasks.clear()
+    await bench.run(5)
+    assert [line["severity"] for line in bench.log.of("handoff_failed")] == ["ALERT"]
+    assert bench.recall.creates == []
