@@ -236,3 +236,16 @@ def test_one_that_ended_in_doubt_is_looked_for_and_one_that_goes_on_is_not() -> 
     assert settled(state="accepted", unsure=True, accepted_at=NOW) == Retrieval()
     known_end = replace(fresh(), attempt=replace(fresh().attempt, state="failed", unsure=True), retrieval=Retrieval(state="done"))
     assert record.settle(known_end, FACTS, NOW + 9, RULES).retrieval == Retrieval(state="done")
+
+
+def test_an_answer_that_says_nothing_new_begins_no_deletion_anew() -> None:
+    rounds = Erasure(state="forgotten", since=NOW, rounds=3, at=NOW + 9)
+    posted = replace(handed(), erasure=rounds)
+    doubtful = replace(fresh(), erasure=rounds, attempt=replace(fresh().attempt, unsure=True))
+    for handoff in (posted, doubtful):
+        assert record.after_answer(handoff, 0, DOUBT[0], NOW + 5, 0.0, RULES).erasure == rounds
+    for outcome in (DOUBT[0], ACCEPTED[0]):
+        news = record.after_answer(replace(fresh(), erasure=rounds), 0, outcome, NOW + 5, 0.0, RULES)
+        assert (news.erasure.state, news.erasure.rounds, news.erasure.at) == ("forgetting", 0, NOW + 5)
+    asked = record.after_answer(doubtful, 0, ACCEPTED[0], NOW + 5, 0.0, RULES)
+    assert (asked.erasure.state, asked.erasure.at) == ("forgetting", NOW + 5)
