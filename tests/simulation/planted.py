@@ -189,8 +189,8 @@ BUGS = (
     Bug(
         "what comes of a start without the store is not written down",
         "worker.py",
-        "                return _reply(await self._new_handing().note_outcome(task), task.start.event, task.start.stream_id)\n",
-        '                return _reply("noted", task.start.event, task.start.stream_id)\n',
+        "                return _reply(task.start, await self._new_handing().note_outcome(task))\n",
+        '                return _reply(task.start, "noted")\n',
         "simulation",
     ),
     Bug(
