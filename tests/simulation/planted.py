@@ -29,7 +29,7 @@ BUGS = (
         "records.py",
         "writes += [self._write(after, versions.get(key)) for key, after in changed.items()]",
         "writes += [self._write(after, versions.get(key, '1')) for key, after in changed.items()]",
-        "tests/unit/relay/test_handing.py",
+        "tests/unit/relay/handing/test_handing.py",
     ),
     Bug(
         "every attempt has another Idempotency-Key",
@@ -53,7 +53,7 @@ BUGS = (
             raise QueueUnavailable("no hand-off queue took the start")
 """,
         "",
-        "tests/unit/relay/test_handing.py",
+        "tests/unit/relay/handing/test_handing.py",
     ),
     Bug(
         "a stop cancels whatever its time is, also a start that came after it",
@@ -82,7 +82,7 @@ BUGS = (
         "handoff/answers.py",
         '(400, 499, Row("refused", "none",',
         '(400, 499, Row("in_doubt", "backoff",',
-        "tests/unit/relay/test_handing.py",
+        "tests/unit/relay/handing/test_handing.py",
     ),
     Bug(
         "a download link is kept and given out again",
@@ -141,7 +141,7 @@ BUGS = (
         "handoff/facts.py",
         "    if newest is None or (event_ts, server_urls) > (newest.newest_ts, newest.server_urls):\n        return None\n",
         "    if newest is None:\n        return None\n",
-        "tests/unit/relay/test_handing.py",
+        "tests/unit/relay/handing/test_handing.py",
     ),
     Bug(
         "what came of a start without the store is not sent to facts",
@@ -177,7 +177,7 @@ BUGS = (
         "handoff/attempt.py",
         "attempt = replace(attempt, start_ts=situation.start_ts, late=False)",
         "attempt = replace(attempt, start_ts=situation.start_ts)",
-        "tests/unit/relay/test_handing.py",
+        "tests/unit/relay/handing/test_handing.py",
     ),
     Bug(
         "no word is left before a POST without the store",
@@ -198,7 +198,7 @@ BUGS = (
         "handoff/keys.py",
         "        if outcome.status == 0 or (keys.doubtful and not outcome.from_create):\n",
         "        if keys.doubtful and not outcome.from_create:\n",
-        "tests/unit/relay/test_handing.py",
+        "tests/unit/relay/handing/test_handing.py",
     ),
     Bug(
         "while the store is away nothing is handed on",

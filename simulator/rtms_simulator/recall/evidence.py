@@ -15,7 +15,6 @@ LABELS: tuple[Label, ...] = get_args(Label)
 Table = Mapping[str, Label]
 
 _STATUS: Table = {"status": "schema", "status.code": "schema", "status.sub_code": "schema", "status.updated_at": "schema"}
-_REFERENCE: Table = {"id": "schema", "metadata": "schema"}
 _RECORDING: Table = {
     "id": "schema",
     "created_at": "schema",

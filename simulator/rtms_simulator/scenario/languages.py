@@ -46,5 +46,3 @@ LANGUAGES: dict[str, int] = {
     "vietnamese": 36,
 }
 """Name in lower case to Zoom's id, -1 to 36."""
-
-LANGUAGE_NAMES: dict[int, str] = {number: name for name, number in LANGUAGES.items()}

@@ -8,6 +8,7 @@ import pytest
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, started, stopped
 from tests.ports.plain import Crash, nothing
+from tests.unit.relay.handing.playing import away
 
 from rtms_relay import tasks
 from rtms_relay.errors import QueueUnavailable, Stopping, StoreUnavailable
@@ -22,13 +23,6 @@ def outcome_in(body: bytes) -> tasks.OutcomeNote:
     task = tasks.decode(body, "/events")
     assert isinstance(task, tasks.OutcomeNote)
     return task
-
-
-def away(bench: Bench, *, permanent: bool = False) -> None:
-    async def trouble(_: str) -> None:
-        raise StoreUnavailable("the store is away", permanent=permanent)
-
-    bench.store.trouble = trouble
 
 
 def hanging(bench: Bench) -> None:

@@ -15,8 +15,6 @@ from python_multipart.multipart import FormParser, parse_options_header
 
 from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
 
-CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
-
 
 @dataclass(frozen=True, slots=True)
 class DecodedBody:

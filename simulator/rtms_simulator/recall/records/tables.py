@@ -80,8 +80,3 @@ def states(kind: str) -> tuple[str, ...]:
         names.setdefault(source)
         names.setdefault(target)
     return tuple(names)
-
-
-def is_final(kind: str, state: str) -> bool:
-    """Whether nothing but deletion can follow."""
-    return all(source != state or target == "deleted" for (source, _), target in TABLES[kind].items())

@@ -13,7 +13,6 @@ RECALL_DOMAIN = "recall.ai"
 TLS_PORT = 443
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _RECALL_HOST = re.compile(rf"(?:{_LABEL}\.)+{re.escape(RECALL_DOMAIN)}", re.IGNORECASE)
-_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,6 @@ def host_and_port(authority: str) -> tuple[str, int | None]:
     if not colon or authority.endswith("]"):
         return authority.strip("[]").lower(), None
     return host.strip("[]").lower(), int(port) if port.isascii() and port.isdigit() else -1
-
-
-def is_own_name(authority: str, own_host: str) -> bool:
-    """Whether a Host header names this machine, not a host of Recall: only so the control plane is to be reached."""
-    host, _ = host_and_port(authority)
-    return host in _LOOPBACK_HOSTS or authority.lower() == own_host.lower()
 
 
 def _elsewhere(target: str) -> ProxyRefusal:

@@ -7,7 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rtms_simulator.errors import UnreadableBodyError, UnsupportedMediaTypeError
-from rtms_simulator.recall.http.request_body import CONTENT_TYPES, read
+from rtms_simulator.recall.http.request_body import read
+
+CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
 
 
 @given(st.binary(), st.sampled_from([*CONTENT_TYPES, "multipart/form-data; boundary=x", "application/json; charset=utf-8"]))

@@ -14,7 +14,7 @@ from rtms_simulator.recall.recorder.timeline import RecordingTime
 from rtms_simulator.recall.recorder.transcript import LANGUAGE_CODES, TranscriptWriter, words_of
 from rtms_simulator.recall.recorder.values import Participant
 from rtms_simulator.recall.rtms.actions import Caption, ParticipantNotice
-from rtms_simulator.scenario.languages import LANGUAGE_NAMES, LANGUAGES
+from rtms_simulator.scenario.languages import LANGUAGES
 
 ROOT = Path(__file__).parents[5]
 T0 = 1_795_334_284_000
@@ -132,7 +132,7 @@ class TestTranscript:
         line = re.search(r"^- Languages of a transcript.*: (-1 NONE, .*)\.$", (ROOT / "docs/evidence/zoom.md").read_text(), re.MULTILINE)
         assert line is not None
         vendors = dict(entry.split(" ", 1) for entry in line[1].split(", "))
-        assert {int(number): name.lower() for number, name in vendors.items()} == LANGUAGE_NAMES
+        assert {name.lower(): int(number) for number, name in vendors.items()} == LANGUAGES
         for number, name in vendors.items():
             code = LANGUAGE_CODES.get(int(number))
             assert (code is None) == (name == "NONE")

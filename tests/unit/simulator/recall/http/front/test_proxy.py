@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_simulator.recall.http.front.proxy import ProxyRefusal, Target, connect_refusal, is_own_name, parse_target
+from rtms_simulator.recall.http.front.proxy import ProxyRefusal, Target, connect_refusal, parse_target
 
 OWN = "127.0.0.1:8080"
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1", "api")
@@ -88,10 +88,3 @@ def test_a_port_of_the_other_scheme_is_named_with_the_right_one():
         refusal = parse_target(target, OWN)
         assert isinstance(refusal, ProxyRefusal)
         assert right in refusal.reason
-
-
-@pytest.mark.parametrize(
-    ("host", "own"), [(OWN, True), ("localhost:8080", True), ("[::1]:1", True), ("us-east-1.recall.ai", False), ("evil.test", False)]
-)
-def test_only_names_of_this_machine_are_its_own(host, own):
-    assert is_own_name(host, OWN) == own

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 from msgspec.structs import replace
 from tests.ports.bench import Bench, key_of
 from tests.ports.events import MEETING, NOW, STREAM, URLS_A, URLS_B, URLS_C, interrupted, started, stopped
-from tests.ports.plain import nothing
+from tests.unit.relay.handing.playing import (
+    KEY_A,
+    KEY_B,
+    start_task,
+    stored,
+    taken,
+    timed,
+)
 
 from rtms_relay import handing, tasks
-from rtms_relay.errors import QueueUnavailable, StoreUnavailable
-from rtms_relay.handoff import documents
+from rtms_relay.errors import QueueUnavailable
 from rtms_relay.handoff.keys import idempotency_key, stream_key
-from rtms_relay.handoff.record import HandOff
 from rtms_relay.ports import Answer
-
-KEY_A, KEY_B = key_of(URLS_A), key_of(URLS_B, NOW + 5000)
 
 
 async def test_a_start_is_enqueued_twice_and_handed_on_once() -> None:
@@ -358,78 +359,6 @@ async def test_neither_queue_takes_the_start() -> None:
     assert 55_000 < bench.clock.monotonic_ms() < 65_000
 
 
-# Every line of the log, whole
-
-NAMES = {"stream": stream_key(STREAM), "entity_id": MEETING, "rtms_stream_id": STREAM}
-IDS = {"handoff": KEY_A, **NAMES}
-
-
-def attempt_line(severity: str, number: int, key: int, status: int, outcome: str, reason: str) -> dict[str, object]:
-    line = {"severity": severity, "event": "attempt", "number": number, "key": key, "status": status, "outcome": outcome, "reason": reason}
-    return {**line, **IDS}
-
-
-async def test_what_is_said_of_a_start_and_of_its_try() -> None:
-    bench = Bench()
-    await bench.zoom(started())
-    await bench.run(10)
-    seen = {"severity": "INFO", "event": "start_seen", "name": "meeting.rtms_started", **NAMES}
-    assert bench.log.of("start_seen") == [{**seen, "copy": "home"}, {**seen, "copy": "second"}]
-    assert bench.log.of("attempt") == [attempt_line("INFO", 1, 0, 201, "accepted", "")]
-
-
-async def test_an_alarm_about_a_try_comes_once_for_one_answer_in_a_row() -> None:
-    bench = Bench()
-    bench.recall.script = [Answer(401), Answer(401), Answer(403), Answer(0, failure="unreachable")]
-    await bench.zoom(started())
-    await bench.run(30)
-    lines = [(line["severity"], line["number"], line["key"], line["status"], line["outcome"]) for line in bench.log.of("attempt")]
-    assert lines == [
-        ("ALERT", 1, 0, 401, "made_nothing"),
-        ("WARNING", 2, 1, 401, "made_nothing"),
-        ("ALERT", 3, 2, 403, "made_nothing"),
-        ("WARNING", 4, 3, 0, "made_nothing"),
-        ("INFO", 5, 3, 201, "accepted"),
-    ]
-
-
-async def test_a_stalled_home_queue_is_said_with_the_hand_off_that_it_delayed() -> None:
-    bench = Bench()
-    bench.home.stalled = True
-    await bench.zoom(started())
-    await bench.run(10)
-    what = "the copy in the second region came first"
-    assert bench.log.of("home_stalled") == [{"severity": "ALERT", "event": "home_stalled", "what": what, **IDS}]
-
-
-@pytest.mark.parametrize(("permanent", "severity"), [(False, "ERROR"), (True, "ALERT")])
-async def test_a_store_that_is_away_is_said_with_the_stream(permanent: bool, severity: str) -> None:
-    bench = Bench()
-
-    async def trouble(_: str) -> None:
-        raise StoreUnavailable("the store is away", permanent=permanent)
-
-    bench.store.trouble = trouble
-    await bench.zoom(started())
-    await bench.run(4)
-    line = {"severity": severity, "event": "store_away", "what": "the store is away", "stream": stream_key(STREAM)}
-    assert bench.log.of("store_away")[0] == line
-    assert bench.posted_keys() == [idempotency_key(KEY_A, 0)]
-
-
-@pytest.mark.parametrize(("code", "running"), [("processing", True), ("done", False)])
-async def test_the_same_servers_again_are_said_with_whether_the_recording_runs(code: str, running: bool) -> None:
-    bench = Bench()
-    await bench.zoom(started(URLS_A))
-    await bench.run(120)
-    bench.recall.record("mdc-1", code=code)
-    again = bench.clock.now
-    await bench.zoom(started(URLS_A, again))
-    await bench.run(5)
-    assert bench.log.of("start_again") == [{"severity": "NOTICE", "event": "start_again", "running": running, **IDS}]
-    assert bench.facts().runs[0].newest_ts == (again if running else NOW)
-
-
 async def test_whether_it_runs_is_asked_each_two_seconds_for_half_a_window() -> None:
     bench = Bench()
     await bench.zoom(started(URLS_A))
@@ -448,29 +377,6 @@ async def test_whether_it_runs_is_asked_each_two_seconds_for_half_a_window() -> 
     assert bench.state(key_of(URLS_A, again)) == "accepted"
 
 
-async def test_a_second_mdc_is_said_and_changes_nothing() -> None:
-    bench = Bench()
-    bench.recall.script = [lambda: Answer(0, failure="timeout"), lambda: Answer(0, failure="timeout")]
-    await bench.zoom(started())
-    await bench.run(0.1)
-    await bench.run(20)
-    handoff = bench.handoff()
-    doubled = tasks.OutcomeNote(
-        received_ms=NOW,
-        start=tasks.Start(
-            event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=URLS_A, event_ts=NOW
-        ),
-        posts=(tasks.Posted(kind="accepted", reason="", status=201, mdc_id="mdc-9", at=NOW + 9),),
-    )
-    reply = await bench.clock.until_done(bench.worker.receive("/events", tasks.encode(doubled)))
-    assert reply.body == {"status": "accepted"}
-    line = {"severity": "ALERT", "event": "handoff_doubled", "mdc_id": handoff.attempt.mdc_id, "other": "mdc-9", **IDS}
-    assert bench.log.of("handoff_doubled") == [line]
-    noted = {"severity": "NOTICE", "event": "outcome_noted", "state": "accepted", "before": "accepted", **IDS}
-    assert bench.log.of("outcome_noted") == [noted]
-    assert bench.handoff().attempt.mdc_id == handoff.attempt.mdc_id
-
-
 def test_how_long_it_waits() -> None:
     """A process that is asked to stop is noticed within a second; word of an outcome is insisted on for five."""
     assert (handing._SLICE_S, handing._OUTCOME_PATIENCE_MS, handing._AGAIN_PAUSE_S) == (1.0, 5_000, 2.0)
@@ -481,34 +387,10 @@ async def test_a_copy_that_comes_after_its_start_was_handed_on_does_nothing_more
     bench = Bench()
     await bench.zoom(started())
     await bench.run(10)
-    start = tasks.Start(
-        event="meeting.rtms_started", product="meeting", stream_id=STREAM, entity_id=MEETING, server_urls=URLS_A, event_ts=NOW, copy=copy
-    )
+    start = start_task(copy=copy)
     reply = await bench.clock.until_done(bench.worker.receive("/events", tasks.encode(start)))
     assert (reply.body, len(bench.recall.creates)) == ({"status": status}, 1)
     assert bench.log.of("home_stalled") == []
-
-
-async def test_the_record_of_a_start_is_waited_for_two_seconds() -> None:
-    bench, moments = Bench(), []
-
-    async def hang(_: str) -> None:
-        await bench.clock.sleep(60)
-
-    log = bench.log
-
-    class Timed:
-        def __call__(self, severity: str, event: str, /, **fields: object) -> None:
-            moments.append((event, bench.clock.monotonic_ms(), fields.get("what")))
-            log(severity, event, **fields)
-
-    bench.store.trouble = hang
-    bench.log = Timed()  # ty: ignore[invalid-assignment]
-    bench.worker = bench.new_worker()
-    await bench.zoom(started())
-    await bench.run(4)
-    away = [(moment, what) for event, moment, what in moments if event == "store_away"]
-    assert away[0] == (2_000, "note the start took longer than 2 s")
 
 
 @pytest.mark.parametrize(("answers", "state"), [([Answer(400)], "failed"), ([Answer(503)] * 100, "expired")])
@@ -526,32 +408,13 @@ async def test_the_same_servers_again_after_an_attempt_that_came_to_nothing_are_
     assert bench.log.of("start_again") == []
 
 
-async def test_a_stalled_home_queue_is_said_of_new_hand_offs_only() -> None:
-    bench = Bench()
-    bench.home.stalled = True
-    await bench.zoom(started(URLS_A))
-    await bench.run(120)
-    bench.recall.record("mdc-1", code="processing")
-    await bench.zoom(started(URLS_A, bench.clock.now))
-    await bench.run(10)
-    assert (len(bench.log.of("start_again")), len(bench.log.of("home_stalled"))) == (1, 1)
-
-
 @pytest.mark.parametrize(("copy", "status"), [("home", "accepted"), ("second", "noted")])
 async def test_the_same_servers_again_while_it_records_are_answered(copy: tasks.Copy, status: str) -> None:
     bench = Bench()
     await bench.zoom(started(URLS_A))
     await bench.run(120)
     bench.recall.record("mdc-1", code="processing")
-    start = tasks.Start(
-        event="meeting.rtms_started",
-        product="meeting",
-        stream_id=STREAM,
-        entity_id=MEETING,
-        server_urls=URLS_A,
-        event_ts=bench.clock.now,
-        copy=copy,
-    )
+    start = start_task(bench.clock.now, copy=copy)
     reply = await bench.clock.until_done(bench.worker.receive("/events", tasks.encode(start)))
     assert (reply.body, len(bench.log.of("start_again"))) == ({"status": status}, 1)
 
@@ -579,58 +442,6 @@ async def test_a_stop_that_came_first_without_ids_leaves_them_to_the_start() -> 
     assert (bench.handoff().entity_id, bench.state()) == (MEETING, "accepted")
 
 
-@pytest.mark.parametrize("when", ["during the try", "before the next one"])
-async def test_a_store_that_goes_away_on_the_way_is_said_with_the_hand_off_and_the_answer_is_its_state(when: str) -> None:
-    bench = Bench()
-    bench.home.stalled = bench.second.stalled = True
-    await bench.zoom(started())
-    body = bench.home.tasks[0].body
-    bench.recall.script = [Answer(503)]
-
-    async def trouble(_: str) -> None:
-        raise StoreUnavailable("the store is away")
-
-    async def go() -> None:
-        bench.store.trouble = trouble
-
-    moments = timed(bench, go if when == "during the try" else None)
-    if when == "before the next one":
-        bench.jobs.start(go_in(bench, go), "the store goes away")
-    reply = await bench.clock.until_done(bench.worker.receive("/events", body))
-    assert (reply.body, bench.posted_keys()) == ({"status": "accepted"}, [idempotency_key(KEY_A, 0)] * 2)
-    line = {"severity": "ERROR", "event": "store_away", "what": "the store is away", **IDS}
-    assert bench.log.of("store_away") == [line]
-    assert moments == ([0, 1_000] if when == "during the try" else [0, 1_500])  # the store is asked for a second
-
-
-async def test_pauses_are_the_same_without_the_store() -> None:
-    bench = Bench()
-    bench.second.stalled = True
-    moments = timed(bench)
-
-    async def trouble(_: str) -> None:
-        raise StoreUnavailable("the store is away", permanent=True)
-
-    bench.store.trouble = trouble
-    bench.recall.script = [Answer(503), Answer(500)]
-    await bench.zoom(started())
-    await bench.run(10)
-    assert moments == [0, 500, 1_500]
-
-
-def timed(bench: Bench, during: Callable[[], Awaitable[None]] | None = None) -> list[float]:
-    """When each POST comes, ms; `during` happens in each."""
-    moments: list[float] = []
-
-    async def note() -> None:
-        moments.append(bench.clock.monotonic_ms())
-        if during is not None:
-            await during()
-
-    bench.recall.during_create = note
-    return moments
-
-
 async def test_a_pause_is_slept_through_and_ends_at_its_moment() -> None:
     bench = Bench()
     bench.second.stalled = True
@@ -652,51 +463,11 @@ async def test_a_pause_that_ends_too_late_for_who_asked_is_not_waited_for(patien
     bench = Bench()
     bench.home.stalled = bench.second.stalled = True
     await bench.zoom(started())
-    handing_on = bench.worker._new_handing()
-    task = tasks.decode(bench.home.tasks[0].body, "/events")
-    assert isinstance(task, tasks.Start)
-    noted = (await bench.clock.until_done(handing_on.note(task))).result
-    paused = replace(noted.handoff, attempt=replace(noted.handoff.attempt, lease_until=None, next_at=bench.clock.now + 5_000))
+    handing_on, handoff = await taken(bench)
+    paused = replace(handoff, attempt=replace(handoff.attempt, lease_until=None, next_at=bench.clock.now + 5_000))
     await stored(bench, paused)
     assert await bench.clock.until_done(handing_on.finish(paused, until_ms=patience_ms)) == state
     assert bench.clock.monotonic_ms() == at
-
-
-async def stored(bench: Bench, handoff: HandOff) -> None:
-    """Have this in the record."""
-    found = await bench.store.get("handoffs", handoff.key)
-    assert found is not None
-    await bench.store.replace("handoffs", handoff.key, documents.handoff_fields(handoff, 86_400_000), found.version)
-
-
-async def test_one_that_is_over_when_it_is_taken_up_again_is_said() -> None:
-    bench = Bench()
-    bench.home.stalled = bench.second.stalled = True
-    await bench.zoom(started())
-    handing_on = bench.worker._new_handing()
-    task = tasks.decode(bench.home.tasks[0].body, "/events")
-    assert isinstance(task, tasks.Start)
-    noted = (await bench.clock.until_done(handing_on.note(task))).result
-    await bench.run(400)
-    assert await bench.clock.until_done(handing_on.finish(noted.handoff)) == "expired"
-    assert [line["severity"] for line in bench.log.of("handoff_expired")] == ["ALERT"]
-    assert bench.recall.creates == []
-
-
-async def test_an_answer_that_names_another_mdc_than_the_record_is_said() -> None:
-    bench = Bench()
-
-    async def meanwhile() -> None:
-        bench.recall.during_create = None
-        handoff = bench.handoff()
-        await stored(bench, replace(handoff, attempt=replace(handoff.attempt, mdc_id="mdc-9", accepted_at=NOW, state="accepted")))
-
-    bench.recall.during_create = meanwhile
-    await bench.zoom(started())
-    await bench.run(10)
-    line = {"severity": "ALERT", "event": "handoff_doubled", "mdc_id": "mdc-9", "other": "mdc-1", **IDS}
-    assert bench.log.of("handoff_doubled") == [line]
-    assert bench.handoff().attempt.mdc_id == "mdc-9"
 
 
 @pytest.mark.parametrize(("status", "mdc_id"), [(200, "m"), (299, "m"), (300, "mdc-1"), (199, "mdc-1")])
@@ -717,107 +488,6 @@ async def test_what_a_2xx_without_an_id_says_is_not_repeated() -> None:
     await bench.run(20)
     first, second, _ = bench.handoff().attempt.history
     assert (first, second) == ("1: Recall answered 200: an answer without an id", "2: no answer in time")
-
-
-def without_store(bench: Bench) -> None:
-    async def trouble(_: str) -> None:
-        raise StoreUnavailable("the store is away", permanent=True)
-
-    bench.store.trouble = trouble
-
-
-async def test_word_of_a_post_without_the_store_that_nobody_takes_is_said_and_the_start_is_worth_more() -> None:
-    bench = Bench()
-    without_store(bench)
-    await bench.zoom(started())
-    bench.facts_queue.down = bench.second.down = True
-    bench.second.tasks.clear()
-    moments = timed(bench)
-    await bench.run(30)
-    stream = stream_key(STREAM)
-    errors = [line for line in bench.log.of("error") if line["where"] in ("announce", "outcome")]
-    said = {"what": "handoffs-second is down", "stream": stream}
-    assert errors[0] == {"severity": "WARNING", "event": "error", "where": "announce", **said}
-    assert errors[1] == {"severity": "ERROR", "event": "error", "where": "outcome", **said}
-    assert moments[0] == 3_000  # a second and a half for each of the queues
-
-
-async def test_word_of_a_post_without_the_store_is_a_task_of_events_in_either_region() -> None:
-    for down in (False, True):
-        bench = Bench()
-        without_store(bench)
-        await bench.zoom(started())
-        bench.second.tasks.clear()
-        bench.facts_queue.down = down
-        bench.facts_queue.stalled = bench.second.stalled = True
-        await bench.run(10)
-        queue = bench.second if down else bench.facts_queue
-        assert [task.path for task in queue.tasks] == ["/events"] * 2
-        before, after = (tasks.decode(task.body, task.path) for task in queue.tasks)
-        assert isinstance(before, tasks.OutcomeNote)
-        assert isinstance(after, tasks.OutcomeNote)
-        assert (before.posts, [post.mdc_id for post in after.posts]) == ((), ["mdc-1"])
-        assert before.start.received_ms == after.start.received_ms == NOW
-
-
-async def test_with_one_region_a_start_without_store_and_facts_is_posted_all_the_same() -> None:
-    bench = Bench(HANDOFF_QUEUES="projects/p/locations/l/queues/q")
-    del bench.queues["handoffs-second"]
-    bench.worker = bench.new_worker()
-    without_store(bench)
-    await bench.zoom(started())
-    bench.facts_queue.down = True
-    await bench.run(3)
-    assert len(bench.recall.creates) == 1
-    assert [line["what"] for line in bench.log.of("error") if line["where"] == "announce"] == ["facts is down"]
-
-
-async def go_in(bench: Bench, go: Callable[[], Awaitable[None]]) -> None:
-    """While it waits for its second try."""
-    await bench.clock.sleep(0.2)
-    await go()
-
-
-async def test_an_answer_that_accepts_nothing_names_no_mdc() -> None:
-    bench = Bench()
-
-    async def meanwhile() -> None:
-        bench.recall.during_create = None
-        handoff = bench.handoff()
-        await stored(bench, replace(handoff, attempt=replace(handoff.attempt, mdc_id="mdc-9", accepted_at=NOW, state="accepted")))
-
-    bench.recall.during_create = meanwhile
-    bench.recall.script = [Answer(300, b'{"id":"m"}')]
-    await bench.zoom(started())
-    await bench.run(10)
-    assert bench.log.of("handoff_doubled") == []
-    assert bench.handoff().attempt.mdc_id == "mdc-9"
-
-
-async def test_of_many_posts_without_the_store_the_last_twenty_are_told() -> None:
-    bench = Bench()
-    without_store(bench)
-    await bench.zoom(started())
-    bench.second.tasks.clear()
-    bench.facts_queue.stalled = True
-    bench.recall.script = [Answer(409)] * 100
-    await bench.run(70)
-    word = tasks.decode(bench.facts_queue.tasks[-1].body, "/events")
-    assert isinstance(word, tasks.OutcomeNote)
-    assert len(bench.recall.creates) > 40
-    assert (len(word.posts), word.posts[-1].at) == (20, max(post.at for post in word.posts))
-
-
-async def test_an_outcome_that_is_written_down_later_is_no_double() -> None:
-    bench = Bench()
-    without_store(bench)
-    await bench.zoom(started())
-    bench.facts_queue.stalled = True
-    await bench.run(5)
-    bench.store.trouble = nothing
-    for task in bench.facts_queue.tasks:
-        await bench.clock.until_done(bench.worker.receive("/events", task.body))
-    assert (bench.state(), bench.log.of("handoff_doubled")) == ("accepted", [])
 
 
 async def test_an_interruption_on_the_same_servers_is_no_news() -> None:
@@ -843,63 +513,3 @@ async def test_what_is_missing_of_a_stream_is_completed_and_of_a_revoked_one_not
     await revoked.zoom(started(account_id="acc"))
     await revoked.run(5)
     assert (revoked.facts().entity_id, revoked.facts().account_id, revoked.recall.creates) == ("", "", [])
-
-
-@pytest.mark.parametrize("resumed", [False, True])
-async def test_word_of_a_try_says_which_start_it_answers(resumed: bool) -> None:
-    bench = Bench()
-    bench.home.stalled = bench.second.stalled = bench.facts_queue.stalled = True
-    await bench.zoom(started())
-    body = bench.home.tasks[0].body
-    await bench.run(2)
-    if resumed:
-        handing_on = bench.worker._new_handing()
-        task = tasks.decode(body, "/events")
-        assert isinstance(task, tasks.Start)
-        noted = (await bench.clock.until_done(handing_on.note(task))).result
-        untried = replace(noted.handoff.attempt, lease_until=None, tries=0, next_at=bench.clock.now)
-        await stored(bench, replace(noted.handoff, attempt=untried))
-        body = tasks.encode(tasks.Resume(handoff=KEY_A))
-
-    async def go() -> None:
-        bench.recall.during_create = None
-        without_store(bench)
-
-    bench.recall.during_create = go
-    await bench.clock.until_done(bench.worker.receive("/events", body))
-    [word] = [tasks.decode(task.body, "/events") for task in bench.facts_queue.tasks]
-    assert isinstance(word, tasks.OutcomeNote)
-    at = NOW + 2_000 if resumed else NOW  # of the one that is resumed only the record is known
-    assert (word.start.event, word.start.received_ms, word.received_ms) == ("" if resumed else "meeting.rtms_started", at, at)
-    assert (word.start.entity_id, word.start.server_urls, word.start.event_ts) == (MEETING, URLS_A, NOW)
-
-
-@pytest.mark.parametrize(
-    ("answers", "event", "severity"),
-    [([], "handoff_accepted", "NOTICE"), ([Answer(400)], "handoff_failed", "ALERT"), ([Answer(422)], "handoff_failed", "ALERT")],
-)
-async def test_what_a_try_came_to_while_the_store_went_away_is_said_once(answers: list[Answer], event: str, severity: str) -> None:
-    """Without a record nothing else would say it; it was said only if the store was away from the beginning."""
-    bench = Bench()
-
-    async def go() -> None:
-        bench.recall.during_create = None
-        without_store(bench)
-
-    bench.recall.during_create = go
-    bench.recall.script = list(answers)
-    bench.second.stalled = True
-    await bench.zoom(started())
-    await bench.run(5)
-    said = [line for line in bench.log.lines if line["event"] in ("handoff_accepted", "handoff_failed", "handoff_expired")]
-    assert [(line["event"], line["severity"], line["handoff"]) for line in said] == [(event, severity, KEY_A)]
-
-
-async def test_another_host_fails_without_a_signature_also_without_the_store() -> None:
-    bench = Bench()
-    without_store(bench)
-    await bench.zoom(started("wss://evil.example"))
-    bench.second.tasks.clear()
-    await bench.run(5)
-    assert [line["severity"] for line in bench.log.of("handoff_failed")] == ["ALERT"]
-    assert bench.recall.creates == []
