@@ -4,7 +4,18 @@ import ast
 import textwrap
 
 import pytest
-from tests.lint import class_names, cycles, dead_names, deployed_numbers, folders, hollow_tests, long_calls, participles, sizes
+from tests.lint import (
+    class_names,
+    cycles,
+    dead_names,
+    deployed_numbers,
+    folders,
+    hollow_tests,
+    json_library,
+    long_calls,
+    participles,
+    sizes,
+)
 from tests.lint.source import ROOT, Module
 
 
@@ -60,6 +71,16 @@ def test_of_a_calls_values_six_go_by_position():
 
 
 # Names
+
+
+@pytest.mark.parametrize("text", ["import json", "import re, json as j", "def f():\n    from json import dumps"])
+def test_the_standard_librarys_json_is_named(text):
+    assert [problem.key for problem in json_library.problems([module(text)])] == ["package/module.py::json"]
+
+
+@pytest.mark.parametrize("text", ["import msgspec", "from msgspec import json", "from google.protobuf import json_format"])
+def test_other_json_libraries_are_let_pass(text):
+    assert list(json_library.problems([module(text)])) == []
 
 
 def test_a_class_name_is_used_once_in_a_package():

@@ -10,7 +10,18 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lint import class_names, cycles, dead_names, deployed_numbers, folders, hollow_tests, long_calls, participles, sizes
+from tests.lint import (
+    class_names,
+    cycles,
+    dead_names,
+    deployed_numbers,
+    folders,
+    hollow_tests,
+    json_library,
+    long_calls,
+    participles,
+    sizes,
+)
 from tests.lint.source import PACKAGES, Problem, modules
 
 KNOWN = Path(__file__).with_name("known.toml")
@@ -25,6 +36,7 @@ def checks() -> Iterator[tuple[str, list[Problem]]]:
     yield "class_names", [problem for package in PACKAGES for problem in class_names.problems(package, modules(package))]
     yield "participles", [problem for package in PACKAGES for problem in participles.problems(modules(package))]
     yield "long_calls", [problem for package in PACKAGES for problem in long_calls.problems(modules(package))]
+    yield "json_library", [problem for package in PACKAGES for problem in json_library.problems(modules(package))]
     yield "cycles", [problem for package in PACKAGES for problem in cycles.problems(package.rpartition("/")[2])]
     yield "folders", list(folders.problems("simulator/rtms_simulator"))
     yield "dead_names", list(dead_names.problems(PACKAGES, ("tests", "infra/__main__.py", "function/main.py")))

@@ -16,7 +16,6 @@ import dataclasses
 import gc
 import hashlib
 import io
-import json
 import logging
 import os
 import runpy
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
+import msgspec
 import pulumi
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2, resource_pb2_grpc, source_pb2
@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         if value.get(SIGNATURE) == SECRET:
             # A state that is exported with its secrets has them as JSON text.
-            return {"$secret": plain(value["value"] if "value" in value else json.loads(value["plaintext"]))}
+            return {"$secret": plain(value["value"] if "value" in value else msgspec.json.decode(value["plaintext"]))}
         if value.get(SIGNATURE) == ASSET:
             # Pulumi's own engine sends the hash, and in old values only that; the program sends the path.
             return {"$asset": value.get("hash") or hashlib.sha256(Path(value["path"]).read_bytes()).hexdigest()}
@@ -323,7 +323,7 @@ class Servers:
             del sys.modules[name]
         program = Path(request["program"])
         # As the language host does: configuration through the environment, the program's folder first on the path.
-        os.environ["PULUMI_CONFIG"] = json.dumps(request["config"])
+        os.environ["PULUMI_CONFIG"] = msgspec.json.encode(request["config"]).decode()
         sys.path.insert(0, str(program))
         pulumi.runtime.set_all_config(request["config"], request["secrets"])
         pulumi.runtime.configure(
@@ -378,7 +378,7 @@ def main() -> None:
     gc.set_threshold(200_000, 20, 100)
     servers = Servers()
     for line in sys.stdin:
-        print(json.dumps(servers.run(json.loads(line))), flush=True)
+        print(msgspec.json.encode(servers.run(msgspec.json.decode(line))).decode(), flush=True)
     # Nothing is to be saved, and taking all of it apart takes seconds.
     os._exit(0)
 

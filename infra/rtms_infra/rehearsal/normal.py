@@ -6,10 +6,11 @@ with the program's: a difference that is not ignored is shown again and again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def _without_zeros(value: Any) -> Any:
 
 
 def _dashboard(text: Any) -> str:
-    return json.dumps({"name": "projects/123456789012/dashboards/0", "etag": "1", **_without_zeros(json.loads(text))}, sort_keys=True)
+    page = {"name": "projects/123456789012/dashboards/0", "etag": "1", **_without_zeros(msgspec.json.decode(text))}
+    return msgspec.json.encode(page, order="sorted").decode()
 
 
 def _holds(stored: Any, value: Any) -> bool:
@@ -52,7 +54,7 @@ def _holds(stored: Any, value: Any) -> bool:
 
 
 def _same_dashboard(stored: Any, value: Any) -> bool:
-    return _holds(json.loads(stored), json.loads(value))
+    return _holds(msgspec.json.decode(stored), msgspec.json.decode(value))
 
 
 def _with_execution_id(value: Any) -> Any:

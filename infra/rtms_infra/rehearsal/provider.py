@@ -5,10 +5,11 @@ Pure but for the cloud it is given. The tests' engine calls it; it can be served
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from rtms_infra.rehearsal import schema
 from rtms_infra.rehearsal.cloud import PROJECT_NUMBER, Cloud, CloudError, Grant
@@ -189,7 +190,7 @@ class Provider:
     def _member(self, kind: str, facts: Facts, inputs: Mapping[str, Any]) -> Grant:
         plain = bare(inputs)
         condition = plain.get("condition") or {}
-        text = json.dumps(condition, sort_keys=True) if condition else ""
+        text = msgspec.json.encode(condition, order="sorted").decode() if condition else ""
         return Grant(self._target(kind, facts, plain), plain["role"], plain["member"], text)
 
     def _target(self, kind: str, facts: Facts, plain: Mapping[str, Any]) -> str:
@@ -229,7 +230,7 @@ class Provider:
         self._needs_api(kind, plain)
         if short(kind) != "AlertPolicy" or not self.cloud.metric_delay_s:
             return
-        text = json.dumps(plain)
+        text = msgspec.json.encode(plain).decode()
         for name, (other, body) in self.cloud.resources.items():
             young = short(other) == "Metric" and self.cloud.now - body["born"] < self.cloud.metric_delay_s
             if young and f"logging.googleapis.com/user/{body['name']}" in text and "disableMetricValidation" not in text:

@@ -7,7 +7,6 @@ where it is missing, the language host are attached by port, and no `PULUMI_...`
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import sys
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from pulumi import automation
 from pulumi.automation import events
@@ -168,7 +168,7 @@ class EngineStack:
 
 
 def _typed(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) and value.startswith("[") else value
+    return msgspec.json.decode(value) if isinstance(value, str) and value.startswith("[") else value
 
 
 class _Watch:

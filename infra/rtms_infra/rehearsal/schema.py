@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
-import json
 import re
 import sys
 import types
@@ -22,6 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pulumi
 import pulumi_gcp
 from pulumi import _types
@@ -62,7 +62,7 @@ class InputType:
 def _classes() -> dict[str, tuple[str, str]]:
     source = Path(pulumi_gcp.__file__).read_text()
     start = source.index('resource_modules="""') + len('resource_modules="""')
-    modules = json.loads(source[start : source.index('"""', start)])
+    modules = msgspec.json.decode(source[start : source.index('"""', start)])
     return {token: (module["fqn"], name) for module in modules for token, name in module["classes"].items()}
 
 

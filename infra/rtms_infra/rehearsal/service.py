@@ -7,15 +7,14 @@ the in-process engine of the tests asks the same one. What the provider must kno
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Generator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import grpc
+import msgspec
 from google.protobuf import any_pb2, empty_pb2, json_format, struct_pb2
 from google.rpc import status_pb2
 from grpc_status import rpc_status
@@ -144,7 +143,7 @@ def _struct(values: Mapping[str, Any]) -> Any:
 
 
 def _local(state: ResourceState) -> Values:
-    return {SIGNATURE: SECRET, "value": json.dumps(asdict(state), sort_keys=True)}
+    return {SIGNATURE: SECRET, "value": msgspec.json.encode(state, order="sorted").decode()}
 
 
 def _outputs(inputs: Values, state: ResourceState) -> Values:
@@ -157,7 +156,7 @@ def _state(id_: str, outputs: Any) -> ResourceState:
     text = bare(plain(_values(outputs))).get(LOCAL)
     if text is None:
         raise ValueError(f"{id_}: its state was not written by the local cloud; use a state file of its own for a rehearsal")
-    return ResourceState(**json.loads(text))
+    return msgspec.json.decode(text, type=ResourceState)
 
 
 def _property(*, replaces: bool) -> Any:

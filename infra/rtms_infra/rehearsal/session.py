@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 
 class EngineDied(Exception):
@@ -37,12 +38,12 @@ class EngineSession:
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.write(msgspec.json.encode(request).decode() + "\n")
         process.stdin.flush()
         line = process.stdout.readline()
         if not line:
             raise EngineDied("the engine has died; its traceback is above")
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = msgspec.json.decode(line)
         return answer
 
     def close(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import yaml
 
 from rtms_infra.keys import NAMESPACE
@@ -34,7 +34,7 @@ class StackFileError(Exception):
 
 def read(path: Path) -> dict[str, str]:
     """Full name -> text, as Pulumi hands it to the program; encrypted values are left out. Raises `StackFileError`."""
-    return {name: _text(value) for name, value in written(path).items()}
+    return {name: as_text(value) for name, value in written(path).items()}
 
 
 def written(path: Path) -> dict[str, Any]:
@@ -62,12 +62,13 @@ def _encrypted(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"secure"}
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A setting as Pulumi hands it to the program."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def copy_project(root: Path, into: Path) -> Path:

@@ -36,6 +36,12 @@ def as_text(value: Any, indent: int = 0) -> str:
     return (msgspec.json.format(text, indent=indent) if indent else text).decode()
 
 
+def from_text(raw: str | bytes) -> Any:
+    """What `as_text` or another program has written. Raises ValueError or RecursionError."""
+    # With the standard library: msgspec does not read the escape of a lone surrogate, which the name of a folder may have.
+    return json.loads(raw)
+
+
 def on_terminal() -> bool:
     """Whether a person reads stdout."""
     from rich.console import Console
@@ -70,7 +76,7 @@ def progress() -> Console:
 def log_line(who: str, line: str) -> None:
     """A line of a child process, on stderr: Google Cloud's JSON as `who SEVERITY message field=value`, anything else as it is."""
     try:
-        entry = json.loads(line)
+        entry = from_text(line)
     except ValueError:
         entry = None
     if not isinstance(entry, dict):
@@ -78,9 +84,9 @@ def log_line(who: str, line: str) -> None:
         return
     facts = " ".join(f"{key}={_plain(value)}" for key, value in entry.items() if key not in _FRAME and "/" not in key)
     message = str(entry.get("message", ""))
-    text = message if message.isprintable() else json.dumps(message, ensure_ascii=False)
+    text = message if message.isprintable() else as_text(message)
     click.echo(f"{who}: {entry.get('severity', 'DEFAULT')!s:<8} {text}  {facts}".rstrip(), err=True)
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) and value.isprintable() and " " not in value else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) and value.isprintable() and " " not in value else as_text(value)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx
+import msgspec
 from google.cloud import tasks_v2
 
 from rtms_simulator.clock import Clock
@@ -152,7 +152,7 @@ def token_claims(token: str, now: float) -> dict[str, Any] | None:
     """The claims of a token that `identity_token` made and that has not expired, as Google checks one of its own; None for any other."""
     signed, _, signature = token.rpartition(".")
     try:
-        claims = json.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "==="))
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(signed.partition(".")[2] + "==="))
     except ValueError:
         return None
     if not hmac.compare_digest(signature.encode(), _signature(signed).encode()) or not isinstance(claims, dict):
@@ -183,4 +183,4 @@ def _signature(signed: str) -> str:
 
 
 def _segment(value: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=").decode()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import av
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from rtms_simulator.clock import Clock
@@ -272,7 +272,7 @@ def compared(scenario: Scenario, source: MediaSource, files: dict[str, Downloade
             equal = equal and recorded.read(len(raw)) == raw
         equal = equal and recorded.read(1) == b""
     utterances = [(utterance.who.name, " ".join(utterance.text.split())) for utterance in scenario.utterances()]
-    rows = json.loads(files["transcript"].path.read_text(encoding="utf-8"))
+    rows = msgspec.json.decode(files["transcript"].path.read_bytes())
     heard = [(row["participant"]["name"], " ".join(word["text"] for word in row["words"])) for row in rows]
     return Comparison(
         ok=equal and heard == utterances,

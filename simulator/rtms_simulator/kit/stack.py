@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets  # noqa: TID251  # the secret of the run must be unknown to everybody, also to who knows the seed
 import ssl
 from collections.abc import Callable, Mapping
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import msgspec
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import CloudTasks, Scheduler
@@ -79,7 +80,7 @@ class Plan:
     webhook_url: str = ""
     recall_webhook_url: str = ""
     worker_url: str = ""
-    recording_config: str = json.dumps(RECORDING_CONFIG)
+    recording_config: str = msgspec.json.encode(RECORDING_CONFIG).decode()
     tls: bool = False
     local_endpoints: bool = False
     seed: int = 0

@@ -16,11 +16,11 @@ the fake Recall. All shrink towards the documentation's own values, and print as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from rtms_simulator.recall.records.tables import INVENTED_MDC_CODES
@@ -215,11 +215,11 @@ class Damage(_Choice):
 
 
 def _whole(event: WebhookEvent) -> dict[str, Any]:
-    return json.loads(zoom.body(event))
+    return msgspec.json.decode(zoom.body(event))
 
 
 def _written(document: Any) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(document)
 
 
 def _cut(event: WebhookEvent, place: int) -> bytes:
@@ -375,7 +375,7 @@ FLAWS: Mapping[str, _Spoil] = {
     "an empty secret": lambda d, secret, now, place: _signed(d, "", now),
     "one bit of the body": lambda d, secret, now, place: replace(d, body=_bit(d.body, place)),
     "something appended": lambda d, secret, now, place: replace(d, body=d.body + b" " * (place + 1)),
-    "written anew": lambda d, secret, now, place: replace(d, body=json.dumps(json.loads(d.body), indent=1).encode()),
+    "written anew": lambda d, secret, now, place: replace(d, body=msgspec.json.format(d.body, indent=1)),
     "another timestamp": lambda d, secret, now, place: _header(d, TIMESTAMP, lambda text: str(int(text) - 1 - place)),
     "the timestamp in Arabic digits": lambda d, secret, now, place: _header(d, TIMESTAMP, _arabic),
     "a day old": lambda d, secret, now, place: _signed(d, secret, now - DAY_S),

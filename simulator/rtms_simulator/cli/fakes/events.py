@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from rtms_simulator.cli.fakes.clock import why_refused
 from rtms_simulator.cli.fakes.requests import ago
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import say_json, table
+from rtms_simulator.cli.output import as_text, from_text, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.receiver import of_receiver, receiver
 
@@ -64,15 +63,13 @@ def list_(
 @as_json_option
 def show(id: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one delivery: headers, body and answers."""
-    import msgspec
-
     from rtms_simulator.control.answers import DeliveryDetail
 
     detail = ask(find(up_file), f"/deliveries/{id}", DeliveryDetail)
     if as_json:
         say_json(detail)
     else:
-        click.echo(json.dumps(msgspec.to_builtins(detail), ensure_ascii=False, indent=2))
+        click.echo(as_text(detail, indent=2))
 
 
 @events.command()
@@ -125,7 +122,7 @@ def _replay_file(file: Path, url: str, secret: str) -> Replayed | ReplayedStory:
     from rtms_simulator.zoom.webhooks.events import body
 
     try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
+        saved = from_text(file.read_text(encoding="utf-8"))
         if "body" in saved:
             raw = str(saved["body"]).encode()
             return _sent(_event(raw), raw, url, secret)
@@ -144,7 +141,7 @@ def _replay_file(file: Path, url: str, secret: str) -> Replayed | ReplayedStory:
 def _event(raw: bytes) -> WebhookEvent:
     from rtms_simulator.zoom.webhooks.events import WebhookEvent
 
-    inner = json.loads(raw)
+    inner = from_text(raw)
     return WebhookEvent(str(inner["event"]), dict(inner["payload"]), int(inner["event_ts"]))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rtms_simulator.cli.output import as_text
+from rtms_simulator.cli.output import as_text, from_text
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def remove(file: Path) -> None:
     from rtms_simulator.control.descriptions import WrittenBy
 
     with contextlib.suppress(OSError, ValueError, msgspec.ValidationError):
-        if msgspec.convert(json.loads(file.read_bytes()), WrittenBy).pid == os.getpid():
+        if msgspec.convert(from_text(file.read_bytes()), WrittenBy).pid == os.getpid():
             file.unlink()
 
 
@@ -82,8 +81,7 @@ def _left(file: Path, type_: type[D], command: str) -> D:
     import msgspec
 
     try:
-        # Not with msgspec, which refuses the escape of a folder name that is not UTF-8.
-        described = msgspec.convert(json.loads(file.read_bytes()), type_)
+        described = msgspec.convert(from_text(file.read_bytes()), type_)
     except FileNotFoundError:
         raise _not_there(file, command) from None
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import click
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.fakes.running import ask, find, of_up
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import on_terminal, say_json, table
+from rtms_simulator.cli.output import as_text, on_terminal, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Nobody
 
 if TYPE_CHECKING:
@@ -99,4 +98,4 @@ def _of_up(described: UpDescription) -> list[SwitchRow]:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else as_text(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -17,7 +16,7 @@ from rtms_simulator.cli import completion
 from rtms_simulator.cli.fakes.given import of_fakes
 from rtms_simulator.cli.fakes.switches import parsed
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import log_line, say_json, table
+from rtms_simulator.cli.output import as_text, log_line, say_json, table
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
 from rtms_simulator.cli.play.verdict import OUTCOMES
 from rtms_simulator.cli.starting import StartLines, checked_state, explained, of_options, state_option, writable
@@ -214,7 +213,7 @@ async def _deployed(_state_url: str, _directory: Path, seed: int, tell: Tell, on
     from rtms_simulator.kit.stack import RECORDING_CONFIG
 
     with tempfile.TemporaryDirectory(prefix="rtmskit-rehearsal-") as folder:
-        async with rehearsed(Path(folder), tell, seed, on_line, recallRecordingConfig=json.dumps(RECORDING_CONFIG)) as place:
+        async with rehearsed(Path(folder), tell, seed, on_line, recallRecordingConfig=as_text(RECORDING_CONFIG)) as place:
             yield place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import say_json
 from rtms_simulator.cli.play.outcome import BadInput
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def check_(files: Sequence[Path], *, strict: bool, as_json: bool) -> None:
         if not as_json:
             click.echo("\n".join(report.lines()))
     if as_json:
-        click.echo(json.dumps({"files": rows}, ensure_ascii=False))
+        say_json({"files": rows})
     if refused:
         raise BadInput("\n       ".join(str(error) for error in refused), " ".join(dict.fromkeys(error.do for error in refused)))
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-
 import click
 
 from rtms_simulator.cli import completion
-from rtms_simulator.cli.output import as_json, table
+from rtms_simulator.cli.output import as_json, say_json, table
 from rtms_simulator.cli.pages import PAGES
 from rtms_simulator.cli.play.outcome import BadInput, lines_of
 
@@ -27,7 +24,7 @@ def list_(*, as_json: bool) -> None:
     loaded = [scenario.load(name) for name in scenario.names()]
     if as_json:
         rows = [{"name": one.name, "product": one.product, "duration_s": one.duration_s, "summary": one.summary} for one in loaded]
-        click.echo(json.dumps({"scenarios": rows}, ensure_ascii=False))
+        say_json({"scenarios": rows})
         return
     rows = [(one.name, one.product, f"{one.duration_s:g} s", str(len(one.people)), one.summary) for one in loaded]
     table(("name", "product", "length", "people", "what happens"), rows)
@@ -48,7 +45,7 @@ def show(name: str, *, as_json: bool) -> None:
             lines_of(error), f"`rtmskit scenarios list` shows what there is; {PAGES}/scenarios.md shows how to write one."
         ) from None
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(one), ensure_ascii=False))
+        say_json(one)
         return
     names = {person.user_id: person.name for person in one.people}
     click.echo(f"{one.name}: {one.summary}\n{one.product}, {one.duration_s:g} s, seed {one.seed}, {len(one.people)} people\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from rtms_simulator.cli import completion
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import as_text, from_text, say_json
 from rtms_simulator.cli.play.outcome import BadInput, Failed, Nobody, run
 from rtms_simulator.cli.play.verdict import DO
 from rtms_simulator.cli.receiver import of_receiver, receiver
@@ -91,7 +91,7 @@ def composed(name: str, sets: Sequence[str], unsets: Sequence[str], *, free: boo
         raise BadInput(f"{name!r} is not an RTMS event that Zoom documents", _instead(name, tuple(EVENTS)))
     now = Clock().now_ms()
     event = replace(EVENTS[name], event_ts=now) if name in EVENTS else WebhookEvent(name, {}, now)
-    document: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": json.loads(json.dumps(event.payload))}
+    document: dict[str, Any] = {"event": event.name, "event_ts": event.event_ts, "payload": from_text(as_text(event.payload))}
     for change in sets:
         path, equals, text = change.partition("=")
         if any("\udc80" <= letter <= "\udcff" for letter in change):
@@ -184,7 +184,7 @@ def _fits(fault: Fault, event: WebhookEvent, body: bytes | None) -> None:
 def _show_request(delivery: Delivery, *, as_json: bool) -> None:
     headers, body = dict(delivery.attempts[0].headers), delivery.body.decode(errors="replace")
     if as_json:
-        click.echo(json.dumps({"url": delivery.url, "headers": headers, "body": body}, ensure_ascii=False))
+        say_json({"url": delivery.url, "headers": headers, "body": body})
         return
     click.echo(f"POST {delivery.url}")
     for name, value in headers.items():
@@ -199,7 +199,7 @@ def _report(delivery: Delivery, secret: str, *, as_json: bool) -> None:
     problem = attempt.problem or _wrong_answer(delivery, secret, status)
     if as_json:
         facts = {"event": delivery.event.name, "status": status, "latency_ms": round(attempt.latency_s * 1000, 1), "problem": problem}
-        click.echo(json.dumps(facts | {"outcome": delivery.outcome, "answer": answer, "forged": delivery.forged}, ensure_ascii=False))
+        say_json(facts | {"outcome": delivery.outcome, "answer": answer, "forged": delivery.forged})
     elif status > 0:
         click.echo(f"{delivery.event.name}: HTTP {status} in {attempt.latency_s * 1000:.0f} ms\n{answer}".rstrip())
     _judge(delivery, status, problem)
@@ -255,7 +255,7 @@ def _bytes(raw: Path) -> bytes:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        return from_text(text)
     except ValueError:
         return text
 

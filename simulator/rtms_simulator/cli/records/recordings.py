@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rtms_simulator.cli import completion
-from rtms_simulator.cli.output import as_json, on_terminal, progress, say_json
+from rtms_simulator.cli.output import as_json, as_text, on_terminal, progress, say_json
 from rtms_simulator.cli.play.outcome import BadInput
 from rtms_simulator.cli.records.filters import filtered, filters, resolved
 from rtms_simulator.cli.records.handoff_rows import show_rows
@@ -50,15 +49,13 @@ def list_(worker: str | None, token: str, up_file: Path, *, as_json: bool, **opt
 @as_json
 def show(id: str, worker: str | None, token: str, up_file: Path, *, as_json: bool) -> None:  # noqa: A002  # click names the argument after it
     """Show one hand-off: its states, reasons, artifacts and fresh links."""
-    import msgspec
-
     asked_worker = target(worker, token, up_file)
     key = _key(asked_worker, id)
     handoff = _asked(asked_worker, lambda client: client.one(key))
     if as_json:
         say_json(handoff)
     else:
-        click.echo(json.dumps(msgspec.to_builtins(handoff), ensure_ascii=False, indent=2))
+        click.echo(as_text(handoff, indent=2))
 
 
 @recordings.command()
@@ -105,7 +102,7 @@ def download(
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}", "name another place with --output.") from None
     if as_json:
-        click.echo(json.dumps(asdict(done) | {"path": str(done.path)}))
+        say_json(asdict(done) | {"path": str(done.path)})
         return
     resumed = f", resumed at {done.resumed_at:,}" if done.resumed_at else ""
     click.echo(f"{done.path}: {done.size:,} bytes{resumed}, {done.content_type or 'no content type'}\nsha256 {done.sha256}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,7 +118,7 @@ class Program:
 
     def _configured(self, changes: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
         made_up = {**MADE_UP, **{name: str(value) for name, value in changes.items() if name in MADE_UP}}
-        plain = {f"rtmskit:{name}": _as_text(value) for name, value in changes.items() if name not in MADE_UP}
+        plain = {f"rtmskit:{name}": stack_file.as_text(value) for name, value in changes.items() if name not in MADE_UP}
         secret_names = [*self._held, *(f"rtmskit:{name}" for name in changes if name in MADE_UP)]
         return stack_file.complete({**self._config, **plain}, secret_names, made_up)
 
@@ -134,12 +133,6 @@ def _loaded(answer: Mapping[str, Any], config: Mapping[str, str]) -> Loaded:
     entries = msgspec.convert(answer["resources"], list[Entry])
     files = {digest: Path(path) for digest, path in answer["assets"].items()}
     return Loaded(Registered(entries, answer["outputs"], config.get("gcp:project", "")), files, config)
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def project_root() -> Path | None:

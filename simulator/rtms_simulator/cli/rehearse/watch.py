@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from rtms_infra.rehearsal.boards import Board
 from rtms_infra.rehearsal.monitoring import EVALUATED_EVERY_S, Monitoring
@@ -47,7 +48,7 @@ class Watch:
 
     def line(self, service: str, text: str) -> None:
         try:
-            printed = json.loads(text)
+            printed = msgspec.json.decode(text)
         except ValueError:
             printed = None
         if not isinstance(printed, dict):

@@ -8,11 +8,10 @@ Exit codes: 0 all well (warnings included), 1 a check failed, 2 wrong usage, 3 n
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ import click
 
 from rtms_simulator.cli.fakes.running import of_up
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import from_text, say_json
 from rtms_simulator.cli.pages import PAGES
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
@@ -187,7 +187,7 @@ def _challenge(receiver: ReceiverUnderCheck, token: str, reply: Reply) -> Findin
 
 def _health(reply: Reply) -> Finding:
     try:
-        health = json.loads(reply.content)
+        health = from_text(reply.content)
         version, status = health["version"], health["status"]
     except (ValueError, KeyError, TypeError):
         return Finding("version", "skip", f"no /health as rtmskit has it (status {reply.status}): another receiver")
@@ -199,7 +199,7 @@ def _health(reply: Reply) -> Finding:
 def _code(check: str, reply: Reply, deployed: str) -> Finding:
     """Whether what answers is what was deployed. After a failed build the former code runs on, and nothing else says so."""
     try:
-        code = json.loads(reply.content)["code"]
+        code = from_text(reply.content)["code"]
     except (ValueError, KeyError, TypeError):
         return Finding(check, "skip", f"/health names no code (status {reply.status})")
     if code == deployed:
@@ -446,7 +446,7 @@ def doctor(
     checks = run(_examined(endpoint_url, secret_token, count, ca, deployed))
     failed = any(finding.status == "fail" for finding in checks)
     if as_json:
-        click.echo(json.dumps({"url": endpoint_url, "ok": not failed, "checks": [asdict(finding) for finding in checks]}))
+        say_json({"url": endpoint_url, "ok": not failed, "checks": checks})
     else:
         show(checks)
     if failed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 
 from rtms_simulator.cli.output import as_json as as_json_option
+from rtms_simulator.cli.output import say_json
 from rtms_simulator.cli.pages import PAGES
 from rtms_simulator.cli.play.outcome import BadInput
 
@@ -51,7 +51,7 @@ def init(folder: Path, *, as_json: bool) -> None:
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror}.", "name a folder that can be written") from None
     if as_json:
-        click.echo(json.dumps({"folder": str(folder), "files": sorted(sources)}))
+        say_json({"folder": str(folder), "files": sorted(sources)})
         return
     click.echo(f"{len(sources)} files in {folder}. Next, with the command lines of Pulumi and gcloud ({PAGES}/deploy.md):")
     click.echo(f"  cd {folder}\n  pulumi install\n  pulumi stack init prod")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import click
 from rtms_simulator.cli.fakes import running
 from rtms_simulator.cli.fakes.running import SERVE_FILE
 from rtms_simulator.cli.output import as_json as as_json_option
-from rtms_simulator.cli.output import log_line
+from rtms_simulator.cli.output import from_text, log_line
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.receiver import is_local
 from rtms_simulator.cli.service.env_template import write_template
@@ -130,7 +129,7 @@ def _public(tunnel: str) -> str:
 def _is_routine(line: str) -> bool:
     """Whether a log line is of a severity below NOTICE. What is no line of the log is shown."""
     try:
-        return json.loads(line).get("severity") in ("DEBUG", "INFO")
+        return from_text(line).get("severity") in ("DEBUG", "INFO")
     except (ValueError, AttributeError):
         return False
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+from rtms_simulator.cli.output import as_text, from_text
 from rtms_simulator.cli.pages import PAGES, RUNBOOK
 from rtms_simulator.cli.service.findings import Finding, Reply
 
@@ -36,7 +36,7 @@ def forged(audience: str, now_s: int) -> str:
     """A token that names the sweep's identity and that nobody signed."""
     claims = {"email": "rtmskit-sweep@example.iam.gserviceaccount.com", "email_verified": True, "aud": audience, "exp": now_s + 600}
     parts = ({"alg": "none", "typ": "JWT"}, claims)
-    head, body = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    head, body = (base64.urlsafe_b64encode(as_text(part).encode()).decode().rstrip("=") for part in parts)
     return f"{head}.{body}.c2lnbmVkLWJ5LW5vYm9keQ"
 
 
@@ -133,6 +133,6 @@ def _unseen() -> Iterator[Finding]:
 
 def _reason(reply: Reply) -> str:
     try:
-        return str(json.loads(reply.content)["reason"])[:200]
+        return str(from_text(reply.content)["reason"])[:200]
     except (ValueError, KeyError, TypeError):
         return "no reason was given"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+
+import msgspec
 
 from rtms_simulator.control.answers import (
     DeliveryAttempt,
@@ -144,7 +145,7 @@ async def _send(fakes: Fakes, new: NewDelivery) -> DeliveryRow:
         raise impossible(f"there is no style {new.style!r} (allowed: {', '.join(events.STYLES)})")
     if new.payload is None and example is None:
         raise impossible(f"Zoom documents no event {new.event!r}: give its payload, or choose one of {', '.join(events.EVENTS)}")
-    payload = new.payload if new.payload is not None else json.loads(json.dumps(example.payload if example else {}))
+    payload = new.payload if new.payload is not None else msgspec.to_builtins(example.payload if example else {})
     event = events.WebhookEvent(new.event, payload, fakes.clock.now_ms() if new.event_ts is None else new.event_ts)
     delivery = await fakes.zoom.deliver(event, fakes.zoom.endpoint(_receiver(fakes, new.webhook_url)), style=style)
     return zoom_row(delivery, fakes.links())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from rtms_simulator.cloud_tasks.rules import CloudTasksSwitches
 from rtms_simulator.control.answers import SwitchRow
@@ -45,12 +46,12 @@ def another_value(row: SwitchRow) -> Any:
 def surfaces(row: SwitchRow) -> tuple[str, str, str, str]:
     """How the switch is given that value, in the order of `SURFACES`."""
     value = another_value(row)
-    plain = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    plain = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     argument = f"'{row.name}={plain}'" if isinstance(value, (dict, list)) else f"{row.name}={plain}"
     return (
         argument,
         f"{row.name} = {toml_value(value)}",
-        json.dumps({row.name: value}),
+        msgspec.json.format(msgspec.json.encode({row.name: value}), indent=0).decode(),
         f"switch({row.name.replace('.', '_', 1)}={value!r})",
     )
 
@@ -61,7 +62,7 @@ def toml_value(value: Any) -> str:
         return f"{{ {', '.join(f'{key} = {toml_value(one)}' for key, one in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
-    return json.dumps(value)
+    return msgspec.json.encode(value).decode()
 
 
 def surfaces_markdown() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,7 +33,8 @@ def switches_markdown() -> str:
     """One row for each switch of each vendor."""
     lines = ["| switch | default | evidence | meaning | source |", "| --- | --- | --- | --- | --- |"]
     for row in default_switches():
-        lines.append(f"| `{row.name}` | `{json.dumps(row.default)}` | {row.evidence} | {row.says} | {row.source} |".replace("||", "|\\|"))
+        default = msgspec.json.format(msgspec.json.encode(row.default), indent=0).decode()
+        lines.append(f"| `{row.name}` | `{default}` | {row.evidence} | {row.says} | {row.source} |".replace("||", "|\\|"))
     return "\n".join(lines)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.recorder.values import (
@@ -115,7 +116,7 @@ class ScriptedRecorder:
             return ArtifactFile(kind, None, form)
         made_up: Any = [] if form == "json" else None
         path = self._directory / f"{kind}.{form}"
-        path.write_bytes(self._story.contents.get(kind, json.dumps(made_up).encode() if form == "json" else f"{kind} {form}".encode()))
+        path.write_bytes(self._story.contents.get(kind, msgspec.json.encode(made_up) if form == "json" else f"{kind} {form}".encode()))
         return ArtifactFile(kind, path, form)
 
 

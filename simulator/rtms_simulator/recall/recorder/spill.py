@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 
 class Spill:
@@ -28,7 +29,7 @@ class Spill:
 
     def add(self, key: int, item: Any) -> None:
         """Keep one JSON value. Equal keys stay in the order they came in."""
-        line = json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = msgspec.json.encode(item) + b"\n"
         self._file.write(line)
         self._keys.append(key)
         self._offsets.append(self._offset)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from rtms_simulator.recall.records.times import webhook_time
 from rtms_simulator.recall.records.workspace import Artifact, Mdc, RealtimeEndpoint, Recording, Status
 from rtms_simulator.recall.switches import RecallSwitches
+
+
+def as_sent(body: Mapping[str, Any]) -> bytes:
+    """The bytes that are signed and sent."""
+    # With the standard library, as `ApiResponse.json`: metadata may have lone surrogates.
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def webhook_body(

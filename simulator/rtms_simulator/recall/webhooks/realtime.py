@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from rtms_simulator.recall.recorder.values import (
     timestamp_json,
 )
 from rtms_simulator.recall.records.workspace import RealtimeEndpoint, Recording
-from rtms_simulator.recall.webhooks.bodies import reference
+from rtms_simulator.recall.webhooks.bodies import as_sent, reference
 from rtms_simulator.recall.webhooks.sender import TIMEOUT_S, Webhooks
 
 WEBHOOK_RETRIES, WEBHOOK_EVERY_S = 60, 1.0
@@ -143,7 +142,7 @@ class RealtimeSender:
                 "recording": reference(self._recording),
             },
         }
-        self._waiting.append(json.dumps(body, separators=(",", ":")).encode())
+        self._waiting.append(as_sent(body))
         self._news.set()
 
     def _resource(self, kind: str) -> dict[str, Any]:

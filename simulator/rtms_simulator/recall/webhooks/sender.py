@@ -6,7 +6,6 @@ itself promises no order, and faults of `recall.webhook` (faults/recall.py) brea
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import string
@@ -21,6 +20,7 @@ from rtms_simulator.clock import Clock
 from rtms_simulator.faults import NO_FAULT, FaultBook, Step
 from rtms_simulator.faults.recall import WEBHOOK
 from rtms_simulator.recall.records.workspace import ARTIFACT_KINDS
+from rtms_simulator.recall.webhooks.bodies import as_sent
 from rtms_simulator.recall.webhooks.failure_run import FailureRun
 from rtms_simulator.recall.webhooks.signing import ROTATION_S, HeaderFamily, make_secret, secret_bytes, signature_headers
 from rtms_simulator.serving.background import BackgroundTasks
@@ -180,7 +180,7 @@ class Webhooks:
 
     def emit(self, event: str, body: dict[str, Any]) -> None:
         """Send an event to every enabled endpoint that has it ticked."""
-        raw = json.dumps(body, separators=(",", ":")).encode()
+        raw = as_sent(body)
         identity = self.message_id()
         for endpoint in self.endpoints:
             if endpoint.enabled and (endpoint.settings.events is None or event in endpoint.settings.events):

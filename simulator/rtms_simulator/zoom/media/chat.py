@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from rtms_simulator.scenario import Action, Scenario, to_ms
 from rtms_simulator.scenario.actions import CHAT_OPERATIONS
@@ -28,11 +29,7 @@ def chat(scenario: Scenario, switches: MediaSwitches, start_ms: int) -> Iterator
         if at_ms < start_ms or action.who is None:
             continue
         person = people[action.who]
-        text = (
-            json.dumps(_message(scenario, action, number), ensure_ascii=False, separators=(",", ":"))
-            if switches.chat_json
-            else action.data["text"]
-        )
+        text = msgspec.json.encode(_message(scenario, action, number)).decode() if switches.chat_json else action.data["text"]
         yield MediaPacket(at_ms, MediaType.CHAT, person.user_id, person.name, text.encode(), 0)
 
 

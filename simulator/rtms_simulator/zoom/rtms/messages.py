@@ -5,9 +5,10 @@ Pure. Nothing in a packet but its timestamp depends on when a meeting takes plac
 
 from __future__ import annotations
 
-import json
 from binascii import b2a_base64
 from typing import Any
+
+import msgspec
 
 from rtms_simulator.zoom.media import MediaPacket
 from rtms_simulator.zoom.rtms.enums import DATA_MESSAGES, MediaType
@@ -55,14 +56,14 @@ def _chat(text: str, metadata: ChatMetadata) -> bytes:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        fields = json.loads(text)
-    except ValueError:
+        fields = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(value)
 
 
 def _sender(packet: MediaPacket) -> bytes:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import struct
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.recall.http.front.proxy import ProxyRefusal, connect_refusal
@@ -159,6 +160,6 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 def _answer(refusal: ProxyRefusal) -> bytes:
-    body = json.dumps({"error": refusal.error, "reason": refusal.reason}).encode()
+    body = msgspec.json.encode({"error": refusal.error, "reason": refusal.reason})
     head = f"HTTP/1.1 {refusal.status} {_TEXTS[refusal.status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
     return head.encode() + b"connection: close\r\n\r\n" + body
