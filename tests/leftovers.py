@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ class TaskWatch:
 
 def _is_grpcs(task: asyncio.Task[Any]) -> bool:
     """gRPC has tasks of its own, which end some time after the channel was closed. No Python of ours is compiled by Cython."""
-    return type(task.get_coro()).__module__.startswith("_cython")
+    return not isinstance(task.get_coro(), CoroutineType)
 
 
 BEFORE = pytest.StashKey[Census]()
