@@ -73,7 +73,7 @@ class Surface:
     async def __call__(self, request: Request) -> Response:
         logs.begin(request.headers, self._project)
         began = int(self._clock.monotonic_ms())
-        path, method = request.url.path, request.method
+        path, method = request.scope["path"], request.method
         line: dict[str, Any] = {"method": method, "path": path[:200]}
         try:
             handler, parts = self._find("GET" if method == "HEAD" else method, path)

@@ -73,7 +73,7 @@ class WorkerRoutes:
 
         async def guarded(request: Request, parts: dict[str, str]) -> Done:
             if self._gate is not None:
-                admit(await self._gate.caller(header_pairs(request)), request.url.path, self._invokers)
+                admit(await self._gate.caller(header_pairs(request)), request.scope["path"], self._invokers)
             return await handler(request, parts)
 
         return guarded

@@ -10,7 +10,7 @@ from rtms_simulator.cli import COMMANDS, cli
 
 
 def markdown() -> str:
-    """Every command with its usage, what it does, its arguments and options, in the order of `COMMANDS`."""
+    """Every command with its usage, what it does and its options, in the order of `COMMANDS`."""
     root = click.Context(cli, info_name="rtmskit")
     parts: list[str] = []
     for name in COMMANDS:
@@ -35,9 +35,9 @@ def _section(context: click.Context) -> str:
     lines = [f"## {context.command_path}" if context.parent and context.parent.parent is None else f"### {context.command_path}", ""]
     lines += ["```text", command.get_usage(context).removeprefix("Usage: "), "```", ""]
     lines += [_text(command.help or ""), ""]
-    rows = [
-        record for parameter in command.get_params(context) if (record := parameter.get_help_record(context)) and "--help" not in record[0]
-    ]
+    # An argument is in the usage and in the text; click has a row for it, without a word, from 8.5 on.
+    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    rows = [record for one in options if (record := one.get_help_record(context)) and "--help" not in record[0]]
     if rows:
         lines += ["| option | meaning |", "| --- | --- |"]
         lines += [f"| `{_cell(head)}` | {_cell(_text(text))} |" for head, text in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "simulator": ("av", "grpc", "numpy", "PIL", "python_multipart", "starlette", "trustme", "uvicorn", "websockets"),
+    "simulator": ("av", "grpc", "numpy", "PIL", "python_multipart", "trustme", "uvicorn", "websockets"),
     "tunnel": ("ngrok",),
     "infra": ("pulumi", "pulumi_gcp"),
     "test": ("hypothesis", "pytest"),

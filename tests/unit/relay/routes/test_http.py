@@ -122,11 +122,15 @@ async def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_
     assert served.parts == []
 
 
-@pytest.mark.parametrize("path", ["/", "/things", "/things/", "/things/one/two", "/things/ONE", "x/things/one"])
+@pytest.mark.parametrize("path", ["/", "/things", "/things/", "/things/one/two", "/things/ONE", "x/things/one", "/things/one?x", "/things/one#x"])
 async def test_a_path_that_there_is_not_is_refused(path: str) -> None:
     served = Served()
     assert told(await served.answer(path)) == (404, {"error": "not_found", "reason": "no such path"}, [KEPT_BY_NOBODY])
     assert served.parts == []
+
+
+async def test_the_host_header_is_no_part_of_the_path() -> None:
+    assert told(await Served().answer("/secret", headers=[("host", "x/things/one?")]))[0] == 404
 
 
 async def test_both_methods_of_a_path_have_their_handler() -> None:
