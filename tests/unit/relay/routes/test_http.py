@@ -122,7 +122,9 @@ async def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_
     assert served.parts == []
 
 
-@pytest.mark.parametrize("path", ["/", "/things", "/things/", "/things/one/two", "/things/ONE", "x/things/one", "/things/one?x", "/things/one#x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/things", "/things/", "/things/one/two", "/things/ONE", "x/things/one", "/things/one?x", "/things/one#x"]
+)
 async def test_a_path_that_there_is_not_is_refused(path: str) -> None:
     served = Served()
     assert told(await served.answer(path)) == (404, {"error": "not_found", "reason": "no such path"}, [KEPT_BY_NOBODY])
