@@ -71,6 +71,14 @@ async def test_a_record_that_is_wrong_is_told(recall, changes, promise):
     assert promise in {line.partition(":")[0] for line in found.broken}
 
 
+@pytest.mark.parametrize(("after_ms", "lines"), [(56_999, 1), (57_000, 0)])
+async def test_a_start_may_expire_when_its_last_try_has_failed_and_not_before(recall, after_ms, lines):
+    """No try is planned in the last 3 s of Zoom's 60."""
+    fields = {"stream_id": STREAM, "server_urls": URLS, "state": "expired", "reason": "late", "event_ts": TS, "state_at": TS + after_ms}
+    broken = verdict([sent()], recall, {KEY: fields | {"mdc_id": None, "retrieval": "", "recordings": []}}).broken
+    assert len([line for line in broken if "expired while another try" in line]) == lines
+
+
 async def test_an_acknowledged_start_without_a_record_is_lost(recall):
     assert verdict([sent()], recall, {}).lost == 1
     assert verdict([sent(status=500)], recall, {}).lost == 0

@@ -54,6 +54,10 @@ def history(sent: Iterable[Sent], recall: Recall, rows: Rows) -> list[Event]:
     return sorted(told, key=lambda event: event.at_ms)
 
 
+NO_TRY_MS = 3_000
+"""In the last 3 s of the window no try is planned: what failed by then has expired."""
+
+
 def verdict(sent: Iterable[Sent], recall: Recall, rows: Rows) -> Verdict:
     """Every promise that was broken: nothing lost, nothing doubled, nobody let in, every recording home, nothing expired early."""
     recordings = recall.workspace.recordings
@@ -61,8 +65,8 @@ def verdict(sent: Iterable[Sent], recall: Recall, rows: Rows) -> Verdict:
     named = {key: _named_by_mdc(fields, recordings) for key, fields in rows.items()}
     found = judge(history(sent, recall, rows), named, kept=kept)
     for key, fields in rows.items():
-        if fields["state"] == "expired" and fields["state_at"] < fields["event_ts"] + CONNECT_WINDOW_MS:
-            found.breaks("G1", f"hand-off {key[:8]} expired before its window was over")
+        if fields["state"] == "expired" and fields["state_at"] < fields["event_ts"] + CONNECT_WINDOW_MS - NO_TRY_MS:
+            found.breaks("G1", f"hand-off {key[:8]} expired while another try would have fitted into its window")
     for recording in recordings.values():
         if (reason := not_home(recording, rows)) is not None:
             found.breaks("retrieval", f"recording {recording.id[:8]} of hand-off {_handoff(recording)[:8]} {reason}")
