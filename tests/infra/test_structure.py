@@ -81,10 +81,10 @@ def test_the_functions_are_pinned_to_what_the_tests_run() -> None:
 
 
 def test_the_types_are_checked_in_seconds() -> None:
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ty"), "check", "infra"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
-    )
-    assert done.returncode == 0, done.stdout
+    """Of processor time: a busy machine with cold files takes longer."""
+    check = ["sh", "-c", 'ulimit -t 10; exec "$0" check infra', str(Path(sys.executable).parent / "ty")]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
 
 
 def test_every_deployed_module_is_one_that_main_reaches() -> None:
