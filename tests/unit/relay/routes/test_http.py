@@ -33,7 +33,9 @@ class Sent:
     def __init__(self, path: str = "/", method: str = "GET", headers: Iterable[tuple[str, str]] = (), *chunks: bytes | None) -> None:
         self.read, self._chunks = 0, list(chunks)
         scope = {"type": "http", "method": method, "path": path, "query_string": b"", "scheme": "http", "server": ("function", 80)}
-        self.request = Request({**scope, "headers": [(name.encode(), value.encode()) for name, value in headers]}, self._receive)
+        self.request = serving.RequestWithoutUrl(
+            {**scope, "headers": [(name.encode(), value.encode()) for name, value in headers]}, self._receive
+        )
 
     async def _receive(self) -> dict[str, Any]:
         chunk = self._chunks.pop(0) if self._chunks else b""
