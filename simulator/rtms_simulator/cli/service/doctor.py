@@ -216,7 +216,7 @@ async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
     try:
         reply = await receiver.ask_worker("/health", receiver.deployed.token)
     except httpx.TransportError as error:
-        problem = f"{receiver.deployed.worker} does not answer: {error or type(error).__name__}"
+        problem = f"{receiver.deployed.worker} does not answer: {str(error) or type(error).__name__}"
         return [Finding("worker", "fail", problem, "check the address: pulumi stack output workerUrl.")]
     if reply.status in (401, 403, 404):
         do = f"name yourself in workerCallers ({PAGES}/deploy.md) and pass a fresh --token; without callers only Google's queues get in."

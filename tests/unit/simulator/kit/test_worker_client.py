@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from tests.unit.simulator.fake_worker import DATA, GOLDEN, KEY, Worker
@@ -86,6 +87,17 @@ async def test_a_part_that_is_too_long_is_thrown_away(recordings, tmp_path: Path
 def test_parts_of_different_recordings_are_different_files(tmp_path: Path):
     names = {part_file(tmp_path / "x", key, artifact) for key in ("a", "b") for artifact in (None, "transcript")}
     assert len(names) == 4
+
+
+async def test_an_error_without_words_is_named_by_its_kind(monkeypatch):
+    async def silent(_self, request, **_):
+        raise httpx.ReadTimeout("", request=request)
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", silent)
+    client = Recordings("http://127.0.0.1:1")
+    with pytest.raises(WorkerUnreachableError, match=r"does not answer: ReadTimeout$"):
+        await client.one(KEY)
+    await client.aclose()
 
 
 async def test_nobody_there(tmp_path: Path):
