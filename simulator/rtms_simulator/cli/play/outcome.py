@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
@@ -57,48 +57,69 @@ def lines_of(error: ScenarioError) -> str:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run the work on an event loop until it is done, or SIGINT or SIGTERM asks for an orderly end.
 
-    A signal cancels the work, so that its `finally` blocks stop what it started; the exit code is 128 + the signal. A second
-    signal ends the process at once (children go with it: they are tied to our life, see `rtms_simulator.serving.processes`).
+    A signal cancels the work, so that its `finally` blocks stop what it started; the exit code is 128 + the signal, also if the work
+    was done before it could be cancelled. A second signal ends the process at once (children go with it: they are tied to our life,
+    see `rtms_simulator.serving.processes`).
     """
-    received: list[signal.Signals] = []
-    # While the loop is made and taken down a signal is noted only: an exception in the middle of that would leave half of it.
-    before = {number: signal.signal(number, lambda late, _frame: received.append(signal.Signals(late))) for number in SIGNALS}
+    stopping = _Stopping()
+    before = {number: signal.signal(number, stopping.signalled) for number in SIGNALS}
     try:
-        result = asyncio.run(_supervised(work, received))
+        result = asyncio.run(stopping.supervised(work))
     except asyncio.CancelledError:
-        raise click.exceptions.Exit(128 + received[0] if received else 1) from None
+        raise click.exceptions.Exit(1 if stopping.reason is None else stopping.exit_code) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if received:  # while the loop was taken down
-        click.echo(f"{received[0].name}: stopping.", err=True)
-        raise click.exceptions.Exit(128 + received[0])
+    if stopping.reason is not None:
+        stopping.say()
+        raise click.exceptions.Exit(stopping.exit_code)
     return result
 
 
-async def _supervised(work: Coroutine[Any, Any, T], received: list[signal.Signals]) -> T:
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work)
+class _Stopping:
+    """What a signal does to work on an event loop.
 
-    def stop(number: signal.Signals) -> None:
-        if received:
+    It is noted in the signal handler itself. A loop's own handlers (`add_signal_handler`) are called in a later turn, and a turn that
+    ends the work is followed by none: the signal would be lost, and the next piece of work begun.
+    """
+
+    def __init__(self) -> None:
+        self.reason: signal.Signals | None = None
+        self._told = False
+        self._wake: Callable[[], object] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + (self.reason or 0)
+
+    def signalled(self, number: int, _frame: object) -> None:
+        """The signal handler. It only notes and wakes: an exception here would leave half of what is being made or taken down."""
+        if self.reason is not None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        received.append(number)
-        end()
+        self.reason = signal.Signals(number)
+        if self._wake is not None:
+            self._wake()
 
-    def end() -> None:
-        click.echo(f"{received[0].name}: stopping.", err=True)
-        task.cancel()
+    async def supervised(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work returns. A signal that came before it, or comes meanwhile, cancels it."""
+        task, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
 
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop, number)
-    if received:
-        end()
-    try:
-        return await task
-    finally:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+        def end() -> None:
+            if not self._told:  # a second cancellation would break off what the first one lets it tidy up
+                self.say()
+                task.cancel()
+
+        self._wake = lambda: loop.call_soon_threadsafe(end)
+        if self.reason is not None:
+            end()
+        try:
+            return await task
+        finally:
+            self._wake = None
+
+    def say(self) -> None:
+        """Once, however often it is called."""
+        if not self._told and self.reason is not None:
+            self._told = True
+            click.echo(f"{self.reason.name}: stopping.", err=True)

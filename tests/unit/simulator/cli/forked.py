@@ -94,6 +94,8 @@ def main() -> None:
         wish = Wish(**json.loads(line))
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             terminal = pty.openpty() if wish.stdout == "terminal" else None
+            while select.select([begun_reading], [], [], 0)[0]:
+                os.read(begun_reading, 64)  # of a command that ended before it was seen to begin
             pid = os.fork()
             if pid == 0:
                 _exit(_become(wish, out, err, terminal))

@@ -154,6 +154,52 @@ def test_a_signal_is_not_lost_while_the_loop_is_made_or_taken_down(monkeypatch, 
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_is_not_lost_when_the_work_ends_before_the_loop_looks(capsys):
+    """A command may run one piece of work after another: each is to know that Ctrl-C came in the one before."""
+
+    async def work():
+        os.kill(os.getpid(), signal.SIGINT)
+        return 1
+
+    with pytest.raises(click.exceptions.Exit) as caught:
+        outcome.run(work())
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err == "SIGINT: stopping.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_is_told_once_though_the_work_takes_its_time_to_end(capsys):
+    async def work():
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.05)
+        return 1
+
+    with pytest.raises(click.exceptions.Exit) as caught:
+        outcome.run(work())
+    assert caught.value.exit_code == 143
+    assert capsys.readouterr().err == "SIGTERM: stopping.\n"
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    program = (
+        "import asyncio, os, signal\n"
+        "from rtms_simulator.cli.play import outcome\n"
+        "async def work():\n"
+        "    asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGTERM)\n"
+        "    try:\n"
+        "        await asyncio.sleep(30)\n"
+        "    finally:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        await asyncio.sleep(30)\n"
+        "outcome.run(work())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "SIGTERM: stopping.\n")
+
+
 def test_what_the_work_raises_comes_through():
     async def work():
         raise outcome.Failed("no")
