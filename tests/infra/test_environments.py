@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,13 +31,18 @@ def test_what_is_lacking(lock: str, lacking: list[str]) -> None:
     assert environments.unsatisfied(lock) == lacking
 
 
+def has_python(place: Path) -> None:
+    """What `venv` makes first, before any package is there."""
+    (place / "bin").mkdir(parents=True)
+    (place / "bin" / "python").touch()
+
+
 def test_an_environment_is_kept_by_the_hash_of_its_requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
 
     def build(requirements: Path, place: Path) -> None:
         built.append(place)
-        (place / "bin").mkdir(parents=True)
-        (place / "bin" / "python").touch()
+        has_python(place)
 
     monkeypatch.setattr(environments, "build", build)
     lock = tmp_path / "requirements.txt"
@@ -47,6 +54,52 @@ def test_an_environment_is_kept_by_the_hash_of_its_requirements(tmp_path: Path, 
     lock.write_text("no-such-package==2.0\n")
     assert environments.interpreter(lock, into=tmp_path) != first
     assert len(built) == 2
+
+
+def test_what_was_broken_off_half_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def build(requirements: Path, place: Path) -> None:
+        tries.append(sorted(path.name for path in place.iterdir()) if place.exists() else [])
+        has_python(place)
+        if len(tries) == 1:
+            raise KeyboardInterrupt  # or a kill: nothing tidies up
+
+    monkeypatch.setattr(environments, "build", build)
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("no-such-package==1.0\n")
+    with pytest.raises(KeyboardInterrupt):
+        environments.interpreter(lock, into=tmp_path / "cache")
+    python = environments.interpreter(lock, into=tmp_path / "cache")
+    assert environments.interpreter(lock, into=tmp_path / "cache") == python
+    assert tries == [[], []], "each try begins with nothing there, and what is complete is not tried again"
+
+
+def test_of_two_that_begin_together_one_makes_it_and_the_other_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half, go_on, built = threading.Event(), threading.Event(), []
+
+    def build(requirements: Path, place: Path) -> None:
+        has_python(place)
+        half.set()
+        assert go_on.wait(20)
+        built.append(place)
+
+    monkeypatch.setattr(environments, "build", build)
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("no-such-package==1.0\n")
+
+    def interpreter() -> tuple[Path, int]:
+        return environments.interpreter(lock, into=tmp_path / "cache"), len(built)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(interpreter)
+        assert half.wait(20)
+        second = pool.submit(interpreter)
+        early = wait([second], timeout=0.3).done
+        go_on.set()
+        assert first.result(20) == second.result(20)
+    assert not early
+    assert len(built) == 1
 
 
 def test_a_python_without_venv_says_so_in_its_own_words_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -9,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -35,10 +38,26 @@ def interpreter(requirements: Path, *, into: Path | None = None) -> Path:
         return Path(sys.executable)
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:24]
     place = (into or cache()) / digest
-    if not (place / "bin" / "python").exists():
+    complete = place / "complete"
+    if not complete.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        build(requirements, place)
+        with _alone(place.parent):
+            if not complete.exists():
+                shutil.rmtree(place, ignore_errors=True)  # of a try that was killed
+                build(requirements, place)
+                complete.touch()
     return place / "bin" / "python"
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """One process and one thread at a time: of two that begin together, one makes it and the other waits. A killed one holds nothing."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def build(requirements: Path, place: Path) -> None:
