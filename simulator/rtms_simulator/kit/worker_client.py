@@ -6,9 +6,12 @@ and the target appears when every announced byte is there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
@@ -18,6 +21,7 @@ import httpx
 from rtms_simulator.errors import LinkRefusedError, WorkerUnreachableError
 from rtms_simulator.kit.worker.http import WorkerHttp, decoded
 from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffPage, HandOffRow
+from rtms_simulator.serving.alone import alone
 
 CHUNK = 256 * 1024
 SUFFIXES = {"audio/mpeg": ".mp3", "video/mp4": ".mp4", "application/json": ".json", "audio/wav": ".wav", "audio/x-wav": ".wav"}
@@ -77,19 +81,19 @@ class Recordings:
 
         Calls `on_progress(bytes so far, bytes in all or None)`. A link that its host refuses may have expired: a fresh one is asked for,
         once. Raises WorkerUnreachableError, WorkerRefusedError or LinkRefusedError, and leaves the part file for the next try; OSError
-        if `target` cannot be written.
+        if `target` cannot be written, or if another download is writing it.
         """
-        try:
-            return await self._download(key, artifact, target, on_progress, named=named)
-        except LinkRefusedError:
-            return await self._download(key, artifact, target, on_progress, named=named)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _own_part(part_file(target, key, artifact)) as part:
+            try:
+                return await self._download(key, artifact, target, part, on_progress, named=named)
+            except LinkRefusedError:
+                return await self._download(key, artifact, target, part, on_progress, named=named)
 
     async def _download(
-        self, key: str, artifact: str | None, target: Path, on_progress: Callable[[int, int | None], None], *, named: bool
+        self, key: str, artifact: str | None, target: Path, part: Path, on_progress: Callable[[int, int | None], None], *, named: bool
     ) -> Downloaded:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = part_file(target, key, artifact)
-        have = part.stat().st_size if part.exists() else 0
+        have = part.stat().st_size
         headers = {"Range": f"bytes={have}-"} if have else {}
         link = await self.link(key, artifact)
         bytes_read = have
@@ -97,8 +101,8 @@ class Recordings:
             async with self._links.stream("GET", link, headers=headers) as answer:
                 if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                     # Nothing is missing, or the file is another one now: begin again from the start rather than guess which.
-                    part.unlink()
-                    return await self._download(key, artifact, target, on_progress, named=named)
+                    os.truncate(part, 0)
+                    return await self._download(key, artifact, target, part, on_progress, named=named)
                 if answer.status_code == httpx.codes.OK:
                     have = bytes_read = 0
                 elif answer.status_code != httpx.codes.PARTIAL_CONTENT:
@@ -116,6 +120,22 @@ class Recordings:
             target = target.with_name(target.name + suffix(link, content_type))
         part.replace(target)
         return Downloaded(target, bytes_read, digest, content_type, resumed_at=have)
+
+
+@contextmanager
+def _own_part(part: Path) -> Generator[Path]:
+    """The part file, there and for us only. It is left if it has something for the next try. Raises OSError."""
+    part.touch()
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(part, waiting=False))
+        except BlockingIOError:
+            raise OSError(errno.EBUSY, "another download is writing it") from None
+        try:
+            yield part
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
 
 
 async def _written(answer: httpx.Response, part: Path, have: int) -> AsyncIterator[int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import ssl
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import trustme
 from cryptography import x509
 
 from rtms_simulator.clock import Clock
+from rtms_simulator.serving.alone import alone
 
 _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _SPARE = timedelta(days=7)
@@ -32,7 +31,7 @@ class CertificateAuthority:
         directory.mkdir(parents=True, exist_ok=True)
         self.ca_file = directory / "ca.pem"
         self.bundle_file = directory / "ca-bundle.pem"
-        with _alone(directory):
+        with alone(directory, waiting=True):  # of two that begin together, both use the authority of the first one
             self._authority = _kept(directory / _KEY_FILE) or _made(directory / _KEY_FILE)
             pem = self._authority.cert_pem.bytes()
             _write(self.ca_file, pem)
@@ -72,18 +71,6 @@ def _made(file: Path) -> trustme.CA:
         out.write(authority.private_key_pem.bytes() + authority.cert_pem.bytes())
     own.replace(file)
     return authority
-
-
-@contextmanager
-def _alone(directory: Path) -> Generator[None]:
-    """One process and one thread at a time: of two that begin together, both use the authority of the first one. A killed process
-    holds nothing."""
-    lock = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _write(file: Path, content: bytes) -> None:

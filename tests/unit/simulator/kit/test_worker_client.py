@@ -1,5 +1,6 @@
 """`rtms_simulator.kit.worker_client`: pages are followed, downloads resume, and a file appears only when it is whole."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -82,6 +83,37 @@ async def test_a_part_that_is_too_long_is_thrown_away(recordings, tmp_path: Path
     target = tmp_path / "talk.raw"
     part_file(target, KEY, None).write_bytes(b"x" * (len(DATA) + 1))
     assert (await recordings.download(KEY, None, target)).sha256 == hashlib.sha256(DATA).hexdigest()
+
+
+async def test_of_two_downloads_to_the_same_file_the_second_is_refused_and_the_first_is_whole(recordings, worker, tmp_path: Path):
+    """Both would write one part file, each over what the other has written."""
+    target = tmp_path / "talk.raw"
+    part_file(target, KEY, None).write_bytes(DATA[:1000])
+    refused = []
+
+    async def second() -> None:
+        with pytest.raises(OSError, match="another download is writing it") as caught:
+            await recordings.download(KEY, None, target)
+        refused.append(caught.value)
+
+    running: list[asyncio.Task[None]] = []
+
+    def begin_another(have: int, _total: int | None) -> None:
+        if not running:
+            running.append(asyncio.ensure_future(second()))
+
+    first = await recordings.download(KEY, None, target, begin_another)
+    await running[0]
+    assert len(refused) == 1
+    assert (first.sha256, target.read_bytes()) == (hashlib.sha256(DATA).hexdigest(), DATA)
+    assert [path.name for path in tmp_path.iterdir()] == ["talk.raw"]
+
+
+async def test_a_download_that_got_nothing_leaves_nothing(recordings, worker, tmp_path: Path):
+    worker.refuses_links = 2
+    with pytest.raises(LinkRefusedError):
+        await recordings.download(KEY, None, tmp_path / "talk.raw")
+    assert not list(tmp_path.iterdir())
 
 
 def test_parts_of_different_recordings_are_different_files(tmp_path: Path):
