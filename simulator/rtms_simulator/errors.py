@@ -304,3 +304,8 @@ class PlatformRefusedError(WorkerRefusedError):
     """Google answered in place of the worker, with a page for people. `reason` says what that means."""
 
     code = "platform_refused"
+
+
+def words_of(error: Exception) -> str:
+    """What an exception says, or its kind where it says nothing: some of httpx have no words (a lost connection, a time-out)."""
+    return str(error) or type(error).__name__

@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 import httpx
 
-from rtms_simulator.errors import LinkRefusedError, WorkerUnreachableError
+from rtms_simulator.errors import LinkRefusedError, WorkerUnreachableError, words_of
 from rtms_simulator.kit.worker.http import WorkerHttp, decoded
 from rtms_simulator.kit.worker_answers import HandOffDetail, HandOffPage, HandOffRow
 from rtms_simulator.serving.alone import alone
@@ -84,16 +85,16 @@ class Recordings:
         if `target` cannot be written, or if another download is writing it.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _own_part(part_file(target, key, artifact)) as part:
+        with _Part.held(part_file(target, key, artifact)) as part:
             try:
                 return await self._download(key, artifact, target, part, on_progress, named=named)
             except LinkRefusedError:
                 return await self._download(key, artifact, target, part, on_progress, named=named)
 
     async def _download(
-        self, key: str, artifact: str | None, target: Path, part: Path, on_progress: Callable[[int, int | None], None], *, named: bool
+        self, key: str, artifact: str | None, target: Path, part: _Part, on_progress: Callable[[int, int | None], None], *, named: bool
     ) -> Downloaded:
-        have = part.stat().st_size
+        have = part.size
         headers = {"Range": f"bytes={have}-"} if have else {}
         link = await self.link(key, artifact)
         bytes_read = have
@@ -101,7 +102,7 @@ class Recordings:
             async with self._links.stream("GET", link, headers=headers) as answer:
                 if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                     # Nothing is missing, or the file is another one now: begin again from the start rather than guess which.
-                    os.truncate(part, 0)
+                    part.clear()
                     return await self._download(key, artifact, target, part, on_progress, named=named)
                 if answer.status_code == httpx.codes.OK:
                     have = bytes_read = 0
@@ -111,36 +112,59 @@ class Recordings:
                 async for bytes_read in _written(answer, part, have):
                     on_progress(bytes_read, total)
         except httpx.TransportError as error:
-            raise WorkerUnreachableError(f"the download broke off after {bytes_read:,} bytes: {error}") from None
+            raise WorkerUnreachableError(f"the download broke off after {bytes_read:,} bytes: {words_of(error)}") from None
         if total is not None and bytes_read != total:
             raise WorkerUnreachableError(f"the download broke off after {bytes_read:,} of {total:,} bytes")
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = part.sha256()
         if not named:
             target = target.with_name(target.name + suffix(link, content_type))
-        part.replace(target)
+        part.become(target)
         return Downloaded(target, bytes_read, digest, content_type, resumed_at=have)
 
 
-@contextmanager
-def _own_part(part: Path) -> Generator[Path]:
-    """The part file, there and for us only. It is left if it has something for the next try. Raises OSError."""
-    part.touch()
-    with ExitStack() as held:
-        try:
-            held.enter_context(alone(part, waiting=False))
-        except BlockingIOError:
-            raise OSError(errno.EBUSY, "another download is writing it") from None
-        try:
-            yield part
-        finally:
-            if part.exists() and not part.stat().st_size:
-                part.unlink()
+class _Part:
+    """The bytes of a download so far: a file that nobody else writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    @contextmanager
+    def held(cls, path: Path) -> Generator[_Part]:
+        """It is left if it has something for the next try. Raises OSError, also if another download holds it."""
+        path.touch()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(path, waiting=False))
+            except BlockingIOError:
+                raise OSError(errno.EBUSY, "another download is writing it") from None
+            try:
+                yield cls(path)
+            finally:
+                if path.exists() and not path.stat().st_size:
+                    path.unlink()
+
+    @property
+    def size(self) -> int:
+        return self._path.stat().st_size
+
+    def clear(self) -> None:
+        os.truncate(self._path, 0)
+
+    def open(self, *, from_the_start: bool) -> BinaryIO:
+        return self._path.open("wb" if from_the_start else "ab")
+
+    def sha256(self) -> str:
+        with self._path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def become(self, target: Path) -> None:
+        self._path.replace(target)
 
 
-async def _written(answer: httpx.Response, part: Path, have: int) -> AsyncIterator[int]:
+async def _written(answer: httpx.Response, part: _Part, have: int) -> AsyncIterator[int]:
     """Append an answer's bytes to those that the file has (0: a new file); how many it has, before the first and after each piece."""
-    with part.open("ab" if have else "wb") as file:
+    with part.open(from_the_start=not have) as file:
         yield have
         async for chunk in answer.aiter_bytes(CHUNK):
             file.write(chunk)

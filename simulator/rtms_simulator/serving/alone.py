@@ -15,9 +15,9 @@ def alone(path: Path, *, waiting: bool) -> Generator[None]:
 
     `waiting`: until nobody else holds it. Otherwise raises BlockingIOError if somebody does.
     """
-    held = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | (0 if waiting else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waiting else fcntl.LOCK_NB))
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)

@@ -136,6 +136,8 @@ def _reply(described: UpDescription, method: str, url: str, body: Any, query: Ma
     import httpx
     import msgspec
 
+    from rtms_simulator.errors import words_of
+
     params = {name: value for name, value in query.items() if value is not None}
     headers = {"Content-Type": "application/json"}
     if described.control_token:
@@ -144,7 +146,7 @@ def _reply(described: UpDescription, method: str, url: str, body: Any, query: Ma
     try:
         return httpx.request(method, url, content=content, params=params, headers=headers, timeout=timeout_s, trust_env=False)
     except httpx.TransportError as error:
-        raise Nobody(f"{url} does not answer: {str(error) or type(error).__name__}", "is `rtmskit up` still running?") from None
+        raise Nobody(f"{url} does not answer: {words_of(error)}", "is `rtmskit up` still running?") from None
 
 
 def _refused(reply: httpx.Response) -> BadInput | Failed:

@@ -212,11 +212,13 @@ def _code(check: str, reply: Reply, deployed: str) -> Finding:
 async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
     import httpx
 
+    from rtms_simulator.errors import words_of
+
     deployed = receiver.deployed.code
     try:
         reply = await receiver.ask_worker("/health", receiver.deployed.token)
     except httpx.TransportError as error:
-        problem = f"{receiver.deployed.worker} does not answer: {str(error) or type(error).__name__}"
+        problem = f"{receiver.deployed.worker} does not answer: {words_of(error)}"
         return [Finding("worker", "fail", problem, "check the address: pulumi stack output workerUrl.")]
     if reply.status in (401, 403, 404):
         do = f"name yourself in workerCallers ({PAGES}/deploy.md) and pass a fresh --token; without callers only Google's queues get in."
@@ -321,6 +323,7 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None, dep
     import httpx
 
     from rtms_simulator.clock import Clock
+    from rtms_simulator.errors import words_of
 
     clock = Clock()
     try:
@@ -335,7 +338,7 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None, dep
         except httpx.InvalidURL as error:
             raise BadInput(f"{url!r} is not a URL: {error}", "look at its host name.") from None
         except httpx.TransportError as error:
-            detail = str(error) or type(error).__name__
+            detail = words_of(error)
             if "CERTIFICATE_VERIFY_FAILED" in detail:
                 raise Nobody(
                     f"{url} has a certificate that cannot be verified: {detail}",

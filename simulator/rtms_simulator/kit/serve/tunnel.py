@@ -14,7 +14,7 @@ from typing import Literal
 import httpx
 
 from rtms_simulator.clock import Clock
-from rtms_simulator.errors import ChildEndedError
+from rtms_simulator.errors import ChildEndedError, words_of
 from rtms_simulator.serving.processes import Child
 
 URL_WITHIN_S = 60.0
@@ -127,7 +127,7 @@ async def _problem(client: httpx.AsyncClient, url: str) -> str:
     try:
         answer = await client.get(f"{url}/health", headers={"ngrok-skip-browser-warning": "1"})
     except httpx.HTTPError as error:
-        return str(error) or type(error).__name__
+        return words_of(error)
     return "" if answer.status_code == httpx.codes.OK and b'"webhook"' in answer.content else f"HTTP {answer.status_code}"
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
-from rtms_simulator.errors import PlatformRefusedError, WorkerRefusedError, WorkerUnreachableError
+from rtms_simulator.errors import PlatformRefusedError, WorkerRefusedError, WorkerUnreachableError, words_of
 
 
 class Page(Protocol):
@@ -75,7 +75,7 @@ class WorkerHttp:
         try:
             answer = await self._client.send(request)
         except httpx.TransportError as error:
-            raise WorkerUnreachableError(f"the worker at {self._url} does not answer: {str(error) or type(error).__name__}") from None
+            raise WorkerUnreachableError(f"the worker at {self._url} does not answer: {words_of(error)}") from None
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             raise _refusal(answer)
         return answer

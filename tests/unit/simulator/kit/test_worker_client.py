@@ -85,6 +85,10 @@ async def test_a_part_that_is_too_long_is_thrown_away(recordings, tmp_path: Path
     assert (await recordings.download(KEY, None, target)).sha256 == hashlib.sha256(DATA).hexdigest()
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_of_two_downloads_to_the_same_file_the_second_is_refused_and_the_first_is_whole(recordings, worker, tmp_path: Path):
     """Both would write one part file, each over what the other has written."""
     target = tmp_path / "talk.raw"
@@ -106,14 +110,14 @@ async def test_of_two_downloads_to_the_same_file_the_second_is_refused_and_the_f
     await running[0]
     assert len(refused) == 1
     assert (first.sha256, target.read_bytes()) == (hashlib.sha256(DATA).hexdigest(), DATA)
-    assert [path.name for path in tmp_path.iterdir()] == ["talk.raw"]
+    assert names_in(tmp_path) == ["talk.raw"]
 
 
 async def test_a_download_that_got_nothing_leaves_nothing(recordings, worker, tmp_path: Path):
     worker.refuses_links = 2
     with pytest.raises(LinkRefusedError):
         await recordings.download(KEY, None, tmp_path / "talk.raw")
-    assert not list(tmp_path.iterdir())
+    assert not names_in(tmp_path)
 
 
 def test_parts_of_different_recordings_are_different_files(tmp_path: Path):
@@ -130,6 +134,15 @@ async def test_an_error_without_words_is_named_by_its_kind(monkeypatch):
     with pytest.raises(WorkerUnreachableError, match=r"does not answer: ReadTimeout$"):
         await client.one(KEY)
     await client.aclose()
+
+
+async def test_a_download_that_stalls_says_so(recordings, monkeypatch, tmp_path: Path):
+    def silent(_self, method, url, **_):
+        raise httpx.ReadTimeout("", request=httpx.Request(method, url))
+
+    monkeypatch.setattr(httpx.AsyncClient, "stream", silent)
+    with pytest.raises(WorkerUnreachableError, match=r"broke off after 0 bytes: ReadTimeout$"):
+        await recordings.download(KEY, None, tmp_path / "talk.raw")
 
 
 async def test_nobody_there(tmp_path: Path):
