@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def write(folder: Path, into: Path) -> Path:
     path = into / f"function-{hashlib.sha256(content).hexdigest()}.zip"
     if not path.exists():
         into.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        partial.write_bytes(content)
-        partial.replace(path)
+        # Under a name of its own at first: the programs of two stacks may write it at once.
+        with tempfile.NamedTemporaryFile(dir=into, suffix=".part", delete=False) as partial:
+            partial.write(content)
+        Path(partial.name).replace(path)
     return path

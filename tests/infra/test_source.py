@@ -51,6 +51,23 @@ def test_other_content_gives_another_name(folder: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "build").glob("*.part"))
 
 
+def test_two_programs_that_write_it_at_once_both_have_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pulumi preview` of two stacks of one project, say."""
+    replace, others = Path.replace, []
+
+    def replaced(path: Path, target: Path) -> Path:
+        if not others:
+            others.append(None)
+            others.append(write(folder, tmp_path / "build"))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    path = write(folder, tmp_path / "build")
+    assert others[1] == path
+    assert path.read_bytes() == archive(folder)
+    assert [file.name for file in (tmp_path / "build").iterdir()] == [path.name]
+
+
 def test_it_can_be_read_and_its_entries_are_plain_files() -> None:
     with zipfile.ZipFile(io.BytesIO(archive(FUNCTION))) as opened:
         assert opened.testzip() is None
