@@ -211,6 +211,7 @@ class LocalService:
             if not child.alive:
                 raise await child.ended()
             if self._clock.now() > deadline:
+                await child.stop()  # it may hold the queue file
                 raise TimeoutError(f"the dispatcher did not start within {_START_WITHIN_S:.0f} s")
             await self._clock.sleep(_LOOK_EVERY_S)
 
