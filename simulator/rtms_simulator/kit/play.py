@@ -113,18 +113,38 @@ async def perform(
     patient: bool = True,
     life: Life = lambda: None,
 ) -> tuple[MeetingReport, ...]:
-    """Hold every meeting at once, to their ends. `on_note(meeting, ms since its start, what)` hears of each as it goes on.
+    """Begin and hold every meeting of a play. Raises as both."""
+    running = begin(zoom, play, webhook_url)
+    return await hold(zoom, play, running, webhook_url, real_time=real_time, on_note=on_note, patient=patient, life=life)
+
+
+def begin(zoom: Zoom, play: ResolvedPlay, webhook_url: str) -> tuple[Meeting, ...]:
+    """Have every meeting begin now. Each is to be held, or ended. Raises PlayRequestError."""
+    return tuple(
+        zoom.begin(scenario, webhook_url, speed=play.speed, faults=play.faults, source=source)
+        for scenario, source in play.meetings(zoom.switches)
+    )
+
+
+async def hold(
+    zoom: Zoom,
+    play: ResolvedPlay,
+    running: Sequence[Meeting],
+    webhook_url: str,
+    *,
+    real_time: Clock,
+    on_note: Callable[[int, int, str], None] = lambda _meeting, _ms, _what: None,
+    patient: bool = True,
+    life: Life = lambda: None,
+) -> tuple[MeetingReport, ...]:
+    """Hold meetings that have begun to their ends. `on_note(meeting, ms since its start, what)` hears of each as it goes on.
 
     When nobody joins and nothing has happened for `play.patience_s` (`life` says what counts beside Zoom itself), the fakes' clock runs
     ahead; then the meetings end as they would in real time, at every speed. What is late or sent twice is waited for.
 
-    Raises PlayRequestError, and NoReceiverError unless it is `patient`: Zoom would try again after 5 minutes, a person would not.
-    Cancelled, it breaks the meetings off.
+    Raises NoReceiverError unless it is `patient`: Zoom would try again after 5 minutes, a person would not. Cancelled, it breaks the
+    meetings off.
     """
-    running = [
-        zoom.begin(scenario, webhook_url, speed=play.speed, faults=play.faults, source=source)
-        for scenario, source in play.meetings(zoom.switches)
-    ]
     known_notes: set[tuple[int, Note]] = set()
     unattended = Unattended(zoom, real_time, life, play.patience_s)
 

@@ -25,7 +25,7 @@ from rtms_simulator.errors import ControlRefusedError
 from rtms_simulator.kit.control.fakes import Fakes
 from rtms_simulator.kit.control.invariants import Problem, judge, judge_deletion, row
 from rtms_simulator.kit.control.switches import switched
-from rtms_simulator.kit.play import perform, resolve
+from rtms_simulator.kit.play import begin, hold, resolve
 from rtms_simulator.kit.rows import meeting_row
 from rtms_simulator.scenario import Action
 from rtms_simulator.serving.background import BackgroundTasks
@@ -120,18 +120,13 @@ class MeetingResource:
             raise impossible("no webhook is known here: name one as webhook_url")
         play = resolve(request, self._fakes.uploads)
         with switched(self._fakes, play.scenario.switches):
-            playing = self._playing.start(perform(self._fakes.zoom, play, url, real_time=self._real_time, life=self._fakes.life))
-            return await (self._ended(playing, call) if request.wait else self._begun(playing))
-
-    async def _begun(self, playing: asyncio.Task[tuple[MeetingReport, ...]]) -> MeetingList:
-        """The meetings as soon as they have begun; they go on."""
-        before = set(self._fakes.zoom.meetings)
-        while not playing.done() and set(self._fakes.zoom.meetings) == before:
-            await self._real_time.sleep(0)
-        begun = [meeting for number, meeting in self._fakes.zoom.meetings.items() if number not in before]
-        self._tasks |= {meeting.id: playing for meeting in begun}
-        playing.add_done_callback(lambda _playing: [self._tasks.pop(meeting.id, None) for meeting in begun])
-        return self._rows([meeting.report() for meeting in begun] or list(await playing))
+            running = begin(self._fakes.zoom, play, url)
+        playing = self._playing.start(hold(self._fakes.zoom, play, running, url, real_time=self._real_time, life=self._fakes.life))
+        if request.wait:
+            return await self._ended(playing, call)
+        self._tasks |= {meeting.id: playing for meeting in running}
+        playing.add_done_callback(lambda _playing: [self._tasks.pop(meeting.id, None) for meeting in running])
+        return self._rows([meeting.report() for meeting in running])
 
     async def _ended(self, playing: asyncio.Task[tuple[MeetingReport, ...]], call: Call) -> MeetingList:
         """The meetings when they are over. They are broken off when the caller goes away."""

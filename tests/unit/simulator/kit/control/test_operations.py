@@ -506,3 +506,16 @@ async def test_everything_that_happens_is_told(stack, control):
             await control.post("/deliveries", json={"event": "phone.rtms_stopped", "webhook_url": HOOK})
             assert (await until("delivery")).row["event"] == "phone.rtms_stopped"
     assert "request" in kinds
+
+
+# Meetings
+
+
+async def test_each_of_many_plays_that_begin_together_is_answered_with_its_own_meeting(stack, control):
+    plays = [control.post("/meetings", json={"scenario": "one-to-one", "webhook_url": HOOK, "wait": False}) for _ in range(8)]
+    rows = [answers.decode(answer.content, answers.MeetingList).meetings for answer in await asyncio.gather(*plays)]
+    assert sorted(one.id for row in rows for one in row) == list(range(1, 9))
+    ended = await control.delete("/meetings/3")
+    assert ended.status_code == 200
+    listed = answers.decode((await control.get("/meetings")).content, answers.MeetingList).meetings
+    assert [one.id for one in listed if one.ended_ms is not None] == [3]
