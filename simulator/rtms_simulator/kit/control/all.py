@@ -94,9 +94,12 @@ def _whole(fakes: Fakes) -> list[ControlOperation]:
     async def state(_call: Call) -> FakesState:
         return _state(fakes)
 
+    one_at_a_time = asyncio.Lock()
+
     async def reset(call: Call) -> ResetDone:
-        result = fakes.reset(call.body.seed)
-        return ResetDone(records="forgotten" if (await result if inspect.isawaitable(result) else result) else "kept")
+        async with one_at_a_time:
+            result = fakes.reset(call.body.seed)
+            return ResetDone(records="forgotten" if (await result if inspect.isawaitable(result) else result) else "kept")
 
     async def events(_call: Call) -> AsyncIterator[Happening]:
         return happenings(fakes, Clock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 
 import httpx
@@ -11,7 +12,7 @@ import standardwebhooks
 from tests.unit.simulator.recall.workbench import body
 
 from rtms_simulator.control import answers
-from rtms_simulator.kit.control.all import operations
+from rtms_simulator.kit.control.all import control_server, operations
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.kit.control.meetings import MeetingResource
 
@@ -123,6 +124,33 @@ async def test_reset_forgets_everything_and_brings_the_switches_back(stack, cont
 
 
 # Faults and switches
+
+
+async def test_resets_come_one_after_the_other(stack):
+    """Each stops the functions, removes their records and starts them: two at once would start them twice on the same ports."""
+    under_way: list[int] = []
+    most = 0
+
+    async def reset(seed: int | None) -> bool:
+        nonlocal most
+        under_way.append(seed or 0)
+        most = max(most, len(under_way))
+        await asyncio.sleep(0.02)
+        under_way.remove(seed or 0)
+        return True
+
+    fakes = dataclasses.replace(stack.fakes, reset=reset)
+    resource = MeetingResource(fakes)
+    server = control_server(fakes, resource)
+    await server.start()
+    try:
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+            done = await asyncio.gather(*(client.post("/_control/reset", json={"seed": seed}) for seed in (1, 2, 3)))
+    finally:
+        await server.aclose()
+        await resource.aclose()
+    assert [answer.json() for answer in done] == [{"records": "forgotten"}] * 3
+    assert most == 1
 
 
 async def test_faults_of_every_vendor_are_armed_listed_and_cleared(stack, control):
