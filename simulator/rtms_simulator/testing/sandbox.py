@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rtms_simulator.clock import Clock
 from rtms_simulator.control.answers import MdcRow, PlayRequest
-from rtms_simulator.errors import InputError
+from rtms_simulator.errors import InputError, PlayRequestError
 from rtms_simulator.faults.grammar import did_you_mean
 from rtms_simulator.kit.control.invariants import INVARIANTS, Problem, judge, judge_faults
 from rtms_simulator.kit.control.records import mdc_rows
 from rtms_simulator.kit.control.switches import set_switches, switched
-from rtms_simulator.kit.play import perform, resolve
+from rtms_simulator.kit.play import ResolvedPlay, perform, resolve
 from rtms_simulator.kit.stack import Plan, Stack
 from rtms_simulator.recall import WebhookEndpoint
 from rtms_simulator.zoom import MeetingReport
@@ -74,8 +74,10 @@ class WebhookSandbox:
 
     def close(self) -> None:
         """Stop everything."""
-        self._call(self.stack.aclose())
-        self._end_thread()
+        try:
+            self._call(self.stack.aclose())
+        finally:
+            self._end_thread()
 
     def _end_thread(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -116,17 +118,20 @@ class WebhookSandbox:
         `scenario`: a built-in name or a TOML file; by default `stand-up`, or only the media file if one is given. `asked`: faults
         (a list), seed, media, transcript, as in `rtmskit meeting play`. `patience_s`: when nobody has joined and nothing has happened for
         so long (real seconds), the fakes' clock runs ahead to the end. A receiver that works on for longer after its answer needs more.
-        Raises PlayRequestError.
+        Raises PlayRequestError, also for a scenario of several meetings.
         """
+        play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=patience_s, **asked))
+        if play.scenario.meetings != 1:
+            raise PlayRequestError(f"{play.scenario.name} is {play.scenario.meetings} meetings at once: play_all plays them")
+        [report] = self._call(self._played(webhook_url, play))
+        return report
 
-        async def work() -> MeetingReport:
-            play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=patience_s, **asked))
-            with switched(self.stack.fakes, play.scenario.switches):
-                [report] = await perform(self.stack.zoom, play, webhook_url, real_time=Clock(), life=self.stack.fakes.life)
-            await self.stack.recall.drained()
-            return report
-
-        return self._call(work())
+    def play_all(
+        self, webhook_url: str, scenario: str, *, speed: float | str = "max", patience_s: float = PATIENCE_S, faults: Sequence[str] = ()
+    ) -> tuple[MeetingReport, ...]:
+        """Play every meeting of a scenario at once, such as `twenty-at-once`; otherwise as `play`."""
+        play = resolve(PlayRequest(scenario=scenario, speed=speed, patience_s=patience_s, faults=list(faults)))
+        return self._call(self._played(webhook_url, play))
 
     def send(self, webhook_url: str, event: str, payload: Mapping[str, Any] | None = None) -> Delivery:
         """Send one signed event with the documentation's values; `payload` changes some. Raises InputError for an unknown event."""
@@ -199,6 +204,12 @@ class WebhookSandbox:
             return broken + judge_faults(self.stack.faults.listed(), deliveries, meetings)
 
         return [problem for problem in self._call(work()) if problem.name not in self._allowed]
+
+    async def _played(self, webhook_url: str, play: ResolvedPlay) -> tuple[MeetingReport, ...]:
+        with switched(self.stack.fakes, play.scenario.switches):
+            reports = await perform(self.stack.zoom, play, webhook_url, real_time=Clock(), life=self.stack.fakes.life)
+        await self.stack.recall.drained()
+        return reports
 
     async def _started(self) -> Stack:
         stack = Stack(self._plan)

@@ -181,6 +181,17 @@ def test_a_receiver_that_takes_a_start_and_forgets_it_fails_at_once(world):
     world.allow("lost")
 
 
+def test_meetings_of_one_scenario_are_played_together_and_play_says_how(world, tmp_path):
+    scenario = tmp_path / "three.toml"
+    scenario.write_text('duration_s = 0.2\nmeetings = 3\npeople = [{ name = "Ada" }]\n')
+    nowhere = "http://127.0.0.1:1/zoom-webhook"
+    reports = world.play_all(nowhere, str(scenario), patience_s=0.2)
+    assert len({report.entity_id for report in reports}) == len(reports) == 3
+    with pytest.raises(InputError, match=r"three is 3 meetings at once: play_all plays them"):
+        world.play(nowhere, str(scenario))
+    world.allow("failed")
+
+
 def test_faults_and_switches_can_be_given_at_the_start_and_later(tmp_path):
     sandbox = WebhookSandbox(tmp_path, faults=["recall.create: 503"], switches={"zoom.close_code": 1001})
     with pytest.raises(RuntimeError, match="start\\(\\) first"):
