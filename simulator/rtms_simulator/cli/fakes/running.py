@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -27,6 +29,8 @@ UP_FILE = Path(".rtmskit/up.json")
 
 SERVE_FILE = Path(".rtmskit/serve.json")
 """The same of `serve`."""
+
+_CONNECTED_WITHIN_S = 2.0
 
 
 def of_up(command: C) -> C:
@@ -61,6 +65,18 @@ def remove(file: Path) -> None:
     with contextlib.suppress(OSError, ValueError, msgspec.ValidationError):
         if msgspec.convert(from_text(file.read_bytes()), WrittenBy).pid == os.getpid():
             file.unlink()
+
+
+def listens(url: str) -> bool:
+    """Whether somebody takes connections there. The process id that a crash has left in a description may be another program's by now."""
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname, address.port), _CONNECTED_WITHIN_S).close()
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def find(file: Path) -> UpDescription:

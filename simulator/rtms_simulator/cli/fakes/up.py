@@ -92,10 +92,7 @@ def up(up_file: Path, *, as_json: bool, quiet: bool, no_function: bool, seed: in
     if up_file.is_dir():
         raise BadInput(f"--up {up_file} is a directory", "name a file.")
     writable("--up", up_file, up_file.parent)
-    with contextlib.suppress(Nobody):
-        other = running.find(up_file)
-        where = f"{other.control_url}, process {other.pid}"
-        raise BadInput(f"an `rtmskit up` already runs here: {where} ({up_file})", "end it, or give this one another --up FILE.")
+    _only_one(up_file)
     writable("--directory", options["directory"], options["directory"])
     if recording_config := os.environ.get("RECALL_RECORDING_CONFIG"):
         options["recording_config"] = recording_config
@@ -105,6 +102,14 @@ def up(up_file: Path, *, as_json: bool, quiet: bool, no_function: bool, seed: in
     plan = Plan(function=not no_function, ports=ports, seed=drawn, control_token=token, switches=parsed(settings), **options)
     with explained(of_options(plan.state_url)):
         run(_serve(plan, up_file, as_json=as_json, quiet=quiet))
+
+
+def _only_one(up_file: Path) -> None:
+    with contextlib.suppress(Nobody):
+        other = running.find(up_file)
+        where = f"{other.control_url}, process {other.pid}"
+        if running.listens(other.control_url):
+            raise BadInput(f"an `rtmskit up` already runs here: {where} ({up_file})", "end it, or give this one another --up FILE.")
 
 
 def _differ(ports: Ports) -> None:

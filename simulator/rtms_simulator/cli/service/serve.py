@@ -93,7 +93,8 @@ def serve(
     file = up_file.with_name(SERVE_FILE.name)
     with contextlib.suppress(Nobody):
         other = running.find_serve(file)
-        raise BadInput(f"an `rtmskit serve` already runs here (process {other.pid}, {file})", "end it first.")
+        if running.listens(other.worker_url):
+            raise BadInput(f"an `rtmskit serve` already runs here (process {other.pid}, {file})", "end it first.")
     plan = ServicePlan(directory, environment, port, _authority(up_file.parent) if tls else None)
     output = ServeOutput(as_json=as_json, verbose=verbose)
     service = LocalService(plan, on_line=output.line)

@@ -245,7 +245,7 @@ ROWS = (
     Row("receivers and function", "up --webhook http://x", 2, "receivers of your own", "add --no-function", "up"),
     Row("a receiver without scheme", "up --no-function --webhook localhost:80", 2, "is not a URL", "http:// or https://", "up"),
     Row("`up` file a directory", "up --up .", 2, "is a directory", "name a file", "up"),
-    Row("a second `up`", "up --up {bare}", 2, "already runs here", "another --up FILE", "up"),
+    Row("a second `up`", "up --up {nothing}", 2, "already runs here", "another --up FILE", "_only_one"),
     Row("nowhere to write", "up --directory {text}/x", 2, "cannot be written", "name a place of your own", "writable"),
     Row("no emulator", "demo --state firestore://p/d", 2, "FIRESTORE_EMULATOR_HOST is not set", "start an emulator", "checked_state"),
     Row("no such store", "demo --state mysql://x", 2, "is not a store", "write sqlite:///path or firestore://", "checked_state"),

@@ -139,7 +139,7 @@ class Place:
         (self.folder / "bare").mkdir()
         self.names |= {"project": str(self.folder / "project"), "bare_install": str(self.folder / "bare")}
         (self.folder / "serving").mkdir()
-        self.file("serving/serve", msgspec.json.encode(a_serve()), ".json")
+        self.file("serving/serve", msgspec.json.encode(a_serve(worker_url=self.names["worker"])), ".json")
         self.names["serving"] = str(self.folder / "serving/up.json")
         self.file("junk", b"junk", ".json")
         self.file("text", b"{}", ".txt")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -36,6 +37,14 @@ def test_one_that_has_ended_is_nobody(file):
     running.write(file, an_up(pid=gone.pid))
     with pytest.raises(Nobody, match="has ended"):
         running.find(file)
+
+
+def test_whether_somebody_is_there_is_seen_by_a_connection():
+    """After a crash, or a restart of the machine, a process id that was left behind may be another program's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert running.listens(f"{url}/_control")
+    assert not running.listens(url)
 
 
 def test_beside_a_serve_it_says_that_this_one_has_no_fakes_to_control(file):

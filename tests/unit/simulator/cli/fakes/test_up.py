@@ -1,7 +1,9 @@
 """`rtmskit up` before anything is started: what cannot be is explained. (tests/e2e/test_up.py starts it.)"""
 
 import pytest
+from tests.unit.simulator.descriptions import an_up
 
+from rtms_simulator.cli.fakes import running
 from rtms_simulator.kit.stack import Stack
 
 START = Stack.start
@@ -40,6 +42,13 @@ def test_what_cannot_be_started_is_explained_first(rtmskit, tmp_path, monkeypatc
     done = rtmskit("up", *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
+
+
+def test_what_a_crash_left_behind_is_no_running_up(rtmskit, tmp_path):
+    """The id of its process is somebody else's now: here ours, and nobody listens at the address."""
+    running.write(tmp_path / "up.json", an_up())
+    with pytest.raises(AssertionError, match="started"):
+        rtmskit("up", "--up", str(tmp_path / "up.json"), "--directory", str(tmp_path))
 
 
 @pytest.mark.parametrize(
