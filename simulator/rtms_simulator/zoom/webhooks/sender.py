@@ -292,7 +292,8 @@ class WebhookSender:
         try:
             await self._clock.wait_for(overtaken.wait(), faults["reorder"].number("seconds"))
         except TimeoutError:
-            self._held.remove(overtaken)
+            if not overtaken.is_set():  # it may have been overtaken in the very turn in which its time was over
+                self._held.remove(overtaken)
         await self._first(delivery, endpoint, stamp, faults)
 
     async def _retry(self, delivery: Delivery, endpoint: EventSubscription, stamp: Mapping[str, str]) -> None:

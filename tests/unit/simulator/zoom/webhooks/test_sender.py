@@ -281,6 +281,22 @@ async def test_reorder_does_not_wait_for_ever() -> None:
         assert len(net.requests) == 1
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_what_was_held_back_is_sent_though_it_is_overtaken_as_its_time_is_over(turns: int) -> None:
+    async with sending(faults=("zoom.webhook.*: reorder 5s x1",)) as (sender, net, clock):
+        held = await sender.deliver(EVENT, HOOK)
+        for _ in range(6):
+            await asyncio.sleep(0)
+        assert clock.next_deadline is not None
+        clock.advance(5)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        while sender._held:  # as the first request of a later event ends
+            sender._held.popleft().set()
+        await sender.first_sent()
+        assert (held.outcome, len(net.requests)) == ("delivered", 1)
+
+
 async def test_drop() -> None:
     async with sending(faults=("zoom.webhook.*: lost",)) as (sender, net, _):
         assert (await sender.deliver(EVENT, HOOK)).outcome == "withheld"
