@@ -173,6 +173,15 @@ def kinds(text):
     return {" ".join(re.sub(r"[\d.,]*\d", "N", line).split()) for line in plain.splitlines()} - {""}
 
 
+def test_it_works_in_a_network_with_a_proxy(tmp_path):
+    """Nothing here is for the proxy; NO_PROXY is not set, as on a machine that nobody has prepared."""
+    dead = "http://127.0.0.1:9"
+    proxies = {name: dead for one in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for name in (one, one.lower())}
+    done = rtmskit("demo", "--speed", "max", cwd=tmp_path, timeout=110, NO_PROXY="", no_proxy="", **proxies)
+    assert done.returncode == 0, done.stderr
+    assert "all equal" in done.stdout
+
+
 def test_the_readme_shows_what_a_run_prints(tmp_path):
     [shown] = re.findall(r"^```text\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     done = rtmskit("demo", cwd=tmp_path, timeout=110)

@@ -12,6 +12,7 @@ import click
 from rtms_simulator.cli.fakes.running import find, of_up
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody
+from rtms_simulator.serving.loopback import is_loopback
 
 if TYPE_CHECKING:
     from rtms_simulator.control.descriptions import UpDescription
@@ -41,7 +42,7 @@ def is_url(text: str) -> bool:
 
 def is_local(url: str) -> bool:
     """Whether it is a URL of this machine."""
-    return is_url(url) and urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    return is_url(url) and is_loopback(url)
 
 
 def receiver(webhook_url: str | None, secret_token: str | None, up_file: Path) -> tuple[str, str, UpDescription | None]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from rtms_simulator.errors import ControlRefusedError
+from rtms_simulator.serving.loopback import HOSTS
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 JSON = "application/json"
 
 
@@ -49,6 +49,6 @@ def _ours(url: str, port: int | None) -> bool:
         named = parts.port
     except ValueError:
         return False
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK or "@" in parts.netloc:
+    if parts.scheme != "http" or parts.hostname not in HOSTS or "@" in parts.netloc:
         return False
     return port is None or (named or 80) == port

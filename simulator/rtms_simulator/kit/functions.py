@@ -14,6 +14,7 @@ from typing import Protocol
 from rtms_simulator.clock import Clock
 from rtms_simulator.cloud_tasks import LOCAL_QUEUES
 from rtms_simulator.errors import ChildEndedError, FunctionSourceError
+from rtms_simulator.serving.loopback import without_proxy
 from rtms_simulator.serving.processes import Child, Port
 
 KEPT_FROM_EACH = {
@@ -91,7 +92,7 @@ class Wiring:
             "RUN_SECRET": self.run_secret,
             "PYTHONUNBUFFERED": "1",
         }
-        variables = {**inherited, **settings}
+        variables = {**inherited, **settings, **without_proxy(inherited)}
         for name in (*KEPT_FROM_EACH[role], *KEPT_FROM_BOTH):
             variables.pop(name, None)
         return {name: value for name, value in variables.items() if value != ""}

@@ -48,7 +48,8 @@ class ApiGuard:
         return f"127.0.0.1:{self._port}"
 
     async def start(self) -> None:
-        self._channel = grpc.aio.insecure_channel(self._target, options=[("grpc.use_local_subchannel_pool", 1)])
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        self._channel = grpc.aio.insecure_channel(self._target, options=options)
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((_Every(self._pass),))
         self._port = server.add_insecure_port("127.0.0.1:0")

@@ -324,6 +324,7 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None, dep
 
     from rtms_simulator.clock import Clock
     from rtms_simulator.errors import words_of
+    from rtms_simulator.serving.loopback import outgoing
 
     clock = Clock()
     try:
@@ -332,19 +333,19 @@ async def _examined(url: str, secret_token: str, count: int, ca: str | None, dep
         raise BadInput(
             f"--ca {ca} holds no certificate that can be read: {error}", "give a PEM file (-----BEGIN CERTIFICATE-----)."
         ) from None
-    async with httpx.AsyncClient(verify=verify, follow_redirects=False) as client:
-        try:
+    try:
+        async with outgoing(url, verify=verify, follow_redirects=False) as client:
             return await check_receiver(ReceiverUnderCheck(client, clock, url, secret_token, deployed), count)
-        except httpx.InvalidURL as error:
-            raise BadInput(f"{url!r} is not a URL: {error}", "look at its host name.") from None
-        except httpx.TransportError as error:
-            detail = words_of(error)
-            if "CERTIFICATE_VERIFY_FAILED" in detail:
-                raise Nobody(
-                    f"{url} has a certificate that cannot be verified: {detail}",
-                    "serve the whole chain of a public CA; Zoom checks it too. For a CA of your own give --ca FILE.",
-                ) from error
-            raise Nobody(f"{url} does not answer: {detail}", "check the address, and that the endpoint runs.") from error
+    except httpx.InvalidURL as error:
+        raise BadInput(f"{url!r} is not a URL: {error}", "look at its host name.") from None
+    except httpx.TransportError as error:
+        detail = words_of(error)
+        if "CERTIFICATE_VERIFY_FAILED" in detail:
+            raise Nobody(
+                f"{url} has a certificate that cannot be verified: {detail}",
+                "serve the whole chain of a public CA; Zoom checks it too. For a CA of your own give --ca FILE.",
+            ) from error
+        raise Nobody(f"{url} does not answer: {detail}", "check the address, and that the endpoint runs.") from error
 
 
 async def findings(url: str, secret_token: str, count: int, ca_file: str | None = None) -> list[Finding]:

@@ -24,6 +24,7 @@ from rtms_simulator.errors import ChildEndedError
 from rtms_simulator.kit.deployed import deployed
 from rtms_simulator.kit.functions import KEPT_FROM_EACH, WHERE_AND_HOW, Function, source
 from rtms_simulator.serving.authority import CertificateAuthority
+from rtms_simulator.serving.loopback import without_proxy
 from rtms_simulator.serving.processes import Child, Port
 from rtms_simulator.serving.tls_front import TlsFront
 
@@ -106,7 +107,7 @@ class LocalWiring:
             "RUN_SECRET": self.run_secret,
             "PYTHONUNBUFFERED": "1",
         }
-        variables = {**self.plan.environment, **settings}
+        variables = {**self.plan.environment, **settings, **without_proxy(self.plan.environment)}
         for name in (*KEPT_FROM_EACH[role], *WHERE_AND_HOW, *_NOT_FOR_FUNCTIONS):
             variables.pop(name, None)
         return {name: value for name, value in variables.items() if value != ""}

@@ -22,6 +22,7 @@ from rtms_simulator.errors import TokenServiceError
 from rtms_simulator.faults import Fault, FaultBook, Step
 from rtms_simulator.faults.zoom import WEBHOOK
 from rtms_simulator.serving.background import BackgroundTasks
+from rtms_simulator.serving.loopback import is_loopback, outgoing
 from rtms_simulator.zoom.switches import DOCUMENTED, ZoomSwitches
 from rtms_simulator.zoom.webhooks import events
 from rtms_simulator.zoom.webhooks.events import BodyStyle, WebhookEvent
@@ -165,15 +166,8 @@ class WebhookSender:
         self._random = random
         self.switches = switches
         self.faults = faults if faults is not None else FaultBook()
-        # Every request on a connection of its own: a receiver that was restarted in between must not look unreachable.
-        # The deadline is the clock's; the client's own time-out only ends what a frozen clock would never end.
-        self._client = httpx.AsyncClient(
-            timeout=_BACKSTOP_S,
-            transport=transport,
-            follow_redirects=False,
-            headers={"user-agent": USER_AGENT},
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
+        self._transport = transport
+        self._clients: dict[bool, httpx.AsyncClient] = {}
         self._ids = itertools.count(1)
         self._tasks = BackgroundTasks()
         self._by_itself = BackgroundTasks()  # retries and validations, which come long after
@@ -186,7 +180,9 @@ class WebhookSender:
         """Give up every retry and close the connections."""
         await self._tasks.aclose()
         await self._by_itself.aclose()
-        await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
 
     # Events
 
@@ -349,7 +345,9 @@ class WebhookSender:
             attempt.status, attempt.problem = NO_TOKEN, str(error)
             return attempt
         try:
-            response = await self._clock.answer_of(self._client.post(endpoint.url, content=body, headers=headers), self._deadline())
+            response = await self._clock.answer_of(
+                self._client(endpoint.url).post(endpoint.url, content=body, headers=headers), self._deadline()
+            )
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
             attempt.status = next(code for kind, code in INTERNAL_ERRORS.items() if isinstance(error, kind))
             attempt.problem = f"{type(error).__name__}: {error}"
@@ -357,6 +355,22 @@ class WebhookSender:
             attempt.status, attempt.answer = response.status_code, response.content[:4096]
         attempt.latency_s = self._clock.now() - attempt.at
         return attempt
+
+    def _client(self, url: str) -> httpx.AsyncClient:
+        """The client for this machine, or for elsewhere. Raises httpx.ProxyError."""
+        here = is_loopback(url)
+        if here not in self._clients:
+            # Every request on a connection of its own: a receiver that was restarted in between must not look unreachable.
+            # The deadline is the clock's; the client's own time-out only ends what a frozen clock would never end.
+            self._clients[here] = outgoing(
+                url,
+                timeout=_BACKSTOP_S,
+                transport=self._transport,
+                follow_redirects=False,
+                headers={"user-agent": USER_AGENT},
+                limits=httpx.Limits(max_keepalive_connections=0),
+            )
+        return self._clients[here]
 
     def _deadline(self) -> float:
         """3 s of the clock, and never less than 3 s of real time: a fast clock does not make a receiver's computer faster."""
@@ -377,7 +391,7 @@ class WebhookSender:
     async def _fetch_token(self, option: OAuthToken) -> str:
         headers = {"authorization": _basic(option.client_id, option.client_secret), "content-type": "application/x-www-form-urlencoded"}
         try:
-            request = self._client.post(option.url, params={"grant_type": "client_credentials"}, headers=headers)
+            request = self._client(option.url).post(option.url, params={"grant_type": "client_credentials"}, headers=headers)
             response = await self._clock.answer_of(request, self._deadline())
             token = response.json()["access_token"]
         except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:

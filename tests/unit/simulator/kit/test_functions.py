@@ -38,13 +38,16 @@ MAIN = """
 """
 
 
+NAMES = st.from_regex(r"[A-Z_]{1,20}", fullmatch=True).filter(lambda name: not name.endswith("_PROXY"))
+
+
 class TestEnvironment:
     @pytest.mark.parametrize("role", ["webhook", "worker"])
     def test_a_role_never_sees_the_other_roles_secrets_not_even_inherited_ones(self, role):
         inherited = {name: "from outside" for names in function.KEPT_FROM_EACH.values() for name in names}
         assert not set(function.KEPT_FROM_EACH[role]) & set(WIRING.environment(role, "http://w", inherited))
 
-    @given(st.dictionaries(st.from_regex(r"[A-Z_]{1,20}", fullmatch=True), st.text(min_size=1), max_size=8))
+    @given(st.dictionaries(NAMES, st.text(min_size=1), max_size=8))
     def test_what_is_inherited_stays_unless_the_wiring_says_otherwise(self, inherited):
         told = WIRING.environment("worker", "http://w", {})
         removed = {*function.KEPT_FROM_EACH["worker"], *function.KEPT_FROM_BOTH}
@@ -52,6 +55,13 @@ class TestEnvironment:
             **{name: value for name, value in inherited.items() if name not in removed},
             **told,
         }
+
+    def test_a_proxy_is_not_for_this_machine_where_the_queues_and_the_fakes_are(self):
+        inherited = {"https_proxy": "http://proxy.example.com:3128", "NO_PROXY": "intern"}
+        for role in ("webhook", "worker"):
+            told = WIRING.environment(role, "http://w", inherited)
+            assert told.items() >= inherited.items() - {("NO_PROXY", "intern")}
+            assert told["no_proxy"] == told["NO_PROXY"] == "intern,127.0.0.1,localhost,::1"
 
     def test_real_credentials_in_our_own_environment_are_replaced(self):
         found = WIRING.environment("worker", "http://w", {"ZOOM_CLIENT_SECRET": "real", "RECALL_REGION": "eu-central-1"})
