@@ -12,6 +12,7 @@ import click
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import log_line
 from rtms_simulator.cli.play.outcome import BadInput, Failed, run
+from rtms_simulator.cli.starting import writable
 from rtms_simulator.packaging import extras
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def rehearse(
     if only_list:
         report.listed(chosen)
         return
+    if html is not None:  # before the drills, which take minutes
+        writable("--html", html, html.parent)
     with tempfile.TemporaryDirectory(prefix="rtmskit-rehearsal-") as folder:
         tell = (lambda _what: None) if as_json else lambda what: click.echo(what, err=True)
         manner = Manner(propagation_s, patience_s, tell, log_line if logs else None, jobs)

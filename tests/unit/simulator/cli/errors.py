@@ -342,6 +342,7 @@ ROWS = (
     # --- the rehearsal
     Row("no such drill", "rehearse --drill nope", 2, "there is no drill 'nope'", "choose from: meeting", "_chosen"),
     Row("a drill of Pulumi's", "rehearse --pulumi up --drill meeting", 2, "--pulumi runs no drill", "leave --drill", "_with_pulumi"),
+    Row("a report that cannot be written", "rehearse --html {text}/x.html", 2, "--html", "name a place of your own", "writable"),
     Row("two stacks", "rehearse {text} --stack prod", 2, "both name a stack", "leave one of them out", "_of_name"),
     Row("a stack of no project", "rehearse --stack prod", 2, "there is no Pulumi project in this folder", "name the file", "_of_name"),
     Row(
