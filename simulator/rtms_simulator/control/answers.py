@@ -156,7 +156,7 @@ class DeliveryQuery(Strict, frozen=True, kw_only=True):
 
     vendor: Literal["zoom", "recall"] | None = None
     event: str | None = None
-    status: str | None = None
+    status: Annotated[str, Meta(pattern=r"^(-?\d{1,3}|waiting|delivered|refused|failed|withheld|pending|lost|disabled)$")] | None = None
     meeting: str | None = None
     since: float | None = None
     limit: Limit = 10_000
@@ -228,7 +228,7 @@ class RequestQuery(Strict, frozen=True, kw_only=True):
     """`status`: an HTTP status, or `refused` for everything from 300 on and cut connections."""
 
     operation: str | None = None
-    status: str | None = None
+    status: Annotated[str, Meta(pattern=r"^(\d{3}|refused)$")] | None = None
     meeting: str | None = None
     since: float | None = None
     limit: Limit = 10_000
@@ -289,7 +289,7 @@ class TaskDetail(Strict, frozen=True, kw_only=True):
 
 class TaskQuery(Strict, frozen=True, kw_only=True):
     queue: str | None = None
-    state: str | None = None
+    state: Literal["waiting", "done", "exhausted", "expired", "deleted", "purged", "lost"] | None = None
     meeting: str | None = None
     limit: Limit = 10_000
 

@@ -33,7 +33,11 @@ def events() -> None:
 @events.command("list")
 @click.option("--vendor", type=click.Choice(["zoom", "recall"]), help="Of one vendor only.")
 @click.option("--event", metavar="PATTERN", help="Such as *.rtms_started or recording.*")
-@click.option("--status", metavar="N|OUTCOME", help="With this HTTP status, or delivered, refused, failed, waiting, lost.")
+@click.option(
+    "--status",
+    metavar="N|OUTCOME",
+    help="With this HTTP status, or delivered, refused, failed, waiting, withheld (Zoom), pending, lost, disabled (Recall).",
+)
 @click.option("--meeting", metavar="N|STREAM", help="The number of a meeting, or a stream's id.")
 @click.option("--since", metavar="AGO", help="Not older than this: 90s, 5m or 2h.")
 @of_up

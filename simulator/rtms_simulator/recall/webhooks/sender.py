@@ -12,7 +12,7 @@ import string
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -104,9 +104,12 @@ class MessageAttempt:
     headers: dict[str, str]
 
 
+MessageState = Literal["pending", "delivered", "failed", "lost", "disabled"]
+
+
 @dataclass(slots=True)
 class Message:
-    """One event for one endpoint. `state`: pending, delivered, failed, lost or disabled.
+    """One event for one endpoint.
 
     The id belongs to the event: it is the same at all endpoints and over all attempts, so that receivers can drop what they know.
     """
@@ -116,7 +119,7 @@ class Message:
     body: bytes
     endpoint: EndpointState
     created_at: float
-    state: str = "pending"
+    state: MessageState = "pending"
     retrying: bool = False
     attempts: list[MessageAttempt] = field(default_factory=list)
 

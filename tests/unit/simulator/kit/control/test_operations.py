@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from typing import get_args
 
 import httpx
 import pytest
 import standardwebhooks
 from tests.unit.simulator.recall.workbench import body
 
+from rtms_simulator.cloud_tasks.broker import TaskState
 from rtms_simulator.control import answers
 from rtms_simulator.kit.control.all import control_server, operations
 from rtms_simulator.kit.control.defaults import default_switches
 from rtms_simulator.kit.control.meetings import MeetingResource
+from rtms_simulator.recall.webhooks.sender import MessageState
+from rtms_simulator.zoom.webhooks.sender import INTERNAL_ERRORS, DeliveryOutcome
 
 HOOK = "http://127.0.0.1:1/zoom-webhook"
 SIGNED = {"meeting_uuid": "u", "signature": "0" * 64}
@@ -312,6 +316,16 @@ async def test_a_query_that_means_nothing_is_refused(control):
     refused(await control.get("/requests?limit=1&limit=2"), 400, "given twice")
     refused(await control.get("/requests", params={"limit": 0}), 400, ">= 1")
     refused(await control.get("/requests", params={"since": "yesterday"}), 400, "float")
+    refused(await control.get("/requests", params={"status": "refusd"}), 400, "refused")
+    refused(await control.get("/deliveries", params={"status": "dlivered"}), 400, "delivered")
+    refused(await control.get("/tasks", params={"state": "waitin"}), 400, "waitin")
+
+
+async def test_every_outcome_and_state_that_there_is_can_be_asked_for(control):
+    for outcome in (*get_args(DeliveryOutcome), *get_args(MessageState), *map(str, INTERNAL_ERRORS.values()), "200"):
+        assert (await control.get("/deliveries", params={"status": outcome})).json() == {"deliveries": []}
+    for state in get_args(TaskState):
+        assert (await control.get("/tasks", params={"state": state})).json() == {"tasks": []}
 
 
 # Meetings
