@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 ROWS = 20
-OPEN = ("pending", "awaiting", "forgetting")
-"""States of a hand-off, of its recording and of an erasure that are no ends."""
+UNFINISHED = ({"state": "pending"}, {"recording": "awaiting"}, {"recording": "forgetting"})
+"""What the worker's list is narrowed by: the states of a hand-off, of its recording and of an erasure that are no ends."""
 
 
 def unfinished(row: HandOffRow) -> str:
@@ -54,35 +54,36 @@ class LiveView:
             live.start()
         try:
             while True:
-                rows = await self._rows()
-                if rows is not None:
-                    self._compare(rows, left)
-                    if live is not None:
-                        live.update(_table(rows), refresh=True)
+                rows = await self.look(left)
+                if rows is not None and live is not None:
+                    live.update(_table(rows), refresh=True)
                 await clock.sleep(EVERY_S)
         finally:
             if live is not None:
                 live.stop()
 
-    async def _rows(self) -> list[HandOffRow] | None:
-        """The newest hand-offs; None while the worker does not answer."""
+    async def look(self, left: dict[str, str]) -> list[HandOffRow] | None:
+        """One look: report what has changed, and bring `left` up to date. The newest hand-offs; None while the worker does not answer."""
         from rtms_simulator.errors import WorkerError
-        from rtms_simulator.kit.worker_client import Recordings
+        from rtms_simulator.kit.worker.handoffs import HandOffs
 
-        client, rows = Recordings(self._service.worker_url, self._service.run_secret), []
+        client = HandOffs(self._service.worker_url, self._service.run_secret)
         try:
-            async for row in client.every():
-                rows.append(row)
-                if len(rows) == ROWS:
-                    break
+            newest = await _first(client.every({"limit": str(ROWS)}), ROWS)
+            rows = {row.id: row for row in newest}
+            for filters in (*UNFINISHED, *({"id": key} for key in left)):
+                if filters.get("id") not in rows:
+                    rows |= {row.id: row for row in await _first(client.every(filters))}
         except WorkerError:
             return None
         finally:
             await client.aclose()
-        return rows
+        self._compare(sorted(rows.values(), key=lambda row: row.created_at), left)
+        return newest
 
-    def _compare(self, rows: list[HandOffRow], left: dict[str, str]) -> None:
-        for row in reversed(rows):
+    def _compare(self, rows: Sequence[HandOffRow], left: dict[str, str]) -> None:
+        """`rows`: oldest first."""
+        for row in rows:
             now = (row.state, row.retrieval, row.cause)
             if self._seen.get(row.id) != now:
                 self._seen[row.id] = now
@@ -91,6 +92,16 @@ class LiveView:
                 left[row.id] = still
             else:
                 left.pop(row.id, None)
+
+
+async def _first(rows: AsyncIterator[HandOffRow], most: int | None = None) -> list[HandOffRow]:
+    """As many of them, or all."""
+    chosen: list[HandOffRow] = []
+    async for row in rows:
+        chosen.append(row)
+        if len(chosen) == most:
+            break
+    return chosen
 
 
 def _table(rows: list[HandOffRow]) -> Table:
