@@ -22,7 +22,7 @@ import click
 from rtms_simulator.cli.fakes.running import of_up
 from rtms_simulator.cli.output import as_json as as_json_option
 from rtms_simulator.cli.output import from_text, say_json
-from rtms_simulator.cli.pages import PAGES
+from rtms_simulator.cli.pages import PAGES, RUNBOOK
 from rtms_simulator.cli.pasted import checked_secret
 from rtms_simulator.cli.play.outcome import BadInput, Nobody, run
 from rtms_simulator.cli.receiver import is_local, is_url
@@ -225,11 +225,15 @@ async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
         return [Finding("worker", "warn", f"may not be asked from here ({reply.status})", do)]
     if reply.status != 200:
         return [Finding("worker", "fail", f"/health was answered with {reply.status}", "look at the worker's log.")]
-    answers = [Finding("worker", "ok", "answers"), *([_code("worker code", reply, deployed)] if deployed else [])]
+    code = [_code("worker code", reply, deployed)] if deployed else []
     false_token = worker_checks.forged(receiver.deployed.worker, receiver.now_ms() // 1000)
     own = receiver.deployed.token
     checks = worker_checks.check(receiver.ask_worker, receiver.post_to_worker, own, false_token, _worker_clock, receiver.sleep)
-    return [*answers, *await checks]
+    try:
+        return [Finding("worker", "ok", "answers"), *code, *await checks]
+    except httpx.TransportError as error:
+        problem = f"has a health, and {error.request.url.path} was not answered: {words_of(error)}"
+        return [Finding("worker", "fail", problem, f"{RUNBOOK}#store-away says what to look at, and so does the worker's log."), *code]
 
 
 def _worker_clock(reply: Reply) -> Finding:

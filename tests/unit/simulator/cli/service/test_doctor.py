@@ -200,6 +200,7 @@ def worker():
         checkup = (200, {})
         looks: list  # what the answers about a check-up say, in order; the last one stays
         handoffs = (200, {"handoffs": [], "next": None, "stream": None})
+        mute = False  # whether a list is not answered at all
 
         def do_GET(self):
             allowed = self.headers.get("authorization") == "Bearer t0ken-of-mine" or self.open
@@ -210,7 +211,7 @@ def worker():
                 self.reply(200, health(self.code))
             elif self.path == "/handoffs/checkup/checkup-7":
                 self.reply(200, check_up(**(self.looks.pop(0) if len(self.looks) > 1 else self.looks[0])))
-            else:
+            elif not self.mute:
                 self.reply(*self.handoffs)
 
         def do_POST(self):
@@ -341,6 +342,18 @@ def test_records_that_cannot_be_read_are_a_failure_with_the_workers_reason(exami
     exit_code, findings, _ = examined("--worker", url, "--token", "t0ken-of-mine")
     assert (exit_code, findings["records"]["status"], findings["indexes"]["status"]) == (1, "fail", "warn")
     assert "PermissionDenied" in findings["records"]["found"]
+
+
+def test_a_worker_that_does_not_answer_in_between_is_not_taken_for_the_webhook(examined, worker):
+    """Its store may be away: then it has a health, and no list. What else there is to say of both is still said."""
+    url, there = worker
+    there.mute = True
+    exit_code, findings, _ = examined("--code", DEPLOYED, "--worker", url, "--token", "t0ken-of-mine")
+    assert (exit_code, findings["worker"]["status"]) == (1, "fail")
+    assert "/handoffs was not answered: " in findings["worker"]["found"]
+    assert "#store-away" in findings["worker"]["do"]
+    assert findings["worker code"]["status"] == "fail"
+    assert findings["challenge"]["status"] == findings["latency"]["status"] == "ok"
 
 
 def test_a_worker_that_lets_nobody_in_is_a_warning_with_the_way_in(examined, worker):
