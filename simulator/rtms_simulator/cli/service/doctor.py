@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -46,6 +46,7 @@ CERTIFICATE_DAYS = 14
 ANSWERS_S = 10.0
 WORKER_ANSWERS_S = 60.0
 """A check-up waits for Recall and for each queue that does not take its task."""
+SAY_NO = "answer 401: Zoom repeats a request that is not answered, and whoever looks at the log sees why."
 OPENING_TRIES = 8
 OPENING_PAUSE_S = 2.0
 
@@ -119,31 +120,62 @@ class ReceiverUnderCheck:
 
 async def check_receiver(receiver: ReceiverUnderCheck, count: int) -> list[Finding]:
     """All checks, in order. Raises httpx.TransportError if nobody answers."""
-    # Unsigned first: that our Secret Token is not the endpoint's shows in the answer then, and no refusal sets off an alert there.
-    token, first = await receiver.challenge(signed=False)
-    if not _has_another_secret(receiver, token, first):
-        token, first = await receiver.challenge()
+    token, first = await _first_challenge(receiver)
     challenge = _challenge(receiver, token, first)
-    findings = [_tls(receiver, first), challenge]
-    health = await receiver.get("/health")
-    findings.append(_health(health))
-    if receiver.deployed.code:
-        findings.append(_code("code", health, receiver.deployed.code))
+    findings = [_tls(receiver, first), challenge, *await _versions(receiver)]
     if receiver.deployed.worker:
         findings += await _worker(receiver)
-    notice = body(concurrency_near_limit(2000, 1700, receiver.now_ms()))
-    findings.append(
-        _refused(
-            "wrong signature", await receiver.send(notice, secret=receiver.secret_token[::-1] + "x"), "a request with a wrong signature"
-        )
-    )
-    findings.append(_refused("no signature", await receiver.send(notice, secret=None), "a request without a signature"))
-    findings.append(await _oracle(receiver))
-    findings.append(_skew(first))
+    wrong = receiver.secret_token[::-1] + "x"
+    findings += [
+        await _answered("wrong signature", _forged(receiver, "wrong signature", wrong), SAY_NO),
+        await _answered("no signature", _forged(receiver, "no signature", None), SAY_NO),
+        await _answered("signing oracle", _oracle(receiver), SAY_NO),
+        _skew(first),
+    ]
     if challenge.status == "fail":
         why = "it is asked with a challenge, and no challenge was answered correctly"
         return [*findings, *(Finding(check, "skip", why) for check in ("late retry", "latency"))]
-    return [*findings, await _late(receiver), await _latency(receiver, count)]
+    late = await _answered("late retry", _late(receiver), "look at the endpoint's log.")
+    return [*findings, late, await _answered("latency", _latency(receiver, count), "look at the endpoint's log.")]
+
+
+async def _first_challenge(receiver: ReceiverUnderCheck) -> tuple[str, Reply]:
+    """Unsigned first: that our Secret Token is not the endpoint's shows in the answer then, and no refusal sets off an alert there.
+
+    Raises httpx.TransportError if nobody answers.
+    """
+    import httpx
+
+    with contextlib.suppress(httpx.TransportError):  # a firewall may drop what is not signed
+        token, first = await receiver.challenge(signed=False)
+        if _has_another_secret(receiver, token, first):
+            return token, first
+    return await receiver.challenge()
+
+
+async def _answered(check: str, work: Awaitable[Finding], do: str) -> Finding:
+    """What the work finds, or that its request was not answered."""
+    import httpx
+
+    from rtms_simulator.errors import words_of
+
+    try:
+        return await work
+    except httpx.TransportError as error:
+        return Finding(check, "fail", f"was not answered: {words_of(error)}", do)
+
+
+async def _versions(receiver: ReceiverUnderCheck) -> list[Finding]:
+    """What runs there, and whether it is what was deployed."""
+    import httpx
+
+    deployed = receiver.deployed.code
+    try:
+        health = await receiver.get("/health")
+    except httpx.TransportError:
+        why = "GET /health was not answered: another receiver, or something in front of it"
+        return [Finding(check, "skip", why) for check in ("version", *(["code"] if deployed else []))]
+    return [_health(health), *([_code("code", health, deployed)] if deployed else [])]
 
 
 def _has_another_secret(receiver: ReceiverUnderCheck, token: str, reply: Reply) -> bool:
@@ -238,6 +270,13 @@ async def _worker(receiver: ReceiverUnderCheck) -> list[Finding]:
 
 def _worker_clock(reply: Reply) -> Finding:
     return replace(_skew(reply), check="worker clock")
+
+
+async def _forged(receiver: ReceiverUnderCheck, check: str, secret: str | None) -> Finding:
+    """Whether an event that Zoom never sent is refused."""
+    notice = body(concurrency_near_limit(2000, 1700, receiver.now_ms()))
+    what = "a request without a signature" if secret is None else "a request with a wrong signature"
+    return _refused(check, await receiver.send(notice, secret=secret), what)
 
 
 def _refused(check: str, reply: Reply, what: str) -> Finding:

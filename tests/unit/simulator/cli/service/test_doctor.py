@@ -42,8 +42,11 @@ class Webhook(BaseHTTPRequestHandler):
     seen: list  # of event names, per test
     signed: list  # of (event name, whether it had a signature), per test
 
+    silent = False  # whether what is refused, and what is not known, is not answered at all
+
     def do_GET(self):
-        self.reply(200 if self.health else 404, self.health)
+        if not self.silent:
+            self.reply(200 if self.health else 404, self.health)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -56,7 +59,7 @@ class Webhook(BaseHTTPRequestHandler):
             in_time = timestamp is not None and abs(time.time() - int(timestamp)) <= self.window_s
             challenge = event["event"] == "endpoint.url_validation" and signature is None
             if not (right and in_time) and not (challenge and not self.needs_signature):
-                return self.reply(401, {"error": "not_authentic"})
+                return None if self.silent else self.reply(401, {"error": "not_authentic"})
         if event["event"] != "endpoint.url_validation":
             return self.reply(200, {"status": "accepted"})
         token = event["payload"]["plainToken"]
@@ -342,6 +345,27 @@ def test_records_that_cannot_be_read_are_a_failure_with_the_workers_reason(exami
     exit_code, findings, _ = examined("--worker", url, "--token", "t0ken-of-mine")
     assert (exit_code, findings["records"]["status"], findings["indexes"]["status"]) == (1, "fail", "warn")
     assert "PermissionDenied" in findings["records"]["found"]
+
+
+@pytest.mark.parametrize("needs_signature", [False, True])
+def test_a_request_that_is_not_answered_is_a_finding_and_not_the_end(examined, needs_signature):
+    """A firewall in front of a receiver may drop what it does not like, unsigned challenges, too."""
+    exit_code, findings, _ = examined("--code", DEPLOYED, silent=True, needs_signature=needs_signature)
+    assert exit_code == 1
+    assert {check: finding["status"] for check, finding in findings.items()} == {
+        "tls": "skip",
+        "challenge": "ok",
+        "version": "skip",
+        "code": "skip",
+        "wrong signature": "fail",
+        "no signature": "fail",
+        "signing oracle": "fail" if needs_signature else "ok",
+        "clock": "ok",
+        "late retry": "ok",
+        "latency": "ok",
+    }
+    assert "was not answered: " in findings["no signature"]["found"]
+    assert "answer 401" in findings["no signature"]["do"]
 
 
 def test_a_worker_that_does_not_answer_in_between_is_not_taken_for_the_webhook(examined, worker):
