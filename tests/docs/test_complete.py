@@ -271,7 +271,11 @@ def checks_of_the_doctor() -> set[str]:
         for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text())):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", "")
-                if name in ("Finding", "_refused", "_code", "_shut_out") and node.args and isinstance(node.args[0], ast.Constant):
+                if (
+                    name in ("Finding", "_answered", "_refused", "_code", "_shut_out")
+                    and node.args
+                    and isinstance(node.args[0], ast.Constant)
+                ):
                     found.add(str(node.args[0].value))
                 found |= {
                     str(keyword.value.value)
