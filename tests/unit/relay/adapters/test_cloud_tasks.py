@@ -9,11 +9,14 @@ import socket
 import time
 from collections.abc import AsyncGenerator
 
+import google.auth
 import grpc.aio
 import pytest
 from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import tasks_v2
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 from tests.unit.simulator.cloud_tasks.worker import Worker
 
 from rtms_relay.adapters.cloud_tasks import CloudTasksQueue, Target
@@ -118,6 +121,106 @@ async def test_a_service_that_hangs_is_unavailable_in_time() -> None:
         await queue.close()
 
 
+class Network:
+    """Passes connections on to `target`; `drop` loses those that are open without a word, as a firewall does that has forgotten them."""
+
+    def __init__(self, target: str) -> None:
+        self._host, _, self._port = target.partition(":")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._dropped: set[int] = set()
+        self.connections = 0
+
+    async def __aenter__(self) -> Network:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.endpoint = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def drop(self) -> None:
+        self._dropped.update(range(1, self.connections + 1))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        there, back = await asyncio.open_connection(self._host, int(self._port))
+        for source, sink in ((reader, back), (there, writer)):
+            self._tasks.add(asyncio.create_task(self._pump(self.connections, source, sink)))
+
+    async def _pump(self, number: int, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while piece := await source.read(65536):
+                if number not in self._dropped:
+                    sink.write(piece)
+        finally:
+            sink.close()
+
+
+async def test_a_connection_that_the_network_has_dropped_costs_one_call(tasks: CloudTasks) -> None:
+    """gRPC keeps it until the kernel gives it up after a quarter of an hour, and every call on it would end so."""
+    async with Network(tasks.endpoint) as network:
+        queue = CloudTasksQueue(tasks.queue, TARGET, endpoint=network.endpoint, timeout_s=0.5)
+        assert await queue.enqueue("/events", BODY)
+        network.drop()
+        with pytest.raises(QueueUnavailable, match="DeadlineExceeded"):
+            await queue.enqueue("/events", BODY)
+        assert await queue.enqueue("/events", BODY)
+        assert network.connections == 2
+        await queue.close()
+    await tasks.settled()
+
+
+async def test_of_many_calls_that_time_out_together_one_connects_anew(tasks: CloudTasks) -> None:
+    async with Network(tasks.endpoint) as network:
+        queue = CloudTasksQueue(tasks.queue, TARGET, endpoint=network.endpoint, timeout_s=0.5)
+        assert await queue.enqueue("/events", BODY)
+        network.drop()
+        lost = await asyncio.gather(*(queue.enqueue("/events", BODY) for _ in range(20)), return_exceptions=True)
+        assert [type(one) for one in lost] == [QueueUnavailable] * 20
+        assert await asyncio.gather(*(queue.enqueue("/events", BODY) for _ in range(20))) == [True] * 20
+        assert network.connections == 2
+        await queue.close()
+    await tasks.settled()
+
+
+async def test_a_call_that_is_under_way_when_another_times_out_comes_to_its_end(tasks: CloudTasks) -> None:
+    both, answered = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        """A client whose first call takes too long. The second one began meanwhile, and is answered later."""
+
+        def __init__(self) -> None:
+            self.calls = 0
+            self.transport = self
+            self.grpc_channel = self
+            self.closed_with: list[float | None] = []
+
+        async def create_task(self, **_: object) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                await both.wait()
+                raise exceptions.DeadlineExceeded("slow")
+            both.set()
+            await answered.wait()
+
+        async def close(self, grace: float | None = None) -> None:
+            self.closed_with.append(grace)
+            answered.set()
+
+    client = Slow()
+    queue = CloudTasksQueue(tasks.queue, TARGET, timeout_s=0.5)
+    queue._client = client  # ty: ignore[invalid-assignment]
+    under_way = asyncio.gather(*(queue.enqueue("/events", BODY) for _ in range(2)), return_exceptions=True)
+    late, other = await asyncio.wait_for(under_way, 5)
+    assert isinstance(late, QueueUnavailable)
+    assert other is True
+    assert client.closed_with == [0.5]  # as long as a call may take
+    await queue.close()
+
+
 REFUSALS = [
     (exceptions.PermissionDenied("secret"), "PermissionDenied.*cloudtasks.tasks.create on the queue, iam.*actAs on the identity"),
     (exceptions.FailedPrecondition("secret"), "FailedPrecondition.*deleted lately"),
@@ -175,20 +278,31 @@ async def test_closing_twice_is_harmless_and_further_use_connects_again(queue: C
     assert len(worker.requests) == 2
 
 
-async def test_without_an_endpoint_it_is_googles_client_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[tuple[object, ...], dict[str, object]]] = []
+async def test_without_an_endpoint_it_is_googles_client_with_a_connection_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it comes otherwise: Google's address over TLS, the credentials of where it runs, the limits that Google's client sets."""
+    own, channels = AnonymousCredentials(), []
+    monkeypatch.setattr(google.auth, "default", lambda *_, **__: (own, "p"))
+    real = CloudTasksGrpcAsyncIOTransport.create_channel
 
-    class Client:
-        def __init__(self, *given: object, **named: object) -> None:
-            made.append((given, named))
+    def create_channel(*target: object, **named: object) -> grpc.aio.Channel:
+        channels.append((target, named))
+        return real(*target, **named)  # ty: ignore[invalid-argument-type]
 
-        async def create_task(self, **_: object) -> None: ...
-
-    monkeypatch.setattr(tasks_v2, "CloudTasksAsyncClient", Client)
+    monkeypatch.setattr(CloudTasksGrpcAsyncIOTransport, "create_channel", create_channel)
+    monkeypatch.setattr(tasks_v2.CloudTasksAsyncClient, "create_task", lambda *_, **__: asyncio.sleep(0))
     queue = CloudTasksQueue("projects/p/locations/l/queues/q", TARGET)
     assert await queue.enqueue("/events", BODY)
     assert await queue.enqueue("/events", BODY)
-    assert made == [((), {})]  # one for all tasks, with the credentials of where it runs
+    [(target, named)] = channels  # one for all tasks
+    assert target == ("cloudtasks.googleapis.com:443",)
+    assert named["credentials"] is own
+    assert named["ssl_credentials"] is None  # TLS with the public authorities
+    assert named["options"] == [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    await queue.close()
 
 
 async def test_a_queue_has_a_connection_of_its_own_and_closes_it(
