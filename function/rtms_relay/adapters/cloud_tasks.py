@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rtms_relay import budgets
 from rtms_relay.adapters import needs
@@ -23,7 +23,6 @@ from rtms_relay.ports import Path
 
 if TYPE_CHECKING:
     from google.cloud.tasks_v2 import CloudTasksAsyncClient
-    from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
     from grpc.aio import Channel
 
 _ADVICE = {
@@ -78,17 +77,18 @@ class CloudTasksQueue:
             task.name = f"{self._queue}/tasks/{name}"
         if not_before_ms is not None:
             task.schedule_time = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=not_before_ms)
-        client = None
         try:
             client = self._connected()
-            await client.create_task(parent=self._queue, task=task, retry=None, timeout=self._timeout_s)
+            try:
+                await client.create_task(parent=self._queue, task=task, retry=None, timeout=self._timeout_s)
+            except DeadlineExceeded:
+                self._leave(client)
+                raise
         except Conflict as error:  # gRPC raises its subclass AlreadyExists, REST this itself
             if isinstance(error, Aborted):
                 raise QueueUnavailable("Cloud Tasks could not take the task: Aborted") from error
             return False
         except (GoogleAPIError, GoogleAuthError) as error:
-            if client is not None and isinstance(error, DeadlineExceeded):
-                self._leave(client)
             kind = type(error).__name__
             advice = f"; {_ADVICE[kind]}" if kind in _ADVICE else ""
             raise QueueUnavailable(f"{self._queue} could not take the task: {kind} within {self._timeout_s:g} s{advice}") from error
@@ -105,8 +105,8 @@ class CloudTasksQueue:
         """Have the next call connect anew; other calls on this client have their time. Of many that fail together the first does it."""
         if self._client is client:
             self._client = None
-            channel = cast("CloudTasksGrpcAsyncIOTransport", client.transport).grpc_channel
-            closing = asyncio.ensure_future(channel.close(self._timeout_s))
+            transport: Any = client.transport  # that of `_connected`, which has a channel
+            closing = asyncio.ensure_future(transport.grpc_channel.close(self._timeout_s))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 

@@ -173,6 +173,16 @@ async def test_a_connection_that_the_network_has_dropped_costs_one_call(tasks: C
     await tasks.settled()
 
 
+async def test_a_refusal_is_an_answer_and_keeps_the_connection(tasks: CloudTasks) -> None:
+    async with Network(tasks.endpoint) as network:
+        queue = CloudTasksQueue("projects/p/locations/l/queues/none", TARGET, endpoint=network.endpoint)
+        for _ in range(2):
+            with pytest.raises(QueueUnavailable, match="NotFound"):
+                await queue.enqueue("/events", BODY)
+        assert network.connections == 1
+        await queue.close()
+
+
 async def test_of_many_calls_that_time_out_together_one_connects_anew(tasks: CloudTasks) -> None:
     async with Network(tasks.endpoint) as network:
         queue = CloudTasksQueue(tasks.queue, TARGET, endpoint=network.endpoint, timeout_s=0.5)
@@ -207,8 +217,9 @@ async def test_a_call_that_is_under_way_when_another_times_out_comes_to_its_end(
             await answered.wait()
 
         async def close(self, grace: float | None = None) -> None:
-            self.closed_with.append(grace)
             answered.set()
+            await asyncio.sleep(0.05)
+            self.closed_with.append(grace)
 
     client = Slow()
     queue = CloudTasksQueue(tasks.queue, TARGET, timeout_s=0.5)
@@ -217,8 +228,9 @@ async def test_a_call_that_is_under_way_when_another_times_out_comes_to_its_end(
     late, other = await asyncio.wait_for(under_way, 5)
     assert isinstance(late, QueueUnavailable)
     assert other is True
-    assert client.closed_with == [0.5]  # as long as a call may take
     await queue.close()
+    assert client.closed_with == [0.5]  # as long as a call may take, and `close` waits for it
+    assert not queue._closing
 
 
 REFUSALS = [
