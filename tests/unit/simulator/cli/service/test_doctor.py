@@ -347,6 +347,15 @@ def test_records_that_cannot_be_read_are_a_failure_with_the_workers_reason(exami
     assert "PermissionDenied" in findings["records"]["found"]
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9"])
+def test_an_endpoint_on_this_machine_is_reached_past_the_proxy(examined, monkeypatch, proxy):
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    exit_code, findings, _ = examined()
+    assert (exit_code, findings["challenge"]["status"]) == (0, "ok")
+
+
 @pytest.mark.parametrize("needs_signature", [False, True])
 def test_a_request_that_is_not_answered_is_a_finding_and_not_the_end(examined, needs_signature):
     """A firewall in front of a receiver may drop what it does not like, unsigned challenges, too."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rtms_simulator.kit.serve import local_service
-from rtms_simulator.kit.serve.local_service import LocalService, ServicePlan
+from rtms_simulator.kit.serve.local_service import LocalService, LocalWiring, ServicePlan
 
 SLOW_AT_FIRST = """
 import pathlib, sys, time
@@ -29,6 +29,14 @@ def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "dispatching.py").write_text(SLOW_AT_FIRST)
     monkeypatch.setattr(local_service, "source", lambda: package.parent / "main.py")
     return package
+
+
+@pytest.mark.parametrize("role", ["webhook", "worker"])
+def test_the_functions_do_not_look_for_this_machine_behind_a_proxy(tmp_path: Path, role: str):
+    plan = ServicePlan(tmp_path, {"https_proxy": "http://proxy.example.com:3128", "NO_PROXY": "intern"})
+    told = LocalWiring(plan, "secret of the run").environment(role, "http://127.0.0.1:1", {})
+    assert told["no_proxy"] == told["NO_PROXY"] == "intern,127.0.0.1,localhost,::1"
+    assert told["https_proxy"] == "http://proxy.example.com:3128"
 
 
 async def test_a_dispatcher_that_is_too_slow_is_stopped_before_the_next_one(relay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
